@@ -1,0 +1,32 @@
+"""Did patients respond to PD-1/PD-L1 blockade independently of PD-1 and PD-L1 expression?
+
+The public functions are imported when first used, so ``import biomarkers`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import Any
+
+# public name -> module that holds it
+_PUBLIC: dict[str, str] = {
+    "load_assay": "biomarkers.config",
+}
+
+__all__ = sorted(_PUBLIC)
+
+logging.getLogger("biomarkers").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        msg = f"module 'biomarkers' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

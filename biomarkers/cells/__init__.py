@@ -1,0 +1,1 @@
+"""Stain amounts -> labels -> measured, classified cells."""

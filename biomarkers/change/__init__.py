@@ -1,0 +1,1 @@
+"""Baseline -> on-treatment: paired pharmacodynamic change."""

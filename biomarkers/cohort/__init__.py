@@ -1,0 +1,1 @@
+"""Levels x clinical table: tables, joining, RECIST, end points, the sample flow."""

@@ -1,0 +1,129 @@
+"""Settings that users write down: assays and run settings, validated when they are made."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from biomarkers.errors import UsageError, did_you_mean
+from biomarkers.files import read_toml
+
+Compartment = Literal["nucleus", "cytoplasm", "membrane", "cell"]
+OpticalDensity = Annotated[float, Field(gt=0, lt=3)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+_Model = TypeVar("_Model", bound="Settings")
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Thresholds(Settings):
+    """Chromogen cuts for one assay, as optical density (log10) against the slide's own estimated white.
+
+    ``dab_od`` holds the lower edges of the intensity bins 1+, 2+ and 3+ in the assay's compartment;
+    ``min_completeness`` is the least share (0-1) of a cell's outline that must be stained for membrane positivity.
+    """
+
+    dab_od: tuple[OpticalDensity, OpticalDensity, OpticalDensity]
+    min_completeness: Annotated[float, Field(ge=0, le=1)] = 0.0
+    source: str
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if not self.dab_od[0] < self.dab_od[1] < self.dab_od[2]:
+            msg = f"dab_od must rise from 1+ to 3+, found {list(self.dab_od)}"
+            raise ValueError(msg)
+        return self
+
+
+class Assay(Settings):
+    """One stained assay: what is scored, where in the cell, with which cuts and from which source."""
+
+    name: str
+    title: str
+    marker: str
+    kind: Literal["brightfield", "fluorescence"]
+    compartment: Compartment
+    thresholds: Thresholds
+    scores: tuple[str, ...]
+    cutoffs: Mapping[str, tuple[float, ...]] = Field(default_factory=dict)
+    min_cells: Mapping[str, int] = Field(default_factory=dict)
+    scored_class: Literal["tumor", "lymphocyte", "any"] = "any"
+    reference: str
+    note: str = ""
+
+
+def assay_names() -> tuple[str, ...]:
+    """Names of the assays that ship with the package, sorted."""
+    folder = files("biomarkers.assays")
+    return tuple(sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml")))
+
+
+def load_assay(name: str | Path) -> Assay:
+    """Load a shipped assay by name, or the user's own from a TOML file.
+
+    Parameters
+    ----------
+    name
+        A shipped name (case does not matter), or the path of a ``.toml`` file.
+
+    Raises
+    ------
+    UsageError
+        There is no such assay, or the file has unknown keys or values out of range.
+    """
+    text = str(name)
+    if text.endswith(".toml"):
+        return parse(Assay, read_toml(Path(text)), where=text)
+    known = assay_names()
+    if text.lower() not in known:
+        raise UsageError(
+            "unknown assay",
+            seen=text,
+            allowed=known,
+            hint=did_you_mean(text, known) or "Or give a .toml file.",
+        )
+    return _shipped_assay(text.lower())
+
+
+@functools.cache
+def _shipped_assay(name: str) -> Assay:
+    resource = files("biomarkers.assays") / f"{name}.toml"
+    return parse(Assay, read_toml(Path(str(resource))), where=f"assay {name}")
+
+
+def parse(model: type[_Model], values: Mapping[str, Any], *, where: str) -> _Model:
+    """Validate ``values`` as ``model``; the error names the first key at fault and the nearest known one.
+
+    Raises
+    ------
+    UsageError
+        A key is unknown or missing, or a value is out of range.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise _usage_error(error, model, where) from error
+
+
+def _usage_error(error: ValidationError, model: type[BaseModel], where: str) -> UsageError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "(all)"
+    if first["type"] == "extra_forbidden":
+        return UsageError(
+            f"unknown setting {key!r}",
+            where=where,
+            hint=did_you_mean(str(first["loc"][-1]), model.model_fields),
+        )
+    if first["type"] == "missing":
+        return UsageError(f"the setting {key!r} is missing", where=where)
+    return UsageError(f"setting {key!r}: {first['msg']}", where=where, seen=first["input"])

@@ -1,0 +1,155 @@
+"""Writing files that are either complete or absent, and reading TOML that says where it is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biomarkers.errors import EnvironmentFailure, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_HASH_BLOCK_BYTES = 1 << 20
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder; on success it becomes ``path``, on failure it is removed.
+
+    Parameters
+    ----------
+    path
+        The final name. Its folder is made when absent.
+
+    Raises
+    ------
+    EnvironmentFailure
+        The disk is full or the folder cannot be written.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # the suffix stays last, since many writers choose a format by it
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}.", suffix=f".tmp{path.suffix}")
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        _set_default_mode(temporary)
+        _fsync(temporary)
+        temporary.replace(path)
+        _fsync(path.parent)
+    except OSError as error:
+        raise _environment_failure(error, path) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, complete or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a tidy table that opens in Excel and R, complete or not at all.
+
+    Text cells that a spreadsheet would run as a formula get a leading apostrophe (see :func:`neutralise`).
+    Booleans become ``true``/``false``, missing values an empty cell; floats keep every digit.
+    """
+    safe = frame.copy()
+    for column in safe.columns:
+        values = safe[column]
+        if values.dtype == bool:
+            safe[column] = values.map({True: "true", False: "false"})
+        elif not _is_number(values):
+            safe[column] = values.map(neutralise)
+    safe.columns = [neutralise(str(name)) for name in safe.columns]
+    with atomic_path(path) as temporary:
+        safe.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+
+
+def neutralise(value: object) -> object:
+    """Put an apostrophe before text that a spreadsheet would run as a formula; numbers stay as they are.
+
+    Examples
+    --------
+    >>> neutralise("=1+1")
+    "'=1+1"
+    >>> neutralise("-0.5")
+    '-0.5'
+    """
+    if not isinstance(value, str) or not value.startswith(_FORMULA_STARTS):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+def sha256(path: Path) -> str:
+    """Return the hex digest of a file's bytes, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_HASH_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    UsageError
+        The file is absent or is not TOML; the message holds line and column.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError("no such settings file", where=path) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"not valid TOML: {error}", where=path) from error
+
+
+def _is_number(values: pd.Series) -> bool:
+    return values.dtype.kind in "iufc"
+
+
+def _set_default_mode(path: Path) -> None:
+    """Give a temporary file the mode that a plain ``open`` would have given (mkstemp says 0600)."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _environment_failure(error: OSError, path: Path) -> EnvironmentFailure | OSError:
+    if error.errno == errno.ENOSPC:
+        free = shutil.disk_usage(path.parent).free
+        return EnvironmentFailure(
+            "the disk is full", where=path, seen=f"{free:,} bytes free", hint="Free some space and run again."
+        )
+    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
+        return EnvironmentFailure(
+            f"cannot write here ({error.strerror})", where=path, hint="Choose another folder with --out."
+        )
+    return error

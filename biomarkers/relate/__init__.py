@@ -1,0 +1,1 @@
+"""Do responses occur independently of the level? End points, permutation engine, verdict, power."""

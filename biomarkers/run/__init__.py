@@ -1,0 +1,1 @@
+"""Batch: plan, isolate, resume."""

@@ -1,0 +1,1 @@
+"""Simulated tissue and trials with known truth."""

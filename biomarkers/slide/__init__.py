@@ -1,0 +1,1 @@
+"""Files -> tiles: readers, slides, tissue, quality."""

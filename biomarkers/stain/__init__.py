@@ -1,0 +1,1 @@
+"""Pixels -> stain amounts: optical density, stain vectors, fluorescence background."""

@@ -1,0 +1,100 @@
+"""The floors: a room imports only rooms that stand before it in the data's order."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "biomarkers"
+GROUND = ("errors", "keys", "files", "config", "provenance", "assays")
+ORDER = (
+    "stats",
+    "simulate",
+    "slide",
+    "stain",
+    "cells",
+    "score",
+    "expression",
+    "cohort",
+    "datasets",
+    "relate",
+    "change",
+    "plot",
+    "report",
+    "run",
+    "cli",
+)
+WORKER_ROOMS = ("slide", "stain", "cells", "score")
+TOO_HEAVY_FOR_WORKERS = {"scanpy", "statsmodels", "matplotlib"}
+ONLY_FOR_CLI = {"run", "report", "cli"}
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_room_imports_only_rooms_before_it(path: Path) -> None:
+    room = _room(path)
+    assert room in (*GROUND, *ORDER), f"{room} has no place in the order: add it to docs/architecture.md and here"
+    for name in _imports(path):
+        parts = name.split(".")
+        if parts[0] != "biomarkers" or len(parts) < 2:
+            continue
+        other = parts[1]
+        if other == room or other in GROUND:
+            continue
+        assert room not in GROUND, f"{path.name}: the ground imports the room {other}"
+        assert ORDER.index(other) < ORDER.index(room), f"{path.name} in {room} imports {other}, which comes later"
+        assert other not in ONLY_FOR_CLI or room == "cli", f"{path.name} in {room} imports {other}"
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if _room(p) in WORKER_ROOMS], ids=lambda p: p.name)
+def test_worker_rooms_do_not_name_heavy_libraries(path: Path) -> None:
+    assert not {name.split(".")[0] for name in _imports(path)} & TOO_HEAVY_FOR_WORKERS
+
+
+@pytest.mark.slow
+def test_worker_rooms_do_not_load_heavy_libraries() -> None:
+    modules = [
+        ".".join(("biomarkers", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+        for path in FILES
+        if _room(path) in WORKER_ROOMS
+    ]
+    code = f"import importlib, sys\nfor m in {modules!r}: importlib.import_module(m)\n"
+    code += f"print(sorted(set({sorted(TOO_HEAVY_FOR_WORKERS)!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_light_start_loads_no_heavy_library() -> None:
+    code = (
+        "import sys, biomarkers\nfrom biomarkers.cli.main import run\nassert run(['--help']) == 0\n"
+        "heavy = {'scanpy', 'anndata', 'pandas', 'numpy', 'scipy', 'matplotlib', 'statsmodels', 'pydantic'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_every_public_name_exists() -> None:
+    code = "import biomarkers\nfor name in biomarkers.__all__: getattr(biomarkers, name)"
+    subprocess.run([sys.executable, "-c", code], check=True)
