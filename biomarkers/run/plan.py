@@ -1,0 +1,182 @@
+"""What will be scored: files, folders, globs and manifests become one list of tasks, in one stable order."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from biomarkers.errors import DataError, UsageError, did_you_mean
+
+IMAGE_SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".svs", ".ndpi", ".scn", ".bif", ".qptiff", ".mrxs", ".dcm", ".svslide", ".vms",
+)  # fmt: skip
+MANIFEST_COLUMNS = ("path", "patient", "timepoint", "assay", "mpp", "annotations")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One image to score. ``slide`` is its unique name in every table; ``None`` means "as the run says"."""
+
+    slide: str
+    path: Path
+    patient: str | None = None
+    timepoint: str | None = None
+    assay: str | None = None
+    mpp: float | None = None
+    annotations: Path | None = None
+
+    @property
+    def file_stem(self) -> str:
+        """The slide's name as a file name: every character that a file system or a shell may trip over is replaced."""
+        return re.sub(r"[^A-Za-z0-9._-]", "_", self.slide).lstrip(".-_") or "slide"
+
+
+def plan_tasks(inputs: Sequence[str | Path], *, exclude: Path | None = None) -> tuple[Task, ...]:
+    """List the images behind ``inputs``, each once, sorted by name.
+
+    Parameters
+    ----------
+    inputs
+        Image files, folders (searched through, links to folders are not followed), glob patterns, or ``.csv``/``.tsv`` manifests with
+        the columns ``path`` and, optionally, ``patient, timepoint, assay, mpp, annotations``. Paths in a manifest are relative to it.
+    exclude
+        A folder whose images are left out: the output folder, when it stands inside an input folder.
+
+    Raises
+    ------
+    UsageError
+        An input does not exist, matches nothing or holds no image.
+    DataError
+        A manifest row is wrong.
+    """
+    if not inputs:
+        raise UsageError("no input given", hint="Name image files, folders, globs or a CSV manifest.")
+    found: dict[Path, Task] = {}
+    for item in inputs:
+        for task in _tasks_of(str(item), exclude):
+            key = task.path.resolve()
+            if key in found and (task.patient, task.timepoint, task.assay) != (
+                found[key].patient,
+                found[key].timepoint,
+                found[key].assay,
+            ):
+                raise DataError(
+                    "the same image is listed twice with different patient, time point or assay",
+                    where=task.path,
+                    hint="Keep one row an image.",
+                )
+            found.setdefault(key, task)
+    return _with_unique_names(found.values())
+
+
+def _tasks_of(item: str, exclude: Path | None) -> list[Task]:
+    path = Path(item)
+    if path.is_dir():
+        return _folder(path, exclude)
+    if path.is_file():
+        if path.suffix.lower() in (".csv", ".tsv"):
+            return _manifest(path)
+        return [Task(slide=path.stem, path=path)]
+    matches = sorted(Path(match) for match in glob.glob(item, recursive=True))  # noqa: PTH207  (absolute patterns too)
+    files = [match for match in matches if match.is_file()]
+    if not files:
+        raise UsageError("no such file, folder or match", where=item)
+    return [Task(slide=match.stem, path=match) for match in files]
+
+
+def _folder(folder: Path, exclude: Path | None) -> list[Task]:
+    skip = None if exclude is None else exclude.resolve()
+    files = []
+    for root, folders, names in folder.walk(follow_symlinks=False) if hasattr(folder, "walk") else _walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and (root / name).resolve() != skip)
+        files += [root / name for name in names if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")]
+    if not files:
+        raise UsageError("the folder holds no image", where=folder, allowed=IMAGE_SUFFIXES)
+    return [Task(slide=path.stem, path=path) for path in sorted(files)]
+
+
+def _walk(folder: Path) -> Iterable[tuple[Path, list[str], list[str]]]:
+    """Path.walk of Python 3.12, for 3.11."""
+    import os
+
+    for root, folders, names in os.walk(folder, followlinks=False):
+        yield Path(root), folders, names
+
+
+def _manifest(path: Path) -> list[Task]:
+    import pandas as pd
+
+    table = pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=str, keep_default_na=False)
+    for column in table.columns:
+        if column not in MANIFEST_COLUMNS:
+            raise DataError(
+                f"unknown manifest column {column!r}",
+                where=path,
+                allowed=MANIFEST_COLUMNS,
+                hint=did_you_mean(str(column), MANIFEST_COLUMNS),
+            )
+    if "path" not in table.columns:
+        raise DataError("the manifest has no column 'path'", where=path, seen=list(table.columns))
+    if table.empty:
+        raise DataError("the manifest has no rows", where=path)
+    # row numbers as a spreadsheet shows them: the header is row 1
+    return [_manifest_row(path, number, row) for number, row in enumerate(table.to_dict("records"), start=2)]
+
+
+def _manifest_row(manifest: Path, number: int, row: dict[str, str]) -> Task:
+    where = f"{manifest}, row {number}"
+    image = manifest.parent / row["path"]
+    if not row["path"] or not image.is_file():
+        raise DataError("no such image", where=where, seen=row["path"])
+    annotations = manifest.parent / row["annotations"] if row.get("annotations") else None
+    if annotations is not None and not annotations.is_file():
+        raise DataError("no such annotation file", where=where, seen=row["annotations"])
+    try:
+        mpp = float(row["mpp"]) if row.get("mpp") else None
+    except ValueError as error:
+        raise DataError("mpp is not a number", where=where, seen=row["mpp"]) from error
+    return Task(
+        slide=image.stem,
+        path=image,
+        patient=row.get("patient") or None,
+        timepoint=row.get("timepoint") or None,
+        assay=row.get("assay") or None,
+        mpp=mpp,
+        annotations=annotations,
+    )
+
+
+def _with_unique_names(tasks: Iterable[Task]) -> tuple[Task, ...]:
+    """Name each slide by its stem without OME's double suffix; where two share one, by as many parent folders as needed."""
+    plain = [replace(task, slide=task.slide.removesuffix(".ome")) for task in tasks]
+    named = plain
+    for depth in range(1, 20):
+        counts = Counter(task.file_stem.casefold() for task in named)
+        if all(count == 1 for count in counts.values()):
+            break
+        named = [
+            now if counts[now.file_stem.casefold()] == 1 else replace(now, slide=_longer_name(now, depth))
+            for now in named
+        ]
+    return tuple(sorted(_numbered(named), key=lambda task: task.slide))
+
+
+def _longer_name(task: Task, depth: int) -> str:
+    parents = task.path.resolve().parts[-1 - depth : -1]
+    # x.png and x.tif in one folder differ in their last part only
+    return "/".join((*parents, task.path.name))
+
+
+def _numbered(tasks: Iterable[Task]) -> list[Task]:
+    """Last resort, for names that differ only in characters a file name cannot hold."""
+    seen: Counter[str] = Counter()
+    result = []
+    for task in sorted(tasks, key=lambda task: str(task.path)):
+        stem = task.file_stem.casefold()
+        seen[stem] += 1
+        result.append(task if seen[stem] == 1 else replace(task, slide=f"{task.slide}~{seen[stem]}"))
+    return result

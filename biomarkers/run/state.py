@@ -1,0 +1,136 @@
+"""What a run folder remembers: its lock, its settings, and the finished part of every slide."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from biomarkers.errors import EnvironmentFailure, UsageError
+from biomarkers.files import write_text
+
+STATE_FOLDER = ".biomarkers"
+
+
+class RunState:
+    """The folder ``OUT/.biomarkers``: everything a later run needs to go on where this one stopped."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.folder = out / STATE_FOLDER
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process.
+
+        Raises
+        ------
+        EnvironmentFailure
+            Another live run holds it (its pid and host are named), or the folder cannot be written.
+        """
+        path = self.folder / "lock.json"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _take(path)
+        except OSError as error:
+            raise EnvironmentFailure(
+                f"the output folder cannot be written ({error.strerror})", where=self.out, hint="Choose another --out."
+            ) from error
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+    def hold_settings(self, settings: Mapping[str, Any]) -> None:
+        """Remember the settings of a new run; refuse to go on with an old run under other ones.
+
+        Raises
+        ------
+        UsageError
+            The folder holds results made with other settings; the differences are shown.
+        """
+        path = self.folder / "settings.json"
+        wanted = json.loads(json.dumps(settings, sort_keys=True, default=str))
+        if path.exists():
+            held = json.loads(path.read_text(encoding="utf-8"))
+            if held != wanted:
+                raise UsageError(
+                    "this folder holds results made with other settings",
+                    where=self.out,
+                    seen=_differences(held, wanted),
+                    hint="Choose another --out, or repeat the earlier settings.",
+                )
+        else:
+            write_text(path, json.dumps(wanted, indent=2, sort_keys=True) + "\n")
+
+    def part(self, file_stem: str) -> Path:
+        """Path of one slide's finished part."""
+        return self.folder / "parts" / f"{file_stem}.json"
+
+    def finished(self, file_stem: str, key: str) -> dict[str, Any] | None:
+        """Return a slide's part when it was made from the same bytes with the same settings and its files still stand."""
+        path = self.part(file_stem)
+        if not path.exists():
+            return None
+        part: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if part["key"] != key or not all((self.out / name).is_file() for name in part["files"]):
+            return None
+        return part
+
+    def keep(self, file_stem: str, part: Mapping[str, Any]) -> None:
+        """Write a slide's part, complete or not at all: from now on it is never scored again."""
+        write_text(self.part(file_stem), json.dumps(part, sort_keys=True, default=str))
+
+
+def content_key(sha256: str, settings: Mapping[str, Any], version: str) -> str:
+    """Name what a result depends on: the image's bytes, every setting, the package's version. Not the file's time stamp."""
+    text = json.dumps([sha256, settings, version], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _take(path: Path) -> None:
+    me = {"pid": os.getpid(), "host": platform.node(), "started": psutil.Process().create_time()}
+    for _ in range(3):
+        try:
+            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        except FileExistsError:
+            _refuse_live_owner(path)
+            path.unlink(missing_ok=True)
+            continue
+        with os.fdopen(handle, "w") as stream:
+            json.dump(me, stream)
+        return
+    raise EnvironmentFailure("another run keeps taking the folder's lock", where=path)
+
+
+def _refuse_live_owner(path: Path) -> None:
+    try:
+        owner = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return  # gone again, or its owner died while writing it
+    if owner["host"] == platform.node() and not _alive(owner):
+        return
+    raise EnvironmentFailure(
+        f"another run is working in this folder: process {owner['pid']} on {owner['host']}",
+        where=path.parent.parent,
+        hint=f"Wait for it, choose another --out, or remove {path.name} when you know that run is dead.",
+    )
+
+
+def _alive(owner: Mapping[str, Any]) -> bool:
+    try:
+        return abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) < 1
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _differences(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    keys = sorted(key for key in {*held, *wanted} if held.get(key) != wanted.get(key))
+    return "; ".join(f"{key}: {held.get(key)!r} then, {wanted.get(key)!r} now" for key in keys)
