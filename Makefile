@@ -46,8 +46,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 # run after a change of dependencies; the lock file holds pins and hashes for every supported Python and no download addresses
-lock:
-	uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11 --extra dev pyproject.toml -o requirements.lock --custom-compile-command "make lock"
+lock: $(STAMP)
+	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11 --extra dev pyproject.toml -o requirements.lock --custom-compile-command "make lock"
 
 clean:
 	rm -rf $(VENV) demo-out

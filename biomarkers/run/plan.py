@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,9 +12,9 @@ from pathlib import Path
 
 from biomarkers.errors import DataError, UsageError, did_you_mean
 
-IMAGE_SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".svs", ".ndpi", ".scn", ".bif", ".qptiff", ".mrxs", ".dcm", ".svslide", ".vms",
-)  # fmt: skip
+IMAGE_SUFFIXES = tuple(
+    ".png .jpg .jpeg .tif .tiff .svs .ndpi .scn .bif .qptiff .mrxs .dcm .svslide .vms".split()  # noqa: SIM905
+)
 MANIFEST_COLUMNS = ("path", "patient", "timepoint", "assay", "mpp", "annotations")
 
 
@@ -41,8 +42,9 @@ def plan_tasks(inputs: Sequence[str | Path], *, exclude: Path | None = None) -> 
     Parameters
     ----------
     inputs
-        Image files, folders (searched through, links to folders are not followed), glob patterns, or ``.csv``/``.tsv`` manifests with
-        the columns ``path`` and, optionally, ``patient, timepoint, assay, mpp, annotations``. Paths in a manifest are relative to it.
+        Image files, folders (searched through, links to folders are not followed), glob patterns, or
+        ``.csv``/``.tsv`` manifests with the columns ``path`` and, optionally, ``patient, timepoint, assay, mpp,
+        annotations``. Paths in a manifest are relative to it.
     exclude
         A folder whose images are left out: the output folder, when it stands inside an input folder.
 
@@ -91,20 +93,13 @@ def _tasks_of(item: str, exclude: Path | None) -> list[Task]:
 def _folder(folder: Path, exclude: Path | None) -> list[Task]:
     skip = None if exclude is None else exclude.resolve()
     files = []
-    for root, folders, names in folder.walk(follow_symlinks=False) if hasattr(folder, "walk") else _walk(folder):
+    for name_of_root, folders, names in os.walk(folder, followlinks=False):  # Path.walk needs Python 3.12
+        root = Path(name_of_root)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and (root / name).resolve() != skip)
         files += [root / name for name in names if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")]
     if not files:
         raise UsageError("the folder holds no image", where=folder, allowed=IMAGE_SUFFIXES)
     return [Task(slide=path.stem, path=path) for path in sorted(files)]
-
-
-def _walk(folder: Path) -> Iterable[tuple[Path, list[str], list[str]]]:
-    """Path.walk of Python 3.12, for 3.11."""
-    import os
-
-    for root, folders, names in os.walk(folder, followlinks=False):
-        yield Path(root), folders, names
 
 
 def _manifest(path: Path) -> list[Task]:
@@ -124,7 +119,8 @@ def _manifest(path: Path) -> list[Task]:
     if table.empty:
         raise DataError("the manifest has no rows", where=path)
     # row numbers as a spreadsheet shows them: the header is row 1
-    return [_manifest_row(path, number, row) for number, row in enumerate(table.to_dict("records"), start=2)]
+    rows = [{str(key): str(value) for key, value in row.items()} for row in table.to_dict("records")]
+    return [_manifest_row(path, number, row) for number, row in enumerate(rows, start=2)]
 
 
 def _manifest_row(manifest: Path, number: int, row: dict[str, str]) -> Task:
@@ -151,7 +147,7 @@ def _manifest_row(manifest: Path, number: int, row: dict[str, str]) -> Task:
 
 
 def _with_unique_names(tasks: Iterable[Task]) -> tuple[Task, ...]:
-    """Name each slide by its stem without OME's double suffix; where two share one, by as many parent folders as needed."""
+    """Name each slide by its stem without OME's suffix; where two share one, by as many folders as needed."""
     plain = [replace(task, slide=task.slide.removesuffix(".ome")) for task in tasks]
     named = plain
     for depth in range(1, 20):
@@ -159,8 +155,8 @@ def _with_unique_names(tasks: Iterable[Task]) -> tuple[Task, ...]:
         if all(count == 1 for count in counts.values()):
             break
         named = [
-            now if counts[now.file_stem.casefold()] == 1 else replace(now, slide=_longer_name(now, depth))
-            for now in named
+            task if counts[task.file_stem.casefold()] == 1 else replace(task, slide=_longer_name(task, depth))
+            for task in named
         ]
     return tuple(sorted(_numbered(named), key=lambda task: task.slide))
 

@@ -74,8 +74,13 @@ class RunState:
         """Path of one slide's finished part."""
         return self.folder / "parts" / f"{file_stem}.json"
 
+    def parts(self) -> list[tuple[Path, dict[str, Any]]]:
+        """Return every finished part that the folder holds, with its path."""
+        paths = sorted((self.folder / "parts").glob("[!.]*.json"))
+        return [(path, json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+
     def finished(self, file_stem: str, key: str) -> dict[str, Any] | None:
-        """Return a slide's part when it was made from the same bytes with the same settings and its files still stand."""
+        """Return a slide's part if made from the same bytes with the same settings, and its files still stand."""
         path = self.part(file_stem)
         if not path.exists():
             return None
@@ -90,7 +95,7 @@ class RunState:
 
 
 def content_key(sha256: str, settings: Mapping[str, Any], version: str) -> str:
-    """Name what a result depends on: the image's bytes, every setting, the package's version. Not the file's time stamp."""
+    """Name what a result depends on: the image's bytes, every setting, the package's version; no time stamp."""
     text = json.dumps([sha256, settings, version], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

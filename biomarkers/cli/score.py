@@ -1,0 +1,86 @@
+"""``biomarkers score``: slides, tiles or folders to scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from biomarkers.run.batch import BatchResult
+
+# table columns that a person wants to see at the end, when the run has few enough slides
+_SHOWN = ("slide", "status", "n_cells", "positive_fraction", "reason")
+_MOST_ROWS_SHOWN = 25
+_REASON_WIDTH = 70
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True)
+@click.option("--assay", help="An assay's name (see 'biomarkers assays') or your own TOML file.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the results.")
+@click.option("--mpp", type=float, help="Pixel size in um/px; wins over what the file says.")
+@click.option("--annotations", type=click.Path(), help="QuPath GeoJSON, or a folder with <slide>.geojson files.")
+@click.option("--classifier", type=click.Path(), help="A cell classifier made by 'biomarkers train'.")
+@click.option("--assume-tumor", is_flag=True, default=None, help="Take every cell for a tumour cell (says so).")
+@click.option("--marker", help="Marker name for the generic assays, e.g. Ki67.")
+@click.option("--thresholds", type=click.Path(), help="Anchored thresholds (TOML) instead of the assay's own.")
+@click.option("--stain", type=click.Path(), help="White level and stain vectors (TOML) for the whole batch.")
+@click.option("--workers", type=int, help="Worker processes.  [default: 1]")
+@click.option("--timeout", "timeout_s", type=float, help="Seconds allowed for one slide.  [default: 7200]")
+@click.option("--memory-gb", type=float, help="Memory allowed for one worker.  [default: its share of 80% of free]")
+@click.option("--overlays/--no-overlays", default=None, help="Write overlay images and QuPath GeoJSON.  [default: on]")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file with these options; the line wins over it.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def score(inputs: tuple[str, ...], out: Path, config: Path | None, quiet: bool, **options: Any) -> int:
+    """Score slides, tiles or folders of them.
+
+    INPUT: image files, folders, globs, or a CSV manifest with the columns
+    path, patient, timepoint, assay, mpp, annotations (all but path optional).
+
+    \b
+    biomarkers score tiles/*.png --mpp 0.25 --assay h-dab-nuclear --out scores/
+    biomarkers score slides/ --assay 22c3 --classifier lung.json --workers 4 --out scores/
+    biomarkers score manifest.csv --out scores/
+
+    Writes slides.csv (one row an input), scores.csv (tidy), cells/*.parquet,
+    overlays/*.png, geojson/*.geojson (for QuPath) and run.json. Run it again to
+    go on where it stopped; finished slides are not scored twice.
+
+    TPS, CPS and IC need to know tumour cells: give annotations with tumour
+    regions, a trained classifier, or say --assume-tumor. Otherwise they are
+    reported as not evaluable. Research use only.
+    """  # noqa: D301
+    from biomarkers.run.batch import score_batch
+    from biomarkers.run.settings import read_config
+
+    settings = {} if config is None else read_config(config)
+    settings.update({name: value for name, value in options.items() if value is not None})
+    result = score_batch(inputs, out=out, progress=not quiet, **settings)
+    click.echo(summary(result))
+    if result.n_failed == len(result.slides):
+        return 3
+    return 1 if result.n_failed else 0
+
+
+def summary(result: BatchResult) -> str:
+    """Return the closing lines: how many by status, each slide when they are few, each failure always."""
+    from tabulate import tabulate
+
+    table = result.slides
+    shown = table if len(table) <= _MOST_ROWS_SHOWN else table[table["status"] == "failed"]
+    lines = []
+    if len(shown):
+        cells = shown[list(_SHOWN)].astype(object).where(shown[list(_SHOWN)].notna(), "")
+        cells["reason"] = [_short(str(text)) for text in cells["reason"]]
+        lines.append(tabulate(cells, headers="keys", showindex=False, floatfmt=".3f", tablefmt="simple"))
+    counts = ", ".join(f"{count} {status}" for status, count in result.counts.items())
+    resumed = f" ({result.n_resumed} finished earlier)" if result.n_resumed else ""
+    noun = "slide" if len(table) == 1 else "slides"
+    lines += ["", f"{len(table)} {noun}: {counts}{resumed}", f"Results: {result.out}/ (slides.csv, scores.csv)"]
+    return "\n".join(lines)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _REASON_WIDTH else f"{text[: _REASON_WIDTH - 1]}…"

@@ -1,0 +1,212 @@
+"""Score many slides so that it can be left alone: planned, isolated, resumed, and told truthfully."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biomarkers.config import load_assay
+from biomarkers.errors import UsageError
+from biomarkers.files import sha256
+from biomarkers.keys import FAILED, SLIDE_STATUSES
+from biomarkers.provenance import run_record, versions, write_run_json
+from biomarkers.run.plan import Task, plan_tasks
+from biomarkers.run.pool import Worker, default_memory_bytes, score_jobs
+from biomarkers.run.settings import ScoreSettings, WorkSettings, canonical, split_settings
+from biomarkers.run.state import RunState, content_key
+from biomarkers.run.tables import scores_table, slides_table, write_tables
+from biomarkers.run.worker import Job, Outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What a batch came to. ``slides`` has one row an input, ``scores`` the tidy scores, ``out`` the folder."""
+
+    slides: pd.DataFrame
+    scores: pd.DataFrame
+    out: Path
+    n_resumed: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of slides by status, in the order of severity."""
+        found = Counter(self.slides["status"])
+        return {status: found[status] for status in SLIDE_STATUSES if found[status]}
+
+    @property
+    def n_failed(self) -> int:
+        """Number of slides that could not be scored."""
+        return self.counts.get(FAILED, 0)
+
+    def _repr_html_(self) -> str:
+        summary = ", ".join(f"{count} {status}" for status, count in self.counts.items())
+        return f"<p>{len(self.slides)} slides: {summary}</p>{self.slides.to_html(index=False, max_rows=20)}"
+
+
+def score_batch(
+    inputs: Sequence[str | Path], *, out: str | Path, progress: bool = True, **settings: Any
+) -> BatchResult:
+    """Score slides, tiles or folders of them; goes on where an earlier run into the same folder stopped.
+
+    Parameters
+    ----------
+    inputs
+        Image files, folders, globs or CSV manifests (``path, patient, timepoint, assay, mpp, annotations``).
+    out
+        The folder for ``slides.csv``, ``scores.csv``, ``cells/``, ``overlays/``, ``geojson/`` and ``run.json``.
+    progress
+        Show a progress bar on standard error.
+    **settings
+        The fields of :class:`~biomarkers.run.settings.ScoreSettings` (``assay, mpp, annotations, classifier,
+        assume_tumor, marker, thresholds, stain``) and :class:`~biomarkers.run.settings.WorkSettings` (``workers,
+        timeout_s, memory_gb, overlays``).
+
+    Raises
+    ------
+    UsageError
+        An input or a setting is wrong, or the folder holds results of other settings; nothing was written.
+    EnvironmentFailure
+        The folder is locked, cannot be written, or the disk is full. What was finished is kept.
+    """
+    folder = Path(out)
+    score, work = _checked(settings)
+    tasks = _with_annotations(plan_tasks(inputs, exclude=folder), score.annotations)
+    _check_assays(tasks, score)
+    meaning = canonical(score)
+    state = RunState(folder)
+    with state.locked():
+        state.hold_settings(meaning)
+        jobs = [_job(task, score, work, meaning, folder) for task in tasks]
+        parts, todo = _sort_out(jobs, state)
+        n_resumed = len(parts)
+        _remove_leftovers(folder)
+        for job, part in _progress(_run(todo, work, state), total=len(todo), wanted=progress):
+            parts[job["slide"]] = part
+        _drop_stale_files(state, parts)
+        write_tables(tasks, parts, folder)
+        record = run_record("score", settings=meaning, inputs=[task.path for task in tasks])
+        record["slides"] = {slide: parts[slide]["record"] for slide in sorted(parts)}
+        record["work"] = work.model_dump()
+        write_run_json(record, folder)
+    return BatchResult(slides_table(tasks, parts), scores_table(parts), folder, n_resumed)
+
+
+def _checked(settings: Mapping[str, Any]) -> tuple[ScoreSettings, WorkSettings]:
+    known = {*ScoreSettings.model_fields, *WorkSettings.model_fields}
+    for name in settings:
+        if name not in known:
+            from biomarkers.errors import did_you_mean
+
+            raise UsageError(f"unknown setting {name!r}", allowed=sorted(known), hint=did_you_mean(name, known))
+    return split_settings(settings)
+
+
+def _with_annotations(tasks: Sequence[Task], annotations: str | None) -> tuple[Task, ...]:
+    """Give each slide its annotation file: its manifest's, or ``<slide>.geojson`` of a folder, or the one named."""
+    if annotations is None:
+        return tuple(tasks)
+    path = Path(annotations)
+    if path.is_file():
+        if len(tasks) > 1:
+            raise UsageError(
+                "one annotation file cannot serve several slides",
+                where=path,
+                seen=f"{len(tasks)} slides",
+                hint="Name a folder with one <slide>.geojson a slide, or a manifest with a column 'annotations'.",
+            )
+        return tuple(replace(task, annotations=task.annotations or path) for task in tasks)
+    if not path.is_dir():
+        raise UsageError("--annotations: no such file or folder", where=path)
+    named = {task: path / f"{task.file_stem}.geojson" for task in tasks}
+    if not any(file.is_file() for file in named.values()):
+        raise UsageError(
+            "the folder has no annotation file for any slide", where=path, allowed=f"{tasks[0].file_stem}.geojson, ..."
+        )
+    return tuple(
+        replace(task, annotations=task.annotations or (file if file.is_file() else None))
+        for task, file in named.items()
+    )
+
+
+def _check_assays(tasks: Iterable[Task], score: ScoreSettings) -> None:
+    for task in tasks:
+        name = task.assay or score.assay
+        if name is None:
+            raise UsageError(
+                "no assay given",
+                where=task.path.name,
+                hint="Name one with --assay (see 'biomarkers assays'), or in the manifest's column 'assay'.",
+            )
+        load_assay(name)
+
+
+def _job(task: Task, score: ScoreSettings, work: WorkSettings, meaning: Mapping[str, Any], out: Path) -> Job:
+    annotations = None if task.annotations is None else sha256(task.annotations)
+    own: dict[str, Any] = {"slide": task.slide, "assay": task.assay, "mpp": task.mpp, "annotations": annotations}
+    if task.assay is not None:
+        own["assay"] = load_assay(task.assay).model_dump(mode="json")
+    settings = {"run": meaning, "slide": own, "overlays": work.overlays}
+    return {
+        **score.model_dump(),
+        "slide": task.slide,
+        "file_stem": task.file_stem,
+        "path": str(task.path),
+        "assay": task.assay or score.assay,
+        "mpp": task.mpp if task.mpp is not None else score.mpp,
+        "annotations": None if task.annotations is None else str(task.annotations),
+        "overlays": work.overlays,
+        "out": str(out),
+        "key": content_key(sha256(task.path), settings, versions()["biomarkers"]),
+    }
+
+
+def _sort_out(jobs: Sequence[Job], state: RunState) -> tuple[dict[str, Outcome], list[Job]]:
+    parts: dict[str, Outcome] = {}
+    todo = []
+    for job in jobs:
+        part = state.finished(job["file_stem"], job["key"])
+        if part is None:
+            todo.append(job)
+        else:
+            parts[job["slide"]] = part
+    return parts, todo
+
+
+def _run(todo: Sequence[Job], work: WorkSettings, state: RunState) -> Iterable[tuple[Job, Outcome]]:
+    n_workers = min(work.workers, len(todo))
+    memory = default_memory_bytes(max(n_workers, 1)) if work.memory_gb is None else work.memory_gb * 1e9
+    workers = [
+        Worker(log=state.folder / f"worker-{number}.log", timeout_s=work.timeout_s, memory_bytes=memory)
+        for number in range(1, n_workers + 1)
+    ]
+    return score_jobs(todo, workers=workers)
+
+
+def _progress(outcomes: Iterable[tuple[Job, Outcome]], *, total: int, wanted: bool) -> Iterable[tuple[Job, Outcome]]:
+    from tqdm.auto import tqdm
+
+    return tqdm(outcomes, total=total, desc="scoring", unit="slide", disable=not wanted or total == 0)
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Remove temporary files of a run that was killed; the lock is ours, so nobody is writing them."""
+    for folder in (out, *(out / name for name in ("cells", "overlays", "geojson")), out / ".biomarkers" / "parts"):
+        for path in folder.glob(".*.tmp*"):
+            path.unlink(missing_ok=True)
+
+
+def _drop_stale_files(state: RunState, parts: Mapping[str, Outcome]) -> None:
+    """Remove what an earlier run made of slides that now fail or have left the inputs; no other file is touched."""
+    wanted = {name for part in parts.values() for name in part["files"]}
+    finished = {part["key"] for part in parts.values() if part["row"]["status"] != FAILED}
+    for path, part in state.parts():
+        for name in set(part["files"]) - wanted:
+            (state.out / name).unlink(missing_ok=True)
+        if part["key"] not in finished:
+            path.unlink(missing_ok=True)

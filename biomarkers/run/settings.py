@@ -1,0 +1,96 @@
+"""How a batch is scored: the settings that decide numbers, and those that only decide how the work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from biomarkers.config import Settings, load_assay, parse
+from biomarkers.errors import UsageError
+from biomarkers.files import read_toml, sha256
+
+DEFAULT_TIMEOUT_S = 2 * 3600.0
+
+
+class ScoreSettings(Settings):
+    """Settings that decide the numbers; a run folder never mixes two of them.
+
+    ``assay`` is a shipped name or a TOML path, or None when a manifest names one for every slide; ``mpp`` (um/px) wins
+    over the file's own; ``annotations`` is a GeoJSON file for one slide or a folder with ``<slide>.geojson``.
+    """
+
+    assay: str | None = None
+    mpp: Annotated[float, Field(gt=0)] | None = None
+    annotations: str | None = None
+    classifier: str | None = None
+    assume_tumor: bool = False
+    marker: str | None = None
+    thresholds: str | None = None
+    stain: str | None = None
+
+
+class WorkSettings(Settings):
+    """Settings that decide how the work is done and can never move a number.
+
+    ``memory_gb`` bounds one worker; None means 80% of the machine's free memory shared by the workers.
+    """
+
+    workers: Annotated[int, Field(ge=1)] = 1
+    timeout_s: Annotated[float, Field(gt=0)] = DEFAULT_TIMEOUT_S
+    memory_gb: Annotated[float, Field(gt=0)] | None = None
+    overlays: bool = True
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a ``--config`` TOML file; its keys are the long options of ``biomarkers score`` with underscores.
+
+    Raises
+    ------
+    UsageError
+        The file is absent or not TOML, or has an unknown key (the nearest known one is suggested).
+    """
+    values = read_toml(path)
+
+    class _Both(ScoreSettings, WorkSettings):
+        pass
+
+    parse(_Both, values, where=str(path))
+    for key in ("annotations", "classifier", "thresholds", "stain"):
+        if isinstance(values.get(key), str):
+            values[key] = str(path.parent / values[key])  # as in a manifest: relative to the file that names it
+    return values
+
+
+def split_settings(values: Mapping[str, Any]) -> tuple[ScoreSettings, WorkSettings]:
+    """Sort options into the two kinds and validate both."""
+    score = {key: value for key, value in values.items() if key in ScoreSettings.model_fields and value is not None}
+    work = {key: value for key, value in values.items() if key in WorkSettings.model_fields and value is not None}
+    return parse(ScoreSettings, score, where="settings"), parse(WorkSettings, work, where="settings")
+
+
+def canonical(settings: ScoreSettings) -> dict[str, Any]:
+    """Return the settings as what they mean: the assay's content and the files' hashes, not their paths."""
+    values: dict[str, Any] = settings.model_dump(mode="json")
+    if settings.assay is not None:
+        values["assay"] = load_assay(settings.assay).model_dump(mode="json")
+    for key in ("classifier", "thresholds", "stain"):
+        if values[key] is not None:
+            values[key] = file_hash(Path(values[key]), option=key)
+    values["annotations"] = settings.annotations is not None  # each slide's own file enters its own key
+    return values
+
+
+def file_hash(path: Path, *, option: str) -> str:
+    """Hash a file named by an option.
+
+    Raises
+    ------
+    UsageError
+        There is no such file.
+    """
+    if not path.is_file():
+        raise UsageError(f"--{option}: no such file", where=path)
+    return sha256(path)

@@ -1,0 +1,56 @@
+"""The finished parts of all slides become two tables whose bytes depend on nothing but the inputs and settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biomarkers.files import write_csv
+from biomarkers.keys import PATIENT, SCORE_COLUMNS, SLIDE_COLUMNS, TIMEPOINT
+from biomarkers.run.plan import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def slides_table(tasks: Sequence[Task], parts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """One row an input, sorted by slide: the columns of the contract, then the quality flags, then the manifest's."""
+    rows = []
+    for task in sorted(tasks, key=lambda task: task.slide):
+        row = dict(parts[task.slide]["row"])
+        rows.append({**row, "file": task.path.name, PATIENT: task.patient, TIMEPOINT: task.timepoint})
+    last = ("file", PATIENT, TIMEPOINT)
+    flags = dict.fromkeys(key for row in rows for key in row if key not in (*SLIDE_COLUMNS, *last))
+    return _frame(rows, (*SLIDE_COLUMNS, *flags, *last))
+
+
+def scores_table(parts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Tidy score rows of all slides, sorted by slide; within a slide in the order of its assay."""
+    rows = [row for slide in sorted(parts) for row in parts[slide]["scores"]]
+    extra = dict.fromkeys(key for row in rows for key in row if key not in SCORE_COLUMNS)
+    return _frame(rows, (*SCORE_COLUMNS, *extra))
+
+
+def write_tables(tasks: Sequence[Task], parts: Mapping[str, Mapping[str, Any]], out: Path) -> None:
+    """Write ``slides.csv`` and ``scores.csv``."""
+    write_csv(slides_table(tasks, parts), out / "slides.csv")
+    write_csv(scores_table(parts), out / "scores.csv")
+
+
+def _frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = pd.DataFrame({name: [_cell(row.get(name)) for row in rows] for name in columns}, columns=list(columns))
+    for name in columns:
+        known = [row[name] for row in rows if row.get(name) is not None]
+        if known and all(type(value) is int for value in known):
+            frame[name] = frame[name].astype("Int64")  # counts stay whole where other slides have none
+        elif known and all(type(value) is bool for value in known):
+            frame[name] = frame[name].astype("boolean")
+    return frame
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, (list, dict)) else value

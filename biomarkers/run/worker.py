@@ -1,0 +1,123 @@
+"""The child process that scores slides: a crash, a leak or a hang in here costs one slide, never the batch.
+
+Speaks JSON lines: a job on standard input, its outcome on what was standard output. Run as
+``python -m biomarkers.run.worker``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from biomarkers.errors import BiomarkersError, EnvironmentFailure
+from biomarkers.files import atomic_path, write_text
+from biomarkers.keys import FAILED
+from biomarkers.run.state import RunState
+
+Job = dict[str, Any]
+Outcome = dict[str, Any]
+
+_log = logging.getLogger(__name__)
+
+
+def main(score: Callable[[Job], Outcome] | None = None) -> None:
+    """Score jobs until standard input ends."""
+    replies = _own_stdout()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    run = score or score_job
+    for line in sys.stdin:
+        outcome = run(json.loads(line))
+        replies.write(json.dumps(outcome, default=plain) + "\n")
+        replies.flush()
+
+
+def score_job(job: Job) -> Outcome:
+    """Score one slide, write its files and then its finished part; the part's presence says that all of it stands."""
+    print(f"--- {job['slide']}", file=sys.stderr, flush=True)  # noqa: T201  (heads this slide's lines in the log)
+    try:
+        part = _score(job)
+        RunState(Path(job["out"])).keep(job["file_stem"], part)
+    except EnvironmentFailure as error:
+        return {"environment": str(error)}
+    except BiomarkersError as error:
+        return failed_part(job, str(error))
+    except MemoryError:
+        return failed_part(job, "out of memory")
+    except Exception as error:  # noqa: BLE001  (whatever a decoder raises is this slide's failure; the log has it whole)
+        traceback.print_exc(file=sys.stderr)
+        return failed_part(job, f"unexpected {type(error).__name__}: {error}")
+    return part
+
+
+def failed_part(job: Job, reason: str) -> Outcome:
+    """Return the part of a slide that could not be scored. It is not kept: the next run tries again."""
+    row = {"slide": job["slide"], "status": FAILED, "reason": reason}
+    return {"key": job["key"], "row": row, "scores": [], "files": [], "record": {}}
+
+
+def plain(value: Any) -> Any:
+    """Turn numpy scalars and arrays into what JSON knows."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return str(value)
+
+
+def _score(job: Job) -> Outcome:
+    from biomarkers.config import load_assay
+    from biomarkers.score.pipeline import score_slide
+
+    result = score_slide(
+        job["path"],
+        assay=load_assay(job["assay"]),
+        mpp=job["mpp"],
+        annotations=job["annotations"],
+        classifier=job["classifier"],
+        assume_tumor=job["assume_tumor"],
+        marker=job["marker"],
+        thresholds=job["thresholds"],
+        stain=job["stain"],
+        slide=job["slide"],
+    )
+    files = _write_files(result, job)
+    return {
+        "key": job["key"],
+        "row": {**result.row, "slide": job["slide"]},
+        "scores": result.scores.to_dict("records"),
+        "files": files,
+        "record": dict(result.record),
+    }
+
+
+def _write_files(result: Any, job: Job) -> list[str]:
+    from biomarkers.score.outputs import cells_geojson, cells_table, overlay_image
+
+    out, stem = Path(job["out"]), job["file_stem"]
+    if result.cells is None or result.cells.n_obs == 0:
+        return []
+    files = [f"cells/{stem}.parquet"]
+    with atomic_path(out / files[-1]) as path:
+        cells_table(result).to_parquet(path, index=False)
+    if job["overlays"]:
+        files.append(f"overlays/{stem}.png")
+        with atomic_path(out / files[-1]) as path:
+            overlay_image(result).save(path)
+        files.append(f"geojson/{stem}.geojson")
+        write_text(out / files[-1], json.dumps(cells_geojson(result), default=plain))
+    return files
+
+
+def _own_stdout() -> TextIO:
+    """Keep the reply channel to ourselves: what libraries print goes to standard error, into the log."""
+    private = os.dup(1)
+    os.dup2(2, 1)
+    return os.fdopen(private, "w", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
