@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -51,16 +52,23 @@ class Worker:
         if reply.endswith("\n"):
             outcome: Outcome = json.loads(reply)
             return outcome
-        code = process.wait()
-        self._process = None
+        code = self._buried(process)
         return failed_part(job, watch.reason or _death(code))
 
     def stop(self) -> None:
         """End the process now; a file that it was writing stays under its temporary name until the next run."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
-            self._process = None
+            self._buried(self._process)
+
+    def _buried(self, process: subprocess.Popen[str]) -> int:
+        self._process = None
+        code = process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):  # what was left unwritten to a dead process has nowhere to go
+                if pipe is not None:
+                    pipe.close()
+        return code
 
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None or self._process.poll() is not None:

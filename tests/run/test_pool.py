@@ -1,0 +1,64 @@
+"""What ends a worker ends one slide."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from biomarkers.errors import EnvironmentFailure
+from biomarkers.run.pool import Worker, score_jobs
+
+FAKE = (sys.executable, str(Path(__file__).parent / "fake_worker.py"))
+
+
+def jobs(out: Path, *names: str) -> list[dict]:
+    return [{"slide": name, "file_stem": name, "out": str(out), "key": f"key of {name}"} for name in names]
+
+
+def run(out: Path, *names: str, workers: int = 1, timeout_s: float = 30, memory_bytes: float = 4e9) -> dict[str, dict]:
+    pool = [
+        Worker(log=out / f"{number}.log", timeout_s=timeout_s, memory_bytes=memory_bytes, command=FAKE)
+        for number in range(workers)
+    ]
+    return {job["slide"]: part for job, part in score_jobs(jobs(out, *names), workers=pool)}
+
+
+def test_a_crash_is_one_failed_row_and_the_others_finish(tmp_path):
+    parts = run(tmp_path, "a", "segfault", "b", "exit", "c")
+    assert {name: part["row"]["status"] for name, part in parts.items()} == {
+        "a": "ok", "segfault": "failed", "b": "ok", "exit": "failed", "c": "ok",
+    }  # fmt: skip
+    assert "SIGSEGV" in parts["segfault"]["row"]["reason"]
+    assert "code 7" in parts["exit"]["row"]["reason"]
+
+
+def test_a_hang_is_ended_and_named(tmp_path):
+    parts = run(tmp_path, "hang", "a", timeout_s=1.5)
+    assert "longer than 1.5 s" in parts["hang"]["row"]["reason"]
+    assert parts["a"]["row"]["status"] == "ok"
+
+
+def test_hunger_is_ended_and_named(tmp_path):
+    parts = run(tmp_path, "grow", "a", memory_bytes=0.4e9)
+    assert "more than 0.4 GB" in parts["grow"]["row"]["reason"]
+    assert parts["a"]["row"]["status"] == "ok"
+
+
+def test_a_worker_outlives_its_slides(tmp_path):
+    parts = run(tmp_path, "a", "bb", "ccc")
+    assert len({part["record"]["pid"] for part in parts.values()}) == 1
+
+
+def test_two_workers_share_the_jobs(tmp_path):
+    parts = run(tmp_path, *(f"s{number}" for number in range(8)), workers=2)
+    assert len(parts) == 8
+
+
+def test_what_libraries_print_goes_to_the_log(tmp_path):
+    run(tmp_path, "a")
+    assert "libraries print" in (tmp_path / "0.log").read_text()
+
+
+def test_a_full_disk_stops_everything(tmp_path):
+    with pytest.raises(EnvironmentFailure, match="disk is full"):
+        run(tmp_path, "a", "disk-full", "b", workers=2)
