@@ -12,6 +12,9 @@ from typing import Any
 # public name -> module that holds it
 _PUBLIC: dict[str, str] = {
     "load_assay": "biomarkers.config",
+    "normalise_responses": "biomarkers.cohort.response",
+    "read_table": "biomarkers.cohort.tables",
+    "respond": "biomarkers.cohort.response",
 }
 
 __all__ = sorted(_PUBLIC)
