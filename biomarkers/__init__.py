@@ -11,10 +11,17 @@ from typing import Any
 
 # public name -> module that holds it
 _PUBLIC: dict[str, str] = {
+    "anchor_thresholds": "biomarkers.score",
+    "assay_table": "biomarkers.score",
+    "call_positivity": "biomarkers.score",
+    "compute_scores": "biomarkers.score",
     "load_assay": "biomarkers.config",
     "normalise_responses": "biomarkers.cohort.response",
+    "pool_scores": "biomarkers.score",
     "read_table": "biomarkers.cohort.tables",
     "respond": "biomarkers.cohort.response",
+    "score_table": "biomarkers.score",
+    "sensitivity_curve": "biomarkers.score",
 }
 
 __all__ = sorted(_PUBLIC)

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from biomarkers.errors import UsageError, did_you_mean
 from biomarkers.files import read_toml
 
-Compartment = Literal["nucleus", "cytoplasm", "membrane", "cell"]
+# membrane_or_cytoplasm is the higher of the two: how immune cells are read
+Compartment = Literal["nucleus", "cytoplasm", "membrane", "cell", "membrane_or_cytoplasm"]
 OpticalDensity = Annotated[float, Field(gt=0, lt=3)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
@@ -29,12 +30,16 @@ class Settings(BaseModel):
 class Thresholds(Settings):
     """Chromogen cuts for one assay, as optical density (log10) against the slide's own estimated white.
 
-    ``dab_od`` holds the lower edges of the intensity bins 1+, 2+ and 3+ in the assay's compartment;
-    ``min_completeness`` is the least share (0-1) of a cell's outline that must be stained for membrane positivity.
+    ``dab_od`` holds the lower edges of the intensity bins 1+, 2+ and 3+ in the assay's compartment.
+    Membrane assays ask two more things of a stained cell: ``min_completeness`` is the least share (0-1) of its
+    outline that is stained (partial staining counts, a single dot does not), and ``min_contrast`` the least optical
+    density by which membrane must exceed cytoplasm (so that a cytoplasmic blush is not read as membrane).
+    ``source`` says where the numbers come from.
     """
 
     dab_od: tuple[OpticalDensity, OpticalDensity, OpticalDensity]
     min_completeness: Annotated[float, Field(ge=0, le=1)] = 0.0
+    min_contrast: Annotated[float, Field(ge=0, lt=3)] = 0.0
     source: str
 
     @model_validator(mode="after")
@@ -46,20 +51,41 @@ class Thresholds(Settings):
 
 
 class Assay(Settings):
-    """One stained assay: what is scored, where in the cell, with which cuts and from which source."""
+    """One stained assay: what is scored, where in the cell, with which cuts and from which source.
+
+    ``compartment`` is where the scored cells are read, ``immune_compartment`` where lymphocytes and macrophages are
+    read (the same place when absent), ``immune_reach_um`` how far from the nearest tumour cell an immune cell
+    still counts as intratumoural or adjacent. ``cutoffs`` holds the published cut-offs of a score, rising;
+    ``min_cells`` the least denominator of a score, below which it is not evaluable.
+    """
 
     name: str
     title: str
     marker: str
     kind: Literal["brightfield", "fluorescence"]
     compartment: Compartment
+    immune_compartment: Compartment | None = None
+    immune_reach_um: Annotated[float, Field(gt=0)] | None = None
     thresholds: Thresholds
     scores: tuple[str, ...]
     cutoffs: Mapping[str, tuple[float, ...]] = Field(default_factory=dict)
-    min_cells: Mapping[str, int] = Field(default_factory=dict)
+    min_cells: Mapping[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     scored_class: Literal["tumor", "lymphocyte", "any"] = "any"
     reference: str
     note: str = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, cuts in self.cutoffs.items():
+            if list(cuts) != sorted(set(cuts)):
+                msg = f"the cut-offs of {name!r} must rise, found {list(cuts)}"
+                raise ValueError(msg)
+        for table in (self.cutoffs, self.min_cells):
+            for name in table:
+                if name not in self.scores:
+                    msg = f"{name!r} stands among cutoffs or min_cells but not among the assay's scores"
+                    raise ValueError(msg)
+        return self
 
 
 def assay_names() -> tuple[str, ...]:

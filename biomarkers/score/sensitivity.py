@@ -1,0 +1,113 @@
+"""A score as a function of its cut: how much of a result is the threshold's doing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from biomarkers import keys
+from biomarkers.config import Assay, Thresholds, load_assay
+from biomarkers.errors import UsageError
+from biomarkers.score.compute import compute_scores, find_score
+from biomarkers.score.positivity import call_positivity
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+# the cuts to try, as multiples of the one in force
+FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0)
+_NOT_A_FUNCTION_OF_CELLS = ("dab_area_percent",)
+
+
+def sensitivity_curve(
+    cells: AnnData,
+    *,
+    assay: Assay | str,
+    score: str,
+    thresholds: Thresholds | None = None,
+    dab_od: Sequence[float] | None = None,
+    marker: str | None = None,
+    tissue_mm2: float | None = None,
+    tumor_mm2: float | None = None,
+    slide: str = "",
+) -> pd.DataFrame:
+    """Score the same cells again at a row of cuts.
+
+    The 1+ cut takes each value in turn; 2+ and 3+ keep their ratio to it, so intensity-weighted scores move as they
+    would if the whole slide were stained darker or paler. The membrane rule (completeness, contrast) stays.
+
+    Parameters
+    ----------
+    cells
+        Measured cells with ``cell_class``.
+    assay, thresholds, marker, tissue_mm2, tumor_mm2
+        As for :func:`biomarkers.score.compute_scores`.
+    score
+        One score of cells.
+    dab_od
+        The 1+ cuts to try, optical density; half to twice the one in force when None.
+    slide
+        A name for the rows.
+
+    Returns
+    -------
+    Rising in ``dab_od``: slide, marker, score, dab_od, in_force (the cut that scored the slide), value, ci_low,
+    ci_high, numerator, denominator, status, reason.
+
+    Raises
+    ------
+    UsageError
+        The score is unknown or not made of cells, or a cut is not above 0.
+    """
+    import pandas as pd
+
+    assay = load_assay(assay) if isinstance(assay, str) else assay
+    cuts = assay.thresholds if thresholds is None else thresholds
+    if find_score(score).name in _NOT_A_FUNCTION_OF_CELLS:
+        raise UsageError("this score is made of pixels, not of cells", seen=score)
+    name = assay.marker if marker is None else marker
+    rows = []
+    for cut in _cuts_to_try(cuts, dab_od):
+        called = call_positivity(cells, assay=assay, thresholds=scaled(cuts, to=cut), marker=name)
+        found = compute_scores(
+            called, assay=assay, slide=slide, tissue_mm2=tissue_mm2, tumor_mm2=tumor_mm2, marker=name, scores=[score]
+        )
+        in_force = bool(np.isclose(cut, cuts.dab_od[0], rtol=1e-9))
+        rows.append({**found.iloc[0].to_dict(), "dab_od": cut, "in_force": in_force})
+    counts = ["value", "ci_low", "ci_high", "numerator", "denominator", "status", "reason"]
+    return pd.DataFrame(rows)[["slide", "marker", "score", "dab_od", "in_force", *counts]]
+
+
+def swing(curve: pd.DataFrame, *, factor: float = 1.25) -> tuple[float, float]:
+    """Return the lowest and highest value while the cut moves within ``factor`` of the one in force, either way.
+
+    NaN where the score is not evaluable.
+    """
+    own = float(curve.loc[curve["in_force"], "dab_od"].iloc[0])
+    near = curve[curve["dab_od"].between(own / factor - 1e-9, own * factor + 1e-9) & (curve["status"] == keys.OK)]
+    return float(near["value"].min()), float(near["value"].max())
+
+
+def scaled(cuts: Thresholds, *, to: float) -> Thresholds:
+    """Return cuts whose 1+ edge is ``to``, the others in proportion, kept below the largest density a cut may have."""
+    factor = to / cuts.dab_od[0]
+    second, third = (min(edge * factor, limit) for edge, limit in zip(cuts.dab_od[1:], (2.98, 2.99), strict=True))
+    return Thresholds(
+        dab_od=(to, second, third),
+        min_completeness=cuts.min_completeness,
+        min_contrast=cuts.min_contrast,
+        source=f"{cuts.source}; scaled by {factor:.3g}",
+    )
+
+
+def _cuts_to_try(cuts: Thresholds, dab_od: Sequence[float] | None) -> list[float]:
+    own = cuts.dab_od[0]
+    if dab_od is None:
+        return [factor * own for factor in FACTORS if factor * own < 2.9]
+    bad = [cut for cut in dab_od if not 0 < cut < 2.9]
+    if bad:
+        raise UsageError("a cut must lie above 0 and below 2.9 OD", seen=bad)
+    return sorted({*map(float, dab_od), own})

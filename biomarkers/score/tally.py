@@ -1,0 +1,212 @@
+"""Cells of one slide or region -> the counts and areas every score is made from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from biomarkers import keys
+from biomarkers.config import Assay
+from biomarkers.errors import DataError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+Bins = tuple[int, int, int, int]
+EXCLUDED = "excluded"  # obs column, bool: inside an Ignore* or Necrosis region, or outside every region to analyse
+CLASS_SOURCE = "class_source"  # uns: {"method": str, "classes": [names that could have been given]}
+_IMMUNE = (keys.LYMPHOCYTE, keys.MACROPHAGE)
+_UM2_PER_MM2 = 1e6
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Whole numbers of cells by class and intensity bin, and the areas they stand in.
+
+    ``tumor_bins`` and ``scored_bins`` count cells of bins 0, 1+, 2+, 3+: tumour cells, and cells of the class the
+    assay scores (of any class where classes are unknown: ``any_class`` is then true). ``countable_positive`` are the
+    positive cells a density counts; ``immune_known`` says whether immune cells were told apart from others at all.
+    Areas are None where unknown.
+    """
+
+    assay: Assay
+    marker: str
+    n_cells: int
+    n_classified: int
+    tumor_bins: Bins
+    scored_bins: Bins
+    any_class: bool
+    countable_positive: int
+    immune_known: bool
+    n_immune: int
+    immune_positive: int
+    immune_out_of_reach: int
+    immune_area_um2: float
+    immune_area_squares: float
+    immune_area_largest: float
+    od_sum: float
+    tissue_mm2: float | None
+    tumor_mm2: float | None
+    stained_mm2: float | None
+
+    @property
+    def tumor_positive(self) -> int:
+        """Tumour cells of bin 1+ or more."""
+        return sum(self.tumor_bins[1:])
+
+    @property
+    def n_tumor(self) -> int:
+        """All tumour cells."""
+        return sum(self.tumor_bins)
+
+    @property
+    def n_scored(self) -> int:
+        """All cells of the scored class."""
+        return sum(self.scored_bins)
+
+    @property
+    def scored_positive(self) -> int:
+        """Cells of the scored class of bin 1+ or more."""
+        return sum(self.scored_bins[1:])
+
+    @property
+    def weighted_bins(self) -> int:
+        """Sum of the intensity bins over the scored cells."""
+        return sum(level * count for level, count in enumerate(self.scored_bins))
+
+
+def analysed(cells: AnnData) -> np.ndarray:
+    """Which cells count at all: those not marked ``excluded``, (n_cells,) bool."""
+    if EXCLUDED not in cells.obs:
+        return np.ones(cells.n_obs, dtype=bool)
+    return ~cells.obs[EXCLUDED].to_numpy(dtype=bool)
+
+
+def tally(
+    cells: AnnData,
+    *,
+    assay: Assay,
+    marker: str,
+    tissue_mm2: float | None = None,
+    tumor_mm2: float | None = None,
+    stained_mm2: float | None = None,
+    region: str | None = None,
+) -> Tally:
+    """Count the cells that the assay's scores need.
+
+    Parameters
+    ----------
+    cells
+        Cells with ``cell_class`` and the bin of ``marker`` (see :func:`biomarkers.score.call_positivity`).
+    assay
+        Names the scored class and how far from tumour an immune cell counts.
+    marker
+        The marker to count.
+    tissue_mm2, tumor_mm2, stained_mm2
+        Areas of the analysed tissue, of the tumour (tumour cells and stroma between and next to them) and of
+        stained pixels, in mm2; None where not known.
+    region
+        Count only cells whose ``region`` is this; all analysed cells when None.
+
+    Raises
+    ------
+    DataError
+        The cells carry no bin of ``marker`` or no ``cell_class``.
+    """
+    _require(cells, keys.bin_column(marker), keys.CELL_CLASS)
+    keep = analysed(cells)
+    if region is not None:
+        _require(cells, keys.REGION)
+        keep = keep & (cells.obs[keys.REGION].astype(str).to_numpy() == region)
+    classes = cells.obs[keys.CELL_CLASS].astype(str).to_numpy()
+    bins = cells.obs[keys.bin_column(marker)].to_numpy(dtype=np.int64)
+    known = keep & (classes != keys.UNKNOWN)
+    any_class = assay.scored_class == "any" or not known.any()
+    scored = keep if any_class else keep & (classes == assay.scored_class)
+    immune = keep & np.isin(classes, _IMMUNE)
+    near = within_reach(cells, assay=assay)
+    positive = immune & near & (bins > 0)
+    areas = _column(cells, keys.AREA_UM2)
+    counted = areas[positive]
+    return Tally(
+        assay=assay,
+        marker=marker,
+        n_cells=int(keep.sum()),
+        n_classified=int(known.sum()),
+        tumor_bins=_count_bins(bins[keep & (classes == keys.TUMOR)]),
+        scored_bins=_count_bins(bins[scored]),
+        any_class=any_class,
+        countable_positive=int(((scored if assay.scored_class == "lymphocyte" else keep) & (bins > 0)).sum()),
+        immune_known=_immune_known(cells, known=bool(known.any())),
+        n_immune=int(immune.sum()),
+        immune_positive=int(positive.sum()),
+        immune_out_of_reach=int((immune & ~near & (bins > 0)).sum()),
+        immune_area_um2=math.fsum(counted),
+        immune_area_squares=math.fsum(counted**2),
+        immune_area_largest=float(areas[immune].max()) if immune.any() else 0.0,
+        od_sum=math.fsum(_reading(cells, marker)[scored]),
+        tissue_mm2=tissue_mm2,
+        tumor_mm2=tumor_mm2,
+        stained_mm2=stained_mm2,
+    )
+
+
+def within_reach(cells: AnnData, *, assay: Assay) -> np.ndarray:
+    """Which cells lie within the assay's ``immune_reach_um`` of a tumour cell, (n,) bool; all when it has none."""
+    classes = cells.obs[keys.CELL_CLASS].astype(str).to_numpy()
+    tumor = (classes == keys.TUMOR) & analysed(cells)
+    if assay.immune_reach_um is None or cells.n_obs == 0:
+        return np.ones(cells.n_obs, dtype=bool)
+    if not tumor.any():
+        return np.zeros(cells.n_obs, dtype=bool)
+    from scipy.spatial import KDTree
+
+    xy = np.column_stack([_column(cells, keys.X_UM), _column(cells, keys.Y_UM)])
+    distance, _ = KDTree(xy[tumor]).query(xy, distance_upper_bound=assay.immune_reach_um)
+    return np.isfinite(distance)
+
+
+def _immune_known(cells: AnnData, *, known: bool) -> bool:
+    """Whether the way classes were given could have given an immune class (a table of one's own says nothing: yes)."""
+    if not known:
+        return False
+    named = cells.uns.get(CLASS_SOURCE, {}).get("classes")
+    return named is None or bool({str(name) for name in named} & set(_IMMUNE))
+
+
+def _count_bins(bins: np.ndarray) -> Bins:
+    found = np.bincount(bins, minlength=4)
+    return int(found[0]), int(found[1]), int(found[2]), int(found[3])
+
+
+def _reading(cells: AnnData, marker: str) -> np.ndarray:
+    from biomarkers.score.positivity import OD_COLUMN
+
+    column = OD_COLUMN.format(marker=marker)
+    return _column(cells, column) if column in cells.obs else np.zeros(cells.n_obs)
+
+
+def _column(cells: AnnData, name: str) -> np.ndarray:
+    _require(cells, name)
+    return cells.obs[name].to_numpy(dtype=np.float64)
+
+
+def _require(cells: AnnData, *names: str) -> None:
+    for name in names:
+        if name not in cells.obs:
+            hint = "Call call_positivity first." if name.endswith("_bin") else None
+            raise DataError(f"the cells have no column {name!r}", allowed=list(cells.obs.columns), hint=hint)
+
+
+def plural(count: int, what: str) -> str:
+    """``1 cell``, ``2 cells``."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def as_dict(counts: Tally) -> dict[str, Any]:
+    """Return the counts alone, for a run's record."""
+    skip = {"assay"}
+    return {name: value for name, value in vars(counts).items() if name not in skip}
