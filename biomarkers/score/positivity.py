@@ -117,6 +117,13 @@ def is_membranous(cells: AnnData, *, cuts: Thresholds, column: int) -> np.ndarra
 
 
 def marker_index(cells: AnnData, marker: str) -> int:
+    """Return the column of ``marker``.
+
+    Raises
+    ------
+    DataError
+        The cells have no such marker.
+    """
     names = [str(name) for name in cells.var_names]
     if marker not in names:
         raise DataError("the cells have no such marker", seen=marker, allowed=names, hint=did_you_mean(marker, names))
