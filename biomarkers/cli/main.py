@@ -25,6 +25,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": ("train", "Train a cell classifier from labelled cells."),
     "assays": ("assays", "The table of assays, with their cuts and sources."),
     "scores": ("scores", "The table of scores, with definitions, units and sources."),
+    "merge": ("merge", "Join the outputs of several score runs."),
+    "verify": ("verify", "Does a finished score run still hold?"),
     "review": ("review", "A local page to look at scored slides."),
 }
 

@@ -31,6 +31,9 @@ _REASON_WIDTH = 70
 @click.option("--timeout", "timeout_s", type=float, help="Seconds allowed for one slide.  [default: 7200]")
 @click.option("--memory-gb", type=float, help="Memory allowed for one worker.  [default: its share of 80% of free]")
 @click.option("--overlays/--no-overlays", default=None, help="Write overlay images and QuPath GeoJSON.  [default: on]")
+@click.option("--scheduler", help="Score on a running dask cluster: tcp://127.0.0.1:8786, tls://host:8786.")
+@click.option("--cluster", type=click.Path(), help="Start workers as this TOML says (slurm, pbs, lsf, local).")
+@click.option("--insecure", is_flag=True, default=None, help="Allow tcp:// to another machine (closed networks only).")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with these options; the line wins over it.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def score(inputs: tuple[str, ...], out: Path, config: Path | None, quiet: bool, **options: Any) -> int:
@@ -74,7 +77,8 @@ def summary(result: BatchResult) -> str:
     if len(shown):
         cells = shown[list(_SHOWN)].astype(object).where(shown[list(_SHOWN)].notna(), "")
         cells["reason"] = [_short(str(text)) for text in cells["reason"]]
-        lines.append(tabulate(cells, headers="keys", showindex=False, floatfmt=".3f", tablefmt="simple"))
+        rows = cells.to_numpy().tolist()
+        lines.append(tabulate(rows, headers=list(_SHOWN), floatfmt=".3f", tablefmt="simple"))
     counts = ", ".join(f"{count} {status}" for status, count in result.counts.items())
     resumed = f" ({result.n_resumed} finished earlier)" if result.n_resumed else ""
     noun = "slide" if len(table) == 1 else "slides"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from biomarkers.config import load_assay
-from biomarkers.errors import UsageError
+from biomarkers.errors import UsageError, did_you_mean
 from biomarkers.files import sha256
 from biomarkers.keys import FAILED, SLIDE_STATUSES
 from biomarkers.provenance import run_record, versions, write_run_json
@@ -83,17 +85,17 @@ def score_batch(
     with state.locked():
         state.hold_settings(meaning)
         jobs = [_job(task, score, work, meaning, folder) for task in tasks]
+        state.hold_jobs(jobs)
         parts, todo = _sort_out(jobs, state)
         n_resumed = len(parts)
+        if progress:
+            click.echo(_announcement(todo, n_resumed, work), err=True)
         _remove_leftovers(folder)
-        for job, part in _progress(_run(todo, work, state), total=len(todo), wanted=progress):
+        for job, part in _progress(_run(todo, work), total=len(todo), wanted=progress):
             parts[job["slide"]] = part
         _drop_stale_files(state, parts)
         write_tables(tasks, parts, folder)
-        record = run_record("score", settings=meaning, inputs=[task.path for task in tasks])
-        record["slides"] = {slide: parts[slide]["record"] for slide in sorted(parts)}
-        record["work"] = work.model_dump()
-        write_run_json(record, folder)
+        write_run_json(_record(jobs, parts, meaning, work, folder), folder)
     return BatchResult(slides_table(tasks, parts), scores_table(parts), folder, n_resumed)
 
 
@@ -101,10 +103,13 @@ def _checked(settings: Mapping[str, Any]) -> tuple[ScoreSettings, WorkSettings]:
     known = {*ScoreSettings.model_fields, *WorkSettings.model_fields}
     for name in settings:
         if name not in known:
-            from biomarkers.errors import did_you_mean
-
             raise UsageError(f"unknown setting {name!r}", allowed=sorted(known), hint=did_you_mean(name, known))
-    return split_settings(settings)
+    score, work = split_settings(settings)
+    if work.scheduler is not None:
+        from biomarkers.run.cluster import check_address
+
+        check_address(work.scheduler, insecure=work.insecure)
+    return score, work
 
 
 def _with_annotations(tasks: Sequence[Task], annotations: str | None) -> tuple[Task, ...]:
@@ -147,22 +152,31 @@ def _check_assays(tasks: Iterable[Task], score: ScoreSettings) -> None:
 
 
 def _job(task: Task, score: ScoreSettings, work: WorkSettings, meaning: Mapping[str, Any], out: Path) -> Job:
+    digest = sha256(task.path)
     annotations = None if task.annotations is None else sha256(task.annotations)
     own: dict[str, Any] = {"slide": task.slide, "assay": task.assay, "mpp": task.mpp, "annotations": annotations}
     if task.assay is not None:
         own["assay"] = load_assay(task.assay).model_dump(mode="json")
     settings = {"run": meaning, "slide": own, "overlays": work.overlays}
+    files = {
+        key: str(Path(value).absolute())
+        for key, value in score.model_dump(include={"classifier", "thresholds", "stain"}).items()
+        if value is not None
+    }
     return {
         **score.model_dump(),
+        **files,
         "slide": task.slide,
         "file_stem": task.file_stem,
-        "path": str(task.path),
+        "path": str(task.path.absolute()),
+        "bytes": task.path.stat().st_size,
+        "sha256": digest,
         "assay": task.assay or score.assay,
         "mpp": task.mpp if task.mpp is not None else score.mpp,
-        "annotations": None if task.annotations is None else str(task.annotations),
+        "annotations": None if task.annotations is None else str(task.annotations.absolute()),
         "overlays": work.overlays,
-        "out": str(out),
-        "key": content_key(sha256(task.path), settings, versions()["biomarkers"]),
+        "out": str(out.absolute()),
+        "key": content_key(digest, settings, versions()["biomarkers"]),
     }
 
 
@@ -178,14 +192,42 @@ def _sort_out(jobs: Sequence[Job], state: RunState) -> tuple[dict[str, Outcome],
     return parts, todo
 
 
-def _run(todo: Sequence[Job], work: WorkSettings, state: RunState) -> Iterable[tuple[Job, Outcome]]:
+def _run(todo: Sequence[Job], work: WorkSettings) -> Iterator[tuple[Job, Outcome]]:
+    if not todo:
+        return
+    if work.scheduler is not None or work.cluster is not None:
+        from biomarkers.run.cluster import connected, score_on_cluster
+
+        limit = None if work.memory_gb is None else work.memory_gb * 1e9
+        toml = None if work.cluster is None else Path(work.cluster)
+        with connected(scheduler=work.scheduler, cluster=toml, insecure=work.insecure) as client:
+            yield from score_on_cluster(todo, client=client, timeout_s=work.timeout_s, memory_bytes=limit)
+        return
     n_workers = min(work.workers, len(todo))
-    memory = default_memory_bytes(max(n_workers, 1)) if work.memory_gb is None else work.memory_gb * 1e9
-    workers = [
-        Worker(log=state.folder / f"worker-{number}.log", timeout_s=work.timeout_s, memory_bytes=memory)
-        for number in range(1, n_workers + 1)
+    memory = default_memory_bytes(n_workers) if work.memory_gb is None else work.memory_gb * 1e9
+    workers = [Worker(timeout_s=work.timeout_s, memory_bytes=memory) for _ in range(n_workers)]
+    yield from score_jobs(todo, workers=workers)
+
+
+def _announcement(todo: Sequence[Job], n_resumed: int, work: WorkSettings) -> str:
+    size = sum(job["bytes"] for job in todo)
+    who = "a cluster" if work.scheduler or work.cluster else f"{work.workers} worker{'s' * (work.workers > 1)}"
+    earlier = f"; {n_resumed} finished earlier" if n_resumed else ""
+    return f"{len(todo)} to score, {size / 1e6:,.1f} MB, {who}{earlier}"
+
+
+def _record(
+    jobs: Sequence[Job], parts: Mapping[str, Outcome], meaning: Mapping[str, Any], work: WorkSettings, out: Path
+) -> dict[str, Any]:
+    record = run_record("score", settings=meaning)
+    record["inputs"] = [
+        {"name": Path(job["path"]).name, "sha256": job["sha256"], "bytes": job["bytes"]} for job in jobs
     ]
-    return score_jobs(todo, workers=workers)
+    record["slides"] = {slide: parts[slide]["record"] for slide in sorted(parts)}
+    record["work"] = work.model_dump(exclude={"scheduler", "cluster"})
+    names = ["slides.csv", "scores.csv", *(name for slide in sorted(parts) for name in parts[slide]["files"])]
+    record["outputs"] = {name: sha256(out / name) for name in names}
+    return record
 
 
 def _progress(outcomes: Iterable[tuple[Job, Outcome]], *, total: int, wanted: bool) -> Iterable[tuple[Job, Outcome]]:
@@ -196,7 +238,8 @@ def _progress(outcomes: Iterable[tuple[Job, Outcome]], *, total: int, wanted: bo
 
 def _remove_leftovers(out: Path) -> None:
     """Remove temporary files of a run that was killed; the lock is ours, so nobody is writing them."""
-    for folder in (out, *(out / name for name in ("cells", "overlays", "geojson")), out / ".biomarkers" / "parts"):
+    inner = ("cells", "overlays", "geojson", ".biomarkers", ".biomarkers/parts")
+    for folder in (out, *(out / name for name in inner)):
         for path in folder.glob(".*.tmp*"):
             path.unlink(missing_ok=True)
 

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import psutil
@@ -29,8 +28,8 @@ _ONE_THREAD: Final = dict.fromkeys(
 class Worker:
     """One child process; started when first needed, and again after it died."""
 
-    def __init__(self, *, log: Path, timeout_s: float, memory_bytes: float, command: Sequence[str] = _WORKER) -> None:
-        self._command, self._log = tuple(command), log
+    def __init__(self, *, timeout_s: float, memory_bytes: float, command: Sequence[str] = _WORKER) -> None:
+        self._command = tuple(command)
         self._timeout_s, self._memory_bytes = timeout_s, memory_bytes
         self._process: subprocess.Popen[str] | None = None
 
@@ -72,17 +71,14 @@ class Worker:
 
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None or self._process.poll() is not None:
-            self._log.parent.mkdir(parents=True, exist_ok=True)
-            with self._log.open("a", encoding="utf-8") as log:
-                self._process = subprocess.Popen(  # noqa: S603  (our own module, no shell)
-                    self._command,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    text=True,
-                    encoding="utf-8",
-                    env={**os.environ, **_ONE_THREAD},
-                )
+            self._process = subprocess.Popen(  # noqa: S603  (our own module, no shell)
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                env={**os.environ, **_ONE_THREAD},
+            )
         return self._process
 
 

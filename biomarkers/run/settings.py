@@ -35,13 +35,18 @@ class ScoreSettings(Settings):
 class WorkSettings(Settings):
     """Settings that decide how the work is done and can never move a number.
 
-    ``memory_gb`` bounds one worker; None means 80% of the machine's free memory shared by the workers.
+    ``memory_gb`` bounds one worker; None means 80% of the machine's free memory shared by the workers. ``scheduler`` is
+    the address of a dask scheduler, ``cluster`` a TOML file that describes a cluster to start; with either, the number
+    of workers is the cluster's.
     """
 
     workers: Annotated[int, Field(ge=1)] = 1
     timeout_s: Annotated[float, Field(gt=0)] = DEFAULT_TIMEOUT_S
     memory_gb: Annotated[float, Field(gt=0)] | None = None
     overlays: bool = True
+    scheduler: str | None = None
+    cluster: str | None = None
+    insecure: bool = False
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -58,7 +63,7 @@ def read_config(path: Path) -> dict[str, Any]:
         pass
 
     parse(_Both, values, where=str(path))
-    for key in ("annotations", "classifier", "thresholds", "stain"):
+    for key in ("annotations", "classifier", "thresholds", "stain", "cluster"):
         if isinstance(values.get(key), str):
             values[key] = str(path.parent / values[key])  # as in a manifest: relative to the file that names it
     return values

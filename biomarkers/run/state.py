@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,24 @@ class RunState:
                 )
         else:
             write_text(path, json.dumps(wanted, indent=2, sort_keys=True) + "\n")
+
+    def hold_jobs(self, jobs: Sequence[Mapping[str, Any]]) -> None:
+        """Remember what was asked of each slide, so that it can be asked again."""
+        write_text(self.folder / "jobs.json", json.dumps(list(jobs), indent=1, sort_keys=True) + "\n")
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Return what was asked of each slide.
+
+        Raises
+        ------
+        UsageError
+            The folder holds no run.
+        """
+        path = self.folder / "jobs.json"
+        if not path.is_file():
+            raise UsageError("this folder holds no finished 'biomarkers score' run", where=self.out)
+        found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        return found
 
     def part(self, file_stem: str) -> Path:
         """Path of one slide's finished part."""

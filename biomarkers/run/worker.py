@@ -6,11 +6,12 @@ Speaks JSON lines: a job on standard input, its outcome on what was standard out
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
 import sys
-import traceback
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
@@ -29,28 +30,34 @@ _log = logging.getLogger(__name__)
 def main(score: Callable[[Job], Outcome] | None = None) -> None:
     """Score jobs until standard input ends."""
     replies = _own_stdout()
+    faulthandler.enable()  # a crash in native code leaves its Python stack in the slide's log
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     run = score or score_job
     for line in sys.stdin:
-        outcome = run(json.loads(line))
+        job = json.loads(line)
+        _log_into(Path(job["out"]) / "logs" / f"{job['file_stem']}.log")
+        outcome = run(job)
         replies.write(json.dumps(outcome, default=plain) + "\n")
         replies.flush()
 
 
 def score_job(job: Job) -> Outcome:
     """Score one slide, write its files and then its finished part; the part's presence says that all of it stands."""
-    print(f"--- {job['slide']}", file=sys.stderr, flush=True)  # noqa: T201  (heads this slide's lines in the log)
+    started = time.monotonic()
     try:
         part = _score(job)
+        _log.info("%s in %.2f s", part["row"]["status"], time.monotonic() - started)
         RunState(Path(job["out"])).keep(job["file_stem"], part)
     except EnvironmentFailure as error:
         return {"environment": str(error)}
     except BiomarkersError as error:
+        _log.error("failed: %s", error)
         return failed_part(job, str(error))
     except MemoryError:
+        _log.exception("out of memory")
         return failed_part(job, "out of memory")
     except Exception as error:  # noqa: BLE001  (whatever a decoder raises is this slide's failure; the log has it whole)
-        traceback.print_exc(file=sys.stderr)
+        _log.exception("unexpected")
         return failed_part(job, f"unexpected {type(error).__name__}: {error}")
     return part
 
@@ -110,6 +117,18 @@ def _write_files(result: Any, job: Job) -> list[str]:
         files.append(f"geojson/{stem}.geojson")
         write_text(out / files[-1], json.dumps(cells_geojson(result), default=plain))
     return files
+
+
+def _log_into(path: Path) -> None:
+    """Send standard error, native code's too, into this slide's log from here on."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    except OSError:
+        return  # a log that cannot be written must not cost the slide; its results will say what is wrong with the disk
+    os.dup2(handle, 2)
+    os.dup2(handle, 1)
+    os.close(handle)
 
 
 def _own_stdout() -> TextIO:

@@ -16,10 +16,7 @@ def jobs(out: Path, *names: str) -> list[dict]:
 
 
 def run(out: Path, *names: str, workers: int = 1, timeout_s: float = 30, memory_bytes: float = 4e9) -> dict[str, dict]:
-    pool = [
-        Worker(log=out / f"{number}.log", timeout_s=timeout_s, memory_bytes=memory_bytes, command=FAKE)
-        for number in range(workers)
-    ]
+    pool = [Worker(timeout_s=timeout_s, memory_bytes=memory_bytes, command=FAKE) for _ in range(workers)]
     return {job["slide"]: part for job, part in score_jobs(jobs(out, *names), workers=pool)}
 
 
@@ -56,7 +53,7 @@ def test_two_workers_share_the_jobs(tmp_path):
 
 def test_what_libraries_print_goes_to_the_log(tmp_path):
     run(tmp_path, "a")
-    assert "libraries print" in (tmp_path / "0.log").read_text()
+    assert "libraries print" in (tmp_path / "logs" / "a.log").read_text()
 
 
 def test_a_full_disk_stops_everything(tmp_path):

@@ -1,0 +1,109 @@
+"""Does a finished run still say what its inputs say? Outputs are hashed again, and some slides are scored again."""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from biomarkers.errors import UsageError
+from biomarkers.files import sha256
+from biomarkers.keys import FAILED
+from biomarkers.run.pool import Worker
+from biomarkers.run.state import RunState
+from biomarkers.run.worker import Job
+
+_TIMEOUT_S = 4 * 3600.0
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was compared and what differs; ``problems`` is empty when everything holds."""
+
+    n_outputs: int
+    rescored: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def verify_run(folder: str | Path, *, sample: int = 5, seed: int = 0) -> Verification:
+    """Hash every output again, and score a random sample of the slides again from their images.
+
+    Parameters
+    ----------
+    folder
+        An output folder of ``biomarkers score``.
+    sample
+        Number of scored slides to score again.
+    seed
+        Chooses them.
+
+    Raises
+    ------
+    UsageError
+        The folder holds no finished run.
+    """
+    out = Path(folder)
+    record = _record(out)
+    state = RunState(out)
+    problems = [problem for name, digest in record["outputs"].items() if (problem := _changed(out, name, digest))]
+    jobs = [job for job in state.jobs() if (state.part(job["file_stem"])).is_file()]
+    chosen = sorted(random.Random(seed).sample(jobs, min(sample, len(jobs))), key=lambda job: job["slide"])  # noqa: S311
+    worker = Worker(timeout_s=_TIMEOUT_S, memory_bytes=float("inf"))
+    try:
+        for job in chosen:
+            problems += _scored_again(job, state, worker)
+    finally:
+        worker.stop()
+    return Verification(len(record["outputs"]), tuple(job["slide"] for job in chosen), tuple(problems))
+
+
+def _record(out: Path) -> dict[str, Any]:
+    path = out / "run.json"
+    if not path.is_file():
+        raise UsageError("this folder holds no finished 'biomarkers score' run", where=out)
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if "outputs" not in record:
+        raise UsageError("this run's record lists no outputs", where=path, hint="Only 'biomarkers score' runs do.")
+    return record
+
+
+def _changed(out: Path, name: str, digest: str) -> str | None:
+    path = out / name
+    if not path.is_file():
+        return f"{name}: is gone"
+    return None if sha256(path) == digest else f"{name}: was changed after the run"
+
+
+def _scored_again(job: Job, state: RunState, worker: Worker) -> list[str]:
+    slide = job["slide"]
+    if not Path(job["path"]).is_file():
+        return [f"{slide}: its image is gone, cannot be scored again"]
+    if sha256(Path(job["path"])) != job["sha256"]:
+        return [f"{slide}: its image was changed after the run"]
+    held = json.loads(state.part(job["file_stem"]).read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as scratch:
+        again = worker.ask({**job, "out": scratch})
+        if "environment" in again or again["row"]["status"] == FAILED:
+            return [f"{slide}: now fails: {again.get('environment') or again['row']['reason']}"]
+        found = [f"{slide}: {text}" for text in _differences(held["row"], again["row"])]
+        if _text(held["scores"]) != _text(again["scores"]):
+            found.append(f"{slide}: its scores differ")
+        there = [name for name in held["files"] if (state.out / name).is_file()]  # a lost file was reported above
+        found += [
+            f"{slide}: {name} differs" for name in there if sha256(Path(scratch) / name) != sha256(state.out / name)
+        ]
+    return found
+
+
+def _differences(held: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
+    keys = [key for key in {**held, **again} if _text(held.get(key)) != _text(again.get(key))]
+    return [f"{key} was {held.get(key)!r}, is {again.get(key)!r}" for key in keys]
+
+
+def _text(value: Any) -> str:
+    """Give values a form in which a missing number equals a missing number."""
+    return json.dumps(value, sort_keys=True)
