@@ -142,7 +142,9 @@ def parse(model: type[_Model], values: Mapping[str, Any], *, where: str) -> _Mod
 
 
 def _usage_error(error: ValidationError, model: type[BaseModel], where: str) -> UsageError:
-    first = error.errors()[0]
+    # a misspelt key is also a missing one: name what the user wrote
+    found = error.errors()
+    first = next((item for item in found if item["type"] == "extra_forbidden"), found[0])
     key = ".".join(str(part) for part in first["loc"]) or "(all)"
     if first["type"] == "extra_forbidden":
         return UsageError(

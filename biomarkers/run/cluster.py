@@ -193,7 +193,7 @@ def queued_cluster(settings: ClusterSettings) -> Any:
         processes=settings.cores,  # one slide a process
         memory=settings.memory,
         walltime=settings.walltime,
-        protocol="tls://",
+        security=True,  # certificates made for this run; implies tls://
         scheduler_options={"dashboard_address": "127.0.0.1:0"},
         **settings.options,
     )
