@@ -122,11 +122,13 @@ def cell_labels(cells: AnnData, annotations: Annotations, *, mpp: float) -> np.n
         No annotation labels a cell, two points give one cell two classes, or points lie on no cell.
     """
     names = region_of(cells, annotations, mpp=mpp)
-    labels = np.where(np.isin(names, [name for name in keys.CELL_CLASSES if name != keys.UNKNOWN]), names, "")
+    labels = np.where(np.isin(names, [name for name in keys.CELL_CLASSES if name != keys.UNKNOWN]), names, "").astype(
+        object
+    )
     _label_points(labels, cells, annotations, mpp)
     if not (labels != "").any():
         raise DataError("the annotations label no cell", where=annotations.source, seen=sorted(annotations.meanings))
-    return labels
+    return labels.astype(str)
 
 
 def _label_points(labels: np.ndarray, cells: AnnData, annotations: Annotations, mpp: float) -> None:

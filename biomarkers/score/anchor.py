@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Method = Literal["negative_control", "batch"]
 _MIN_CELLS = 200
 _MODE_BINS = 256
+_BELOW_MODE = (0.25, 0.6)
 
 
 class Anchor(Settings):
@@ -149,10 +150,12 @@ def _mode(values: np.ndarray) -> float:
 
 def _mirrored(values: np.ndarray, mode: float) -> np.ndarray:
     below = values[values <= mode]
-    if 2 * below.size < 0.5 * values.size:
+    share = below.size / values.size
+    if not _BELOW_MODE[0] <= share <= _BELOW_MODE[1]:
         raise DataError(
             "no unstained majority in this batch",
-            seen=f"{2 * below.size / values.size:.0%} of the cells fit a symmetric unstained population",
+            seen=f"{share:.0%} of the cells lie below the commonest value",
+            allowed="half of the unstained cells, and so 25 % to 60 % of all",
             hint="Use negative control tissue (method negative_control).",
         )
     return np.concatenate([below, 2 * mode - below])

@@ -146,7 +146,7 @@ def tally(
         immune_out_of_reach=int((immune & ~near & (bins > 0)).sum()),
         immune_area_um2=math.fsum(counted),
         immune_area_squares=math.fsum(counted**2),
-        immune_area_largest=float(areas[immune].max()) if immune.any() else 0.0,
+        immune_area_largest=float(areas[immune if immune.any() else keep].max(initial=0.0)),
         od_sum=math.fsum(_reading(cells, marker)[scored]),
         tissue_mm2=tissue_mm2,
         tumor_mm2=tumor_mm2,

@@ -1,0 +1,63 @@
+"""Cuts, compartments and the membrane rule."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from biomarkers.config import Thresholds, load_assay
+from biomarkers.errors import DataError
+from biomarkers.score import call_positivity
+from tests.score.cells_by_hand import make_cells
+
+CUTS = Thresholds(dab_od=(0.1, 0.3, 0.5), min_completeness=0.25, min_contrast=0.05, source="test")
+
+
+def bins(cells, assay="22c3", thresholds=CUTS, marker="PD-L1"):
+    return call_positivity(cells, assay=assay, thresholds=thresholds).obs[f"{marker}_bin"].tolist()
+
+
+def test_a_value_at_a_cut_belongs_above_it():
+    assert bins(make_cells(["tumor"] * 6, [0.0, 0.0999, 0.1, 0.3, 0.5, 2.0])) == [0, 0, 1, 2, 3, 3]
+
+
+def test_cytoplasmic_blush_is_not_membrane_for_tumor_but_counts_for_immune_cells():
+    cells = make_cells(["tumor", "lymphocyte", "macrophage", "stroma"], 0.32, cytoplasm=0.4)
+    assert bins(cells) == [0, 2, 2, 0]
+
+
+def test_a_dot_on_the_outline_is_not_partial_staining():
+    cells = make_cells(["tumor"] * 3, 0.4, completeness=[0.1, 0.25, 0.9])
+    assert bins(cells) == [0, 2, 2]
+
+
+def test_cells_without_cytoplasm_pixels_keep_their_membrane():
+    cells = make_cells(["tumor"], 0.4, cytoplasm=np.nan)
+    assert bins(cells) == [2]
+
+
+def test_nuclear_assay_reads_nuclei_only():
+    cells = make_cells(["unknown"] * 2, [0.9, 0.0], nucleus=[0.0, 0.35], marker="DAB")
+    assert bins(cells, "h-dab-nuclear", marker="DAB") == [0, 2]
+
+
+def test_the_argument_stays_as_it_was_and_the_cuts_are_kept():
+    cells = make_cells(["tumor"], 0.4)
+    called = call_positivity(cells, assay="22c3")
+    assert "PD-L1_bin" not in cells.obs
+    own = load_assay("22c3").thresholds
+    assert called.uns["thresholds"]["dab_od"].tolist() == list(own.dab_od)
+    assert called.uns["thresholds"]["source"] == own.source
+
+
+def test_missing_marker_and_layer():
+    with pytest.raises(DataError, match=r"no such marker.*PD-L1"):
+        call_positivity(make_cells(["tumor"], marker="CD8"), assay="22c3")
+    cells = make_cells(["tumor"])
+    del cells.layers["membrane_mean"]
+    with pytest.raises(DataError, match=r"lack a measurement.*membrane_mean"):
+        call_positivity(cells, assay="22c3")
+
+
+def test_no_cells():
+    assert bins(make_cells([])) == []
