@@ -11,17 +11,26 @@ from typing import Any
 
 # public name -> module that holds it
 _PUBLIC: dict[str, str] = {
+    "CellClassifier": "biomarkers.cells.classify",
+    "ColumnMap": "biomarkers.cohort.columns",
     "anchor_thresholds": "biomarkers.score",
     "assay_table": "biomarkers.score",
+    "biopsy_selection": "biomarkers.cohort.flow",
+    "build_cohort": "biomarkers.cohort.join",
     "call_positivity": "biomarkers.score",
     "compute_scores": "biomarkers.score",
     "load_assay": "biomarkers.config",
+    "load_classifier": "biomarkers.cells.classify",
     "normalise_responses": "biomarkers.cohort.response",
     "pool_scores": "biomarkers.score",
+    "read_annotations": "biomarkers.cells.annotations",
+    "read_cohort": "biomarkers.cohort.store",
     "read_table": "biomarkers.cohort.tables",
     "respond": "biomarkers.cohort.response",
     "score_table": "biomarkers.score",
     "sensitivity_curve": "biomarkers.score",
+    "train_classifier": "biomarkers.cells.classify_train",
+    "write_cohort": "biomarkers.cohort.store",
 }
 
 __all__ = sorted(_PUBLIC)
