@@ -1,0 +1,205 @@
+"""The clinical table -> one row a patient, with responses and end points in the package's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from biomarkers.cohort.columns import MONTHS_PER, ColumnMap, EventColumns, find_column, own_endpoints
+from biomarkers.cohort.dates import date_column
+from biomarkers.cohort.ids import identifiers
+from biomarkers.cohort.response import normalise_responses
+from biomarkers.cohort.samples import sample_rows
+from biomarkers.cohort.tables import numeric_column, require_columns, row_name, row_names
+from biomarkers.errors import DataError, UsageError
+from biomarkers.keys import PATIENT, RESPONSE
+
+TREATED = "treated"
+FIRST_DOSE = "first_dose"
+_YES = ("1", "true", "yes", "y", "treated")
+_NO = ("0", "false", "no", "n", "untreated", "not treated")
+
+
+@dataclass
+class Clinical:
+    """Patients (index = patient id) and, when the table has a row a sample, those rows too.
+
+    ``samples`` is as :func:`biomarkers.cohort.samples.sample_rows` makes it, or None for a table with a row a patient.
+    """
+
+    patients: pd.DataFrame
+    samples: pd.DataFrame | None
+    notes: list[str] = field(default_factory=list)
+
+
+def read_clinical(table: pd.DataFrame, *, columns: ColumnMap, where: str) -> Clinical:
+    """Bring a clinical table into shape.
+
+    Parameters
+    ----------
+    table
+        One row a patient, or one row a sample with a sample or time point column; then what concerns the patient
+        must be the same in each of the patient's rows.
+    columns
+        The user's column names.
+    where
+        The table's name for messages.
+
+    Raises
+    ------
+    UsageError
+        A column is absent or cannot be told.
+    DataError
+        A patient stands twice with different values, an unknown response word, a negative time, text among
+        numbers, an event value without a time; the message names rows.
+    """
+    notes: list[str] = []
+
+    def find(role: str, *, required: bool = False) -> str | None:
+        return find_column(table, role, getattr(columns, role), where=where, notes=notes, required=required)
+
+    patient = find("patient", required=True)
+    assert patient is not None  # it is required
+    made = pd.DataFrame({PATIENT: identifiers(table[patient], where=f"{where} column {patient!r}")}, index=table.index)
+    used: set[str | None] = {patient}
+    if (response := find("response")) is not None:
+        made[RESPONSE] = normalise_responses(table[response], where=f"{where} column {response!r}")
+    if (treated := find("treated")) is not None:
+        made[TREATED] = _yes_no(table, treated, where)
+    if (first_dose := find("first_dose")) is not None:
+        made[FIRST_DOSE] = date_column(table, first_dose, where=where, order=columns.date_order)
+    used |= {response, treated, first_dose}
+    for name, event in {**own_endpoints(map(str, table.columns)), **columns.endpoints}.items():
+        made[f"{name}_months"], made[f"{name}_event"] = event_columns(table, event, where=where)
+        used |= {event.time, event.event}
+    sample, timepoint, date, day = (find(role) for role in ("sample", "timepoint", "sample_date", "sample_day"))
+    samples = None
+    if sample is not None or timepoint is not None:
+        samples = sample_rows(
+            table, patient=patient, sample=sample, timepoint=timepoint, date=date, day=day, columns=columns, where=where
+        )
+        used |= {sample, timepoint, date, day}
+    require_columns(table, columns.strata, where=where)
+    for name in table.columns:
+        if name not in used:
+            made[str(name) if name not in made else f"{name} (table)"] = table[name]
+    return Clinical(_one_row_a_patient(made, where=where, several=samples is not None, notes=notes), samples, notes)
+
+
+def event_columns(table: pd.DataFrame, event: EventColumns, *, where: str) -> tuple[pd.Series, pd.Series]:
+    """Return the times of one end point in months and whether the event happened (missing where there is no time).
+
+    Raises
+    ------
+    DataError
+        A negative time, text among numbers, an event without a time or a time without an event cell, or an event
+        column in which no cell has one of the values that mean "it happened" although other values occur.
+    """
+    months = numeric_column(table, event.time, where=where) * MONTHS_PER[event.unit]
+    negative = np.flatnonzero(months.to_numpy() < 0)
+    if len(negative):
+        raise DataError(
+            f"column {event.time!r} holds a negative time",
+            where=f"{where} {row_names(table, [int(i) for i in negative])}",
+            seen=float(table[event.time].iloc[negative[0]]),
+            hint="A date of event before the start? Correct it, or leave the cell empty.",
+        )
+    require_columns(table, [event.event], where=where)
+    words = table[event.event].map(_word, na_action="ignore")
+    lone = np.flatnonzero((words.isna() != months.isna()).to_numpy())
+    if len(lone):
+        raise DataError(
+            f"time {event.time!r} and event {event.event!r} must stand together or both be empty",
+            where=f"{where} {row_names(table, [int(i) for i in lone])}",
+        )
+    happened = {_word(value) for value in event.event_when}
+    values = sorted(set(words.dropna()))
+    if len(values) > 2:
+        raise UsageError(
+            f"event column {event.event!r} holds more than two values",
+            where=where,
+            seen=", ".join(values[:6]),
+            hint="An event happened or it did not; a code for competing events must be decided first.",
+        )
+    if values and not happened & set(values) and set(values) - {"0", "false"}:
+        raise UsageError(
+            f"no cell of {event.event!r} has a value that means the event happened",
+            where=where,
+            seen=", ".join(values),
+            allowed=sorted(happened),
+            hint="State the polarity, e.g. os=TIME:EVENT:1:months when 1 is death and months are the unit.",
+        )
+    flags = words.map(lambda word: word in happened, na_action="ignore").astype("boolean")
+    return months, flags
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, int | float | np.number) and float(value).is_integer():
+        return str(int(value))
+    return str(value).strip().lower()
+
+
+def _yes_no(table: pd.DataFrame, column: str, where: str) -> pd.Series:
+    words = table[column].map(_word, na_action="ignore")
+    bad = np.flatnonzero((~words.isin([*_YES, *_NO])).to_numpy())
+    if len(bad):
+        raise DataError(
+            f"column {column!r} must say yes or no",
+            where=f"{where} {row_names(table, [int(i) for i in bad])}",
+            seen=str(table[column].iloc[bad[0]]),
+            allowed=(*_YES, *_NO),
+        )
+    return words.isin(_YES).astype(bool)
+
+
+def _one_row_a_patient(made: pd.DataFrame, *, where: str, several: bool, notes: list[str]) -> pd.DataFrame:
+    """Refuse a patient with two different rows; identical ones are one.
+
+    In a table with a row a sample, an empty cell takes the value of the patient's other rows, and columns that differ
+    describe samples and are left out, response and end points excepted: those must agree.
+    """
+    if made[PATIENT].duplicated().any():
+        differing = _differing(made, several=several)
+        fixed = [name for name in differing if not several or _concerns_patient(name)]
+        if fixed:
+            _refuse_conflict(made, fixed[0], where)
+        made = made.drop(columns=differing)
+        if differing:
+            notes.append(f"{where}: differ between samples of one patient and are left out: {', '.join(differing)}")
+        elif not several:
+            notes.append(f"{where}: {int(made[PATIENT].duplicated().sum())} identical repeated rows were left out")
+        made = made.groupby(PATIENT, sort=False).first().reset_index()
+    patients = made.set_index(PATIENT)
+    patients.index = pd.Index([str(name) for name in patients.index], name=PATIENT, dtype=object)
+    return patients
+
+
+def _concerns_patient(name: str) -> bool:
+    return name in (RESPONSE, TREATED, FIRST_DOSE) or name.endswith(("_months", "_event"))
+
+
+def _differing(made: pd.DataFrame, *, several: bool) -> list[str]:
+    """Columns in which one patient has two values; an empty cell is a value of its own in a row-a-patient table."""
+    rows = made[made[PATIENT].duplicated(keep=False)]
+    others = [name for name in rows.columns if name != PATIENT]
+    text = rows[others].astype(object).map(str).where(rows[others].notna(), np.nan if several else "(empty)")
+    counts = text.groupby(rows[PATIENT], sort=False).nunique()
+    return [str(name) for name in others if (counts[name] > 1).any()]
+
+
+def _refuse_conflict(made: pd.DataFrame, column: str, where: str) -> None:
+    words = made[column].astype(object).map(str).where(made[column].notna(), "(empty)")
+    first_seen: dict[str, int] = {}
+    for i, (patient, word) in enumerate(zip(made[PATIENT], words, strict=True)):
+        first = first_seen.setdefault(str(patient), i)
+        if words.iloc[first] != word:
+            raise DataError(
+                f"patient {str(patient)!r} stands twice with different values of {column!r}",
+                where=f"{where} {row_name(made, first)} and {row_name(made, i)}",
+                seen=f"{words.iloc[first]} and {word}",
+                hint="Keep one row a patient, or name the sample or time point column if there is a row a sample.",
+            )

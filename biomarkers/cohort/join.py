@@ -1,0 +1,241 @@
+"""The join: scores and levels meet the clinical table, one row a patient and time point, nobody multiplied or lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from biomarkers import keys
+from biomarkers.cohort.clinical import FIRST_DOSE, Clinical, read_clinical
+from biomarkers.cohort.columns import ColumnMap
+from biomarkers.cohort.flow import build_flow
+from biomarkers.cohort.match import Matched, match
+from biomarkers.cohort.measurements import ASSAY, BIOMARKER, DENOMINATOR, NUMERATOR, gather
+from biomarkers.cohort.pooling import Several, one_value
+from biomarkers.cohort.samples import DATE, DAY, check_dates, read_samples, sample_lookup
+from biomarkers.cohort.tables import read_table, table_notes
+from biomarkers.errors import DataError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+Source = str | Path | pd.DataFrame
+NOTES, PATIENTS, UNMATCHED, NOT_EVALUABLE, SOURCES = "notes", "patients", "unmatched", "not_evaluable", "sources"
+_BELOW = "below_lloq"
+
+
+def build_cohort(
+    *,
+    scores: Sequence[Source] = (),
+    levels: Sequence[Source] = (),
+    clinical: Source,
+    samples: Source | None = None,
+    columns: ColumnMap | None = None,
+    several: Several = "refuse",
+    baseline: str = keys.BASELINE,
+) -> AnnData:
+    """Join scores and expression levels to the clinical table.
+
+    Identifiers match letter for letter. What differs only by case, padding or zeros is listed and not joined; what
+    has no partner on either side is listed. There is one row a patient and time point.
+
+    Parameters
+    ----------
+    scores
+        Folders that ``biomarkers score`` wrote, or score tables (columns ``keys.SCORE_COLUMNS``).
+    levels
+        Files that ``biomarkers express`` wrote, or level tables (columns ``keys.LEVEL_COLUMNS``).
+    clinical
+        The clinical table or its path: one row a patient, or one row a sample.
+    samples
+        A sample sheet (sample, patient and, optionally, time point, date or day since first dose), when neither the
+        measurements nor the clinical table say whose each sample is.
+    columns
+        Which column of the clinical table and the sample sheet is what.
+    several
+        What to do with several samples of one patient at one time point: ``refuse``, ``pool`` (sums of counts and
+        areas), ``mean``, ``max``, ``earliest``, ``latest``.
+    baseline
+        The time point the flow of patients is about.
+
+    Returns
+    -------
+    AnnData, obs = samples (``patient``, ``timepoint``, ``response``, end points ``<name>_months`` and ``<name>_event``
+    (1 happened, 0 censored), every other clinical column), var = biomarkers (``keys.VAR_COLUMNS``), X = levels with
+    NaN where there is none; layers ``censored`` (bool: the level stands at its lower limit), ``numerator`` and
+    ``denominator`` (the counts behind a score); uns: ``flow``, ``patients`` (the whole clinical table),
+    ``unmatched``, ``not_evaluable``, ``sources``, ``notes``.
+
+    Raises
+    ------
+    UsageError
+        A file, column or rule is absent or unknown.
+    DataError
+        The tables contradict each other or themselves; the message names rows.
+    """
+    columns = ColumnMap() if columns is None else columns
+    table, where = _load(clinical, "clinical table", columns)
+    found = read_clinical(table, columns=columns, where=where)
+    notes = [*(f"{where}: {note}" for note in table_notes(table)), *found.notes]
+    lookup = _samples(samples, found, columns, notes)
+    rows = gather(scores, levels)
+    matched = match(
+        rows,
+        patients=found.patients.index,
+        lookup=lookup,
+        default_timepoint=columns.default_timepoint,
+        renames=dict(columns.timepoints),
+    )
+    notes += matched.notes
+    _check_days(matched.rows, found, where)
+    limited, limits = _at_limits(matched.rows, columns, notes)
+    values = one_value(limited[limited["value"].notna()], several=several)
+    merged = values[values["n_samples"] > 1]
+    if len(merged):
+        notes.append(f"{len(merged)} levels come from several samples by the rule {several!r}")
+    return _assemble(found.patients, matched, limited, values, limits, baseline=baseline, notes=notes)
+
+
+def _load(source: Source, name: str, columns: ColumnMap) -> tuple[pd.DataFrame, str]:
+    if isinstance(source, pd.DataFrame):
+        return source, name
+    from biomarkers.cohort.columns import identifier_columns
+
+    return read_table(source, text=identifier_columns(columns)), Path(source).name
+
+
+def _samples(source: Source | None, found: Clinical, columns: ColumnMap, notes: list[str]) -> pd.DataFrame:
+    sheets = [] if found.samples is None else [found.samples]
+    if source is not None:
+        table, where = _load(source, "sample sheet", columns)
+        notes += [f"{where}: {note}" for note in table_notes(table)]
+        sheets.append(read_samples(table, columns=columns, where=where, notes=notes))
+    for sheet in sheets:
+        check_dates(sheet, _first_doses(found), where="samples")
+    return sample_lookup(sheets)
+
+
+def _check_days(rows: pd.DataFrame, found: Clinical, where: str) -> None:
+    """Hold the measurements' own time points to the sample sheet's dates as well."""
+    once = rows.drop_duplicates([keys.SAMPLE, keys.TIMEPOINT])[[keys.PATIENT, keys.SAMPLE, keys.TIMEPOINT, DATE, DAY]]
+    check_dates(once.set_index(keys.SAMPLE, drop=False), _first_doses(found), where=f"{where} and samples")
+
+
+def _first_doses(found: Clinical) -> dict[str, pd.Timestamp]:
+    if FIRST_DOSE not in found.patients:
+        return {}
+    return {str(patient): day for patient, day in found.patients[FIRST_DOSE].items()}
+
+
+def _at_limits(rows: pd.DataFrame, columns: ColumnMap, notes: list[str]) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Raise levels below their lower limit of quantification to it; their status says so."""
+    names = [str(name) for name in rows[BIOMARKER].dropna().unique()]
+    for name in columns.lloq:
+        if name not in names:
+            raise UsageError(
+                "a lower limit for a biomarker that is not there",
+                seen=name,
+                allowed=names,
+                hint=did_you_mean(name, names),
+            )
+    rows = rows.copy()
+    for name, limit in columns.lloq.items():
+        below = (rows[BIOMARKER] == name) & (rows["value"] < limit)
+        rows.loc[below, "value"] = limit
+        rows.loc[below, "status"] = _BELOW
+        if below.any():
+            notes.append(f"{int(below.sum())} levels of {name} below {limit:g} stand at that limit, marked censored")
+    return rows, dict(columns.lloq)
+
+
+def _assemble(
+    patients: pd.DataFrame,
+    matched: Matched,
+    rows: pd.DataFrame,
+    values: pd.DataFrame,
+    limits: dict[str, float],
+    *,
+    baseline: str,
+    notes: list[str],
+) -> AnnData:
+    from anndata import AnnData
+
+    obs = _observations(rows, patients)
+    var = _variables(rows, limits)
+    shape = (len(obs), len(var))
+    at = (
+        obs.index.get_indexer(_names(values)),
+        var.index.get_indexer(pd.Index(values[BIOMARKER], dtype=object)),
+    )
+    layers = {name: np.full(shape, np.nan) for name in ("value", NUMERATOR, DENOMINATOR)}
+    for name, layer in layers.items():
+        layer[at] = values[name].to_numpy(dtype=float)
+    censored = np.zeros(shape, dtype=bool)
+    censored[at] = (values["status"] == _BELOW).to_numpy()
+    cohort = AnnData(X=layers.pop("value"), obs=obs, var=var, layers={keys.CENSORED: censored, **layers})
+    flow = build_flow(patients, rows, values, baseline=baseline, biomarkers=list(var.index))
+    cohort.uns[keys.FLOW] = flow
+    cohort.uns[PATIENTS] = patients.reset_index()
+    cohort.uns[UNMATCHED] = matched.unmatched
+    cohort.uns[NOT_EVALUABLE] = _not_evaluable(rows)
+    cohort.uns[SOURCES] = values.assign(sample_row=_names(values))[["sample_row", BIOMARKER, "samples", "n_samples"]]
+    cohort.uns[NOTES] = list(notes)
+    return cohort
+
+
+def _names(rows: pd.DataFrame) -> pd.Index:
+    return pd.Index(
+        [f"{patient}|{point}" for patient, point in zip(rows[keys.PATIENT], rows[keys.TIMEPOINT], strict=True)],
+        dtype=object,
+    )
+
+
+def _observations(rows: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
+    """One row a patient and time point, in the clinical table's order, with the patient's clinical columns."""
+    pairs = rows[[keys.PATIENT, keys.TIMEPOINT]].drop_duplicates()
+    order = {str(name): i for i, name in enumerate(patients.index)}
+    points = {str(name): i for i, name in enumerate(dict.fromkeys(rows[keys.TIMEPOINT]))}
+    points[keys.BASELINE] = -1
+    pairs = pairs.assign(_p=pairs[keys.PATIENT].map(order), _t=pairs[keys.TIMEPOINT].map(points))
+    pairs = pairs.sort_values(["_p", "_t"], kind="stable").drop(columns=["_p", "_t"])
+    if pairs.duplicated().any() or not patients.index.is_unique:
+        raise DataError("the join would multiply patients")  # cannot happen: both sides are unique by now
+    clinical = patients.loc[pairs[keys.PATIENT]].reset_index(drop=True)
+    obs = pd.concat([pairs.reset_index(drop=True), clinical], axis=1)
+    obs.index = _names(obs)
+    for name in obs.columns:
+        if isinstance(obs[name].dtype, pd.BooleanDtype):
+            obs[name] = obs[name].astype("Float64").astype(float)
+    return obs
+
+
+def _variables(rows: pd.DataFrame, limits: dict[str, float]) -> pd.DataFrame:
+    known = rows[rows[BIOMARKER].notna()]
+    first = known.drop_duplicates(BIOMARKER).set_index(BIOMARKER)
+    var = pd.DataFrame(
+        {
+            name: first[name].astype(object).where(first[name].notna(), "")
+            for name in ("marker", ASSAY, "score", "unit", "scale")
+        }
+    )
+    for name, column in (("unit", known["unit"]), ("scale", known["scale"])):
+        mixed = column.astype(object).groupby(known[BIOMARKER]).nunique()
+        if (mixed > 1).any():
+            biomarker = str(mixed.index[mixed > 1][0])
+            seen = ", ".join(sorted(set(map(str, column[known[BIOMARKER] == biomarker]))))
+            raise DataError(
+                f"one biomarker in two {name}s", where=biomarker, seen=seen, hint="Convert one of them first."
+            )
+    var["lloq"] = [limits.get(str(name), np.nan) for name in var.index]
+    var.index = pd.Index([str(name) for name in var.index], dtype=object)
+    return var[list(keys.VAR_COLUMNS)]
+
+
+def _not_evaluable(rows: pd.DataFrame) -> pd.DataFrame:
+    told = rows[rows["value"].isna()]
+    made = told[[keys.PATIENT, keys.TIMEPOINT, keys.SAMPLE, BIOMARKER, "status", "reason"]].reset_index(drop=True)
+    return made.astype(object).where(made.notna(), "")
