@@ -1,0 +1,299 @@
+"""Paired change, baseline to on-treatment: signed ranks, sign flips, Hodges-Lehmann pseudomedian, conversions.
+
+All take differences (on-treatment minus baseline, on the scale that was chosen, log2 for levels); nothing is
+transformed here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from biomarkers.stats._checks import Array, choice, confidence, counts_table, sample
+from biomarkers.stats.exact import TooLargeError, sign_distribution
+from biomarkers.stats.linear import midranks, normal_p
+from biomarkers.stats.proportions import clopper_pearson, wilson_limits
+from biomarkers.stats.results import Estimate, Test, undefined_estimate, undefined_test
+
+_ALL_ZERO = "every difference is zero: nothing can be tested"
+
+
+def signed_rank(
+    differences: Any,
+    *,
+    zeros: str = "drop",
+    method: str = "auto",
+    continuity: bool = False,
+    digits: int | None = 12,
+) -> Test:
+    """Wilcoxon signed-rank test with the exact distribution of the tied ranks.
+
+    Parameters
+    ----------
+    differences
+        One difference a patient, (n,).
+    zeros
+        ``"drop"`` (Wilcoxon: zeros leave the sample) or ``"pratt"`` (zeros are ranked, then their ranks dropped).
+    method
+        ``"exact"``, ``"asymptotic"`` (normal, tie-corrected) or ``"auto"``: exact unless too large (see note).
+    continuity
+        Continuity correction of the asymptotic p.
+    digits
+        Absolute differences that agree to this many digits of the largest one are ties: 41.5 - 61.6 and 20.1 differ in
+        binary. None compares the doubles as they are, as R's coin does.
+
+    Returns
+    -------
+    The statistic is V, the sum of the ranks of positive differences.
+
+    References
+    ----------
+    Wilcoxon F. Biometrics Bull 1945;1:80-83. Pratt JW. J Am Stat Assoc 1959;54:655-667.
+    """
+    choice(zeros, ("drop", "pratt"), name="treatment of zeros")
+    choice(method, ("auto", "exact", "asymptotic"), name="method")
+    d = sample(differences, name="differences")
+    ranks, positive = signed_ranks(d, zeros=zeros, digits=digits)
+    n_zero = int((d == 0).sum())
+    label = "Wilcoxon signed-rank test" if zeros == "drop" else "Wilcoxon-Pratt signed-rank test"
+    if ranks.size == 0:
+        return undefined_test(n=d.size, method=label, note=_ALL_ZERO)
+    handled = "left out" if zeros == "drop" else "ranked (Pratt)"
+    note = f"{n_zero} of {d.size} differences are zero: {handled}" if n_zero else ""
+    v = float(ranks[positive].sum())
+    if method != "asymptotic":
+        try:
+            p = sign_distribution(ranks).two_sided(v, how="doubled")
+        except TooLargeError:
+            if method == "exact":
+                raise
+            note = "; ".join(part for part in (note, "exact distribution too large: normal approximation") if part)
+        else:
+            return Test(v, p, d.size, f"{label}, exact two-sided", note)
+    z = signed_rank_z(d, zeros=zeros, continuity=continuity, digits=digits)
+    corrected = ", continuity correction" if continuity else ""
+    return Test(v, normal_p(z), d.size, f"{label}, asymptotic two-sided{corrected}", note)
+
+
+def signed_rank_z(differences: Any, *, zeros: str = "drop", continuity: bool = False, digits: int | None = 12) -> float:
+    """Standardised signed-rank statistic, positive when levels rose (NaN when every difference is zero)."""
+    ranks, positive = signed_ranks(sample(differences, name="differences"), zeros=zeros, digits=digits)
+    if ranks.size == 0:
+        return math.nan
+    gap = float(ranks[positive].sum() - ranks.sum() / 2)
+    if continuity:
+        gap = math.copysign(max(abs(gap) - 0.5, 0.0), gap)
+    return gap / math.sqrt(float((ranks**2).sum()) / 4)
+
+
+def signed_ranks(differences: Array, *, zeros: str, digits: int | None = 12) -> tuple[Array, np.ndarray]:
+    """Ranks of the absolute non-zero differences, and which are positive."""
+    size = np.abs(differences) if digits is None else _rounded(np.abs(differences), digits)
+    used = differences != 0
+    if not used.any():
+        return np.empty(0), np.empty(0, dtype=bool)
+    ranks = midranks(size[used]) if zeros == "drop" else midranks(size)[used]
+    return ranks, differences[used] > 0
+
+
+def sign_test(differences: Any) -> Test:
+    """Exact sign test: did more patients rise than fall? The statistic is the number that rose."""
+    d = sample(differences, name="differences")
+    up, down = int((d > 0).sum()), int((d < 0).sum())
+    if up + down == 0:
+        return undefined_test(n=d.size, method="sign test, exact two-sided", note=_ALL_ZERO)
+    note = f"{d.size - up - down} of {d.size} differences are zero: left out" if up + down < d.size else ""
+    return Test(up, _binomial_half(up, down), d.size, "sign test, exact two-sided", note)
+
+
+def sign_flip(differences: Any, *, decimals: int = 3) -> Test:
+    """Exact permutation test of the mean change: every difference may have had the other sign.
+
+    Parameters
+    ----------
+    differences
+        One difference a patient, (n,).
+    decimals
+        Differences are rounded to this many decimals, so that the exact distribution can be counted.
+
+    Returns
+    -------
+    The statistic is the sum of the positive differences, in units of the last decimal.
+
+    References
+    ----------
+    Fisher RA. The Design of Experiments, 1935, section 21.
+    """
+    d = sample(differences, name="differences")
+    units = np.round(d * 10.0**decimals)
+    method = f"sign-flip permutation test of the mean, exact two-sided, differences to {decimals} decimals"
+    if not units.any():
+        return undefined_test(n=d.size, method=method, note=_ALL_ZERO)
+    total = float(units[units > 0].sum())
+    return Test(total, sign_distribution(np.abs(units)).two_sided(total, how="doubled"), d.size, method)
+
+
+def hodges_lehmann_paired(
+    differences: Any, *, level: float = 0.95, method: str = "auto", estimate: str = "median"
+) -> Estimate:
+    """Pseudomedian of the change: median of all pairwise means, with the interval that inverts the signed-rank test.
+
+    Parameters
+    ----------
+    differences
+        One difference a patient, (n,).
+    level
+        Two-sided confidence level.
+    method
+        ``"exact"`` (quantiles of the exact distribution), ``"asymptotic"`` or ``"auto"``.
+    estimate
+        ``"median"`` of the Walsh averages, or ``"centre"``: where the signed-rank sum crosses its mean, as R's
+        ``wilcox.exact`` reports.
+
+    References
+    ----------
+    Hodges JL, Lehmann EL. Ann Math Stat 1963;34:598-611. Bauer DF. J Am Stat Assoc 1972;67:687-690.
+    """
+    choice(method, ("auto", "exact", "asymptotic"), name="method")
+    choice(estimate, ("median", "centre"), name="estimate")
+    d = sample(differences, name="differences")
+    tail = (1 - confidence(level)) / 2
+    walsh = _rounded((d[:, None] + d[None, :])[np.triu_indices(d.size)] / 2)
+    shifts = np.unique(walsh)
+    name = "Hodges-Lehmann pseudomedian" + ("" if estimate == "median" else ", centre of the signed ranks")
+    exact = method == "exact" or (method == "auto" and d.size <= 200)
+    if shifts.size == 1:
+        note = "all differences are equal: the interval has no width and says nothing about uncertainty"
+        return Estimate(float(shifts[0]), float(shifts[0]), float(shifts[0]), level, d.size, name, note)
+    v = np.array([_v_at(d, shift) for shift in shifts])
+    low_v, high_v = _quantiles(d, tail, exact=exact)
+    above, below = shifts[v > high_v + 1e-9], shifts[v <= low_v + 1e-9]
+    low = float(above.max()) if above.size else -math.inf
+    high = float(below.min()) if below.size else math.inf
+    note = ""
+    if 0.5**d.size > tail:
+        low, high = -math.inf, math.inf
+    if math.isinf(low) or math.isinf(high):
+        note = f"{d.size} pairs cannot bound the change at {100 * level:g}% confidence"
+    value = float(np.median(walsh)) if estimate == "median" else _centre(d, shifts, v)
+    kind = "exact interval" if exact else "asymptotic interval"
+    return Estimate(value, min(low, value), max(high, value), level, d.size, f"{name}, {kind}", note)
+
+
+def mcnemar_exact(table: Any, *, midp: bool = False) -> Test:
+    """Exact McNemar test of conversion: of the patients who changed, were both directions equally likely?
+
+    Parameters
+    ----------
+    table
+        2 x 2 counts of patients, rows baseline (positive, negative), columns on-treatment (positive, negative).
+    midp
+        Mid-p version: less conservative.
+
+    Returns
+    -------
+    The statistic is the number converted from negative to positive.
+
+    References
+    ----------
+    McNemar Q. Psychometrika 1947;12:153-157. Fagerland MW et al. BMC Med Res Methodol 2013;13:91 (mid-p).
+    """
+    counts = counts_table(table, shape=(2, 2))
+    lost, gained = int(counts[0, 1]), int(counts[1, 0])
+    method = "McNemar test, exact two-sided" + (", mid-p" if midp else "")
+    n = int(counts.sum())
+    if lost + gained == 0:
+        return undefined_test(
+            n=n, method=method, note="no patient converted in either direction: nothing can be tested"
+        )
+    p = _binomial_half(gained, lost)
+    if midp:
+        at = math.exp(math.lgamma(lost + gained + 1) - math.lgamma(lost + 1) - math.lgamma(gained + 1))
+        p = 1.0 if lost == gained else p - at * 0.5 ** (lost + gained)
+    return Test(gained, p, n, method)
+
+
+def conversion_odds(table: Any, *, level: float = 0.95) -> Estimate:
+    """Conditional odds ratio of conversion (negative to positive over positive to negative), exact interval."""
+    counts = counts_table(table, shape=(2, 2))
+    lost, gained = int(counts[0, 1]), int(counts[1, 0])
+    name = "odds ratio of conversion, exact conditional interval"
+    if lost + gained == 0:
+        note = "no patient converted in either direction: the odds ratio is undefined"
+        return undefined_estimate(level=level, n=int(counts.sum()), method=name, note=note)
+    share = clopper_pearson(gained, lost + gained, level=level)
+
+    def odds(p: float) -> float:
+        return math.inf if p >= 1 else p / (1 - p)
+
+    return Estimate(odds(share.value), odds(share.low), odds(share.high), level, int(counts.sum()), name)
+
+
+def paired_difference(table: Any, *, level: float = 0.95) -> Estimate:
+    """Change of the positive share, on-treatment minus baseline, with Newcombe's interval for paired proportions.
+
+    References
+    ----------
+    Newcombe RG. Stat Med 1998;17:2635-2650 (his method 10).
+    """
+    from scipy.special import ndtri
+
+    counts = counts_table(table, shape=(2, 2))
+    (a, b), (c, d) = (tuple(int(v) for v in row) for row in counts)
+    n = a + b + c + d
+    z = float(ndtri(0.5 + confidence(level) / 2))
+    after, before = (a + c) / n, (a + b) / n
+    (l1, u1), (l2, u2) = wilson_limits(after, n, z=z), wilson_limits(before, n, z=z)
+    product = (a + b) * (c + d) * (a + c) * (b + d)
+    cross = a * d - b * c
+    if product == 0:
+        phi = 0.0
+    elif cross > 0:
+        phi = max(cross - n / 2, 0.0) / math.sqrt(product)
+    else:
+        phi = cross / math.sqrt(product)
+    value = after - before
+    low = value - math.sqrt(max((after - l1) ** 2 - 2 * phi * (after - l1) * (u2 - before) + (u2 - before) ** 2, 0.0))
+    high = value + math.sqrt(max((u1 - after) ** 2 - 2 * phi * (u1 - after) * (before - l2) + (before - l2) ** 2, 0.0))
+    return Estimate(value, low, high, level, n, "change of the positive share, Newcombe paired method 10")
+
+
+def _rounded(values: Array, digits: int = 12) -> Array:
+    """Values with the rounding noise of decimal arithmetic removed, so that ties are ties."""
+    largest = float(np.abs(values).max(initial=0.0))
+    return values if largest == 0 else np.round(values, digits - math.ceil(math.log10(largest)))
+
+
+def _binomial_half(one: int, two: int) -> float:
+    from scipy.special import bdtr
+
+    return min(1.0, 2 * float(bdtr(min(one, two), one + two, 0.5)))
+
+
+def _v_at(d: Array, shift: float) -> float:
+    """Signed-rank sum of d - shift with the zero differences ranked at the bottom, ties mid-ranked."""
+    moved = _rounded(d - shift)
+    ranks = midranks(np.abs(moved))
+    return float(ranks[moved > 0].sum())
+
+
+def _quantiles(d: Array, tail: float, *, exact: bool) -> tuple[float, float]:
+    ranks = midranks(_rounded(np.abs(d[d != 0] if (d != 0).any() else d)))
+    if exact:
+        null = sign_distribution(ranks)
+        return null.quantile(tail), null.quantile(1 - tail)
+    from scipy.special import ndtri
+
+    half = float(ndtri(1 - tail)) * math.sqrt(float((ranks**2).sum()) / 4)
+    return float(ranks.sum()) / 2 - half, float(ranks.sum()) / 2 + half
+
+
+def _centre(d: Array, shifts: Array, v: Array) -> float:
+    used = d[d != 0]
+    centre = used.size * (used.size + 1) / 4
+    at_or_below, above = shifts[v <= math.ceil(centre)], shifts[v > centre]
+    ends = [float(at_or_below.min())] if at_or_below.size else []
+    ends += [float(above.max())] if above.size else []
+    return float(np.mean(ends))
