@@ -1,0 +1,1 @@
+"""Cell tables made by other programs -> the cells of this one."""

@@ -1,0 +1,109 @@
+"""Read a cell table made by inForm, HALO, QuPath, MCMICRO / scimap, CODEX or CellProfiler."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from biomarkers.cells.tables.build import CellTable, to_cells
+from biomarkers.cells.tables.halo import is_halo, read_halo
+from biomarkers.cells.tables.inform import is_inform, read_inform
+from biomarkers.cells.tables.others import (
+    is_cellprofiler,
+    is_codex,
+    is_mcmicro,
+    is_qupath,
+    read_cellprofiler,
+    read_codex,
+    read_mcmicro,
+    read_qupath,
+)
+from biomarkers.errors import DataError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_VENDORS: Final[Mapping[str, tuple[Callable[[Iterable[str]], bool], Callable[[pd.DataFrame, Path], CellTable]]]] = {
+    "inform": (is_inform, read_inform),
+    "halo": (is_halo, read_halo),
+    "qupath": (is_qupath, read_qupath),
+    "mcmicro": (is_mcmicro, read_mcmicro),
+    "codex": (is_codex, read_codex),
+    "cellprofiler": (is_cellprofiler, read_cellprofiler),
+}
+_HEAD_BYTES = 1 << 20
+
+
+def import_cells(path: str | Path, *, vendor: str | None = None, mpp: float | None = None) -> AnnData:
+    """Read a per-cell table made elsewhere into the schema of this package's own cells.
+
+    Parameters
+    ----------
+    path
+        A text table (tab, comma or semicolon; ``.gz`` too) of inForm (also decimal-comma, merged and consolidated
+        ones), HALO, QuPath, MCMICRO / scimap, CODEX or CellProfiler.
+    vendor
+        ``inform, halo, qupath, mcmicro, codex, cellprofiler``; by default told by the columns.
+    mpp
+        Pixel size in um/px, needed when the table's positions are in pixels.
+
+    Returns
+    -------
+    AnnData: obs = cells (``slide, cell_id, x_um, y_um, area_um2, nucleus_area_um2, cell_class, region``, ``phenotype``
+    and ``<marker>_positive`` where the table had them), var = markers, X = mean over the whole cell (NaN where the
+    vendor gives none), layers ``nucleus_mean`` and the like, in the vendor's own intensity scale.
+
+    Raises
+    ------
+    UsageError
+        No such file or vendor, or no pixel size where one is needed.
+    DataError
+        The table is none of these, holds a cell twice, or text where a number is needed (row and column are named).
+    """
+    where = Path(path)
+    frame = _read_text(where)
+    if vendor is None:
+        vendor = next((name for name, (fits, _) in _VENDORS.items() if fits(frame.columns)), None)
+        if vendor is None:
+            raise DataError(
+                "this table's columns are none of the known programs'",
+                where=where,
+                seen=list(frame.columns[:8]),
+                allowed=tuple(_VENDORS),
+            )
+    if vendor.casefold() not in _VENDORS:
+        raise UsageError("unknown vendor", seen=vendor, allowed=tuple(_VENDORS), hint=did_you_mean(vendor, _VENDORS))
+    fits, read = _VENDORS[vendor.casefold()]
+    if not fits(frame.columns):
+        raise DataError(f"these are not the columns of {vendor}", where=where, seen=list(frame.columns[:8]))
+    return to_cells(read(frame, where), where=where, mpp=mpp)
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise UsageError("no such file", where=path)
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+            head = stream.read(_HEAD_BYTES)
+        encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        first = head.decode(encoding, errors="replace").splitlines()[0] if head else ""
+        separator = max("\t;,", key=first.count)
+        frame = pd.read_csv(
+            path,
+            sep=separator,
+            dtype=str,
+            keep_default_na=False,
+            encoding=encoding,
+            encoding_errors="replace",
+            quoting=csv.QUOTE_MINIMAL,
+        )
+    except (OSError, EOFError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
+        raise DataError(f"cannot be read as a table ({error})", where=path) from error
+    if frame.empty:
+        raise DataError("the table holds no cells", where=path)
+    return frame

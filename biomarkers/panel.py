@@ -1,0 +1,147 @@
+"""Which marker is which: names and aliases of markers, and panels that map a multiplex image's channels to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from biomarkers.config import Compartment, Settings, parse
+from biomarkers.errors import DataError, UsageError, did_you_mean
+from biomarkers.files import read_toml
+
+# canonical name -> other names in use, compared without case, blanks and punctuation
+_ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
+    "PD-L1": ("CD274", "B7H1", "PDCD1LG1"),
+    "PD-1": ("PDCD1", "CD279", "PD1"),
+    "PD-L2": ("PDCD1LG2", "CD273", "B7DC"),
+    "CD8": ("CD8A", "CD8alpha"),
+    "CD3": ("CD3E", "CD3D"),
+    "CD3zeta-pY142": ("CD3Z", "pCD3zeta", "CD247pY142", "CD3zetapY142"),
+    "FOXP3": (),
+    "CD68": (),
+    "CK": ("PANCK", "PANCYTOKERATIN", "CYTOKERATIN", "CKEPCAM", "KERATIN"),
+    "TFE3": (),
+    "GZMB": ("GRANZYMEB",),
+    "DAPI": ("HOECHST", "DNA", "DNA1", "DAPI1", "NUCLEI", "NUCLEIDAPI"),
+    "AF": ("AUTOFLUORESCENCE",),
+}
+
+
+def canonical_marker(name: str) -> str:
+    """Return the name by which this package knows a marker; unknown markers keep theirs.
+
+    Examples
+    --------
+    >>> canonical_marker("pdl1"), canonical_marker("CD8a"), canonical_marker("Ki67")
+    ('PD-L1', 'CD8', 'Ki67')
+    """
+    return _LOOKUP.get(_plain(name), name.strip())
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.casefold())
+
+
+_LOOKUP: Final = {_plain(alias): marker for marker, aliases in _ALIASES.items() for alias in (marker, *aliases)}
+
+
+class PanelChannel(Settings):
+    """One channel of a panel: its marker, where in the cell the marker stands, and its exposure time.
+
+    ``role`` is ``marker``, ``nuclei`` (the counterstain that shows nuclei), ``autofluorescence`` or ``ignore``.
+    """
+
+    marker: str
+    compartment: Compartment = "cell"
+    role: Literal["marker", "nuclei", "autofluorescence", "ignore"] = "marker"
+    exposure_ms: Annotated[float, Field(gt=0)] | None = None
+
+
+class Panel(Settings):
+    """A multiplex panel: channels by name, never by position; phenotypes as boolean rules over markers.
+
+    ``bleed_through`` lists ``[from, into, share]``: the share of one marker's signal seen in another's channel.
+    """
+
+    name: str
+    channels: Mapping[str, PanelChannel]
+    phenotypes: Mapping[str, str] = Field(default_factory=dict)
+    bleed_through: tuple[tuple[str, str, Annotated[float, Field(ge=0, lt=1)]], ...] = ()
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _one_nuclear_channel_and_unique_markers(self) -> Self:
+        nuclei = [name for name, channel in self.channels.items() if channel.role == "nuclei"]
+        if len(nuclei) != 1:
+            msg = f"exactly one channel must have the role 'nuclei', found {nuclei}"
+            raise ValueError(msg)
+        markers = [channel.marker for channel in self.channels.values() if channel.role != "ignore"]
+        twice = sorted({marker for marker in markers if markers.count(marker) > 1})
+        if twice:
+            msg = f"two channels show the same marker: {twice}"
+            raise ValueError(msg)
+        return self
+
+    def matched(self, names: Iterable[str], *, where: object = None) -> dict[str, str]:
+        """Match an image's channels to the panel's by name or alias.
+
+        Parameters
+        ----------
+        names
+            The image's channel names.
+        where
+            The file, for errors.
+
+        Returns
+        -------
+        Image channel name -> panel channel name, for every panel channel but the ignored.
+
+        Raises
+        ------
+        DataError
+            Channels have no or doubled names, or the panel names one that the image lacks.
+        """
+        there = [str(name) for name in names]
+        if not there or any(not name.strip() for name in there):
+            raise DataError("the image's channels have no names", where=where, seen=there, hint="Name them in a panel.")
+        twice = sorted({name for name in there if there.count(name) > 1})
+        if twice:
+            raise DataError("two channels have the same name", where=where, seen=twice)
+        return {
+            _find(key, channel, there, where): key for key, channel in self.channels.items() if channel.role != "ignore"
+        }
+
+
+def _find(key: str, channel: PanelChannel, there: list[str], where: object) -> str:
+    for wanted in (key, channel.marker):
+        exact = [name for name in there if name == wanted]
+        alike = [name for name in there if _plain(name) == _plain(wanted)]
+        same = [name for name in there if canonical_marker(name) == canonical_marker(wanted)]
+        for found in (exact, alike, same):
+            if len(found) == 1:
+                return found[0]
+            if len(found) > 1:
+                raise DataError(f"several channels could be {wanted!r}", where=where, seen=found)
+    raise DataError(
+        f"the panel names the channel {key!r}, which the image lacks",
+        where=where,
+        allowed=there,
+        hint=did_you_mean(key, there),
+    )
+
+
+def load_panel(path: str | Path) -> Panel:
+    """Load a panel from a TOML file.
+
+    Raises
+    ------
+    UsageError
+        The file is absent, is not TOML, or has unknown keys or values out of range.
+    """
+    if not str(path).endswith(".toml"):
+        raise UsageError("a panel is a .toml file", seen=str(path))
+    return parse(Panel, read_toml(Path(path)), where=str(path))
