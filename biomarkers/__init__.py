@@ -36,6 +36,7 @@ _PUBLIC: dict[str, str] = {
     "read_table": "biomarkers.cohort.tables",
     "respond": "biomarkers.cohort.response",
     "score_batch": "biomarkers.run.batch",
+    "score_slide": "biomarkers.score",
     "score_table": "biomarkers.score",
     "select_cells": "biomarkers.cells.phenotype",
     "sensitivity_curve": "biomarkers.score",

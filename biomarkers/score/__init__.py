@@ -1,25 +1,41 @@
-"""Cells -> TPS, CPS, IC, H-score, densities: a registry of scores with their metadata."""
+"""Cells -> TPS, CPS, IC, H-score, densities: a registry of scores with their metadata.
 
-from biomarkers.score.anchor import Anchor, anchor_thresholds, read_thresholds, write_anchor
-from biomarkers.score.assays import assay_table
-from biomarkers.score.compute import category, compute_scores
-from biomarkers.score.pool import pool_scores
-from biomarkers.score.positivity import call_positivity
-from biomarkers.score.registry import SCORES, Score, score_table
-from biomarkers.score.sensitivity import sensitivity_curve
+Names are imported when first used: the table of scores needs no pixel code.
+"""
 
-__all__ = [
-    "SCORES",
-    "Anchor",
-    "Score",
-    "anchor_thresholds",
-    "assay_table",
-    "call_positivity",
-    "category",
-    "compute_scores",
-    "pool_scores",
-    "read_thresholds",
-    "score_table",
-    "sensitivity_curve",
-    "write_anchor",
-]
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_PUBLIC = {
+    "SCORES": "registry",
+    "Anchor": "anchor",
+    "Score": "registry",
+    "SlideScore": "slide_score",
+    "anchor_thresholds": "anchor",
+    "assay_table": "assays",
+    "call_positivity": "positivity",
+    "category": "compute",
+    "cells_geojson": "outputs",
+    "cells_table": "outputs",
+    "compute_scores": "compute",
+    "overlay_image": "overlay",
+    "pool_scores": "pool",
+    "read_thresholds": "anchor",
+    "score_slide": "pipeline",
+    "score_table": "registry",
+    "score_tile": "pipeline",
+    "sensitivity_curve": "sensitivity",
+    "write_anchor": "anchor",
+}
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        msg = f"module 'biomarkers.score' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(f"biomarkers.score.{_PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,347 @@
+"""One slide from file to scores: read, find cells, tell classes, call, score."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from biomarkers import keys
+from biomarkers.cells.annotations import Annotations, check_inside, read_annotations
+from biomarkers.cells.classify import CellClassifier, load_classifier
+from biomarkers.config import Assay, Thresholds, load_assay
+from biomarkers.errors import UsageError
+from biomarkers.score.anchor import read_thresholds
+from biomarkers.score.classes import Classes, analysed_masks, classified
+from biomarkers.score.compute import WHOLE, compute_scores
+from biomarkers.score.positivity import call_positivity
+from biomarkers.score.sensitivity import sensitivity_curve, swing
+from biomarkers.score.slide_score import SlideScore
+from biomarkers.score.tally import CLASS_SOURCE, analysed
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from anndata import AnnData
+
+    from biomarkers.stain import StainVectors
+
+White = tuple[float, float, float]
+_UM2_PER_MM2 = 1e6
+
+
+def score_slide(
+    path: str | os.PathLike[str],
+    *,
+    assay: Assay | str,
+    mpp: float | None = None,
+    annotations: Annotations | str | os.PathLike[str] | None = None,
+    classifier: CellClassifier | str | os.PathLike[str] | None = None,
+    assume_tumor: bool = False,
+    white: White | None = None,
+    vectors: StainVectors | None = None,
+    stain: str | os.PathLike[str] | None = None,
+    thresholds: Thresholds | str | os.PathLike[str] | None = None,
+    marker: str | None = None,
+    slide: str | None = None,
+) -> SlideScore:
+    """Score one brightfield image.
+
+    Parameters
+    ----------
+    path
+        The image file.
+    assay
+        An assay, a shipped name, or the path of an assay file.
+    mpp
+        Pixel size in um/px; wins over what the file says.
+    annotations
+        QuPath annotations: regions, and cells to leave out.
+    classifier
+        Tells cell classes; without it, annotated tissue gives them, and without both they stay unknown.
+    assume_tumor
+        Take every cell for a tumor cell (where no tissue was annotated). Immune scores stay not evaluable.
+    white, vectors
+        White level (R, G, B) and stain vectors; estimated on this slide when None.
+    stain
+        A TOML file with both, shared by a batch.
+    thresholds
+        Cuts in place of the assay's, or a file made by :func:`biomarkers.score.write_anchor`.
+    marker
+        Name of the marker; the assay's when None.
+    slide
+        Name of the slide in all tables; the file's name without its suffix when None.
+
+    Returns
+    -------
+    A result for every image that can be read: ``row["status"]`` is ``ok``, ``ok_with_warnings``, ``no_tissue``, or
+    ``not_evaluable`` (an image without DAB, such as H&E); the latter two hold no cells.
+
+    Raises
+    ------
+    SlideError
+        The image cannot be read.
+    UsageError
+        No pixel size, or settings that contradict each other.
+    DataError
+        Annotations or classifier do not fit the image.
+    """
+    from biomarkers.slide import read_tile
+
+    assay = assay if isinstance(assay, Assay) else load_assay(assay)
+    _check(assay, classifier=classifier, assume_tumor=assume_tumor, stain=stain, white=white, vectors=vectors)
+    classes = Classes(
+        annotations=read_annotations(Path(annotations)) if isinstance(annotations, str | os.PathLike) else annotations,
+        classifier=load_classifier(Path(classifier)) if isinstance(classifier, str | os.PathLike) else classifier,
+        assume_tumor=assume_tumor,
+    )
+    cuts = read_thresholds(Path(thresholds)) if isinstance(thresholds, str | os.PathLike) else thresholds
+    if stain is not None:
+        from biomarkers.stain import read_reference
+
+        shared = read_reference(Path(stain))
+        white, vectors = shared.white, shared.vectors
+    tile = read_tile(path, mpp=mpp)
+    if classes.annotations is not None:
+        check_inside(classes.annotations, width=tile.sizes["x"], height=tile.sizes["y"])
+    return score_tile(
+        tile,
+        assay=assay,
+        slide=Path(path).stem if slide is None else slide,
+        marker=assay.marker if marker is None else marker,
+        thresholds=assay.thresholds if cuts is None else cuts,
+        classes=classes,
+        white=white,
+        vectors=vectors,
+    )
+
+
+def score_tile(
+    tile: xr.DataArray,
+    *,
+    assay: Assay,
+    slide: str,
+    marker: str,
+    thresholds: Thresholds,
+    classes: Classes,
+    white: White | None = None,
+    vectors: StainVectors | None = None,
+) -> SlideScore:
+    """Score a tile that was read already; see :func:`score_slide`."""
+    from biomarkers.cells import CellSettings, find_cells
+    from biomarkers.slide import tissue_mask
+    from biomarkers.stain import dab_evidence, estimate_white
+
+    level = estimate_white(tile) if white is None else white
+    task = _Task(tile, assay, slide, marker, thresholds, classes)
+    evidence = dab_evidence(tile, white=level)
+    if not evidence.scorable:
+        return _without_cells(task, keys.NOT_EVALUABLE, evidence.reason, white=level, tissue_mm2=None)
+    mpp = float(tile.attrs[keys.MPP])
+    tissue = tissue_mask(tile, white=level)
+    masks = analysed_masks(tissue, classes=classes, tile=tile)
+    areas = {name: float(np.count_nonzero(mask)) * mpp * mpp / _UM2_PER_MM2 for name, mask in masks.items()}
+    if not tissue.any():
+        return _without_cells(task, keys.NO_TISSUE, "no tissue was found", white=level, tissue_mm2=0.0)
+    settings = CellSettings(check_stain=False)  # checked above
+    found = find_cells(tile, mpp=mpp, white=level, vectors=vectors, settings=settings, marker=marker)
+    cells, notes = classified(found.cells, classes=classes, mpp=mpp)
+    cells = call_positivity(cells, assay=assay, thresholds=thresholds, marker=marker)
+    stained = _stained(tile, white=found.white, vectors=found.vectors, cut=thresholds.dab_od[0])
+    scores = _all_scores(task, cells, masks=masks, areas=areas, stained=stained)
+    curve = sensitivity_curve(
+        cells,
+        assay=assay,
+        score=assay.scores[0],
+        thresholds=thresholds,
+        marker=marker,
+        tissue_mm2=areas["all"],
+        tumor_mm2=_tumor_mm2(cells, areas),
+        slide=slide,
+    )
+    warned = [*found.warnings, *([] if classes.classifier else notes)]
+    flags = {**found.qc, **_flags(task, cells, curve, evidence.kind, found.white)}
+    return SlideScore(
+        slide=slide,
+        assay=assay,
+        marker=marker,
+        row=_row(task, cells, areas["all"], warned, flags),
+        scores=scores,
+        cells=cells,
+        sensitivity=curve,
+        record=_record(task, white=found.white, vectors=found.vectors, cells=cells, settings=settings.model_dump()),
+        tile=tile,
+        nucleus_labels=found.nucleus_labels,
+        cell_labels=found.cell_labels,
+    )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What one slide is scored by."""
+
+    tile: xr.DataArray
+    assay: Assay
+    slide: str
+    marker: str
+    thresholds: Thresholds
+    classes: Classes
+
+
+def _check(
+    assay: Assay, *, classifier: object, assume_tumor: bool, stain: object, white: object, vectors: object
+) -> None:
+    if assay.kind != "brightfield":
+        raise UsageError("not a brightfield assay", seen=assay.name)
+    if classifier is not None and assume_tumor:
+        raise UsageError("a classifier and 'assume tumor' contradict each other", hint="Give one of them.")
+    if stain is not None and (white is not None or vectors is not None):
+        raise UsageError("white or vectors were given twice: once by the stain file", where=stain)
+
+
+def _all_scores(
+    task: _Task,
+    cells: AnnData,
+    *,
+    masks: Mapping[str, np.ndarray],
+    areas: Mapping[str, float],
+    stained: np.ndarray,
+) -> pd.DataFrame:
+    """Score the whole, then each annotated tissue."""
+    import pandas as pd
+
+    area_of_pixel = float(task.tile.attrs[keys.MPP]) ** 2 / _UM2_PER_MM2
+    frames = []
+    for name, mask in masks.items():
+        frames.append(
+            compute_scores(
+                cells,
+                assay=task.assay,
+                slide=task.slide,
+                marker=task.marker,
+                tissue_mm2=areas[name],
+                tumor_mm2=_tumor_mm2(cells, areas) if name in (WHOLE, keys.TUMOR) else None,
+                stained_mm2=float(np.count_nonzero(stained & mask)) * area_of_pixel,
+                region=None if name == WHOLE else name,
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def _tumor_mm2(cells: AnnData, areas: Mapping[str, float]) -> float | None:
+    """Area of tumor with its stroma: the annotated tissue, or all analysed tissue that holds tumor cells."""
+    annotated = [areas[name] for name in (keys.TUMOR, keys.STROMA) if name in areas]
+    if keys.TUMOR in areas:
+        return math.fsum(annotated)
+    here = cells.obs[keys.CELL_CLASS].astype(str).to_numpy()[analysed(cells)] == keys.TUMOR
+    return areas[WHOLE] if here.any() else None
+
+
+def _stained(tile: xr.DataArray, *, white: White, vectors: StainVectors, cut: float) -> np.ndarray:
+    from biomarkers.stain import separate_stains
+
+    dab = separate_stains(tile, white=white, vectors=vectors).sel(c=keys.DAB).to_numpy()
+    stained: np.ndarray = dab >= cut
+    return stained
+
+
+def _row(
+    task: _Task, cells: AnnData, tissue_mm2: float | None, warned: list[str], flags: Mapping[str, Any]
+) -> dict[str, Any]:
+    keep = analysed(cells)
+    positive = cells.obs[keys.positive_column(task.marker)].to_numpy(dtype=bool) & keep
+    n, n_positive = int(keep.sum()), int(positive.sum())
+    return {
+        "slide": task.slide,
+        "status": keys.OK_WITH_WARNINGS if warned else keys.OK,
+        "reason": "; ".join(warned),
+        "mpp": float(task.tile.attrs[keys.MPP]),
+        "mpp_source": str(task.tile.attrs.get(keys.MPP_SOURCE, "")),
+        "tissue_mm2": tissue_mm2,
+        "n_cells": n,
+        "n_positive": n_positive,
+        "n_negative": n - n_positive,
+        "positive_fraction": n_positive / n if n else None,
+        **flags,
+    }
+
+
+def _flags(task: _Task, cells: AnnData, curve: pd.DataFrame, stain: str, white: White) -> dict[str, Any]:
+    low, high = swing(curve)
+    return {
+        "assay": task.assay.name,
+        "marker": task.marker,
+        "stain": stain,
+        "classes_by": str(cells.uns[CLASS_SOURCE]["method"]),
+        "n_excluded": int((~analysed(cells)).sum()),
+        "white_r": float(white[0]),
+        "white_g": float(white[1]),
+        "white_b": float(white[2]),
+        "sensitivity_score": task.assay.scores[0],
+        "sensitivity_low": None if math.isnan(low) else low,
+        "sensitivity_high": None if math.isnan(high) else high,
+    }
+
+
+def _record(
+    task: _Task, *, white: White, vectors: StainVectors | None, cells: AnnData, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what made the numbers of this slide, as plain JSON values."""
+    return {
+        "assay": task.assay.model_dump(mode="json"),
+        "marker": task.marker,
+        "thresholds": task.thresholds.model_dump(mode="json"),
+        "white": list(white),
+        "vectors": None
+        if vectors is None
+        else {"hematoxylin": list(vectors.hematoxylin), "dab": list(vectors.dab), "source": vectors.source},
+        "classes": task.classes.record(),
+        "cell_settings": dict(settings),
+        "n_cells_found": int(cells.n_obs),
+    }
+
+
+def _without_cells(task: _Task, status: str, reason: str, *, white: White, tissue_mm2: float | None) -> SlideScore:
+    """Return the result of an image that holds nothing to score: no cells, and every score with the reason."""
+    cells = _no_cells(task.marker)
+    scores = compute_scores(
+        cells, assay=task.assay, slide=task.slide, marker=task.marker, tissue_mm2=tissue_mm2, stained_mm2=None
+    )
+    scores = scores.assign(status=keys.NOT_EVALUABLE, reason=reason)
+    scores[["value", "ci_low", "ci_high", "numerator", "denominator"]] = math.nan
+    row = _row(task, cells, tissue_mm2, [reason], {"assay": task.assay.name, "marker": task.marker})
+    empty = np.zeros((task.tile.sizes["y"], task.tile.sizes["x"]), dtype=np.int32)
+    return SlideScore(
+        slide=task.slide,
+        assay=task.assay,
+        marker=task.marker,
+        row={**row, "status": status},
+        scores=scores,
+        cells=cells,
+        sensitivity=sensitivity_curve(cells, assay=task.assay, score=task.assay.scores[0], marker=task.marker),
+        record=_record(task, white=white, vectors=None, cells=cells, settings={}),
+        tile=task.tile,
+        nucleus_labels=empty,
+        cell_labels=empty,
+    )
+
+
+def _no_cells(marker: str) -> AnnData:
+    import anndata as ad
+    import pandas as pd
+
+    numbers = [keys.X_UM, keys.Y_UM, keys.AREA_UM2, keys.NUCLEUS_AREA_UM2, f"{marker}_od"]
+    obs = pd.DataFrame({name: np.zeros(0) for name in numbers}, index=pd.Index([], dtype=str))
+    obs[keys.CELL_CLASS] = np.zeros(0, dtype=str)
+    obs[keys.positive_column(marker)] = np.zeros(0, dtype=bool)
+    obs[keys.bin_column(marker)] = np.zeros(0, dtype=np.int64)
+    cells = ad.AnnData(X=np.zeros((0, 1)), obs=obs, var=pd.DataFrame(index=[marker]))
+    for layer in (keys.NUCLEUS_MEAN, keys.CYTOPLASM_MEAN, keys.MEMBRANE_MEAN, keys.MEMBRANE_COMPLETENESS):
+        cells.layers[layer] = np.zeros((0, 1))
+    cells.uns[CLASS_SOURCE] = {"method": "none", "classes": []}
+    return cells

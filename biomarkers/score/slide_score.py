@@ -1,0 +1,79 @@
+"""What scoring one slide gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from anndata import AnnData
+    from PIL.Image import Image
+
+    from biomarkers.config import Assay
+
+
+@dataclass(frozen=True)
+class SlideScore:
+    """The scores of one slide and everything they were made from.
+
+    Attributes
+    ----------
+    row
+        One row of ``slides.csv``: ``keys.SLIDE_COLUMNS``, then quality flags.
+    scores
+        Tidy rows, ``keys.SCORE_COLUMNS``; for the whole (region ``all``) and for each annotated tissue.
+    cells
+        Measured, classified and called cells.
+    sensitivity
+        The assay's first score as a function of the 1+ cut (see :func:`biomarkers.score.sensitivity_curve`).
+    record
+        Settings, white level, stain vectors and cuts in force, for ``run.json``.
+    """
+
+    slide: str
+    assay: Assay
+    marker: str
+    row: dict[str, Any]
+    scores: pd.DataFrame
+    cells: AnnData
+    sensitivity: pd.DataFrame
+    record: dict[str, Any]
+    tile: xr.DataArray = field(repr=False)
+    nucleus_labels: NDArray[np.integer] = field(repr=False)
+    cell_labels: NDArray[np.integer] = field(repr=False)
+
+    def overlay(self) -> Image:
+        """Draw the picture with every cell outlined by class and intensity bin, with a legend."""
+        from biomarkers.score.overlay import overlay_image
+
+        return overlay_image(self)
+
+    def geojson(self) -> dict[str, Any]:
+        """Lay the cells out as QuPath opens them, in full-resolution pixels."""
+        from biomarkers.score.outputs import cells_geojson
+
+        return cells_geojson(self)
+
+    def table(self) -> pd.DataFrame:
+        """Lay the cells out, one row each: position, class, calls and measurements."""
+        from biomarkers.score.outputs import cells_table
+
+        return cells_table(self)
+
+    def _repr_html_(self) -> str:
+        shown = self.scores.drop(columns=["slide", "marker"])
+        head = f"<p><b>{_safe(self.slide)}</b>: {_safe(self.assay.title)}, {_safe(str(self.row['status']))}"
+        reason = f" ({_safe(str(self.row['reason']))})" if self.row["reason"] else ""
+        table = shown.to_html(index=False, float_format=lambda value: f"{value:.3g}", na_rep="")
+        return f"{head}{reason}</p>{table}<p>Research use only.</p>"
+
+
+def _safe(text: str) -> str:
+    import html
+
+    return html.escape(text)
