@@ -1,1 +1,21 @@
-"""Pixels -> stain amounts: optical density, stain vectors, fluorescence background."""
+"""Pixels -> stain amounts: white level, optical density, stain vectors, evidence of DAB."""
+
+from biomarkers.stain.density import White, optical_density
+from biomarkers.stain.evidence import DabEvidence, NotImmunostainError, dab_evidence
+from biomarkers.stain.separate import separate_stains
+from biomarkers.stain.vectors import StainReference, StainVectors, read_reference, write_reference
+from biomarkers.stain.white import estimate_white
+
+__all__ = [
+    "DabEvidence",
+    "NotImmunostainError",
+    "StainReference",
+    "StainVectors",
+    "White",
+    "dab_evidence",
+    "estimate_white",
+    "optical_density",
+    "read_reference",
+    "separate_stains",
+    "write_reference",
+]

@@ -1,0 +1,100 @@
+"""Labels that grow ring by ring, all at once: no order of scanning decides anything."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Labels = NDArray[np.int32]
+
+
+def flood(seeds: Labels, *, height: NDArray[np.int32], mask: NDArray[np.bool_]) -> Labels:
+    """Watershed: seeds grow downhill inside a mask, from the highest level to the lowest.
+
+    Parameters
+    ----------
+    seeds
+        int32 (rows, columns), 0 = none.
+    height
+        int32 (rows, columns), small whole numbers; pixels of one value are flooded together.
+    mask
+        bool (rows, columns): where labels may grow.
+
+    Returns
+    -------
+    int32 labels. Pixels that two labels reach at the same moment stay 0 (a line between them), which makes the result
+    the same under rotation, flips and renumbering.
+    """
+    wide = seeds.shape[1] + 2
+    labels = np.zeros((seeds.shape[0] + 2, wide), np.int32)
+    labels[1:-1, 1:-1] = seeds
+    flat = labels.ravel()
+    rows, columns = np.nonzero(mask & (seeds == 0))
+    level = height[rows, columns]
+    where = (rows + 1) * wide + columns + 1
+    order = np.argsort(-level, kind="stable")
+    where, level = where[order], level[order]
+    cuts = np.flatnonzero(np.diff(level)) + 1
+    around = _neighbours(wide)
+    waiting = where[:0]
+    for shell in np.split(where, cuts):
+        waiting = _spread(flat, np.concatenate([waiting, shell]), around)
+    return labels[1:-1, 1:-1].copy()
+
+
+def expand(labels: Labels, *, steps: int, mask: NDArray[np.bool_] | None = None) -> Labels:
+    """Grow labels outwards by a number of pixels, in octagons, stopping where two meet.
+
+    Parameters
+    ----------
+    labels
+        int32 (rows, columns), 0 = none.
+    steps
+        How many rings of pixels to add.
+    mask
+        Where they may grow; everywhere when absent.
+
+    Returns
+    -------
+    int32 labels; pixels that two labels reach in the same step stay 0.
+    """
+    out = labels.copy()
+    free = labels == 0 if mask is None else (labels == 0) & mask
+    for step in range(steps):
+        highest, lowest = _extremes(out, diagonal=step % 2 == 1)
+        reached = free & (highest > 0)
+        free = free & ~reached
+        out = np.where(reached & (highest == lowest), highest, out)
+    return out
+
+
+def _spread(flat: Labels, waiting: NDArray[np.intp], around: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Label all waiting pixels that can be reached through each other; return those that cannot."""
+    while waiting.size:
+        near = flat[waiting[:, None] + around]
+        highest = near.max(axis=1)
+        reached = highest > 0
+        if not reached.any():
+            break
+        lowest = np.where(near > 0, near, np.iinfo(np.int32).max).min(axis=1)
+        flat[waiting[reached]] = np.where(highest == lowest, highest, 0)[reached]
+        waiting = waiting[~reached]
+    return waiting
+
+
+def _neighbours(wide: int) -> NDArray[np.intp]:
+    return np.array([-wide - 1, -wide, -wide + 1, -1, 1, wide - 1, wide, wide + 1], dtype=np.intp)
+
+
+def _extremes(labels: Labels, *, diagonal: bool) -> tuple[Labels, Labels]:
+    """Highest and lowest label among the neighbours of each pixel (0 where there is none)."""
+    rows, columns = labels.shape
+    padded = np.pad(labels, 1)
+    moves = [(-1, 0), (1, 0), (0, -1), (0, 1)] + ([(-1, -1), (-1, 1), (1, -1), (1, 1)] if diagonal else [])
+    highest = np.zeros_like(labels)
+    lowest = np.full_like(labels, np.iinfo(np.int32).max)
+    for down, right in moves:
+        near = padded[1 + down : 1 + down + rows, 1 + right : 1 + right + columns]
+        highest = np.maximum(highest, near)
+        lowest = np.minimum(lowest, np.where(near > 0, near, np.iinfo(np.int32).max))
+    return highest, lowest

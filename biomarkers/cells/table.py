@@ -1,0 +1,112 @@
+"""Rows of measured cells, and the AnnData they become."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biomarkers import keys
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+LAYERS = (
+    keys.NUCLEUS_MEAN,
+    keys.CYTOPLASM_MEAN,
+    keys.MEMBRANE_MEAN,
+    keys.CELL_MAX,
+    keys.MEMBRANE_COMPLETENESS,
+)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Measured cells as plain arrays; columns of ``mean`` and ``layers`` are the marker and hematoxylin.
+
+    ``middle`` is (x, y) of the nucleus in pixels, areas are in pixels, intensities in optical density.
+    """
+
+    middle: NDArray[np.float64]
+    area: NDArray[np.int64]
+    nucleus_area: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    layers: Mapping[str, NDArray[np.float64]]
+
+    @property
+    def count(self) -> int:
+        """Number of cells."""
+        return self.middle.shape[0]
+
+    def shifted(self, *, x: int, y: int) -> Rows:
+        """Return the same cells, moved by whole pixels."""
+        return dataclasses.replace(self, middle=self.middle + np.array([x, y], float))
+
+    def taken(self, order: NDArray[np.intp]) -> Rows:
+        """Return the cells in another order."""
+        layers = {name: values[order] for name, values in self.layers.items()}
+        return Rows(self.middle[order], self.area[order], self.nucleus_area[order], self.mean[order], layers)
+
+
+def join_rows(parts: Sequence[Rows]) -> Rows:
+    """Put blocks under each other."""
+    if not parts:
+        none, empty = np.zeros(0, np.int64), np.zeros((0, 2))
+        return Rows(empty, none, none, empty, dict.fromkeys(LAYERS, empty))
+    return Rows(
+        middle=np.concatenate([part.middle for part in parts]),
+        area=np.concatenate([part.area for part in parts]),
+        nucleus_area=np.concatenate([part.nucleus_area for part in parts]),
+        mean=np.concatenate([part.mean for part in parts]),
+        layers={name: np.concatenate([part.layers[name] for part in parts]) for name in LAYERS},
+    )
+
+
+def in_reading_order(rows: Rows) -> tuple[Rows, NDArray[np.int32]]:
+    """Sort cells by y, then x, and return with them the new number of each old label (0 stays 0)."""
+    order = np.lexsort((rows.middle[:, 0], rows.middle[:, 1]))
+    new = np.zeros(rows.count + 1, np.int32)
+    new[order + 1] = np.arange(1, rows.count + 1)
+    return rows.taken(order), new
+
+
+def cell_table(rows: Rows, *, mpp: float, origin: tuple[int, int], marker: str) -> ad.AnnData:
+    """Make the AnnData that every score reads; see docs for its columns.
+
+    Parameters
+    ----------
+    rows
+        Measured cells.
+    mpp
+        Micrometres per pixel.
+    origin
+        (x, y) of the tile's first pixel on the slide, level-0 px.
+    marker
+        Name of the DAB marker.
+    """
+    import anndata as ad
+    import pandas as pd
+
+    place = (rows.middle + np.asarray(origin, float) + 0.5) * mpp
+    names = [str(number + 1) for number in range(rows.count)]
+    obs = pd.DataFrame(
+        {
+            keys.X_UM: place[:, 0],
+            keys.Y_UM: place[:, 1],
+            keys.AREA_UM2: rows.area * mpp**2,
+            keys.NUCLEUS_AREA_UM2: rows.nucleus_area * mpp**2,
+            keys.CELL_CLASS: pd.Categorical([keys.UNKNOWN] * rows.count, categories=list(keys.CELL_CLASSES)),
+            keys.REGION: pd.Categorical([""] * rows.count),
+        },
+        index=pd.Index(names, dtype=str),
+    )
+    var = pd.DataFrame({"unit": ["OD"] * 2}, index=pd.Index([marker, keys.HEMATOXYLIN], dtype=str))
+    cells = ad.AnnData(X=rows.mean.astype(np.float32), obs=obs, var=var)
+    for name in LAYERS:
+        cells.layers[name] = rows.layers[name].astype(np.float32)
+    cells.obsm[keys.SPATIAL] = place
+    return cells

@@ -1,0 +1,86 @@
+"""``biomarkers info``: what is in these image files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list, for programs.")
+def info(files: tuple[Path, ...], as_json: bool) -> int:
+    """Tell what is in image FILES: size, pyramid, pixel size and where it came from, problems.
+
+    Nothing is scored and only headers are read, so it is quick on slides of any size.
+
+    \b
+    Examples:
+      biomarkers info slide.svs
+      biomarkers info *.tif --json
+
+    \b
+    Exit codes: 0 all files can be scored as they are; 1 some cannot (the reason is printed);
+    2 wrong usage; 3 none can be read.
+    """  # noqa: D301
+    from biomarkers.errors import BiomarkersError
+    from biomarkers.slide.info import slide_info
+
+    described: list[dict[str, Any]] = []
+    for path in files:
+        try:
+            described.append(slide_info(path))
+        except BiomarkersError as error:
+            described.append({"path": str(path), "error": str(error)})
+    click.echo(_as_json(described) if as_json else "\n\n".join(_as_text(one) for one in described))
+    return _exit_code(described)
+
+
+def _as_json(described: list[dict[str, Any]]) -> str:
+    import json
+
+    return json.dumps(described, indent=2, ensure_ascii=False)
+
+
+def _as_text(one: dict[str, Any]) -> str:
+    if "error" in one:
+        return f"{Path(one['path']).name}\n  cannot be read: {one['error']}"
+    lines = [Path(one["path"]).name]
+    many = len(one["scenes"]) > 1
+    for number, scene in enumerate(one["scenes"]):
+        lines.append(f"  image {number}: {scene['name']}".rstrip() if many else f"  reader      {one['reader']}")
+        lines += _scene_lines(scene)
+    return "\n".join(lines)
+
+
+def _scene_lines(scene: dict[str, Any]) -> list[str]:
+    mpp = "unknown" if scene["mpp"] is None else f"{scene['mpp']:.4g} um/px ({scene['mpp_source']})"
+    lines = [
+        f"  size        {scene['width']} x {scene['height']} px{_field(scene)}",
+        f"  pixel size  {mpp}",
+        f"  channels    {', '.join(scene['channels'])}",
+    ]
+    if len(scene["levels"]) > 1:
+        lines.append("  levels      " + ", ".join(f"{one['width']} x {one['height']}" for one in scene["levels"]))
+    return lines + [f"  problem     {problem}" for problem in scene["problems"]]
+
+
+def _field(scene: dict[str, Any]) -> str:
+    if scene["mpp"] is None or not scene["mpp_usable"]:
+        return ""
+    wide, tall = (scene[side] * scene["mpp"] / 1000 for side in ("width", "height"))
+    return f" = {wide:.3g} x {tall:.3g} mm"
+
+
+def _exit_code(described: list[dict[str, Any]]) -> int:
+    from biomarkers.cli.main import EXIT_NOTHING, EXIT_OK, EXIT_SOME_FAILED
+
+    if all("error" in one for one in described):
+        return EXIT_NOTHING
+    usable = [
+        "error" not in one and all(scene["usable"] and scene["mpp_usable"] for scene in one["scenes"])
+        for one in described
+    ]
+    return EXIT_OK if all(usable) else EXIT_SOME_FAILED

@@ -1,0 +1,51 @@
+"""Formats that only OpenSlide knows (MRXS, DICOM, ...), behind the same small protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import openslide
+
+from biomarkers.errors import SlideError
+from biomarkers.slide.pixelsize import PixelSize
+from biomarkers.slide.reader import RGB, Level, Scene, on_glass
+
+
+class OpenSlideReader:
+    """A slide opened by OpenSlide; pixels that the scanner never took are glass."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = "openslide"
+        self._path = path
+        try:
+            self._slide = openslide.OpenSlide(path)
+        except openslide.OpenSlideUnsupportedFormatError as error:
+            raise SlideError("not an image format that can be read", where=path) from error
+        except openslide.OpenSlideError as error:
+            raise SlideError(f"the slide cannot be opened: {error}", where=path) from error
+        levels = tuple(
+            Level(width, height, float(down))
+            for (width, height), down in zip(self._slide.level_dimensions, self._slide.level_downsamples, strict=True)
+        )
+        self.scenes: tuple[Scene, ...] = (Scene(name="", levels=levels, pixel_size=self._pixel_size()),)
+
+    def read(self, scene: int, level: int, x: int, y: int, width: int, height: int) -> RGB:
+        """Return a region as uint8 (height, width, 3); see :class:`biomarkers.slide.reader.Reader`."""
+        down = self.scenes[scene].levels[level].downsample
+        try:
+            region = self._slide.read_region((round(x * down), round(y * down)), level, (width, height))
+        except openslide.OpenSlideError as error:
+            raise SlideError(f"its pixels cannot be decoded: {error}", where=self._path) from error
+        return on_glass(np.asarray(region))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._slide.close()
+
+    def _pixel_size(self) -> PixelSize | None:
+        said = self._slide.properties
+        x, y = said.get("openslide.mpp-x"), said.get("openslide.mpp-y")
+        if not x or not y:
+            return None
+        return PixelSize(float(x), float(y), f"openslide.mpp-x ({said.get('openslide.vendor', 'unknown')})")

@@ -1,0 +1,128 @@
+"""Is this an immunostain at all? Tells H-DAB, hematoxylin alone, H&E and grey images apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biomarkers.errors import SlideError
+from biomarkers.slide.tile import tile_rgb
+from biomarkers.stain.density import White, optical_density
+from biomarkers.stain.vectors import StainVectors
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Kind = Literal["dab", "hematoxylin_only", "eosin", "no_colour", "no_tissue"]
+_STAINED_OD = 0.30  # summed over the channels: a clearly stained pixel
+_LEAST_STAINED = 0.002  # share of pixels below which there is nothing to judge
+_BROWN_OD = 0.15  # DAB amount of a brown pixel
+_LEAST_BROWN = 0.002  # share of stained pixels that makes DAB certain
+_PINK_SHARE, _PINK_OVER_BROWN = 0.08, 8.0
+_GREY_SPREAD = 0.03  # mean difference of the channels' optical densities below which there is no colour
+
+
+class NotImmunostainError(SlideError):
+    """The image is not H-DAB: its DAB amounts would be numbers without a meaning."""
+
+
+@dataclass(frozen=True)
+class DabEvidence:
+    """What the colours of a slide say about its stains.
+
+    Attributes
+    ----------
+    kind
+        ``dab``; ``hematoxylin_only`` (an immunostain without any positive cell looks like this); ``eosin`` (H&E);
+        ``no_colour``; ``no_tissue``.
+    brown_share, pink_share
+        Shares (0-1) of the stained pixels with the colour order of DAB (blue > green > red absorbance) and with that
+        of eosin (green well above red and blue).
+    stained_share
+        Share of all pixels that are stained.
+    """
+
+    kind: Kind
+    brown_share: float
+    pink_share: float
+    stained_share: float
+
+    @property
+    def scorable(self) -> bool:
+        """Whether DAB amounts of this image mean anything."""
+        return self.kind in ("dab", "hematoxylin_only", "no_tissue")
+
+    @property
+    def reason(self) -> str:
+        """One sentence for people."""
+        return {
+            "dab": "DAB was found",
+            "hematoxylin_only": "no DAB was found: hematoxylin only",
+            "eosin": "no DAB was found: the stain looks like H&E "
+            f"({self.pink_share:.0%} of the stained pixels are eosin pink, {self.brown_share:.1%} brown)",
+            "no_colour": "the image has no colour: stains cannot be told apart",
+            "no_tissue": "no stained tissue was found",
+        }[self.kind]
+
+
+def dab_evidence(tile: xr.DataArray, *, white: White, vectors: StainVectors | None = None) -> DabEvidence:
+    """Judge whether a tile is an immunostain with DAB.
+
+    Parameters
+    ----------
+    tile
+        RGB tile (c, y, x).
+    white
+        Level of empty glass (R, G, B).
+    vectors
+        Stain vectors; Ruifrok's when absent.
+
+    Returns
+    -------
+    The evidence; ``evidence.kind`` is what it amounts to.
+    """
+    return evidence_of_colours(tile_rgb(tile).reshape(-1, 3), white=white, vectors=vectors)
+
+
+def evidence_of_colours(
+    colours: NDArray[np.uint8], *, white: White, vectors: StainVectors | None = None
+) -> DabEvidence:
+    """Judge a sample of pixels, uint8 (n, 3); see :func:`dab_evidence`."""
+    density = optical_density(colours[None], white=white)[0]
+    stained = density[density.sum(axis=1) > _STAINED_OD]
+    share = stained.shape[0] / max(density.shape[0], 1)
+    # a field of eosin without glass makes its own pink the white; against a neutral white it shows
+    pink = max(_pink(stained), _pink(_neutral_stained(colours, white)))
+    if share < _LEAST_STAINED and pink < _PINK_SHARE:
+        return DabEvidence("no_tissue", 0.0, pink, share)
+    amounts = stained @ (vectors or StainVectors()).unmixing().astype(np.float32)
+    brown = float(
+        ((stained[:, 2] > stained[:, 1]) & (stained[:, 1] > stained[:, 0]) & (amounts[:, 1] > _BROWN_OD)).mean()
+    )
+    return DabEvidence(_kind(stained, brown, pink), brown, pink, share)
+
+
+def _kind(stained: NDArray[np.float32], brown: float, pink: float) -> Kind:
+    spread = float((stained.max(axis=1) - stained.min(axis=1)).mean())
+    if spread < _GREY_SPREAD:
+        return "no_colour"
+    if pink > _PINK_SHARE and pink > _PINK_OVER_BROWN * brown:
+        return "eosin"
+    return "dab" if brown > _LEAST_BROWN else "hematoxylin_only"
+
+
+def _neutral_stained(colours: NDArray[np.uint8], white: White) -> NDArray[np.float32]:
+    level = max(white)
+    density = optical_density(colours[None], white=(level, level, level))[0]
+    return density[density.sum(axis=1) > _STAINED_OD]
+
+
+def _pink(density: NDArray[np.float32]) -> float:
+    """Share with the absorbance of eosin: green far above red, and above blue."""
+    if density.shape[0] == 0:
+        return 0.0
+    red, green, blue = density.T
+    return float(((red < 0.5 * green) & (blue < 0.85 * green)).mean())

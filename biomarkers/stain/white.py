@@ -1,0 +1,80 @@
+"""The level of empty glass, per channel, from the slide itself."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biomarkers.slide.tile import tile_rgb
+from biomarkers.stain.density import White
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+QUANTILE = 0.99
+_LEAST_CREDIBLE = 120.0
+_PADDING = 255
+
+
+def estimate_white(tile: xr.DataArray) -> White:
+    """Estimate the level of empty glass.
+
+    Parameters
+    ----------
+    tile
+        RGB tile (c, y, x).
+
+    Returns
+    -------
+    The 99th percentile of each channel after averaging 2 x 2 pixels (which halves the camera's noise). Where a field
+    holds no glass at all this is the palest tissue: amounts are then relative to that, and :func:`white_is_credible`
+    says whether it can be glass. Pure 255 in all channels is what files are padded with; it counts only where
+    nothing else is bright.
+    """
+    return white_of_samples(block_pairs(tile_rgb(tile)))
+
+
+def white_of_samples(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> White:
+    """Estimate glass from colours; see :func:`estimate_white`.
+
+    Parameters
+    ----------
+    samples
+        (n, 3) integers, the sums of four 8-bit pixels (0-1020).
+    """
+    if samples.shape[0] == 0:
+        return (255.0, 255.0, 255.0)
+    padding = (samples == 4 * _PADDING).all(axis=1)
+    real = samples[~padding]
+    if real.shape[0] == 0:
+        return (255.0, 255.0, 255.0)
+    white = np.quantile(real, QUANTILE, axis=0, method="inverted_cdf") / 4.0
+    if padding.any() and white.min() < _LEAST_CREDIBLE:
+        return (255.0, 255.0, 255.0)  # what is left is dense stain: then the padding is the glass
+    red, green, blue = (float(max(one, 1.0)) for one in white)
+    return red, green, blue
+
+
+def white_is_credible(white: White) -> bool:
+    """Tell whether the level can be glass lit for a photograph; warns with the reason when not."""
+    if min(white) >= _LEAST_CREDIBLE:
+        return True
+    warnings.warn(
+        f"no empty glass was found: the palest level is {tuple(round(one) for one in white)}. Amounts of stain are "
+        "relative to that; give white=... from another field of the slide.",
+        stacklevel=3,
+    )
+    return False
+
+
+def block_pairs(rgb: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """Sum 2 x 2 pixels; returns (n, 3). A last odd row or column is left out, a single one is doubled."""
+    if min(rgb.shape[:2]) < 2:
+        return 4 * rgb.reshape(-1, 3).astype(np.uint16)
+    height, width = rgb.shape[0] // 2 * 2, rgb.shape[1] // 2 * 2
+    even = rgb[:height, :width].astype(np.uint16)
+    sums = even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2]
+    return sums.reshape(-1, 3)
