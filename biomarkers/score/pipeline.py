@@ -133,7 +133,8 @@ def score_tile(
     vectors: StainVectors | None = None,
 ) -> SlideScore:
     """Score a tile that was read already; see :func:`score_slide`."""
-    from biomarkers.cells import CellSettings, find_cells
+    from biomarkers.cells.find import find_cells
+    from biomarkers.cells.settings import CellSettings
     from biomarkers.slide import tissue_mask
     from biomarkers.stain import dab_evidence, estimate_white
 
@@ -148,7 +149,8 @@ def score_tile(
     areas = {name: float(np.count_nonzero(mask)) * mpp * mpp / _UM2_PER_MM2 for name, mask in masks.items()}
     if not tissue.any():
         return _without_cells(task, keys.NO_TISSUE, "no tissue was found", white=level, tissue_mm2=0.0)
-    settings = CellSettings(check_stain=False)  # checked above
+    # stain was checked above; a stretch of outline is stained where it would be called 1+
+    settings = CellSettings(check_stain=False, membrane_od=thresholds.dab_od[0])
     found = find_cells(tile, mpp=mpp, white=level, vectors=vectors, settings=settings, marker=marker)
     cells, notes = classified(found.cells, classes=classes, mpp=mpp)
     cells = call_positivity(cells, assay=assay, thresholds=thresholds, marker=marker)
@@ -165,7 +167,10 @@ def score_tile(
         slide=slide,
     )
     warned = [*found.warnings, *([] if classes.classifier else notes)]
-    flags = {**found.qc, **_flags(task, cells, curve, evidence.kind, found.white)}
+    flags = {
+        **{name: value for name, value in found.qc.items() if name not in keys.SLIDE_COLUMNS},
+        **_flags(task, cells, curve, evidence.kind, found.white),
+    }
     return SlideScore(
         slide=slide,
         assay=assay,
