@@ -1,0 +1,130 @@
+"""Lesion measurements -> sums of diameters a visit, with the rules of target selection checked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from biomarkers.cohort.ids import identifiers
+from biomarkers.cohort.tables import numeric_column, require_columns, row_names
+from biomarkers.errors import DataError
+from biomarkers.keys import PATIENT
+
+MAX_TARGETS, MAX_PER_ORGAN = 5, 2
+MIN_LESION_MM, MIN_NODE_MM, NORMAL_NODE_MM = 10.0, 15.0, 10.0
+
+
+def sums_from_lesions(
+    lesions: pd.DataFrame,
+    *,
+    patient: str = PATIENT,
+    day: str = "day",
+    lesion: str = "lesion",
+    organ: str = "organ",
+    diameter_mm: str = "diameter_mm",
+    node: str | None = "node",
+    where: str = "lesions",
+) -> pd.DataFrame:
+    """Sum the diameters of target lesions at every visit.
+
+    Parameters
+    ----------
+    lesions
+        One row a target lesion and visit: longest diameter, or short axis for a lymph node, in mm. The lesions of
+        the last visit at or before day 1 are the patient's targets. An empty diameter, or no row, means that the
+        lesion was not measured at that visit; a lesion that has gone is 0.
+    patient, day, lesion, organ, diameter_mm, node
+        Its columns; ``node`` says whether a lesion is a lymph node (None: none is).
+    where
+        The table's name for messages.
+
+    Returns
+    -------
+    One row a patient and visit: ``patient, day, sum_mm`` (of what was measured), ``n_targets``, ``n_measured``,
+    ``all_targets`` and ``targets_gone`` (every other target 0 and every node below 10 mm), as
+    :func:`biomarkers.cohort.recist.derive_responses` takes them.
+
+    Raises
+    ------
+    UsageError
+        A column is absent.
+    DataError
+        More than 5 targets, more than 2 in an organ, a target below 10 mm (node: 15 mm) at baseline, a lesion twice
+        at a visit, a lesion that was no target at baseline, a negative diameter; rows are named.
+
+    References
+    ----------
+    Eisenhauer EA et al. Eur J Cancer 2009;45:228-247, sections 3-4.
+    """
+    needed = [patient, day, lesion, organ, diameter_mm]
+    node = node if node is None or node in lesions or node != "node" else None
+    require_columns(lesions, [*needed, *([] if node is None else [node])], where=where)
+    table = pd.DataFrame(
+        {
+            PATIENT: identifiers(lesions[patient], where=f"{where} column {patient!r}"),
+            "day": numeric_column(lesions, day, where=where),
+            "lesion": lesions[lesion].map(str),
+            "organ": lesions[organ].map(lambda word: str(word).strip().casefold()),
+            "mm": numeric_column(lesions, diameter_mm, where=where),
+            "node": False if node is None else numeric_column(lesions, node, where=where) == 1,
+        },
+        index=lesions.index,
+    )
+    _refuse(lesions, table["day"].isna(), "a measurement without a day", where)
+    _refuse(lesions, table["mm"] < 0, "a negative diameter", where)
+    _refuse(
+        lesions, table.duplicated([PATIENT, "day", "lesion"], keep=False), "a lesion measured twice at a visit", where
+    )
+    before = table[table["day"] <= 1]
+    last = before.groupby(PATIENT)["day"].transform("max")
+    baseline = before[(before["day"] == last) & before["mm"].notna()]
+    without = set(table[PATIENT]) - set(baseline[PATIENT])
+    _refuse(lesions, table[PATIENT].isin(without), "a patient without a target lesion at or before day 1", where)
+    _check_targets(lesions, table, baseline, where)
+    made = [_visits(rows, baseline[baseline[PATIENT] == name]) for name, rows in table.groupby(PATIENT, sort=False)]
+    return pd.concat(made, ignore_index=True)
+
+
+def _check_targets(lesions: pd.DataFrame, table: pd.DataFrame, baseline: pd.DataFrame, where: str) -> None:
+    least = np.where(baseline["node"], MIN_NODE_MM, MIN_LESION_MM)
+    small = table.index.isin(baseline.index[baseline["mm"].to_numpy() < least])
+    _refuse(lesions, pd.Series(small), f"a target below {MIN_LESION_MM:g} mm (lymph node: {MIN_NODE_MM:g} mm)", where)
+    for column, most, what in (
+        (None, MAX_TARGETS, f"more than {MAX_TARGETS} target lesions at baseline"),
+        ("organ", MAX_PER_ORGAN, f"more than {MAX_PER_ORGAN} target lesions in one organ"),
+    ):
+        group = [PATIENT] if column is None else [PATIENT, column]
+        size = baseline.groupby(group)["mm"].transform("size")
+        _refuse(lesions, pd.Series(table.index.isin(baseline.index[size > most])), what, where)
+    known = set(zip(baseline[PATIENT], baseline["lesion"], strict=True))
+    pairs = zip(table[PATIENT], table["lesion"], strict=True)
+    stranger = pd.Series([pair not in known for pair in pairs]) & (table["day"] > 1).to_numpy()
+    _refuse(lesions, stranger, "a lesion that was not measured at baseline (is it a new lesion?)", where)
+
+
+def _visits(rows: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
+    """Sum one patient's visits from the baseline on."""
+    targets = baseline.set_index("lesion")
+    made = []
+    for day, visit in rows[rows["day"] >= baseline["day"].iloc[0]].groupby("day"):
+        sizes = visit.set_index("lesion")["mm"].reindex(targets.index)
+        normal = np.where(targets["node"], sizes < NORMAL_NODE_MM, sizes == 0)
+        measured = int(sizes.notna().sum())
+        made.append(
+            {
+                PATIENT: rows[PATIENT].iloc[0],
+                "day": day,
+                "sum_mm": sizes.sum() if measured else np.nan,
+                "n_targets": len(targets),
+                "n_measured": measured,
+                "all_targets": measured == len(targets),
+                "targets_gone": bool(normal.all()),
+            }
+        )
+    return pd.DataFrame(made)
+
+
+def _refuse(lesions: pd.DataFrame, wrong: pd.Series, what: str, where: str) -> None:
+    bad = [int(i) for i in np.flatnonzero(wrong.to_numpy(dtype=bool))]
+    if bad:
+        raise DataError(what, where=f"{where} {row_names(lesions, bad)}")
