@@ -40,7 +40,7 @@ def overlay_image(result: SlideScore) -> Image:
         ids = cell_ids(result)
         known = ids < of_label.size
         of_label[ids[known]] = index[known]
-        edge = _edges(labels)
+        edge = _edges(labels, width=2 if scale > 1 else 1)
         picture[edge] = colours[of_label[labels[edge]]]
     counts = np.bincount(index, minlength=len(shown)).tolist()
     return _with_legend(Image.fromarray(picture), result, list(zip(shown, counts, strict=True)), scale)
@@ -69,15 +69,16 @@ def _resized(rgb: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return enlarge(rgb), enlarge(labels), float(factor)
 
 
-def _edges(labels: np.ndarray) -> np.ndarray:
-    """Pixels of a label that touch another label or background, 4-connected, (height, width) bool."""
+def _edges(labels: np.ndarray, *, width: int) -> np.ndarray:
+    """Pixels of a label within ``width`` of another label or of background, along rows and columns."""
     edge = np.zeros(labels.shape, dtype=bool)
-    rows = labels[1:] != labels[:-1]
-    columns = labels[:, 1:] != labels[:, :-1]
-    edge[1:] |= rows
-    edge[:-1] |= rows
-    edge[:, 1:] |= columns
-    edge[:, :-1] |= columns
+    for step in range(1, width + 1):
+        rows = labels[step:] != labels[:-step]
+        columns = labels[:, step:] != labels[:, :-step]
+        edge[step:] |= rows
+        edge[:-step] |= rows
+        edge[:, step:] |= columns
+        edge[:, :-step] |= columns
     return edge & (labels > 0)
 
 

@@ -159,7 +159,7 @@ def score_tile(
     curve = sensitivity_curve(
         cells,
         assay=assay,
-        score=assay.scores[0],
+        score=_first_evaluable(scores),
         thresholds=thresholds,
         marker=marker,
         tissue_mm2=areas["all"],
@@ -238,6 +238,12 @@ def _all_scores(
     return pd.concat(frames, ignore_index=True)
 
 
+def _first_evaluable(scores: pd.DataFrame) -> str:
+    """Return the score whose curve is drawn: the assay's first that could be told (its first when none could)."""
+    told = scores[(scores["region"] == WHOLE) & (scores["status"] == keys.OK)]
+    return str((told if len(told) else scores)["score"].iloc[0])
+
+
 def _tumor_mm2(cells: AnnData, areas: Mapping[str, float]) -> float | None:
     """Area of tumor with its stroma: the annotated tissue, or all analysed tissue that holds tumor cells."""
     annotated = [areas[name] for name in (keys.TUMOR, keys.STROMA) if name in areas]
@@ -287,7 +293,7 @@ def _flags(task: _Task, cells: AnnData, curve: pd.DataFrame, stain: str, white: 
         "white_r": float(white[0]),
         "white_g": float(white[1]),
         "white_b": float(white[2]),
-        "sensitivity_score": task.assay.scores[0],
+        "sensitivity_score": str(curve["score"].iloc[0]),
         "sensitivity_low": None if math.isnan(low) else low,
         "sensitivity_high": None if math.isnan(high) else high,
     }
