@@ -29,6 +29,7 @@ __all__ = [
     "landmark",
     "landmark_log_rank",
     "log_rank",
+    "log_rank_scores",
     "median_survival",
     "proportional_hazards",
     "survival_at",
@@ -204,6 +205,29 @@ def log_rank(time: Any, event: Any, group: Any, *, strata: Any = None) -> Test:
     note = "" if rank == k - 1 else f"{k - 1 - rank} group(s) never at risk at an event: degrees of freedom reduced"
     chi2 = float(gap @ np.linalg.pinv(variance, rcond=1e-10, hermitian=True) @ gap)
     return Test(chi2, float(chdtrc(rank, max(chi2, 0.0))), t.size, f"{method}, chi-square df {rank}", note)
+
+
+def log_rank_scores(time: Any, event: Any, *, ties: str = "mantel") -> Array:
+    """Log-rank scores for permutation tests: event minus cumulative hazard at the patient's own time, (n,).
+
+    Parameters
+    ----------
+    time, event
+        Times and events, (n,).
+    ties
+        At tied event times: ``"mantel"`` (Nelson-Aalen: all tied patients still at risk) or ``"hothorn-lausen"``
+        (R's coin: tied patients counted as gone).
+
+    References
+    ----------
+    Peto R, Peto J. J R Stat Soc A 1972;135:185-207. Hothorn T, Lausen B. Comput Stat Data Anal 2003;43:121-137.
+    """
+    choice(ties, ("mantel", "hothorn-lausen"), name="treatment of ties")
+    t, seen = times(time, event)
+    at_risk = (t[None, :] >= t[:, None]).sum(axis=1) if ties == "mantel" else 1 + (t[None, :] > t[:, None]).sum(axis=1)
+    steps = seen / at_risk
+    hazard = ((t[None, :] <= t[:, None]) * steps[None, :]).sum(axis=1)
+    return np.asarray(seen - hazard, dtype=np.float64)
 
 
 def landmark(time: Any, event: Any, *, at: float) -> tuple[np.ndarray, Array, np.ndarray]:
