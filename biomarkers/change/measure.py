@@ -1,0 +1,250 @@
+"""The pharmacodynamic change: baseline -> on-treatment, per patient and per group, with its noise known or said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from biomarkers import keys
+from biomarkers.change.chain import Component, chain_table, component_states, conversions, parse_component
+from biomarkers.change.group import completeness, group_statistics, response_statistics
+from biomarkers.change.masking import masking_notes
+from biomarkers.change.pairs import (
+    BIOMARKER,
+    Samples,
+    add_scaled,
+    make_pairs,
+    samples_of_cohort,
+    samples_of_table,
+    scales_of,
+)
+from biomarkers.change.repeatability import Gate, Repeatability, call_changes, repeatability
+from biomarkers.change.result import Change, summarise
+from biomarkers.change.scale import Scale
+from biomarkers.cohort.response import NotEvaluable, Responders, respond
+from biomarkers.cohort.tables import numeric_column, require_columns
+from biomarkers.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def measure_change(
+    table: AnnData | pd.DataFrame,
+    *,
+    levels: Sequence[str] | None = None,
+    patient: str = keys.PATIENT,
+    timepoint: str = keys.TIMEPOINT,
+    baseline: str = keys.BASELINE,
+    on_treatment: str = keys.ON_TREATMENT,
+    response: str | None = None,
+    scale: str | Mapping[str, str] = "linear",
+    offset: float | Mapping[str, float] | None = None,
+    lloq: Mapping[str, float] | None = None,
+    replicates: pd.DataFrame | None = None,
+    replicate_of: str = keys.SAMPLE,
+    gate: Gate = "coefficient",
+    several: str = "refuse",
+    components: Sequence[Component | str] = (),
+    drug: str | None = None,
+    responders: Sequence[str] = (keys.CR, keys.PR),
+    not_evaluable: NotEvaluable = "exclude",
+    alpha: float = 0.05,
+    where: str = "table",
+) -> Change:
+    """Measure the change of levels from baseline to on-treatment.
+
+    The scale is fixed: log2 ratios for levels, differences of logits for proportions. It is printed with every result.
+
+    Parameters
+    ----------
+    table
+        A cohort (see :func:`biomarkers.build_cohort`), or a table with a row a sample.
+    levels
+        Biomarkers: columns of the table, or biomarkers of the cohort (all of them by default).
+    patient, timepoint
+        Columns of a table; a cohort has its own.
+    baseline, on_treatment
+        The two time points as they are spelled there.
+    response
+        Column of the best overall response in a table; a cohort has its own.
+    scale
+        What the levels of a table are: ``linear``, ``log2``, ``percent`` or ``fraction``, for all or by name. A cohort
+        says it itself.
+    offset
+        What is added before a logarithm, for all or by name. By default half a count where counts are known, else 1
+        (linear), 0.5 (percent), 0.005 (fraction).
+    lloq
+        Lower limits of quantification of a table's levels, by name. Below, a level is censored: with one of the two
+        below, the change is a bound; with both, there is no quantifiable change.
+    replicates
+        Technical replicates: one row a measurement, with ``replicate_of`` and the level columns in the unit of the
+        table. Without them no patient's change is called.
+    replicate_of
+        Column of the replicates that says which sample was measured.
+    gate
+        ``coefficient``: 2.77 times the within-sample standard deviation; ``prediction``: with the small-sample factor.
+    several
+        Several samples of a patient at a time point: ``refuse``, or ``mean`` on the scale of change.
+    components
+        Cut-offs in the order of the chain, as :class:`Component` or text (``"PD-L1 tps=1"``, ``"Treg:CTL<1"``).
+    drug
+        The treatment, so that masking of the epitope by the drug can be judged.
+    responders, not_evaluable
+        Who responded (see :func:`biomarkers.respond`).
+    alpha
+        Two-sided level of the group tests, after Holm's adjustment over the biomarkers.
+    where
+        Name of the table for messages.
+
+    Raises
+    ------
+    UsageError
+        A column, biomarker, time point or option does not exist.
+    DataError
+        Text among numbers, several samples without a rule, a level outside its scale; rows are named.
+    """
+    if not 0 < alpha < 1:
+        raise UsageError("alpha must lie between 0 and 1", seen=alpha)
+    if isinstance(table, pd.DataFrame):
+        samples = samples_of_table(
+            table,
+            levels=[] if levels is None else levels,
+            patient=patient,
+            timepoint=timepoint,
+            response=response,
+            scale=scale,
+            lloq=lloq or {},
+            where=where,
+        )
+    else:
+        samples = samples_of_cohort(table, levels)
+    scales = scales_of(samples, offset=offset)
+    points = (baseline, on_treatment)
+    rows = add_scaled(samples, scales)
+    pairs = make_pairs(rows, baseline=baseline, on_treatment=on_treatment, several=several)
+    noise = _repeatabilities(replicates, replicate_of, scales, where)
+    pairs["call"] = _calls(pairs, noise, gate)
+    found = _responders(pairs, responders, not_evaluable)
+    statistics = _statistics(pairs, rows, scales, points, found)
+    links = [parse_component(item) if isinstance(item, str) else item for item in components]
+    states = component_states(rows, links, points=points)
+    return Change(
+        table=summarise(pairs, statistics, scales, noise, gate=gate, alpha=alpha),
+        pairs=pairs,
+        statistics=statistics,
+        completeness=completeness(pairs, found),
+        states=states,
+        conversions=conversions(states, points=points),
+        chain=chain_table(states),
+        notes=tuple(_notes(samples, pairs, noise, drug, found)),
+        settings={
+            "levels": list(scales),
+            "baseline": baseline,
+            "on_treatment": on_treatment,
+            "scale": {name: one.label for name, one in scales.items()},
+            "gate": gate if noise else "none: no replicates",
+            "several": several,
+            "components": [link.title for link in links],
+            "drug": drug,
+            "lloq": dict(lloq or {}),
+            "response": "not given" if found is None else found.definition,
+            "alpha": alpha,
+            "adjustment": "Holm over the biomarkers, exact signed-rank test",
+        },
+    )
+
+
+def _repeatabilities(
+    replicates: pd.DataFrame | None, replicate_of: str, scales: Mapping[str, Scale], where: str
+) -> dict[str, Repeatability]:
+    """Technical variance of each biomarker that the replicates hold, on its scale of change."""
+    if replicates is None:
+        return {}
+    require_columns(replicates, [replicate_of], where="replicates")
+    names = [name for name in scales if name in replicates.columns]
+    if not names:
+        raise UsageError(
+            "the replicates hold none of the levels",
+            where="replicates",
+            seen=", ".join(map(str, replicates.columns)),
+            allowed=list(scales),
+        )
+    made = {}
+    for name in names:
+        values = numeric_column(replicates, name, where="replicates").to_numpy()
+        scale = scales[name]
+        if scale.counts:
+            raise DataError(
+                "replicates as plain levels cannot be brought to a scale in count space",
+                where=name,
+                hint="Give an offset in the unit of the level, for the levels and the replicates alike.",
+            )
+        made[name] = repeatability(replicates[replicate_of], scale.apply(values))
+    return made
+
+
+def _calls(pairs: pd.DataFrame, noise: Mapping[str, Repeatability], gate: Gate) -> list[str]:
+    calls = np.full(len(pairs), "", dtype=object)
+    for name in dict.fromkeys(pairs[BIOMARKER]):
+        known, at = noise.get(str(name)), (pairs[BIOMARKER] == name).to_numpy()
+        calls[at] = call_changes(pairs[at], None if known is None else known.gate(gate))
+    return [str(call) for call in calls]
+
+
+def _responders(pairs: pd.DataFrame, responders: Sequence[str], not_evaluable: NotEvaluable) -> Responders | None:
+    words = pairs.drop_duplicates(keys.PATIENT).set_index(keys.PATIENT)[keys.RESPONSE]
+    if words.isna().all():
+        return None
+    return respond(words, responders=responders, not_evaluable=not_evaluable)
+
+
+def _statistics(
+    pairs: pd.DataFrame,
+    rows: pd.DataFrame,
+    scales: Mapping[str, Scale],
+    points: tuple[str, str],
+    found: Responders | None,
+) -> pd.DataFrame:
+    made = []
+    for name, scale in scales.items():
+        mine = pairs[pairs[BIOMARKER] == name]
+        if mine.empty:
+            continue
+        made.append(group_statistics(mine, rows, scale, points=points))
+        if found is not None:
+            made.append(response_statistics(mine, found))
+    return pd.concat(made, ignore_index=True)
+
+
+def _notes(
+    samples: Samples,
+    pairs: pd.DataFrame,
+    noise: Mapping[str, Repeatability],
+    drug: str | None,
+    found: Responders | None,
+) -> list[str]:
+    notes = masking_notes(samples.markers, samples.assays, drug)
+    without = [name for name in samples.kinds if name not in noise]
+    if without:
+        notes.append(f"technical variance unknown: no per-patient call for {', '.join(without)}")
+    notes += [f"{name}: {known.note}" for name, known in noise.items() if known.note]
+    notes += _pair_notes(pairs, found)
+    return notes
+
+
+def _pair_notes(pairs: pd.DataFrame, found: Responders | None) -> list[str]:
+    table = completeness(pairs, found)
+    notes = []
+    for name, mine in table.groupby(BIOMARKER, sort=False):
+        patients, paired, p = int(mine["patients"].sum()), int(mine["with_pair"].sum()), float(mine["p_fisher"].iloc[0])
+        if paired == patients:
+            continue
+        text = f"{name}: {paired} of {patients} patients have both levels"
+        if not np.isnan(p):
+            text += f" (having both depends on response with p = {p:.3g})"
+        notes.append(text)
+    return notes

@@ -1,0 +1,167 @@
+"""``biomarkers change``: paired pharmacodynamic change, per patient and per group."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option("--level", "levels", multiple=True, help="Level column, or biomarker of a cohort; repeatable.")
+@click.option("--patient", default="patient", show_default=True, help="Column of the patient.")
+@click.option("--timepoint", default="timepoint", show_default=True, help="Column of the time point.")
+@click.option("--baseline", default="baseline", show_default=True, help="Its value at baseline.")
+@click.option("--on-treatment", default="on_treatment", show_default=True, help="Its value on treatment.")
+@click.option("--response", help="Column of the best overall response (a cohort has its own).")
+@click.option(
+    "--scale",
+    type=click.Choice(["linear", "log2", "percent", "fraction"]),
+    default="linear",
+    show_default=True,
+    help="What the levels of a table are; a cohort says it itself.",
+)
+@click.option("--offset", type=float, help="Added before a logarithm.  [default: 1/2 count, or 1 for linear levels]")
+@click.option("--lloq", "limits", multiple=True, metavar="COL=VALUE", help="Lower limit of a level; repeatable.")
+@click.option(
+    "--cutoff",
+    "cutoffs",
+    multiple=True,
+    metavar="COL=1 | COL<1",
+    help="Component of the chain: positive from (below) this value, in order; repeatable.",
+)
+@click.option(
+    "--replicates", type=click.Path(path_type=Path), help="Table of technical replicates, a row a measurement."
+)
+@click.option("--replicate-of", default="sample", show_default=True, help="Its column that names the sample.")
+@click.option("--gate", type=click.Choice(["coefficient", "prediction"]), default="coefficient", show_default=True)
+@click.option("--several", type=click.Choice(["refuse", "mean"]), default="refuse", show_default=True)
+@click.option("--drug", help="The treatment, so that epitope masking can be judged.")
+@click.option("--alpha", type=float, default=0.05, show_default=True, help="Two-sided level of the group tests.")
+@click.option("--where", "only", metavar="COL=VALUE", help="Use only rows of a table with this value.")
+def change(
+    table: Path,
+    out: Path,
+    levels: tuple[str, ...],
+    patient: str,
+    timepoint: str,
+    baseline: str,
+    on_treatment: str,
+    response: str | None,
+    scale: str,
+    offset: float | None,
+    limits: tuple[str, ...],
+    cutoffs: tuple[str, ...],
+    replicates: Path | None,
+    replicate_of: str,
+    gate: str,
+    several: str,
+    drug: str | None,
+    alpha: float,
+    only: str | None,
+) -> None:
+    """Baseline -> on-treatment: paired pharmacodynamic change.
+
+    TABLE is a cohort (.h5ad of 'biomarkers cohort') or a CSV, TSV, XLSX or Parquet table with a row a sample.
+
+    \b
+    biomarkers change cohort.h5ad --out change/ --drug atezolizumab
+    biomarkers change table.csv --level CD274 --level PDCD1 --patient Patient_ID \\
+        --timepoint visit --baseline Pre --on-treatment Post --response BOR --out change/
+    biomarkers change table.csv --level PDL1_TPS --scale percent --cutoff "PDL1_TPS=1" \\
+        --replicates replicates.csv --replicate-of slide --out change/
+
+    Writes changes.csv (a row a patient and biomarker), summary.csv, statistics.csv, completeness.csv, with --cutoff
+    also conversions.csv and chain.csv, figures/, report.html and run.json. Without replicates the technical variance
+    is unknown and no single patient's change is called. Research use only.
+    """  # noqa: D301
+    from biomarkers.change.measure import measure_change
+    from biomarkers.change.write import write_change
+    from biomarkers.cohort.tables import read_table, table_notes
+
+    options = {
+        "baseline": baseline,
+        "on_treatment": on_treatment,
+        "offset": offset,
+        "gate": gate,
+        "several": several,
+        "components": cutoffs,
+        "drug": drug,
+        "alpha": alpha,
+        "replicates": None if replicates is None else read_table(replicates, text=(replicate_of,)),
+        "replicate_of": replicate_of,
+    }
+    notes: list[str] = []
+    if table.suffix == ".h5ad":
+        from biomarkers.cohort.store import read_cohort
+
+        _refuse_table_options({"--lloq": limits, "--response": response, "--where": only})
+        made = measure_change(read_cohort(table), levels=levels or None, **options)  # type: ignore[arg-type]
+    else:
+        frame = read_table(table, text=(patient, timepoint))
+        notes = table_notes(frame)
+        made = measure_change(
+            _only(frame, only, table.name),
+            levels=levels,
+            patient=patient,
+            timepoint=timepoint,
+            response=response,
+            scale=scale,
+            lloq=_limits(limits),
+            where=table.name,
+            **options,  # type: ignore[arg-type]
+        )
+    inputs = [table] if replicates is None else [table, replicates]
+    written = write_change(made, out, inputs=inputs)
+    _summary(made, notes, written, out)
+
+
+def _only(frame, text: str | None, where: str):  # type: ignore[no-untyped-def]
+    """Keep the rows that the option asks for."""
+    from biomarkers.cohort.tables import require_columns
+    from biomarkers.errors import UsageError
+
+    if text is None:
+        return frame
+    column, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError("--where is not understood", seen=text, allowed="COLUMN=VALUE")
+    require_columns(frame, [column], where=where)
+    kept = frame[frame[column].astype(str) == value]
+    if kept.empty:
+        values = sorted({str(cell) for cell in frame[column].dropna()})
+        raise UsageError("no row has this value", where=f"{where} column {column!r}", seen=value, allowed=values[:20])
+    return kept
+
+
+def _limits(texts: tuple[str, ...]) -> dict[str, float]:
+    from biomarkers.errors import UsageError
+
+    made = {}
+    for text in texts:
+        name, _, value = text.rpartition("=")
+        try:
+            made[name] = float(value)
+        except ValueError as error:
+            raise UsageError("--lloq is not understood", seen=text, allowed="COLUMN=VALUE") from error
+    return made
+
+
+def _refuse_table_options(given: dict[str, object]) -> None:
+    from biomarkers.errors import UsageError
+
+    for option, value in given.items():
+        if value:
+            raise UsageError(f"{option} is for a table; a cohort holds its own", seen=value)
+
+
+def _summary(made, notes: list[str], written: list[Path], out: Path) -> None:  # type: ignore[no-untyped-def]
+    import textwrap
+
+    for line in made.explain().splitlines():
+        click.echo(textwrap.fill(line, width=110, subsequent_indent="  ") if line else "")
+    for note in notes:
+        click.echo(f"- {note}")
+    click.echo(f"\n{', '.join(path.name for path in written)} -> {out}")

@@ -1,0 +1,67 @@
+"""The same cohort as a cube: patient x time point x biomarker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from biomarkers import keys
+from biomarkers.errors import DataError
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from anndata import AnnData
+
+CUBE_DIMS = (keys.PATIENT, keys.TIMEPOINT, "biomarker")
+
+
+def to_cube(cohort: AnnData) -> xr.Dataset:
+    """Lay a cohort out as patient x time point x biomarker.
+
+    Parameters
+    ----------
+    cohort
+        As :func:`biomarkers.build_cohort` makes it: one row a patient and time point.
+
+    Returns
+    -------
+    Dataset with dims ``(patient, timepoint, biomarker)``: ``level`` (NaN where there is none) and ``censored`` (bool);
+    coordinates ``response`` along patient, and marker, assay, score, unit, scale, lloq along biomarker. Baseline is
+    the first time point.
+
+    Raises
+    ------
+    DataError
+        A patient has two rows at one time point.
+    """
+    import xarray as xr
+
+    patients = list(dict.fromkeys(cohort.obs[keys.PATIENT].astype(str)))
+    points = list(dict.fromkeys(cohort.obs[keys.TIMEPOINT].astype(str)))
+    points.sort(key=lambda point: point != keys.BASELINE)
+    rows = [patients.index(name) for name in cohort.obs[keys.PATIENT].astype(str)]
+    at = [points.index(name) for name in cohort.obs[keys.TIMEPOINT].astype(str)]
+    if len(set(zip(rows, at, strict=True))) < cohort.n_obs:
+        raise DataError(
+            "a patient has two rows at one time point", where="cohort", hint="Build it with build_cohort()."
+        )
+    shape = (len(patients), len(points), cohort.n_vars)
+    level = np.full(shape, np.nan)
+    level[rows, at] = np.asarray(cohort.X, dtype=float)
+    censored = np.zeros(shape, dtype=bool)
+    if keys.CENSORED in cohort.layers:
+        censored[rows, at] = np.asarray(cohort.layers[keys.CENSORED], dtype=bool)
+    coords: dict[str, object] = {
+        keys.PATIENT: patients,
+        keys.TIMEPOINT: points,
+        "biomarker": [str(name) for name in cohort.var_names],
+    }
+    if keys.RESPONSE in cohort.obs:
+        words = dict(zip(cohort.obs[keys.PATIENT].astype(str), cohort.obs[keys.RESPONSE].astype(object), strict=True))
+        coords[keys.RESPONSE] = (keys.PATIENT, np.array([words[name] for name in patients], dtype=object))
+    for name in keys.VAR_COLUMNS:
+        values = cohort.var[name]
+        plain = values.to_numpy(dtype=float) if name == "lloq" else np.array(values.astype(str), dtype=object)
+        coords[name] = ("biomarker", plain)
+    return xr.Dataset({"level": (CUBE_DIMS, level), keys.CENSORED: (CUBE_DIMS, censored)}, coords=coords)
