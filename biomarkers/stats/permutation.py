@@ -1,0 +1,322 @@
+"""Permutation tests: patients change places between groups (within strata), and everything else stays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from biomarkers.errors import DataError, UsageError
+from biomarkers.stats._checks import binary, choice, labels, same_length, sample
+from biomarkers.stats.results import Test, undefined_test
+
+STATISTICS = ("studentised", "rank-sum", "energy")
+DEFAULT_PERMUTATIONS = 99_999
+_CHUNK = 4096
+_TIE = 1e-9  # statistics this close to the observed one count as equal to it
+
+Rng = np.random.Generator | int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JointPermutation:
+    """Several markers under the same relabellings, (m,) each.
+
+    ``studentised`` and ``energy`` are the observed statistics, ``p`` and ``p_energy`` their two-sided permutation
+    p-values, ``p_adjusted`` the step-down max-T p-values over all testable markers. A marker that cannot be tested
+    (fewer than two in a group, constant) is NaN throughout.
+    """
+
+    studentised: np.ndarray
+    p: np.ndarray
+    p_adjusted: np.ndarray
+    energy: np.ndarray
+    p_energy: np.ndarray
+    n_permutations: int
+
+
+def permutation_test(
+    x: Any,
+    y: Any,
+    *,
+    statistic: str = "studentised",
+    n_permutations: int = DEFAULT_PERMUTATIONS,
+    rng: Rng = 0,
+) -> Test:
+    """Two-sided two-sample permutation test, p = (b + 1) / (B + 1).
+
+    Parameters
+    ----------
+    x, y
+        Levels of the two groups.
+    statistic
+        ``"studentised"`` (Brunner-Munzel; valid where spreads differ), ``"rank-sum"``, or ``"energy"`` (any difference
+        of the two distributions, on mid-ranks).
+    n_permutations
+        B, the number of random relabellings.
+    rng
+        Generator or seed.
+
+    Returns
+    -------
+    The statistic of the observed labelling and its p-value.
+
+    References
+    ----------
+    Neubert K, Brunner E. Comput Stat Data Anal 2007;51:5192-5204. Phipson B, Smyth GK. Stat Appl Genet 2010;9:39.
+    """
+    choice(statistic, STATISTICS, name="statistic")
+    one, two = sample(x, name="x"), sample(y, name="y")
+    group = np.repeat([True, False], [one.size, two.size])
+    values = np.concatenate([one, two])
+    method = f"{statistic} permutation test, two-sided, B = {n_permutations:,}"
+    if statistic == "rank-sum":
+        from scipy.stats import rankdata
+
+        return linear_permutation(rankdata(values), group, n_permutations=n_permutations, rng=rng, method=method)
+    found = joint_permutation(values[:, None], group, n_permutations=n_permutations, rng=rng)
+    value, p = (found.studentised, found.p) if statistic == "studentised" else (found.energy, found.p_energy)
+    if np.isnan(p[0]):
+        return undefined_test(n=values.size, method=method, note="fewer than two in a group, or all levels equal")
+    return Test(value[0], p[0], values.size, method)
+
+
+def joint_permutation(
+    levels: Any,
+    group: Any,
+    *,
+    n_permutations: int = DEFAULT_PERMUTATIONS,
+    rng: Rng = 0,
+    strata: Any = None,
+    progress: bool = False,
+) -> JointPermutation:
+    """Test every column of ``levels`` between two groups under the same relabellings of patients.
+
+    Parameters
+    ----------
+    levels
+        (n, m) levels, NaN where a patient has none.
+    group
+        (n,) bool, the first group.
+    n_permutations
+        B.
+    rng
+        Generator or seed.
+    strata
+        (n,) labels; patients change places only within a stratum.
+    progress
+        Show a progress bar on standard error.
+
+    Returns
+    -------
+    JointPermutation
+
+    Raises
+    ------
+    UsageError
+        B is below 1.
+    """
+    matrix = np.asarray(levels, dtype=float)
+    first = binary(group, name="group")
+    if matrix.ndim != 2 or len(matrix) != len(first):
+        raise DataError("levels must be patients x markers", seen=matrix.shape, allowed=f"({len(first)}, m)")
+    blocks = None if strata is None else labels(strata)
+    prepared = _prepared(matrix)
+    seen = _run(prepared, first[None, :].astype(np.uint8))
+    varies = np.array([len(np.unique(column[~np.isnan(column)])) > 1 for column in matrix.T])
+    tally = _Tally(seen, varies=varies)
+    draws = relabellings(first, n_permutations=n_permutations, rng=rng, strata=blocks)
+    steps = _with_progress(draws, n_permutations, wanted=progress)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for studentised, energy in threads.map(lambda chunk: _run(prepared, chunk), _pieces(steps)):
+            tally.add(studentised, energy)
+    return tally.result(n_permutations)
+
+
+def linear_permutation(
+    scores: Any,
+    group: Any,
+    *,
+    n_permutations: int = DEFAULT_PERMUTATIONS,
+    rng: Rng = 0,
+    strata: Any = None,
+    method: str = "linear permutation test",
+) -> Test:
+    """Permutation test of the sum of scores in the first group, two-sided about its mean.
+
+    Scores decide what is tested: ranks (Wilcoxon), normal scores, log-rank scores, responses 0/1.
+
+    Parameters
+    ----------
+    scores
+        (n,) scores.
+    group
+        (n,) bool.
+    n_permutations, rng, strata
+        As for :func:`joint_permutation`.
+    method
+        What the result is called.
+
+    Returns
+    -------
+    The statistic is the sum, standardised by its permutation mean and variance.
+    """
+    values = sample(scores, name="scores")
+    first = binary(group, name="group")
+    same_length(values, first, names=("scores", "group"))
+    if first.all() or not first.any() or np.ptp(values) == 0:
+        return undefined_test(n=values.size, method=method, note="one group only, or all scores equal")
+    blocks = None if strata is None else labels(strata)
+    mean, variance = linear_moments(values[:, None], first, blocks)
+    if variance[0] <= 0:
+        return undefined_test(n=values.size, method=method, note="no stratum holds both groups and different scores")
+    observed = abs((values[first].sum() - mean[0]) / np.sqrt(variance[0]))
+    hits = 0
+    for chunk in relabellings(first, n_permutations=n_permutations, rng=rng, strata=blocks):
+        sums = chunk.astype(float) @ values
+        hits += int((np.abs(sums - mean[0]) / np.sqrt(variance[0]) >= observed - _TIE).sum())
+    z = (values[first].sum() - mean[0]) / np.sqrt(variance[0])
+    return Test(z, (hits + 1) / (n_permutations + 1), values.size, method)
+
+
+def categories_permutation(
+    statistic: Callable[[np.ndarray, np.ndarray], float],
+    level: Any,
+    category: Any,
+    *,
+    n_permutations: int = DEFAULT_PERMUTATIONS,
+    rng: Rng = 0,
+    centre: float = 0.0,
+    method: str,
+) -> Test:
+    """Permutation test of any statistic of levels and categories; extreme is far from ``centre``.
+
+    Parameters
+    ----------
+    statistic
+        ``statistic(level, category) -> float``.
+    level, category
+        (n,) each; categories change places.
+    n_permutations, rng
+        As for :func:`joint_permutation`.
+    centre
+        The value under independence (0 for statistics that are only large one way).
+    method
+        What the result is called.
+    """
+    values, kinds = sample(level, name="level"), sample(category, name="category")
+    same_length(values, kinds, names=("level", "category"))
+    generator = np.random.default_rng(rng)
+    observed = statistic(values, kinds)
+    far = abs(observed - centre) - _TIE
+    hits = sum(abs(statistic(values, generator.permutation(kinds)) - centre) >= far for _ in range(n_permutations))
+    return Test(observed, (hits + 1) / (n_permutations + 1), values.size, method)
+
+
+def relabellings(
+    first: np.ndarray, *, n_permutations: int, rng: Rng, strata: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Draw labellings in chunks: (b, n) uint8, each with as many of the first group in every stratum as observed."""
+    if n_permutations < 1:
+        raise UsageError("the number of permutations is below 1", seen=n_permutations)
+    generator = np.random.default_rng(rng)
+    blocks = [np.arange(len(first))] if strata is None else [np.flatnonzero(strata == s) for s in np.unique(strata)]
+    for start in range(0, n_permutations, _CHUNK):
+        rows = min(_CHUNK, n_permutations - start)
+        chunk = np.repeat(first[None, :].astype(np.uint8), rows, axis=0)
+        for members in blocks:
+            chunk[:, members] = generator.permuted(chunk[:, members], axis=1)
+        yield chunk
+
+
+def linear_moments(scores: np.ndarray, first: np.ndarray, strata: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Permutation mean and variance of the sum of each column's scores in the first group: (m,) each."""
+    blocks = np.zeros(len(first), dtype=int) if strata is None else strata
+    mean, variance = np.zeros(scores.shape[1]), np.zeros(scores.shape[1])
+    for stratum in np.unique(blocks):
+        here = blocks == stratum
+        n, n1 = int(here.sum()), int(first[here].sum())
+        part = scores[here]
+        mean += n1 * part.mean(axis=0)
+        if n > 1:
+            variance += n1 * (n - n1) / (n * (n - 1)) * ((part - part.mean(axis=0)) ** 2).sum(axis=0)
+    return mean, variance
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    order: np.ndarray
+    last: np.ndarray
+    position: np.ndarray
+    length: np.ndarray
+
+
+def _prepared(matrix: np.ndarray) -> _Prepared:
+    """Sort each marker once; every relabelling then needs one pass."""
+    from scipy.stats import rankdata
+
+    n, m = matrix.shape
+    order, last = np.zeros((m, n), dtype=np.int32), np.zeros((m, n), dtype=np.uint8)
+    position, length = np.zeros((m, n)), np.zeros(m, dtype=np.int32)
+    for j in range(m):
+        known = np.flatnonzero(~np.isnan(matrix[:, j]))
+        by_level = known[np.argsort(matrix[known, j], kind="stable")]
+        ordered, k = matrix[by_level, j], len(by_level)
+        order[j, :k], length[j] = by_level, k
+        if k:
+            last[j, :k] = np.append(ordered[1:] != ordered[:-1], True)
+            position[j, :k] = rankdata(ordered)
+    return _Prepared(order, last, position, length)
+
+
+def _run(prepared: _Prepared, chunk: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    from biomarkers.stats.kernels import two_sample
+
+    shape = (len(chunk), len(prepared.length))
+    studentised, energy = np.empty(shape), np.empty(shape)
+    two_sample(chunk, prepared.order, prepared.last, prepared.position, prepared.length, studentised, energy)
+    return studentised, energy
+
+
+def _pieces(chunks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    for chunk in chunks:
+        yield from np.array_split(chunk, max(1, os.cpu_count() or 1))
+
+
+def _with_progress(chunks: Iterator[np.ndarray], n: int, *, wanted: bool) -> Iterator[np.ndarray]:
+    from tqdm.auto import tqdm
+
+    yield from tqdm(chunks, total=-(-n // _CHUNK), desc="permutations", unit="chunk", disable=not wanted)
+
+
+class _Tally:
+    """Counts how often relabellings reach the observed statistics; keeps nothing else, so memory stays flat."""
+
+    def __init__(self, seen: tuple[np.ndarray, np.ndarray], *, varies: np.ndarray) -> None:
+        self.observed, self.energy = np.abs(seen[0][0]), seen[1][0]
+        self.signed = seen[0][0]
+        self.usable = ~np.isnan(self.observed) & varies
+        # step-down max-T: markers by rising statistic, so that a running maximum covers "this one and all weaker ones"
+        self.rising = np.flatnonzero(self.usable)[np.argsort(self.observed[self.usable], kind="stable")]
+        m = len(self.observed)
+        self.hits, self.hits_energy, self.hits_max = np.zeros(m), np.zeros(m), np.zeros(m)
+
+    def add(self, studentised: np.ndarray, energy: np.ndarray) -> None:
+        size = np.nan_to_num(np.abs(studentised), nan=0.0, posinf=np.inf)
+        self.hits += (size >= self.observed - _TIE).sum(axis=0)
+        self.hits_energy += (np.nan_to_num(energy) >= self.energy - _TIE).sum(axis=0)
+        running = np.maximum.accumulate(size[:, self.rising], axis=1)
+        self.hits_max[self.rising] += (running >= self.observed[self.rising] - _TIE).sum(axis=0)
+
+    def result(self, n: int) -> JointPermutation:
+        p, p_energy, p_max = ((hits + 1) / (n + 1) for hits in (self.hits, self.hits_energy, self.hits_max))
+        # a weaker marker is never more significant than a stronger one
+        falling = self.rising[::-1]
+        p_max[falling] = np.maximum.accumulate(p_max[falling])
+        for values in (p, p_energy, p_max):
+            values[~self.usable] = np.nan
+        return JointPermutation(self.signed, p, p_max, self.energy, p_energy, n)
