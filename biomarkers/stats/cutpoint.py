@@ -146,7 +146,7 @@ def _hothorn_lausen(b: float, m: IntArray, scores: Array) -> float:
 
     Sums of zero are left out and b itself does not count, as in R's maxstat: this exists to reproduce its values.
     """
-    whole = _whole_scores(scores)
+    whole = whole_scores(scores)
     n, top = whole.size, int(whole.sum())
     if float(n) * n * (top + 1) > 2e9:
         raise DataError("the scores are too fine for this bound", where="scores", seen=top)
@@ -173,7 +173,7 @@ def _hothorn_lausen(b: float, m: IntArray, scores: Array) -> float:
     return float(mass[m].sum())
 
 
-def _whole_scores(scores: Array) -> IntArray:
+def whole_scores(scores: Array) -> IntArray:
     """Whole-number scores as the authors make them: doubled mid-ranks, or real scores spread over 0..n."""
     fraction = scores - np.floor(scores)
     if (fraction == 0).all():

@@ -79,10 +79,11 @@ def _exact(counts: IntArray) -> float:
     """Sum of the probabilities of all tables no more probable than the observed one."""
     rows = counts.sum(axis=1)
     columns = np.sort(counts.sum(axis=0))[::-1]
-    columns = np.append(columns[:1], columns[1:])
-    limit = -float(_log_factorials(counts).sum()) + np.log1p(_RELATIVE_TIE)
+    # everything below is a log probability: starting from the margins' constant keeps it from over- and underflowing
+    constant = _constant(counts)
+    limit = constant - float(_log_factorials(counts).sum()) + np.log1p(_RELATIVE_TIE)
     base = np.cumprod(np.append(1, rows[:-1] + 1)).astype(np.int64)
-    left, past, weight = rows[None, :], np.zeros(1), np.ones(1)
+    left, past, weight = rows[None, :], np.array([constant]), np.ones(1)
     for column in columns[:-2]:
         left, past, weight = _fill(left, past, weight, int(column), base)
     total = 0.0
@@ -92,10 +93,10 @@ def _exact(counts: IntArray) -> float:
     for start, stop in zip(starts, np.append(starts[1:], len(left)), strict=True):
         pick = _columns(left[start], int(columns[-2]))
         rest = np.sort(-(_log_factorials(pick) + _log_factorials(left[start] - pick)).sum(axis=1))
-        mass = np.append(0.0, np.cumsum(np.exp(rest)))
+        mass = np.append(0.0, np.cumsum(np.exp(rest - rest[-1])))
         reach = np.searchsorted(rest, limit - past[start:stop], side="right")
-        total += float((weight[start:stop] * np.exp(past[start:stop]) * mass[reach]).sum())
-    return float(min(total * np.exp(_constant(counts)), 1.0))
+        total += float((weight[start:stop] * np.exp(past[start:stop] + rest[-1]) * mass[reach]).sum())
+    return float(min(total, 1.0))
 
 
 def _fill(left: IntArray, past: Array, weight: Array, column: int, base: IntArray) -> tuple[IntArray, Array, Array]:
@@ -120,12 +121,10 @@ def _fill(left: IntArray, past: Array, weight: Array, column: int, base: IntArra
     key, log, mass = key[order], log[order], mass[order]
     fresh = np.append(True, (np.diff(key) != 0) | (np.diff(log) > 1e-10))
     first = np.flatnonzero(fresh)
-    size = np.append(base[1:], 0) // np.maximum(base, 1)
     unpacked = np.empty((first.size, base.size), dtype=np.int64)
     rest = key[first]
     for i in range(base.size - 1, -1, -1):
         unpacked[:, i], rest = rest // base[i], rest % base[i]
-    del size
     return unpacked, log[first], np.add.reduceat(mass, first)
 
 

@@ -215,8 +215,8 @@ def log_rank_scores(time: Any, event: Any, *, ties: str = "mantel") -> Array:
     time, event
         Times and events, (n,).
     ties
-        At tied event times: ``"mantel"`` (Nelson-Aalen: all tied patients still at risk) or ``"hothorn-lausen"``
-        (R's coin: tied patients counted as gone).
+        At tied event times: ``"mantel"`` (Nelson-Aalen: all tied patients are still at risk; R's coin), or
+        ``"hothorn-lausen"`` (tied patients are counted as gone; R's maxstat).
 
     References
     ----------

@@ -1,0 +1,136 @@
+"""Every row of the reference table of R and Python values is answered by a public function, or the test fails."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.stats import reference_groups, reference_models  # noqa: F401  (importing them registers the rows)
+from tests.stats.reference_data import HANDLERS, Answer, Data
+
+
+FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "stats"
+FIELDS = {"value": "value", "ci_low": "low", "ci_high": "high", "p": "p"}
+TOLERANCE = 1e-6
+OFF = math.inf  # the source gives another quantity, or a wrong one: nothing to agree with
+
+# (row, beginning of the source) -> {field: relative tolerance}, why. An exception that is not needed fails too.
+EXCEPTIONS: list[tuple[str, str, dict[str, float], str]] = [
+    ("fisher[", "R", {"ci_low": 1e-5, "ci_high": 3e-4}, "uniroot's tolerance of 1.2e-4 in R; scipy's agree to 1e-6"),
+    ("or_midp", "R", {"ci_low": 1e-5, "ci_high": 1e-4}, "uniroot's tolerance of 1.2e-4 in R"),
+    ("mh_exact_site", "R", {"ci_low": 1e-5, "ci_high": 3e-4}, "uniroot's tolerance of 1.2e-4 in R"),
+    ("tost_rd_score", "statsmodels", {"p": OFF}, "wrong constrained estimate in statsmodels 0.15 (its issue 10269)"),
+    ("ks_exact", "scipy", {"p": OFF}, "scipy's exact p ignores ties"),
+    ("mwu_exact_ties_ert", "R", {"p": OFF}, "a rounding error there drops the mirrored tail's end point"),
+    ("mwu_scipy_exact", "scipy", {"p": OFF}, "scipy's exact p ignores ties"),
+    ("hodges_lehmann_asym", "R", {"value": 1e-4, "ci_low": OFF, "ci_high": 1e-5}, "uniroot's tolerance of 1e-4 in R"),
+    ("wilcoxon_signed_asym", "R", {"ci_low": 1e-3, "ci_high": 1e-3}, "uniroot's tolerance of 1e-4 in R"),
+    ("jonckheere_asym", "scikit-posthocs", {"p": OFF}, "z stands in the p column there"),
+    ("somers_d", "scipy", {"p": OFF}, "another standard error (p for tau-like D under the alternative)"),
+    ("km_median", "statsmodels", {"value": OFF}, "no midpoint on the plateau there"),
+    ("km_median", "lifelines", {"value": OFF}, "the plateau's first point there"),
+    ("cox_zph_km", "lifelines", {"value": OFF, "p": OFF}, "the older approximate test"),
+    ("firth_profile[lcrp]", "R", {"value": 2e-6}, "brglm2 stops early; its profile limits and p agree"),
+    ("logit_ml_profile", "R", {"ci_low": 1e-4, "ci_high": 1e-4}, "MASS interpolates the profile by a spline"),
+    ("logit_ml_profile[ltc]", "R", {"p": 2e-6}, "glm stops at a relative change of 1e-8 of the deviance"),
+    ("cph_rcs3_nonlinear", "R", {"value": 2e-5, "p": 4e-5}, "rms::cph stops at a relative change of 1e-4"),
+    ("polr_logit", "R", {"value": 1e-4, "ci_low": 1e-4, "ci_high": 1e-4}, "polr stops early, spline profile"),
+    ("polr_logit", "statsmodels", {"value": 1e-4, "ci_low": 2e-4, "ci_high": 2e-5, "p": 1e-3}, "BFGS stops early"),
+    ("maxstat_asym", "R", {"p": 5e-3}, "mvtnorm's quasi Monte Carlo (absolute error 1e-3) there, integrated here"),
+    (
+        "maxstat_exactGauss",
+        "R",
+        {"p": 5e-3},
+        "mvtnorm's quasi Monte Carlo (absolute error 1e-3) there, integrated here",
+    ),
+]
+
+
+def _rows() -> list[dict[str, str]]:
+    if not FOLDER.is_dir():
+        return []
+    with (FOLDER / "reference.csv").open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+ROWS = _rows()
+# scipy's r x c default is Monte Carlo without saying so
+MONTE_CARLO = [
+    r
+    for r in ROWS
+    if "(MC)" in r["source"] or "_mc" in r["method"] or (r["method"], r["p"]) == ("fisher_rxc[ic,resp]", "0.2748")
+]
+DETERMINISTIC = [r for r in ROWS if r not in MONTE_CARLO]
+
+
+def _name(r: dict[str, str]) -> str:
+    return f"{r['method']}, {r['source'][:24]}"
+
+
+@pytest.fixture(scope="module")
+def data(shared_data: Path) -> Data:
+    return Data(shared_data / "stats")
+
+
+def answer(data: Data, r: dict[str, str]) -> Answer:
+    for pattern, _, handler in HANDLERS:
+        found = re.fullmatch(pattern, r["method"])
+        if found:
+            return handler(data, found, r)
+    pytest.fail(f"no public function answers the row {r['method']!r}")
+
+
+def _relative(mine: float, theirs: float) -> float:
+    return abs(mine - theirs) if theirs == 0 else abs(mine - theirs) / abs(theirs)
+
+
+def _gap(mine: Answer, r: dict[str, str], column: str) -> float:
+    return _relative(getattr(mine, FIELDS[column]), float(r[column]))
+
+
+@pytest.mark.skipif(not ROWS, reason="the shared reference table is not on this machine")
+@pytest.mark.parametrize("r", DETERMINISTIC, ids=_name)
+def test_deterministic_row(data: Data, r: dict[str, str]) -> None:
+    mine = answer(data, r)
+    excused: dict[str, float] = {}
+    for method, source, fields, _ in EXCEPTIONS:
+        if r["method"].startswith(method) and r["source"].startswith(source):
+            excused |= fields
+    compared = 0
+    for column, field in FIELDS.items():
+        if not r[column]:
+            continue
+        gap = _gap(mine, r, column)
+        allowed = excused.get(column, TOLERANCE)
+        if allowed == OFF:
+            assert not gap < TOLERANCE, f"{column}: the exception is not needed"
+            continue
+        assert gap <= allowed, f"{column}: {getattr(mine, field)!r} against {r[column]}"
+        compared += 1
+    assert compared or excused, "nothing was compared"
+
+
+def test_every_exception_is_used_and_needed(data: Data) -> None:
+    for method, source, fields, why in EXCEPTIONS:
+        rows = [r for r in DETERMINISTIC if r["method"].startswith(method) and r["source"].startswith(source)]
+        assert rows, f"no row for the exception {method}: {why}"
+        gaps = {
+            column: max(
+                _relative(getattr(answer(data, r), FIELDS[column]), float(r[column])) for r in rows if r[column]
+            )
+            for column in fields
+        }
+        assert any(not gap < TOLERANCE for gap in gaps.values()), f"{method}, {source}: agrees without an exception"
+
+
+def test_every_row_names_a_public_function() -> None:
+    for _, functions, _ in HANDLERS:
+        for function in functions.split(", "):
+            module, name = function.split(".")
+            assert callable(getattr(importlib.import_module(f"biomarkers.stats.{module}"), name))
+            assert not name.startswith("_")
