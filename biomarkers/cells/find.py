@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from biomarkers import keys
-from biomarkers.cells import measure
 from biomarkers.cells.blocks import HALO_UM, Block, make_blocks
+from biomarkers.cells.contrast import amounts, working_factor, working_image
 from biomarkers.cells.grow import Labels, expand
-from biomarkers.cells.nuclei import find_nuclei, working_factor, working_image
+from biomarkers.cells.measure import centroids, measure_cells
+from biomarkers.cells.nuclei import find_nuclei
 from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import Rows, cell_table, in_reading_order, join_rows
 from biomarkers.slide.pixelsize import choose_mpp
 from biomarkers.slide.tile import tile_rgb
 from biomarkers.slide.tissue import tissue_mask
-from biomarkers.stain.density import White, check_white, optical_density
+from biomarkers.stain.density import White, check_white
 from biomarkers.stain.evidence import NotImmunostainError, evidence_of_colours
 from biomarkers.stain.vectors import StainVectors
 from biomarkers.stain.white import estimate_white, white_is_credible
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     import anndata as ad
     import xarray as xr
 
-_MILLI = 1000.0
-_DAB_SMOOTH_UM = 0.35
 _EVIDENCE_PIXELS = 1_000_000
 _SHOW_PROGRESS_FROM = 4  # blocks
 
@@ -45,9 +44,12 @@ class CellMap:
     cells
         AnnData: obs = cells (``x_um``, ``y_um``, ``area_um2``, ``nucleus_area_um2``, ``cell_class``, ...), var = the
         marker and ``hematoxylin``, X = mean optical density over the whole cell, layers = ``nucleus_mean``,
-        ``cytoplasm_mean``, ``membrane_mean``, ``cell_max``, ``membrane_completeness``; obsm ``spatial`` in um.
+        ``cytoplasm_mean``, ``membrane_mean``, ``cell_max``, ``membrane_completeness``,
+        ``membrane_stained_mean``; obsm ``spatial`` in um.
     nucleus_labels, cell_labels
         int32 (height, width): row number + 1 of the cell that a pixel belongs to, 0 = none.
+    tissue
+        bool (height, width): where there is tissue.
     white, vectors
         What optical densities were measured against.
     qc
@@ -59,6 +61,7 @@ class CellMap:
     cells: ad.AnnData
     nucleus_labels: Labels
     cell_labels: Labels
+    tissue: NDArray[np.bool_]
     white: White
     vectors: StainVectors
     qc: Mapping[str, Any]
@@ -127,7 +130,7 @@ def find_cells(
         warnings.warn(message, stacklevel=2)
     origin = tile.attrs.get(keys.ORIGIN, (0, 0))
     table = cell_table(rows, mpp=um, origin=origin, marker=marker)
-    return CellMap(table, nuclei, cells, white, vectors, qc, said)
+    return CellMap(table, nuclei, cells, tissue, white, vectors, qc, said)
 
 
 def _check_stain(
@@ -174,8 +177,17 @@ def _all_blocks(
             view[own > 0] = own[own > 0] + found
         found += part.rows.count
         parts.append(part.rows)
-    rows, order = in_reading_order(join_rows(parts))
+    rows = join_rows(parts)
+    rows, order = in_reading_order(rows, keep=_stands_out(rows.shape["nucleus_contrast_od"], settings))
     return rows, order[nuclei], order[cells]
+
+
+def _stands_out(contrast: NDArray[np.float64], settings: CellSettings) -> NDArray[np.bool_]:
+    """Which objects are nuclei by their contrast: the cut follows the slide's own, so pale stains are not lost."""
+    clear = contrast[contrast >= settings.min_contrast]
+    if clear.size == 0:
+        return np.zeros(contrast.size, bool)
+    return contrast >= max(settings.min_contrast, settings.least_of_median * float(np.median(clear)))
 
 
 @dataclass(frozen=True)
@@ -190,67 +202,31 @@ class _Part:
 def _one_block(
     rgb: NDArray[np.uint8], block: Block, mpp: float, white: White, vectors: StainVectors, settings: CellSettings
 ) -> _Part:
-    work = working_image(rgb, white=white, mpp=mpp, settings=settings)
-    coarse = find_nuclei(work, settings=settings)
+    work = working_image(rgb, white=white, vectors=vectors, mpp=mpp, settings=settings)
+    coarse, contrast = find_nuclei(work, settings=settings)
     bodies = expand(coarse, steps=max(1, round(settings.expansion_um / work.mpp)))
     nuclei, bodies = (_at_full_size(one, work.factor, rgb.shape) for one in (coarse, bodies))
-    nuclei, bodies, count = _keep_owned(nuclei, bodies, block)
-    parts = measure.compartments(nuclei, bodies, mpp=mpp, settings=settings)
-    density = optical_density(rgb, white=white) @ vectors.unmixing().astype(np.float32)
-    rows = _measure(density, parts, nuclei, count, mpp, settings).shifted(
-        x=block.window[1].start, y=block.window[0].start
+    nuclei, bodies, owned = _keep_owned(nuclei, bodies, block)
+    hematoxylin, dab = amounts(rgb, white=white, vectors=vectors)
+    rows = measure_cells(
+        hematoxylin, dab, nuclei=nuclei, cells=bodies, contrast=contrast[owned], mpp=mpp, settings=settings
     )
-    return _Part(rows, nuclei, bodies)
+    return _Part(rows.shifted(x=block.window[1].start, y=block.window[0].start), nuclei, bodies)
 
 
-def _keep_owned(nuclei: Labels, bodies: Labels, block: Block) -> tuple[Labels, Labels, int]:
-    """Renumber the cells whose centroid lies in the block's core, and drop the others."""
+def _keep_owned(nuclei: Labels, bodies: Labels, block: Block) -> tuple[Labels, Labels, list[int]]:
+    """Renumber the cells whose centroid lies in the block's core, drop the others, and return the old numbers."""
     count = int(nuclei.max())
-    middle = measure.centroids(nuclei, count)
+    middle = centroids(nuclei, count)
     top, left = block.window[0].start, block.window[1].start
     numbers = np.zeros(count + 1, np.int32)
     owned = [label for label in range(1, count + 1) if _owns(block, middle[label - 1], top, left)]
     numbers[owned] = np.arange(1, len(owned) + 1)
-    return numbers[nuclei], numbers[bodies], len(owned)
+    return numbers[nuclei], numbers[bodies], owned
 
 
 def _owns(block: Block, middle: NDArray[np.float64], top: int, left: int) -> bool:
     return bool(np.isfinite(middle).all()) and block.owns(middle[1] + top, middle[0] + left)
-
-
-def _measure(
-    density: NDArray[np.float32],
-    parts: measure.Compartments,
-    nuclei: Labels,
-    count: int,
-    mpp: float,
-    settings: CellSettings,
-) -> Rows:
-    from biomarkers.cells.filters import smooth
-
-    hematoxylin, dab = (np.rint(density[..., stain] * _MILLI).astype(np.int32) for stain in (0, 1))
-    middle = measure.centroids(nuclei, count)
-    soft = smooth(dab, sigma_px=_DAB_SMOOTH_UM / mpp)
-    complete = measure.completeness(soft, parts, middle, least_od=settings.membrane_od)
-    named = {
-        keys.NUCLEUS_MEAN: nuclei,
-        keys.CYTOPLASM_MEAN: parts.cytoplasm,
-        keys.MEMBRANE_MEAN: parts.membrane,
-    }
-    layers = {
-        name: np.stack([measure.means(stain, labels, count) for stain in (dab, hematoxylin)], axis=1)
-        for name, labels in named.items()
-    }
-    layers[keys.CELL_MAX] = np.stack([measure.maxima(stain, parts.cell, count) for stain in (dab, hematoxylin)], axis=1)
-    layers[keys.MEMBRANE_COMPLETENESS] = np.stack([complete, np.full(count, np.nan)], axis=1)
-    mean = np.stack([measure.means(stain, parts.cell, count) for stain in (dab, hematoxylin)], axis=1)
-    return Rows(
-        middle=middle,
-        area=np.bincount(parts.cell.ravel(), minlength=count + 1)[1 : count + 1],
-        nucleus_area=np.bincount(nuclei.ravel(), minlength=count + 1)[1 : count + 1],
-        mean=mean,
-        layers=layers,
-    )
 
 
 def _at_full_size(labels: Labels, factor: int, shape: tuple[int, ...]) -> Labels:

@@ -29,7 +29,11 @@ class CellSettings(Settings):
     membrane_od
         DAB optical density above which a stretch of outline counts as stained (for completeness).
     min_od
-        Least contrast-bearing optical density (log10) of a nucleus.
+        Least optical density (log10, weighted: see :mod:`biomarkers.cells.contrast`) of a pixel in a nucleus.
+    min_contrast
+        Least optical density by which a nucleus exceeds its surroundings.
+    least_of_median
+        Least contrast as a share of the median contrast of the slide's nuclei.
     block_px
         Side of the blocks in which large tiles are processed. Results do not depend on it.
     check_stain
@@ -43,6 +47,8 @@ class CellSettings(Settings):
     membrane_um: Micrometres = 1.0
     membrane_od: Density = 0.15
     min_od: Density = 0.05
+    min_contrast: Density = 0.035
+    least_of_median: Annotated[float, Field(ge=0, le=1)] = 0.25
     block_px: Annotated[int, Field(ge=256, le=8192)] = 2048
     check_stain: bool = True
 

@@ -15,12 +15,22 @@ from biomarkers import keys
 if TYPE_CHECKING:
     import anndata as ad
 
+MEMBRANE_STAINED_MEAN = "membrane_stained_mean"  # mean over the stained part of the outline, NaN without any
+SHAPES = (
+    "nucleus_contrast_od",
+    "nucleus_elongation",
+    "nucleus_eccentricity",
+    "nucleus_ellipse_fit",
+    "nucleus_circularity",
+    "nucleus_hematoxylin_sd",
+)
 LAYERS = (
     keys.NUCLEUS_MEAN,
     keys.CYTOPLASM_MEAN,
     keys.MEMBRANE_MEAN,
     keys.CELL_MAX,
     keys.MEMBRANE_COMPLETENESS,
+    MEMBRANE_STAINED_MEAN,
 )
 
 
@@ -34,6 +44,7 @@ class Rows:
     middle: NDArray[np.float64]
     area: NDArray[np.int64]
     nucleus_area: NDArray[np.int64]
+    shape: Mapping[str, NDArray[np.float64]]
     mean: NDArray[np.float64]
     layers: Mapping[str, NDArray[np.float64]]
 
@@ -49,28 +60,31 @@ class Rows:
     def taken(self, order: NDArray[np.intp]) -> Rows:
         """Return the cells in another order."""
         layers = {name: values[order] for name, values in self.layers.items()}
-        return Rows(self.middle[order], self.area[order], self.nucleus_area[order], self.mean[order], layers)
+        shape = {name: values[order] for name, values in self.shape.items()}
+        return Rows(self.middle[order], self.area[order], self.nucleus_area[order], shape, self.mean[order], layers)
 
 
 def join_rows(parts: Sequence[Rows]) -> Rows:
     """Put blocks under each other."""
     if not parts:
         none, empty = np.zeros(0, np.int64), np.zeros((0, 2))
-        return Rows(empty, none, none, empty, dict.fromkeys(LAYERS, empty))
+        return Rows(empty, none, none, dict.fromkeys(SHAPES, np.zeros(0)), empty, dict.fromkeys(LAYERS, empty))
     return Rows(
         middle=np.concatenate([part.middle for part in parts]),
         area=np.concatenate([part.area for part in parts]),
         nucleus_area=np.concatenate([part.nucleus_area for part in parts]),
+        shape={name: np.concatenate([part.shape[name] for part in parts]) for name in SHAPES},
         mean=np.concatenate([part.mean for part in parts]),
         layers={name: np.concatenate([part.layers[name] for part in parts]) for name in LAYERS},
     )
 
 
-def in_reading_order(rows: Rows) -> tuple[Rows, NDArray[np.int32]]:
-    """Sort cells by y, then x, and return with them the new number of each old label (0 stays 0)."""
+def in_reading_order(rows: Rows, *, keep: NDArray[np.bool_]) -> tuple[Rows, NDArray[np.int32]]:
+    """Sort the cells that are kept by y, then x; return with them the new number of each old label (0: none)."""
     order = np.lexsort((rows.middle[:, 0], rows.middle[:, 1]))
+    order = order[keep[order]]
     new = np.zeros(rows.count + 1, np.int32)
-    new[order + 1] = np.arange(1, rows.count + 1)
+    new[order + 1] = np.arange(1, order.size + 1)
     return rows.taken(order), new
 
 
@@ -95,10 +109,12 @@ def cell_table(rows: Rows, *, mpp: float, origin: tuple[int, int], marker: str) 
     names = [str(number + 1) for number in range(rows.count)]
     obs = pd.DataFrame(
         {
+            "label": np.arange(1, rows.count + 1, dtype=np.int64),
             keys.X_UM: place[:, 0],
             keys.Y_UM: place[:, 1],
             keys.AREA_UM2: rows.area * mpp**2,
             keys.NUCLEUS_AREA_UM2: rows.nucleus_area * mpp**2,
+            **rows.shape,
             keys.CELL_CLASS: pd.Categorical([keys.UNKNOWN] * rows.count, categories=list(keys.CELL_CLASSES)),
             keys.REGION: pd.Categorical([""] * rows.count),
         },

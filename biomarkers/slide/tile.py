@@ -39,7 +39,7 @@ def read_tile(
     Returns
     -------
     uint8 DataArray with dims ``(c, y, x)``, ``c`` = R, G, B; attrs ``mpp``, ``mpp_source``, ``origin`` (x, y of the
-    first pixel, level-0 px) and ``slide`` (the file's name).
+    first pixel, level-0 px), ``slide`` (the file's name) and ``slide_size`` (width, height of the whole image, px).
 
     Raises
     ------
@@ -60,7 +60,8 @@ def read_tile(
         um, source = slide.mpp, slide.mpp_source
         x, y, width, height = region if region is not None else (0, 0, *slide.size)
         rgb = slide.read_region(x, y, width, height)
-        return make_tile(rgb, mpp=um, mpp_source=source, origin=(x, y), slide=slide.path.name)
+        tile = make_tile(rgb, mpp=um, mpp_source=source, origin=(x, y), slide=slide.path.name)
+        return tile.assign_attrs(slide_size=slide.size)
 
 
 def make_tile(

@@ -1,0 +1,112 @@
+"""The image in which nuclei are sought: light averaged to a working size, and what makes a nucleus stand out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biomarkers.cells.grow import dilate, erode
+from biomarkers.cells.settings import CellSettings
+from biomarkers.stain.density import White
+from biomarkers.stain.vectors import StainVectors
+
+MILLI = 1000.0  # optical densities are held as whole thousandths
+_HEMATOXYLIN_WEIGHT, _DAB_WEIGHT = 0.65, 0.5
+_COMPACT_UM = 2.0  # DAB that a disc of this radius fits into is nuclear; membranes and thin rims are not
+_REGAIN_UM = 1.0
+_CAP, _ABOVE_CAP, _MOST_ABOVE = 300, 0.3, 45  # a soft cap keeps dark nuclei from drowning pale neighbours
+
+
+@dataclass(frozen=True)
+class WorkingImage:
+    """A tile at the size at which nuclei are sought, in whole thousandths of optical density."""
+
+    hematoxylin: NDArray[np.int32]  # (rows, columns)
+    dab: NDArray[np.int32]  # (rows, columns)
+    factor: int  # tile pixels on one side of a working pixel
+    mpp: float  # micrometres on one side of a working pixel
+
+
+def working_factor(mpp: float, settings: CellSettings) -> int:
+    """Return how many tile pixels are averaged to one working pixel, on each side."""
+    return max(1, round(settings.working_mpp / mpp))
+
+
+def working_image(
+    rgb: NDArray[np.uint8], *, white: White, vectors: StainVectors, mpp: float, settings: CellSettings
+) -> WorkingImage:
+    """Average light (not density) over whole squares of pixels, then take amounts of stain.
+
+    Parameters
+    ----------
+    rgb
+        uint8 (height, width, 3); a last incomplete square repeats its edge.
+    white
+        Level of empty glass.
+    vectors
+        Stain vectors.
+    mpp
+        Micrometres per pixel of the tile.
+    """
+    factor = working_factor(mpp, settings)
+    height, width = rgb.shape[:2]
+    padded = rgb
+    if height % factor or width % factor:
+        padded = np.pad(rgb, ((0, -height % factor), (0, -width % factor), (0, 0)), mode="edge")
+    sums = np.zeros((padded.shape[0] // factor, padded.shape[1] // factor, 3), np.int32)
+    for row in range(factor):
+        for column in range(factor):
+            sums += padded[row::factor, column::factor]
+    tables = _density_of_sums(white, factor)
+    density = [tables[channel][sums[..., channel]] for channel in range(3)]
+    matrix = vectors.unmixing()
+    hematoxylin, dab = (_rounded(_weighted(density, matrix[:, stain])) for stain in (0, 1))
+    return WorkingImage(hematoxylin, dab, factor, mpp * factor)
+
+
+def nuclear_contrast(work: WorkingImage) -> NDArray[np.int32]:
+    """Return what is high in nuclei, whichever stain they took: thousandths, int32 (rows, columns).
+
+    Hematoxylin, plus the compact part of DAB: a nucleus full of DAB hides its hematoxylin but is a blob, while a
+    stained membrane is a thin ring, which a disc of 2 um radius does not fit into. A soft cap at 0.3 keeps one
+    black nucleus from drowning the pale one beside it.
+    """
+    dab = np.maximum(work.dab, 0)
+    inner = round(_COMPACT_UM / work.mpp)
+    compact = dilate(erode(dab, steps=inner), steps=inner)
+    compact = np.minimum(dab, dilate(compact, steps=round(_REGAIN_UM / work.mpp)))
+    # products of whole numbers by 65 and 50, so that no rounding depends on a library
+    mixed = (
+        round(100 * _HEMATOXYLIN_WEIGHT) * np.maximum(work.hematoxylin, 0) + round(100 * _DAB_WEIGHT) * compact
+    ) // 100
+    above = np.minimum(np.maximum(mixed - _CAP, 0) * round(10 * _ABOVE_CAP) // 10, _MOST_ABOVE)
+    return (np.minimum(mixed, _CAP) + above).astype(np.int32)
+
+
+def amounts(
+    rgb: NDArray[np.uint8], *, white: White, vectors: StainVectors
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return hematoxylin and DAB of each pixel in whole thousandths, int32 (height, width) each."""
+    tables = _density_of_sums(white, 1)
+    density = [tables[channel][rgb[..., channel]] for channel in range(3)]
+    matrix = vectors.unmixing()
+    return _rounded(_weighted(density, matrix[:, 0])), _rounded(_weighted(density, matrix[:, 1]))
+
+
+@lru_cache(maxsize=16)
+def _density_of_sums(white: White, factor: int) -> NDArray[np.float64]:
+    """Optical density for every possible sum of factor x factor pixels, float64 (3, n)."""
+    sums = np.arange(255 * factor**2 + 1, dtype=np.float64) / factor**2
+    return np.log10(np.asarray(white)[:, None] / np.maximum(sums, 1.0)[None, :])
+
+
+def _weighted(density: list[NDArray[np.float64]], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum the channels one by one: a matrix product may round differently from place to place."""
+    return density[0] * weights[0] + density[1] * weights[1] + density[2] * weights[2]
+
+
+def _rounded(values: NDArray[np.float64]) -> NDArray[np.int32]:
+    return np.rint(values * MILLI).astype(np.int32)
