@@ -1,1 +1,6 @@
-"""Do responses occur independently of the level? End points, permutation engine, verdict, power."""
+"""Do responses occur independently of the levels? Estimators, permutation tests, the verdict, and its precision."""
+
+from biomarkers.relate.engine import relate, relate_counts
+from biomarkers.relate.relation import Relation
+
+__all__ = ["Relation", "relate", "relate_counts"]

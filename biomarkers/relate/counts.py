@@ -1,0 +1,85 @@
+"""A marker that is positive or negative: the 2 x 2 table with every statistic, and the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from biomarkers.errors import DataError, UsageError
+from biomarkers.relate.binary import Row, row
+from biomarkers.stats import bayes, differences, proportions, ratios, tables, unconditional
+from biomarkers.stats.results import Estimate
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Responders among marker-positive and marker-negative patients."""
+
+    positive_responders: int
+    positive: int
+    negative_responders: int
+    negative: int
+
+    def __post_init__(self) -> None:
+        pairs = (
+            ("positive", self.positive_responders, self.positive),
+            ("negative", self.negative_responders, self.negative),
+        )
+        for name, responders, n in pairs:
+            if not 0 <= responders <= n:
+                raise DataError(
+                    f"more responders than {name} patients, or a negative count", seen=f"{responders} of {n}"
+                )
+        if self.positive + self.negative == 0:
+            raise UsageError("the table is empty", seen="0 patients")
+
+    @property
+    def table(self) -> list[list[int]]:
+        """Rows: marker positive, negative; columns: responders, others."""
+        return [
+            [self.positive_responders, self.positive - self.positive_responders],
+            [self.negative_responders, self.negative - self.negative_responders],
+        ]
+
+    def levels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the table as levels 1 and 0 of responders and of the rest."""
+        (a, b), (c, d) = self.table
+        return np.repeat([1.0, 0.0], [a, c]), np.repeat([1.0, 0.0], [b, d])
+
+
+def count_rows(biomarker: str, endpoint: str, counts: Counts, *, note: str = "") -> list[Row]:
+    """Every statistic of the 2 x 2 table, as tidy rows; one that the table leaves undefined says why."""
+    table, n = counts.table, counts.positive + counts.negative
+    k1, n1, k2, n2 = counts.positive_responders, counts.positive, counts.negative_responders, counts.negative
+    rows: list[Row] = []
+
+    def add(method: str, statistic: str, result: Any) -> None:
+        rows.append(row(biomarker, endpoint, method, statistic, result, n=n, note=note))
+
+    if n1:
+        add("response rate, marker positive, Clopper-Pearson", "rate", proportions.clopper_pearson(k1, n1))
+    if n2:
+        add("response rate, marker negative, Clopper-Pearson", "rate", proportions.clopper_pearson(k2, n2))
+    if min(n1, n2) == 0 or k1 + k2 in (0, n):
+        return rows
+    add("Fisher exact, two-sided", "odds_ratio", tables.fisher(table))
+    add("Fisher mid-p", "odds_ratio", tables.fisher(table, midp=True))
+    add("Boschloo, two-sided ordered by Fisher's p", "fisher_p", unconditional.boschloo(table))
+    doubled = unconditional.boschloo(table, two_sided="doubled", groups="columns")
+    add("Boschloo, smaller side doubled, groups by response", "fisher_p", doubled)
+    add("Barnard", "statistic", unconditional.barnard(table))
+    add("conditional odds ratio, exact interval", "odds_ratio", tables.conditional_odds_ratio(table))
+    add("risk difference, Newcombe", "risk_difference", differences.newcombe_difference(k1, n1, k2, n2))
+    add("risk difference, Miettinen-Nurminen", "risk_difference", differences.miettinen_nurminen(k1, n1, k2, n2))
+    add("relative risk", "relative_risk", ratios.relative_risk(table))
+    bf10 = bayes.contingency(table)
+    add("Gunel-Dickey Bayes factor, independent multinomial", "bf01", 1 / bf10)
+    return rows
+
+
+def rate(k: int, n: int) -> Estimate:
+    """Response rate with its Clopper-Pearson interval, in per cent."""
+    found = proportions.clopper_pearson(k, n)
+    return Estimate(100 * found.value, 100 * found.low, 100 * found.high, found.level, n, found.method)

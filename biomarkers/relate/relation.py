@@ -1,0 +1,106 @@
+"""The answer: tidy statistics, one verdict a level and end point, and the words that a clinician can quote."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from biomarkers.keys import (
+    DEPENDENT,
+    DEPENDENT_WITHIN_MARGIN,
+    INCONCLUSIVE,
+    INDEPENDENT_WITHIN_MARGIN,
+    NOT_TESTABLE,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHOWN: Final = (
+    "biomarker", "endpoint", "n", "n_responders", "verdict", "auc", "auc_low95", "auc_high95", "p_dependence", "p_adjusted",
+)  # fmt: skip
+_SHORT: Final = {
+    DEPENDENT: "response is associated with it",
+    DEPENDENT_WITHIN_MARGIN: "response is associated with it, but weakly (inside the margin)",
+    INDEPENDENT_WITHIN_MARGIN: "response is independent of it, within the margin",
+    INCONCLUSIVE: "these data do not decide",
+    NOT_TESTABLE: "it could not be tested",
+}
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Do responses occur independently of the levels?
+
+    ``verdicts`` has one row a biomarker and end point, ``table`` every statistic behind it (both tidy), ``flow`` how
+    many rows became how many patients, ``data`` the analysed patients (levels, ``responder``, ``response``, and
+    ``stratum``, ``time``, ``event`` where given), ``settings`` everything needed to make it again.
+    """
+
+    verdicts: pd.DataFrame
+    table: pd.DataFrame
+    flow: pd.DataFrame
+    data: pd.DataFrame
+    definition: str
+    settings: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+    simulated: bool = field(default=False)
+
+    def explain(self) -> str:
+        """Say it in plain sentences, one paragraph a verdict."""
+        parts = [f"Responders: {self.definition}"]
+        parts += [_paragraph(row) for row in self.verdicts.to_dict("records")]
+        parts += [f"Note: {note}." for note in self.notes]
+        parts.append("Associations with response in this data set; research use only.")
+        return "\n\n".join(parts)
+
+    def _repr_html_(self) -> str:
+        shown = self.verdicts[list(_SHOWN)]
+        definition = html.escape(self.definition)
+        return f"<p>Responders: {definition}</p>{shown.to_html(index=False, float_format='{:.3g}'.format)}"
+
+
+def _paragraph(row: Mapping[Any, Any]) -> str:
+    name = f"{row['biomarker']} ({row['endpoint']})"
+    if row["verdict"] == NOT_TESTABLE:
+        return f"{name}: {_SHORT[NOT_TESTABLE]}: {row['reason']}."
+    n_responders = "" if _gone(row["n_responders"]) else f", {int(row['n_responders'])} responders"
+    text = (
+        f"{name}: {_SHORT[row['verdict']]}. In {int(row['n'])} patients{n_responders} the AUC was {row['auc']:.2f} "
+        f"(95% interval {row['auc_low95']:.2f} to {row['auc_high95']:.2f}; permutation p {_p(row['p_dependence'])}"
+    )
+    text += ")." if _gone(row["p_adjusted"]) else f", {_p(row['p_adjusted'])} adjusted for all levels tested)."
+    if row["verdict"] == INCONCLUSIVE:
+        text += " " + could_have_shown(row)
+    if not _gone(row["negatives"]) and row["negatives"]:
+        text += (
+            f" Responses occur in the negative stratum, {int(row['responders_in_negative'])} of {int(row['negatives'])};"
+            " that by itself is no evidence of independence."
+        )
+    return text
+
+
+def could_have_shown(row: Mapping[Any, Any]) -> str:
+    """State what a sample of this size could have shown, to accompany every inconclusive verdict."""
+    parts = []
+    if not _gone(row["min_detectable_auc"]):
+        parts.append(f"find an AUC of {row['min_detectable_auc']:.2f} or more with 80% power")
+    if not _gone(row["smallest_margin"]):
+        parts.append(f"show independence only within a margin of {row['smallest_margin']:.2f}")
+    text = f"A sample of this size could {' and '.join(parts)}." if parts else ""
+    if not _gone(row["n_needed"]):
+        text += f" About {int(row['n_needed'])} patients are needed to show independence within {row['margin']:g}."
+    if not _gone(row["bf01"]):
+        text += f" Bayes factor for independence {row['bf01']:.2f} (at most {row['bf01_ceiling']:.2f} at this size)."
+    return text
+
+
+def _gone(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value)) or str(value) == "<NA>"
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}" if value >= 0.001 else f"{value:.1e}"

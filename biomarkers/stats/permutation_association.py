@@ -1,0 +1,140 @@
+"""Permutation tests of a level against an ordered, unordered, continuous or censored outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from biomarkers.errors import UsageError
+from biomarkers.stats._checks import same_length, sample
+from biomarkers.stats.linear import midranks
+from biomarkers.stats.permutation import DEFAULT_PERMUTATIONS, Rng
+from biomarkers.stats.results import Test, undefined_test
+
+_CHUNK = 2048
+_TIE = 1e-9
+
+
+def jonckheere_permutation(
+    level: Any, category: Any, *, n_permutations: int = DEFAULT_PERMUTATIONS, rng: Rng = 0
+) -> Test:
+    """Jonckheere's trend test by permutation, two-sided about the statistic's mean; ties count half.
+
+    Parameters
+    ----------
+    level, category
+        (n,) levels and ordered categories as numbers.
+    n_permutations, rng
+        Number of permutations, generator or seed.
+
+    References
+    ----------
+    Jonckheere AR. Biometrika 1954;41:133-145.
+    """
+    x, y, n = _pair(level, category)
+    method = f"Jonckheere permutation test, two-sided, B = {n_permutations:,}"
+    if _flat(x, y):
+        return undefined_test(n=n, method=method, note="all levels or all categories equal")
+    sign = np.sign(x[None, :] - x[:, None])
+    kinds, codes = np.unique(y, return_inverse=True)
+
+    def trend(permuted: np.ndarray) -> np.ndarray:
+        total = np.zeros(len(permuted))
+        for low in range(len(kinds)):
+            left = (permuted == low) @ sign
+            for high in range(low + 1, len(kinds)):
+                total += (left * (permuted == high)).sum(axis=1)
+        return total
+
+    observed = float(trend(codes[None, :])[0])
+    hits = sum(int((np.abs(trend(p)) >= abs(observed) - _TIE).sum()) for p in _shuffled(codes, n_permutations, rng))
+    sizes = np.bincount(codes)
+    pairs = (n * n - (sizes**2).sum()) / 2
+    return Test((observed + pairs) / 2, (hits + 1) / (n_permutations + 1), n, method)
+
+
+def kruskal_permutation(level: Any, category: Any, *, n_permutations: int = DEFAULT_PERMUTATIONS, rng: Rng = 0) -> Test:
+    """Kruskal-Wallis test by permutation; the statistic is H, corrected for ties."""
+    x, y, n = _pair(level, category)
+    method = f"Kruskal-Wallis permutation test, B = {n_permutations:,}"
+    if _flat(x, y):
+        return undefined_test(n=n, method=method, note="all levels or all categories equal")
+    ranks = midranks(x)
+    kinds, codes = np.unique(y, return_inverse=True)
+    sizes = np.bincount(codes)
+    scale = (n - 1) / ((ranks - ranks.mean()) ** 2).sum()
+
+    def h(permuted: np.ndarray) -> np.ndarray:
+        sums = np.stack([(permuted == kind) @ ranks for kind in range(len(kinds))], axis=1)
+        spread: np.ndarray = scale * ((sums**2 / sizes).sum(axis=1) - n * ranks.mean() ** 2)
+        return spread
+
+    observed = float(h(codes[None, :])[0])
+    hits = sum(int((h(p) >= observed - _TIE).sum()) for p in _shuffled(codes, n_permutations, rng))
+    return Test(observed, (hits + 1) / (n_permutations + 1), n, method)
+
+
+def association_permutation(
+    one: Any, two: Any, *, n_permutations: int = DEFAULT_PERMUTATIONS, rng: Rng = 0, method: str = "linear association"
+) -> Test:
+    """Permutation test of the sum of products of two scores, two-sided about its mean; the statistic is z.
+
+    With mid-ranks on both sides this is Spearman's test; with mid-ranks and log-rank scores, a rank test of survival.
+    """
+    x, y, n = _pair(one, two)
+    method = f"{method}, permutation test, two-sided, B = {n_permutations:,}"
+    if _flat(x, y):
+        return undefined_test(n=n, method=method, note="one side is constant")
+    x, y = x - x.mean(), y - y.mean()
+    scale = np.sqrt((x**2).sum() * (y**2).sum() / (n - 1))
+    observed = float(x @ y / scale)
+    hits = sum(int((np.abs(p @ x / scale) >= abs(observed) - _TIE).sum()) for p in _shuffled(y, n_permutations, rng))
+    return Test(observed, (hits + 1) / (n_permutations + 1), n, method)
+
+
+def distance_covariance_permutation(one: Any, two: Any, *, n_permutations: int = 9_999, rng: Rng = 0) -> Test:
+    """Test of any dependence at all by the distance covariance; the statistic is n V2.
+
+    References
+    ----------
+    Szekely GJ, Rizzo ML, Bakirov NK. Ann Stat 2007;35:2769-2794.
+    """
+    x, y, n = _pair(one, two)
+    method = f"distance covariance, permutation test, B = {n_permutations:,}"
+    if _flat(x, y):
+        return undefined_test(n=n, method=method, note="one side is constant")
+    a, b = _centred(x), _centred(y)
+    observed = float((a * b).sum()) / n
+    generator = np.random.default_rng(rng)
+    hits = 0
+    for _ in range(n_permutations):
+        order = generator.permutation(n)
+        hits += float((a * b[order][:, order]).sum()) / n >= observed - _TIE
+    return Test(observed, (hits + 1) / (n_permutations + 1), n, method)
+
+
+def _pair(one: Any, two: Any) -> tuple[np.ndarray, np.ndarray, int]:
+    x, y = sample(one, name="level"), sample(two, name="outcome")
+    same_length(x, y, names=("level", "outcome"))
+    return x, y, x.size
+
+
+def _flat(x: np.ndarray, y: np.ndarray) -> bool:
+    return bool(np.ptp(x) == 0 or np.ptp(y) == 0)
+
+
+def _shuffled(values: np.ndarray, n_permutations: int, rng: Rng) -> Iterator[np.ndarray]:
+    if n_permutations < 1:
+        raise UsageError("the number of permutations is below 1", seen=n_permutations)
+    generator = np.random.default_rng(rng)
+    for start in range(0, n_permutations, _CHUNK):
+        rows = min(_CHUNK, n_permutations - start)
+        yield generator.permuted(np.repeat(values[None, :], rows, axis=0), axis=1)
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    distance = np.abs(values[:, None] - values[None, :])
+    centred: np.ndarray = distance - distance.mean(axis=0) - distance.mean(axis=1)[:, None] + distance.mean()
+    return centred
