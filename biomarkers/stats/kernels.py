@@ -16,6 +16,49 @@ _FLAT = 1e-12
 
 
 @numba.njit(cache=True, nogil=True)
+def _statistics(
+    labels: np.ndarray, order: np.ndarray, last: np.ndarray, position: np.ndarray, n: int
+) -> tuple[float, float]:  # pragma: no cover  (compiled)
+    """Both statistics of one labelling of one marker; NaN when a group has fewer than two."""
+    n1 = 0
+    for k in range(n):
+        n1 += labels[order[k]]
+    n2 = n - n1
+    if n1 < 2 or n2 < 2:
+        return np.nan, np.nan
+    below1 = below2 = run1 = run2 = 0.0
+    sum1 = square1 = sum2 = square2 = gap = 0.0
+    share1, share2 = 1.0 / n1, 1.0 / n2
+    for k in range(n):
+        label = float(labels[order[k]])
+        run1 += label
+        run2 += 1.0 - label
+        if last[k] == 1:
+            placed1 = below2 + 0.5 * run2
+            placed2 = below1 + 0.5 * run1
+            sum1 += run1 * placed1
+            square1 += run1 * placed1 * placed1
+            sum2 += run2 * placed2
+            square2 += run2 * placed2 * placed2
+            below1 += run1
+            below2 += run2
+            run1 = 0.0
+            run2 = 0.0
+            if k + 1 < n:
+                step = below1 * share1 - below2 * share2
+                gap += (position[k + 1] - position[k]) * step * step
+    spread1 = (square1 - sum1 * sum1 / n1) / (n1 - 1)
+    spread2 = (square2 - sum2 * sum2 / n2) / (n2 - 1)
+    theta = sum1 / (n1 * n2)
+    variance = spread1 / (n1 * float(n2) * n2) + spread2 / (n2 * float(n1) * n1)
+    if variance > 1e-12:
+        return (theta - 0.5) / math.sqrt(variance), 2.0 * gap
+    if theta == 0.5:
+        return 0.0, 2.0 * gap
+    return math.copysign(np.inf, theta - 0.5), 2.0 * gap
+
+
+@numba.njit(cache=True, nogil=True)
 def two_sample(
     labels: np.ndarray,
     order: np.ndarray,
@@ -44,56 +87,100 @@ def two_sample(
     """
     for b in range(labels.shape[0]):
         for j in range(order.shape[0]):
-            n = length[j]
-            n1 = 0
-            for k in range(n):
-                n1 += labels[b, order[j, k]]
-            n2 = n - n1
-            if n1 < 2 or n2 < 2:
-                studentised[b, j] = np.nan
-                energy[b, j] = np.nan
-                continue
-            below1 = 0.0
-            below2 = 0.0
-            run1 = 0.0
-            run2 = 0.0
-            sum1 = 0.0
-            square1 = 0.0
-            square2 = 0.0
-            sum2 = 0.0
-            gap = 0.0
-            for k in range(n):
-                if labels[b, order[j, k]] == 1:
-                    run1 += 1.0
-                else:
-                    run2 += 1.0
-                if last[j, k] == 1:
-                    placed1 = below2 + 0.5 * run2
-                    placed2 = below1 + 0.5 * run1
-                    sum1 += run1 * placed1
-                    square1 += run1 * placed1 * placed1
-                    sum2 += run2 * placed2
-                    square2 += run2 * placed2 * placed2
-                    below1 += run1
-                    below2 += run2
-                    run1 = 0.0
-                    run2 = 0.0
-                    if k + 1 < n:
-                        step = below1 / n1 - below2 / n2
-                        gap += (position[j, k + 1] - position[j, k]) * step * step
-            spread1 = (square1 - sum1 * sum1 / n1) / (n1 - 1)
-            spread2 = (square2 - sum2 * sum2 / n2) / (n2 - 1)
-            theta = sum1 / (n1 * n2)
-            variance = spread1 / (n1 * n2 * n2) + spread2 / (n2 * n1 * n1)
-            if variance > 1e-12:
-                studentised[b, j] = (theta - 0.5) / math.sqrt(variance)
-            elif theta > 0.5:
-                studentised[b, j] = np.inf
-            elif theta < 0.5:
-                studentised[b, j] = -np.inf
-            else:
-                studentised[b, j] = 0.0
-            energy[b, j] = 2.0 * gap
+            studentised[b, j], energy[b, j] = _statistics(labels[b], order[j], last[j], position[j], length[j])
+
+
+@numba.njit(cache=True, nogil=True)
+def two_sample_hits(
+    labels: np.ndarray,
+    order: np.ndarray,
+    last: np.ndarray,
+    position: np.ndarray,
+    length: np.ndarray,
+    reach: np.ndarray,
+    reach_energy: np.ndarray,
+    hits: np.ndarray,
+) -> None:  # pragma: no cover  (compiled; held to two_sample by tests)
+    """Count the labellings whose statistics reach given values, keeping none of them.
+
+    Parameters
+    ----------
+    labels, order, last, position, length
+        As for :func:`two_sample`.
+    reach, reach_energy
+        (m,) values to reach: absolute studentised statistic, energy.
+    hits
+        (2, m) int64, added to.
+    """
+    for b in range(labels.shape[0]):
+        for j in range(order.shape[0]):
+            studentised, energy = _statistics(labels[b], order[j], last[j], position[j], length[j])
+            if abs(studentised) >= reach[j]:
+                hits[0, j] += 1
+            if energy >= reach_energy[j]:
+                hits[1, j] += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def concordance_sums(
+    category: np.ndarray, last: np.ndarray, n_categories: int, sums: np.ndarray
+) -> None:  # pragma: no cover  (compiled; held to jonckheere_statistic by tests)
+    """Concordant minus discordant pairs of every arrangement of ordered categories over rising levels.
+
+    Parameters
+    ----------
+    category
+        (B, n) uint8, category 0..K-1 of each patient, patients by rising level.
+    last
+        (n,) uint8, 1 where a run of equal levels ends.
+    n_categories
+        K, at most 16.
+    sums
+        (B,) float64, filled.
+    """
+    for b in range(category.shape[0]):
+        below = np.zeros(16)
+        run = np.zeros(16)
+        total = 0.0
+        for k in range(category.shape[1]):
+            run[category[b, k]] += 1.0
+            if last[k] == 1:
+                lower = 0.0
+                everybody = 0.0
+                for c in range(n_categories):
+                    everybody += below[c]
+                for c in range(n_categories):
+                    total += run[c] * (lower - (everybody - lower - below[c]))
+                    lower += below[c]
+                for c in range(n_categories):
+                    below[c] += run[c]
+                    run[c] = 0.0
+        sums[b] = total
+
+
+@numba.njit(cache=True)
+def shuffle_members(
+    generator: np.random.Generator, members: np.ndarray, chunk: np.ndarray
+) -> None:  # pragma: no cover  (compiled; its distribution is tested)
+    """Shuffle the named columns of every row in place (Fisher and Yates), row after row from one generator.
+
+    Parameters
+    ----------
+    generator
+        Source of randomness.
+    members
+        (k,) int64 columns that change places with each other.
+    chunk
+        (b, n) uint8 labellings.
+    """
+    k = len(members)
+    for row in range(chunk.shape[0]):
+        for i in range(k - 1):
+            j = i + int(generator.random() * (k - i))
+            one, two = members[i], members[j]
+            kept = chunk[row, one]
+            chunk[row, one] = chunk[row, two]
+            chunk[row, two] = kept
 
 
 def two_sample_reference(level: np.ndarray, first: np.ndarray) -> tuple[float, float]:

@@ -125,7 +125,9 @@ def joint_permutation(
     if matrix.ndim != 2 or len(matrix) != len(first):
         raise DataError("levels must be patients x markers", seen=matrix.shape, allowed=f"({len(first)}, m)")
     blocks = None if strata is None else labels(strata)
-    prepared = _prepared(matrix)
+    rows, columns = canonical_order(matrix, first, blocks)
+    matrix, first, blocks = matrix[rows][:, columns], first[rows], None if blocks is None else blocks[rows]
+    prepared = prepare(matrix)
     seen = _run(prepared, first[None, :].astype(np.uint8))
     varies = np.array([len(np.unique(column[~np.isnan(column)])) > 1 for column in matrix.T])
     tally = _Tally(seen, varies=varies)
@@ -134,7 +136,7 @@ def joint_permutation(
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for studentised, energy in threads.map(lambda chunk: _run(prepared, chunk), _pieces(steps)):
             tally.add(studentised, energy)
-    return tally.result(n_permutations)
+    return tally.result(n_permutations, columns=columns)
 
 
 def linear_permutation(
@@ -225,12 +227,26 @@ def relabellings(
         raise UsageError("the number of permutations is below 1", seen=n_permutations)
     generator = np.random.default_rng(rng)
     blocks = [np.arange(len(first))] if strata is None else [np.flatnonzero(strata == s) for s in np.unique(strata)]
-    for start in range(0, n_permutations, _CHUNK):
-        rows = min(_CHUNK, n_permutations - start)
-        chunk = np.repeat(first[None, :].astype(np.uint8), rows, axis=0)
-        for members in blocks:
-            chunk[:, members] = generator.permuted(chunk[:, members], axis=1)
+    swapped = 2 * first.sum() > len(first)
+    starts = [_start(first[members], swapped=bool(swapped)) for members in blocks]
+    for begin in range(0, n_permutations, _CHUNK):
+        rows = min(_CHUNK, n_permutations - begin)
+        chunk = np.empty((rows, len(first)), dtype=np.uint8)
+        for members, (start, flip) in zip(blocks, starts, strict=True):
+            drawn = generator.permuted(np.repeat(start[None, :], rows, axis=0), axis=1)
+            chunk[:, members] = 1 - drawn if flip else drawn
         yield chunk
+
+
+def _start(first: np.ndarray, *, swapped: bool) -> tuple[np.ndarray, bool]:
+    """Return the labelling that shuffling starts from, and whether its result is turned over.
+
+    It depends on the sizes of the groups alone, and the rarer group is the one that is drawn, so that the same seed
+    gives the same p whatever the order of patients and whichever group comes first.
+    """
+    n, n1 = len(first), int(first.sum())
+    flip = 2 * n1 > n or (2 * n1 == n and swapped)
+    return np.repeat([1, 0], [min(n1, n - n1), max(n1, n - n1)]).astype(np.uint8), flip
 
 
 def linear_moments(scores: np.ndarray, first: np.ndarray, strata: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -247,15 +263,40 @@ def linear_moments(scores: np.ndarray, first: np.ndarray, strata: np.ndarray | N
     return mean, variance
 
 
+def canonical_order(
+    matrix: np.ndarray, first: np.ndarray, blocks: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Order of patients and of markers that depends on their content alone.
+
+    Shuffled in this order, the same seed gives the same p-values however the table was sorted, and a second copy of a
+    marker or an increasing transform changes nothing.
+    """
+    seen = _run(prepare(matrix), first[None, :].astype(np.uint8))
+    columns = np.lexsort((np.nan_to_num(seen[1][0]), np.nan_to_num(np.abs(seen[0][0]))))
+    keys = [] if blocks is None else [blocks]
+    for j in columns[::-1]:
+        values = np.unique(matrix[:, j], return_inverse=True)[1].reshape(-1)
+        keys.append(np.where(np.isnan(matrix[:, j]), -1, values))
+    return np.lexsort(keys[::-1]), columns
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class _Prepared:
+class Prepared:
+    """Markers sorted once: the arguments of the compiled kernels (see `biomarkers.stats.kernels.two_sample`).
+
+    Attributes
+    ----------
+    order, last, position, length
+        (m, n), (m, n), (m, n) and (m,).
+    """
+
     order: np.ndarray
     last: np.ndarray
     position: np.ndarray
     length: np.ndarray
 
 
-def _prepared(matrix: np.ndarray) -> _Prepared:
+def prepare(matrix: np.ndarray) -> Prepared:
     """Sort each marker once; every relabelling then needs one pass."""
     from scipy.stats import rankdata
 
@@ -270,10 +311,10 @@ def _prepared(matrix: np.ndarray) -> _Prepared:
         if k:
             last[j, :k] = np.append(ordered[1:] != ordered[:-1], True)
             position[j, :k] = rankdata(ordered)
-    return _Prepared(order, last, position, length)
+    return Prepared(order, last, position, length)
 
 
-def _run(prepared: _Prepared, chunk: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _run(prepared: Prepared, chunk: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from biomarkers.stats.kernels import two_sample
 
     shape = (len(chunk), len(prepared.length))
@@ -312,11 +353,12 @@ class _Tally:
         running = np.maximum.accumulate(size[:, self.rising], axis=1)
         self.hits_max[self.rising] += (running >= self.observed[self.rising] - _TIE).sum(axis=0)
 
-    def result(self, n: int) -> JointPermutation:
+    def result(self, n: int, *, columns: np.ndarray) -> JointPermutation:
         p, p_energy, p_max = ((hits + 1) / (n + 1) for hits in (self.hits, self.hits_energy, self.hits_max))
         # a weaker marker is never more significant than a stronger one
         falling = self.rising[::-1]
         p_max[falling] = np.maximum.accumulate(p_max[falling])
         for values in (p, p_energy, p_max):
             values[~self.usable] = np.nan
-        return JointPermutation(self.signed, p, p_max, self.energy, p_energy, n)
+        back = np.argsort(columns, kind="stable")
+        return JointPermutation(self.signed[back], p[back], p_max[back], self.energy[back], p_energy[back], n)
