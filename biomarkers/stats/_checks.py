@@ -12,6 +12,9 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 
+_LARGEST = 1e150
+
+
 def confidence(level: float) -> float:
     """Return the confidence level when it lies inside (0, 1)."""
     if not 0 < level < 1:
@@ -47,6 +50,8 @@ def sample(values: Any, *, name: str = "values", least: int = 1) -> Array:
             where=name,
             hint="Leave them out and report their number before testing.",
         )
+    if array.size and float(np.abs(array).max()) > _LARGEST:
+        raise DataError("a value is too large to square", where=name, seen=float(np.abs(array).max()), allowed=_LARGEST)
     if array.size < least:
         raise DataError("too few values", where=name, seen=array.size, allowed=f"at least {least}")
     return array
@@ -113,3 +118,12 @@ def binary(values: Any, *, name: str = "group") -> np.ndarray[Any, np.dtype[np.b
     if odd.size:
         raise DataError("not a yes/no value", where=f"{name}, position {odd[0]}", seen=array[odd[0]], allowed=(0, 1))
     return array == 1
+
+
+def without_noise(values: Array, digits: int = 12) -> Array:
+    """Return values rounded to so many digits of the largest, so that ties of decimal numbers are ties in binary."""
+    largest = float(np.abs(values).max(initial=0.0))
+    if largest == 0:
+        return values
+    decimals = digits - int(np.ceil(np.log10(largest)))
+    return values if decimals > 290 else np.round(values, decimals)

@@ -124,7 +124,7 @@ def kappa(x: Any, y: Any, *, weights: str = "none", level: float = 0.95) -> Esti
     apart = np.abs(values[:, None] - values[None, :]) / (values[-1] - values[0])
     w = {"none": np.eye(k), "linear": 1 - apart, "quadratic": 1 - apart**2}[weights]
     seen, chance = float((w * shares).sum()), float(rows @ w @ columns)
-    value = (seen - chance) / (1 - chance)
+    value = min((seen - chance) / (1 - chance), 1.0)
     row_mean, column_mean = w @ columns, rows @ w
     spread = float((shares * (w - (row_mean[:, None] + column_mean[None, :]) * (1 - value)) ** 2).sum())
     spread -= (value - chance * (1 - value)) ** 2

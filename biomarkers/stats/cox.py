@@ -110,11 +110,10 @@ def cox_firth(time: Any, event: Any, covariates: Any, *, level: float = 0.95) ->
     """
     from scipy.special import chdtri
 
-    t, seen = _times(time, event)
-    x, names = design(covariates, n=t.size)
-    scale = x.std(axis=0)
-    fit, limits = _firth_fit((x - x.mean(axis=0)) / scale, seen, t, alpha=1 - confidence(level))
-    null, _, hessian = _Model.build(t, seen, covariates, ties="breslow", strata=None).target(np.zeros(len(names)))
+    model = _Model.build(time, event, covariates, ties="breslow", strata=None)
+    t, seen, names, scale = model.t, model.seen, model.names, model.scale
+    fit, limits = _firth_fit(model.x, seen, t, alpha=1 - confidence(level))
+    null, _, hessian = model.target(np.zeros(len(names)))
     penalised = null + np.linalg.slogdet(-hessian)[1] / 2
     joint = _chi2(2 * (float(fit.loglik_) - penalised), len(names), t.size, "penalised likelihood ratio")
     method = "Firth Cox regression, Breslow ties"
@@ -220,7 +219,14 @@ class _Model:
         block = np.zeros(t.size, dtype=np.int64) if strata is None else labels(strata)
         same_length(t, block, names=("time", "strata"))
         scale = x.std(axis=0)
-        return cls(t, seen, (x - x.mean(axis=0)) / scale, scale, block, names, ties)
+        model = cls(t, seen, (x - x.mean(axis=0)) / scale, scale, block, names, ties)
+        information = -model.target(np.zeros(len(names)))[2]
+        if np.linalg.matrix_rank(information, tol=1e-9, hermitian=True) < len(names):
+            raise DataError(
+                "at every event only patients alike in a covariate were at risk: no hazard ratio can be estimated",
+                where=", ".join(names),
+            )
+        return model
 
     @property
     def n(self) -> int:

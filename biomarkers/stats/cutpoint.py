@@ -102,7 +102,10 @@ def max_selected(level: Any, scores: Any, *, approximation: str = "gauss", low: 
     else:
         p = _hothorn_lausen(b, m, sample(scores, name="scores"))
     note = f"best cut at {found.best_cut:g} of {m.size}; an approximation, verdicts use the permutation p"
-    return Test(b, min(max(p, 0.0), 1.0), n, f"maximally selected statistic, {approximation} approximation", note)
+    if p <= 0:
+        note = f"{note}; the bound is zero here: no p-value"
+        return Test(b, math.nan, n, f"maximally selected statistic, {approximation} approximation", note)
+    return Test(b, min(p, 1.0), n, f"maximally selected statistic, {approximation} approximation", note)
 
 
 def _lausen_1992(b: float, low: float, high: float) -> float:

@@ -34,11 +34,11 @@ def kolmogorov_smirnov(x: Any, y: Any) -> Test:
     share_x = np.searchsorted(np.sort(one), at, side="right") / one.size
     share_y = np.searchsorted(np.sort(two), at, side="right") / two.size
     d = float(np.abs(share_x - share_y).max())
-    return Test(d, 1.0 - _stays_below(one.size, two.size, d, last), n, method)
+    return Test(d, _reaches(one.size, two.size, d, last), n, method)
 
 
-def _stays_below(m: int, n: int, d: float, last: np.ndarray) -> float:
-    """Chance that a random order of m and n values keeps the distance below d wherever a tie group ends.
+def _reaches(m: int, n: int, d: float, last: np.ndarray) -> float:
+    """Chance that a random order of m and n values has a distance of at least d where some tie group ends.
 
     One value at a time: ``mass[i]`` is the chance that i of the first k values came from the first sample without the
     distance having reached d; the next value comes from it with chance (m - i) / (m + n - k).
@@ -46,11 +46,14 @@ def _stays_below(m: int, n: int, d: float, last: np.ndarray) -> float:
     mass: Array = np.zeros(m + 1)
     mass[0] = 1.0
     i = np.arange(m + 1)
+    reached = 0.0
     for k in range(m + n):
         joins = mass * np.clip((m - i) / (m + n - k), 0.0, 1.0)
         mass = mass - joins
         mass[1:] += joins[:-1]
         if last[k]:
             j = k + 1 - i
-            mass[(j < 0) | (j > n) | (np.abs(i / m - j / n) >= d - 1e-9)] = 0.0
-    return float(mass[m])
+            out = (j < 0) | (j > n) | (np.abs(i / m - j / n) >= d - 1e-9)
+            reached += float(mass[out].sum())  # summed, not 1 - rest: small p-values keep their digits
+            mass[out] = 0.0
+    return min(reached, 1.0)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.stats._checks import Array, choice, confidence, counts_table, sample
+from biomarkers.stats._checks import Array, choice, confidence, counts_table, sample, without_noise
 from biomarkers.stats.exact import TooLargeError, sign_distribution
 from biomarkers.stats.linear import midranks, normal_p
 from biomarkers.stats.proportions import clopper_pearson, wilson_limits
@@ -90,7 +90,7 @@ def signed_rank_z(differences: Any, *, zeros: str = "drop", continuity: bool = F
 
 def signed_ranks(differences: Array, *, zeros: str, digits: int | None = 12) -> tuple[Array, np.ndarray]:
     """Ranks of the absolute non-zero differences, and which are positive."""
-    size = np.abs(differences) if digits is None else _rounded(np.abs(differences), digits)
+    size = np.abs(differences) if digits is None else without_noise(np.abs(differences), digits)
     used = differences != 0
     if not used.any():
         return np.empty(0), np.empty(0, dtype=bool)
@@ -160,7 +160,7 @@ def hodges_lehmann_paired(
     choice(estimate, ("median", "centre"), name="estimate")
     d = sample(differences, name="differences")
     tail = (1 - confidence(level)) / 2
-    walsh = _rounded((d[:, None] + d[None, :])[np.triu_indices(d.size)] / 2)
+    walsh = without_noise((d[:, None] + d[None, :])[np.triu_indices(d.size)] / 2)
     shifts = np.unique(walsh)
     name = "Hodges-Lehmann pseudomedian" + ("" if estimate == "median" else ", centre of the signed ranks")
     exact = method == "exact" or (method == "auto" and d.size <= 200)
@@ -228,7 +228,8 @@ def conversion_odds(table: Any, *, level: float = 0.95) -> Estimate:
     def odds(p: float) -> float:
         return math.inf if p >= 1 else p / (1 - p)
 
-    return Estimate(odds(share.value), odds(share.low), odds(share.high), level, int(counts.sum()), name)
+    note = "" if lost and gained else "patients converted in one direction only: one finite bound"
+    return Estimate(odds(share.value), odds(share.low), odds(share.high), level, int(counts.sum()), name, note)
 
 
 def paired_difference(table: Any, *, level: float = 0.95) -> Estimate:
@@ -260,12 +261,6 @@ def paired_difference(table: Any, *, level: float = 0.95) -> Estimate:
     return Estimate(value, low, high, level, n, "change of the positive share, Newcombe paired method 10")
 
 
-def _rounded(values: Array, digits: int = 12) -> Array:
-    """Values with the rounding noise of decimal arithmetic removed, so that ties are ties."""
-    largest = float(np.abs(values).max(initial=0.0))
-    return values if largest == 0 else np.round(values, digits - math.ceil(math.log10(largest)))
-
-
 def _binomial_half(one: int, two: int) -> float:
     from scipy.special import bdtr
 
@@ -274,13 +269,13 @@ def _binomial_half(one: int, two: int) -> float:
 
 def _v_at(d: Array, shift: float) -> float:
     """Signed-rank sum of d - shift with the zero differences ranked at the bottom, ties mid-ranked."""
-    moved = _rounded(d - shift)
+    moved = without_noise(d - shift)
     ranks = midranks(np.abs(moved))
     return float(ranks[moved > 0].sum())
 
 
 def _quantiles(d: Array, tail: float, *, exact: bool) -> tuple[float, float]:
-    ranks = midranks(_rounded(np.abs(d[d != 0] if (d != 0).any() else d)))
+    ranks = midranks(without_noise(np.abs(d[d != 0] if (d != 0).any() else d)))
     if exact:
         null = sign_distribution(ranks)
         return null.quantile(tail), null.quantile(1 - tail)

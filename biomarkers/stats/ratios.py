@@ -44,6 +44,8 @@ def relative_risk(table: Any, *, level: float = 0.95, method: str = "log") -> Es
     centre = math.log((k1 + half) / (n1 + half)) - math.log((k2 + half) / (n2 + half))
     reach = _z(level) * math.sqrt(max(variance, 0.0))
     note = "a zero cell: the interval is the adjusted one and need not hold the raw ratio" if k1 == 0 or k2 == 0 else ""
+    if variance <= 0:
+        note = "everybody responded: the interval has no width, use the score interval"
     low, high = math.exp(centre - reach), math.exp(centre + reach)
     return Estimate(value, low, high, level, n1 + n2, name, note)
 

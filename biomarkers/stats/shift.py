@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.stats._checks import Array, choice, confidence, sample
+from biomarkers.stats._checks import Array, choice, confidence, sample, without_noise
 from biomarkers.stats.exact import MAX_WORK, QUICK_WORK, TooLargeError, split_distribution
 from biomarkers.stats.linear import midranks
 from biomarkers.stats.results import Estimate
@@ -55,7 +55,7 @@ def hodges_lehmann(
     choice(estimate, ("median", "centre"), name="estimate")
     one, two = sample(x, name="x"), sample(y, name="y")
     tail = (1 - confidence(level)) / 2
-    differences = _rounded(np.subtract.outer(one, two).ravel())
+    differences = without_noise(np.subtract.outer(one, two).ravel())
     shifts, counts = np.unique(differences, return_counts=True)
     note, kind = "", "exact interval"
     low, high = -math.inf, math.inf
@@ -77,16 +77,10 @@ def hodges_lehmann(
         low, high = -math.inf, math.inf
     if math.isinf(low) or math.isinf(high):
         note = f"{one.size} and {two.size} values cannot bound the shift at {100 * level:g}% confidence"
-    elif shifts.size == 1:
-        note = "each group holds one value only: the interval has no width and says nothing about uncertainty"
+    elif low == high:
+        note = "almost all values are equal: the interval has no width and says nothing about uncertainty"
     name = "Hodges-Lehmann shift" if estimate == "median" else "Hodges-Lehmann shift, centre of the rank sum"
     return Estimate(value, min(low, value), max(high, value), level, one.size + two.size, f"{name}, {kind}", note)
-
-
-def _rounded(differences: Array) -> Array:
-    """Differences of decimal values with their rounding noise removed, so that ties are ties."""
-    largest = float(np.abs(differences).max(initial=0.0))
-    return differences if largest == 0 else np.round(differences, 12 - math.ceil(math.log10(largest)))
 
 
 def _u_at(counts: np.ndarray) -> Array:

@@ -156,6 +156,8 @@ def survival_at(time: Any, event: Any, *, at: float, level: float = 0.95, transf
     notes = []
     if at > curve.time[-1]:
         notes.append("beyond the last recorded time: the last value is carried")
+    if value == 1:
+        notes.append("no event by then: the interval has no width")
     if math.isnan(low):
         notes.append("the curve has reached 0: no interval")
         low, high = 0.0, 1.0

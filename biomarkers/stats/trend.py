@@ -104,6 +104,8 @@ def kendall(x: Any, y: Any) -> Test:
     method = "Kendall tau-b, asymptotic two-sided"
     if np.ptp(one) == 0 or np.ptp(two) == 0:
         return undefined_test(n=one.size, method=method, note=_CONSTANT)
+    if one.size < 3:
+        return undefined_test(n=one.size, method=method, note="two patients: any two agree or disagree completely")
     found = kendalltau(one, two, method="asymptotic")
     return Test(float(found.statistic), float(found.pvalue), one.size, method)
 
