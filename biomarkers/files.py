@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import tomllib
@@ -96,6 +97,17 @@ def neutralise(value: object) -> object:
     except ValueError:
         return f"'{value}"
     return value
+
+
+def file_name(name: str) -> str:
+    """Turn a slide's name into a file name: what a file system or a shell may trip over becomes an underscore.
+
+    Examples
+    --------
+    >>> file_name("p1/core 3")
+    'p1_core_3'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".-_") or "slide"
 
 
 def sha256(path: Path) -> str:

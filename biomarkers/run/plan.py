@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from biomarkers.errors import DataError, UsageError, did_you_mean
+from biomarkers.files import file_name
 
 IMAGE_SUFFIXES = tuple(
     ".png .jpg .jpeg .tif .tiff .svs .ndpi .scn .bif .qptiff .mrxs .dcm .svslide .vms".split()  # noqa: SIM905
@@ -33,7 +33,7 @@ class Task:
     @property
     def file_stem(self) -> str:
         """The slide's name as a file name: every character that a file system or a shell may trip over is replaced."""
-        return re.sub(r"[^A-Za-z0-9._-]", "_", self.slide).lstrip(".-_") or "slide"
+        return file_name(self.slide)
 
 
 def plan_tasks(inputs: Sequence[str | Path], *, exclude: Path | None = None) -> tuple[Task, ...]:

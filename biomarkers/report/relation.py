@@ -1,0 +1,101 @@
+"""The report of one relation: the verdicts first, then what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from biomarkers.keys import INCONCLUSIVE
+from biomarkers.relate.relation import could_have_shown
+from biomarkers.report.page import Figure, Page, Section, as_table, write_page
+from biomarkers.report.settings import made_by
+
+if TYPE_CHECKING:
+    from biomarkers.relate import Relation
+
+_HEADINGS: Final = {
+    "auc": "AUC",
+    "auc_low95": "95% low",
+    "auc_high95": "95% high",
+    "p_dependence": "p",
+    "p_adjusted": "p adjusted",
+    "p_omnibus": "p omnibus",
+    "n_responders": "responders",
+}
+_FIRST: Final = ("biomarker", "endpoint", "verdict", "n", "n_responders", "auc", "auc_low95", "auc_high95",
+                 "p_dependence", "p_adjusted", "p_omnibus", "reason")  # fmt: skip
+_PRECISION: Final = ("biomarker", "endpoint", "auc_low90", "auc_high90", "margin", "smallest_margin",
+                     "largest_effect_excluded", "min_detectable_auc", "n_needed", "bf01", "bf01_ceiling")  # fmt: skip
+
+
+def write_relation_report(
+    relation: Relation, path: Path, *, figures: Path | Sequence[Figure] | None = None, title: str | None = None
+) -> Path:
+    """Write a relation as one self-contained HTML file.
+
+    Parameters
+    ----------
+    relation
+        The result.
+    path
+        The file.
+    figures
+        A folder of PNG files, or figures with captions.
+    title
+        Heading of the page.
+
+    Returns
+    -------
+    The path.
+    """
+    page = Page(
+        title=title or "Do responses occur independently of the levels?",
+        subtitle=f"Responders: {relation.definition}",
+        sections=[*relation_sections(relation, figures=figures), made_by(relation.settings)],
+        simulated=relation.simulated,
+    )
+    return write_page(page, path)
+
+
+def relation_sections(relation: Relation, *, figures: Path | Sequence[Figure] | None = None) -> list[Section]:
+    """Lay out verdicts, figures, precision, patients and every statistic."""
+    verdicts = relation.verdicts
+    first = verdicts[list(_FIRST)].dropna(axis="columns", how="all")
+    sentences = [text for text in relation.explain().split("\n\n")[1:-1] if not text.startswith("Note: ")]
+    return [
+        Section("Verdicts", tables=[as_table(first, names=_HEADINGS)], paragraphs=sentences),
+        Section("Figures", figures=found) if (found := collect(figures)) else Section(""),
+        _precision(relation),
+        Section(
+            "Patients",
+            paragraphs=[f"Responders: {relation.definition}.", *(f"{note}." for note in relation.notes)],
+            tables=[as_table(relation.flow)],
+        ),
+        Section("Every statistic", tables=[as_table(relation.table, caption="All estimates and tests", folded=True)]),
+    ]
+
+
+def _precision(relation: Relation) -> Section:
+    verdicts = relation.verdicts
+    undecided = verdicts[verdicts["verdict"] == INCONCLUSIVE]
+    texts = [f"{row['biomarker']} ({row['endpoint']}): {could_have_shown(row)}" for row in undecided.to_dict("records")]
+    shown = verdicts[list(_PRECISION)].dropna(axis="columns", how="all")
+    return Section(
+        "What these data could have shown",
+        paragraphs=[
+            "Not finding an association is not the same as showing that there is none.",
+            "Independence is claimed only when the 90% interval of the AUC lies inside a margin fixed beforehand.",
+            *texts,
+        ],
+        tables=[as_table(shown, names=_HEADINGS)],
+    )
+
+
+def collect(figures: Path | Sequence[Figure] | None) -> list[Figure]:
+    """List figures of a folder (captions from their names), or those given."""
+    if figures is None:
+        return []
+    if isinstance(figures, Path):
+        return [Figure(path, path.stem.replace("_", " ")) for path in sorted(figures.glob("*.png"))]
+    return list(figures)
