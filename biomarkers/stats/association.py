@@ -1,16 +1,18 @@
-"""Dependence of any shape, without permutation: Chatterjee's xi and mutual information.
+"""Dependence of any shape: distance correlation, multiscale graph correlation, Chatterjee's xi, mutual information.
 
-Distance correlation and energy statistics with their permutation tests stand in their own modules.
+Permutation tests of the distance covariance stand in `biomarkers.stats.permutation_association`.
 """
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import UsageError
-from biomarkers.stats._checks import binary, same_length, sample
+from biomarkers.errors import DataError, UsageError
+from biomarkers.stats._checks import Array, binary, same_length, sample
 from biomarkers.stats.results import Test, undefined_test
 
 
@@ -68,3 +70,91 @@ def mutual_information(level: Any, group: Any, *, neighbours: int = 3, rng: int 
         raise UsageError("a group is not larger than the number of neighbours", where="neighbours", seen=neighbours)
     found = mutual_info_classif(x[:, None], yes, discrete_features=False, n_neighbors=neighbours, random_state=rng)
     return float(found[0])
+
+
+def distance_correlation(x: Any, y: Any, *, unbiased: bool = False) -> float:
+    """Distance correlation of two columns: 0 for independence only (in the population), whatever the shape.
+
+    Parameters
+    ----------
+    x, y
+        Values a patient, (n,); give mid-ranks to see ranks only.
+    unbiased
+        The bias-corrected squared version, near 0 (and below) under independence; needs four patients.
+
+    Raises
+    ------
+    DataError
+        When one of the two is constant.
+
+    References
+    ----------
+    Szekely GJ, Rizzo ML, Bakirov NK. Ann Stat 2007;35:2769-2794.
+    Szekely GJ, Rizzo ML. J Multivar Anal 2013;117:193-213.
+    """
+    one, two = _varying(x, y, least=4 if unbiased else 2)
+    centre = _u_centred if unbiased else _centred
+    a, b = centre(one), centre(two)
+    ratio = float((a * b).sum()) / math.sqrt(float((a * a).sum()) * float((b * b).sum()))
+    return ratio if unbiased else math.sqrt(max(ratio, 0.0))
+
+
+def distance_correlation_test(x: Any, y: Any) -> Test:
+    """Test of the bias-corrected distance correlation by its t approximation, one-sided; meant for many columns.
+
+    With one column a side it is rough: prefer the permutation test.
+
+    References
+    ----------
+    Szekely GJ, Rizzo ML. J Multivar Anal 2013;117:193-213.
+    """
+    from scipy.special import stdtr
+
+    one, two = _varying(x, y, least=4)
+    n = one.size
+    df = n * (n - 3) / 2 - 1
+    r = distance_correlation(one, two, unbiased=True)
+    method = f"bias-corrected distance correlation, t approximation one-sided, df {df:g}"
+    if r >= 1 - 1e-12:
+        return undefined_test(n=n, method=method, note="the two are alike up to scale: t is infinite")
+    t = math.sqrt(df) * r / math.sqrt(1 - r * r)
+    return Test(t, float(stdtr(df, -t)), n, method)
+
+
+def multiscale_graph_correlation(x: Any, y: Any, *, n_permutations: int = 999, rng: int = 0) -> Test:
+    """Multiscale graph correlation with its permutation p; slow, computed by scipy.
+
+    References
+    ----------
+    Vogelstein JT et al. eLife 2019;8:e41690.
+    """
+    from scipy.stats import multiscale_graphcorr
+
+    one, two = _varying(x, y, least=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scipy warns below 1,000 permutations; their number stands in the method
+        found = multiscale_graphcorr(one[:, None], two[:, None], reps=n_permutations, random_state=rng)
+    method = f"multiscale graph correlation, permutation test, B = {n_permutations:,}"
+    return Test(float(found.statistic), float(found.pvalue), one.size, method)
+
+
+def _varying(x: Any, y: Any, *, least: int) -> tuple[Array, Array]:
+    one, two = sample(x, name="x", least=least), sample(y, name="y")
+    same_length(one, two, names=("x", "y"))
+    for name, values in (("x", one), ("y", two)):
+        if np.ptp(values) == 0:
+            raise DataError("the values are constant: dependence is undefined", where=name, seen=float(values[0]))
+    return one, two
+
+
+def _centred(values: Array) -> Array:
+    gap = np.abs(values[:, None] - values[None, :])
+    return np.asarray(gap - gap.mean(axis=0) - gap.mean(axis=1)[:, None] + gap.mean(), dtype=np.float64)
+
+
+def _u_centred(values: Array) -> Array:
+    gap = np.abs(values[:, None] - values[None, :])
+    n = values.size
+    out = gap - gap.sum(axis=0) / (n - 2) - gap.sum(axis=1)[:, None] / (n - 2) + gap.sum() / ((n - 1) * (n - 2))
+    np.fill_diagonal(out, 0.0)
+    return np.asarray(out, dtype=np.float64)

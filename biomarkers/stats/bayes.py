@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import UsageError
+from biomarkers.errors import DataError, UsageError
 from biomarkers.stats._checks import choice, counts_table, sample
 from biomarkers.stats.linear import normal_scores
 
@@ -59,13 +59,17 @@ def jzs(t: float, n1: int, n2: int, *, scale: float = math.sqrt(0.5)) -> float:
 def jzs_scores(x: Any, y: Any, *, scale: float = math.sqrt(0.5)) -> float:
     """BF10 of two groups by the JZS t test on van der Waerden normal scores of the pooled levels.
 
-    NaN when all levels are equal; infinite when each group holds one value only and they differ.
     Print `jzs_ceiling` next to its inverse: small samples cannot show independence.
+
+    Raises
+    ------
+    DataError
+        When the groups have no spread within them.
     """
     one, two = sample(x, name="x", least=2), sample(y, name="y", least=2)
     scores = normal_scores(np.concatenate([one, two]))
     if np.ptp(scores) == 0:
-        return math.nan
+        raise DataError("all levels are equal: a Bayes factor is undefined", where="x, y", seen=float(one[0]))
     a, b = scores[: one.size], scores[one.size :]
     pooled = (((a - a.mean()) ** 2).sum() + ((b - b.mean()) ** 2).sum()) / (scores.size - 2)
     if pooled <= 0:

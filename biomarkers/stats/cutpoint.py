@@ -108,6 +108,53 @@ def max_selected(level: Any, scores: Any, *, approximation: str = "gauss", low: 
     return Test(b, min(p, 1.0), n, f"maximally selected statistic, {approximation} approximation", note)
 
 
+def max_selected_permutation(
+    level: Any,
+    scores: Any,
+    *,
+    n_permutations: int = 99_999,
+    rng: int | np.random.Generator = 0,
+    low: float = 0.1,
+    high: float = 0.9,
+) -> Test:
+    """Test the best of all cuts by permuting the scores and searching every cut again, p = (b + 1) / (B + 1).
+
+    Parameters
+    ----------
+    level, scores, low, high
+        As in `search_cuts`.
+    n_permutations, rng
+        B and the seed.
+
+    Returns
+    -------
+    The statistic is the largest absolute z.
+
+    References
+    ----------
+    Hothorn T, Zeileis A. Biometrics 2008;64:1263-1269.
+    """
+    found = search_cuts(level, scores, low=low, high=high)
+    if n_permutations < 1:
+        raise DataError("too few permutations", where="n_permutations", seen=n_permutations, allowed="1 or more")
+    x, y = sample(level, name="level"), sample(scores, name="scores")
+    below = (x[None, :] <= found.cuts[:, None]).astype(np.float64)
+    m = found.below.astype(np.float64)
+    spread = np.sqrt(m * (found.n - m) / (found.n * (found.n - 1)) * float(((y - y.mean()) ** 2).sum()))
+    weights = (below - m[:, None] / found.n) / spread[:, None]
+    generator = np.random.default_rng(rng)
+    # the scores are shuffled in their own order, so the p depends on the data's content and not on the patients' order
+    ordered, hits = np.sort(y), 0
+    weights = weights[:, np.lexsort((y, x))]
+    for start in range(0, n_permutations, 2000):
+        rows = min(2000, n_permutations - start)
+        shuffled = generator.permuted(np.repeat(ordered[None, :], rows, axis=0), axis=1)
+        hits += int((np.abs(shuffled @ weights.T).max(axis=1) >= found.statistic - 1e-9).sum())
+    note = f"best cut at {found.best_cut:g} of {m.size}"
+    method = f"maximally selected statistic, permutation test, B = {n_permutations:,}"
+    return Test(found.statistic, (hits + 1) / (n_permutations + 1), found.n, method, note)
+
+
 def _lausen_1992(b: float, low: float, high: float) -> float:
     if b <= 0:
         return 1.0

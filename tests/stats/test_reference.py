@@ -8,11 +8,12 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.stats import reference_groups, reference_models  # noqa: F401  (importing them registers the rows)
+from biomarkers.stats import auc
+from tests.stats import reference_groups, reference_models, reference_permutation  # noqa: F401  (they register rows)
 from tests.stats.reference_data import HANDLERS, Answer, Data
-
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "stats"
 FIELDS = {"value": "value", "ci_low": "low", "ci_high": "high", "p": "p"}
@@ -126,6 +127,49 @@ def test_every_exception_is_used_and_needed(data: Data) -> None:
             for column in fields
         }
         assert any(not gap < TOLERANCE for gap in gaps.values()), f"{method}, {source}: agrees without an exception"
+
+
+# how many resamples stand behind a Monte-Carlo row
+RESAMPLES = {"mc20k": 20_000, "9999": 9_999, "fisher_rxc": 9_999, "hyppo_mgc": 500, "hyppo": 2_000, "boot": 10_000}
+NOT_OFFERED = {"hyppo_hsic[tc,resp]": "no kernel test is offered; distance correlation is its equivalent"}
+
+
+@pytest.mark.skipif(not ROWS, reason="the shared reference table is not on this machine")
+@pytest.mark.slow
+@pytest.mark.parametrize("r", MONTE_CARLO, ids=_name)
+def test_monte_carlo_row_within_three_standard_errors(data: Data, r: dict[str, str]) -> None:
+    if r["method"] in NOT_OFFERED:
+        assert not any(re.fullmatch(pattern, r["method"]) for pattern, _, _ in HANDLERS)
+        return
+    mine = answer(data, r)
+    theirs = next((b for word, b in RESAMPLES.items() if word in r["method"]), 100_000)
+    if r["value"]:
+        assert _gap(mine, r, "value") < TOLERANCE
+    if r["p"]:
+        p = float(r["p"])
+        # the exact tests among mine have no error of their own; counting it for all only widens by a factor 1.4 at most
+        error = math.sqrt(p * (1 - p) * (1 / theirs + 1 / _mine(r)))
+        assert abs(mine.p - p) <= 3 * error, f"{mine.p} against {p}, {abs(mine.p - p) / error:.1f} standard errors"
+    for column, field, share in (("ci_low", "low", 0.025), ("ci_high", "high", 0.975)):
+        if r[column]:
+            error = _quantile_error(data, r, share) * math.sqrt(2)
+            assert abs(getattr(mine, field) - float(r[column])) <= 3 * error
+
+
+def _mine(r: dict[str, str]) -> float:
+    """Resamples behind my own p-value; infinite where it is exact."""
+    if r["method"].startswith(("mwu_perm", "fisher_rxc")):
+        return math.inf
+    if r["method"].startswith("hyppo_mgc"):
+        return 999
+    return 9_999 if r["method"].startswith(("dcov", "hyppo")) else 99_999
+
+
+def _quantile_error(data: Data, r: dict[str, str], share: float) -> float:
+    """Standard error of a bootstrap limit at 10,000 resamples, from 12 bootstraps with other seeds."""
+    name = r["method"].split("[")[1].rstrip("]")
+    ends = [auc.auc_bootstrap(*data.groups(name), rng=seed) for seed in range(100, 112)]
+    return float(np.std([e.low if share < 0.5 else e.high for e in ends], ddof=1))
 
 
 def test_every_row_names_a_public_function() -> None:
