@@ -6,6 +6,7 @@ transformed here.
 
 from __future__ import annotations
 
+import bisect
 import math
 from typing import Any
 
@@ -167,17 +168,17 @@ def hodges_lehmann_paired(
     if shifts.size == 1:
         note = "all differences are equal: the interval has no width and says nothing about uncertainty"
         return Estimate(float(shifts[0]), float(shifts[0]), float(shifts[0]), level, d.size, name, note)
-    v = np.array([_v_at(d, shift) for shift in shifts])
     low_v, high_v = _quantiles(d, tail, exact=exact)
-    above, below = shifts[v > high_v + 1e-9], shifts[v <= low_v + 1e-9]
-    low = float(above.max()) if above.size else -math.inf
-    high = float(below.min()) if below.size else math.inf
+    # the signed-rank sum never rises with the shift, so that its crossings are found by halving
+    above, below = (_first_at_most(d, shifts, limit + 1e-9) for limit in (high_v, low_v))
+    low = float(shifts[above - 1]) if above else -math.inf
+    high = float(shifts[below]) if below < shifts.size else math.inf
     note = ""
     if 0.5**d.size > tail:
         low, high = -math.inf, math.inf
     if math.isinf(low) or math.isinf(high):
         note = f"{d.size} pairs cannot bound the change at {100 * level:g}% confidence"
-    value = float(np.median(walsh)) if estimate == "median" else _centre(d, shifts, v)
+    value = float(np.median(walsh)) if estimate == "median" else _centre(d, shifts)
     kind = "exact interval" if exact else "asymptotic interval"
     return Estimate(value, min(low, value), max(high, value), level, d.size, f"{name}, {kind}", note)
 
@@ -285,8 +286,14 @@ def _quantiles(d: Array, tail: float, *, exact: bool) -> tuple[float, float]:
     return float(ranks.sum()) / 2 - half, float(ranks.sum()) / 2 + half
 
 
-def _centre(d: Array, shifts: Array, v: Array) -> float:
+def _first_at_most(d: Array, shifts: Array, limit: float) -> int:
+    """Index of the first ascending shift at which the signed-rank sum is at most ``limit``; their number if none."""
+    return bisect.bisect_left(range(shifts.size), -limit, key=lambda i: -_v_at(d, float(shifts[i])))
+
+
+def _centre(d: Array, shifts: Array) -> float:
     used = d[d != 0]
+    v = np.array([_v_at(d, shift) for shift in shifts])
     centre = used.size * (used.size + 1) / 4
     at_or_below, above = shifts[v <= math.ceil(centre)], shifts[v > centre]
     ends = [float(at_or_below.min())] if at_or_below.size else []
