@@ -41,6 +41,7 @@ _PUBLIC: dict[str, str] = {
     "normalise_responses": "biomarkers.cohort.response",
     "open_slide": "biomarkers.slide.slide",
     "pool_scores": "biomarkers.score",
+    "power": "biomarkers.relate.power",
     "proximity_test": "biomarkers.score.space",
     "read_annotations": "biomarkers.cells.annotations",
     "read_cohort": "biomarkers.cohort.store",

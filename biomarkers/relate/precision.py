@@ -1,27 +1,36 @@
 """What a sample of this size can say: the least dependence it would find, the least margin it can prove.
 
-These are large-sample figures for levels without ties; ties make each of them somewhat worse. ``biomarkers power``
-simulates.
+These are large-sample figures; :func:`biomarkers.relate.power.power` holds them to simulation.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from biomarkers.errors import UsageError
 
 POWER: Final = 0.80
+_MOST = 10**8
 
 
-def null_sd(n_responders: int, n_others: int) -> float:
-    """Return the standard deviation of the AUC when nothing is going on: sqrt((n + 1) / (12 n1 n2))."""
-    return math.sqrt((n_responders + n_others + 1) / (12 * n_responders * n_others))
+def null_sd(n_responders: float, n_others: float, *, ties: float = 1.0) -> float:
+    """Return the standard deviation of the AUC when nothing is going on: sqrt(ties (n + 1) / (12 n1 n2))."""
+    return math.sqrt(ties * (n_responders + n_others + 1) / (12 * n_responders * n_others))
 
 
-def min_detectable_auc(n_responders: int, n_others: int, *, alpha: float = 0.05, power: float = POWER) -> float:
+def tie_factor(levels: Any) -> float:
+    """Share of the rank variance that ties leave, 1 without ties: 1 - sum(t^3 - t) / (n^3 - n)."""
+    counts = np.unique(np.asarray(levels, dtype=float), return_counts=True)[1].astype(float)
+    n = float(counts.sum())
+    return 1.0 if n < 2 else float(1 - (counts**3 - counts).sum() / (n**3 - n))
+
+
+def min_detectable_auc(
+    n_responders: int, n_others: int, *, alpha: float = 0.05, power: float = POWER, ties: float = 1.0
+) -> float:
     """Least AUC above one half that a two-sided test finds with the given power.
 
     Parameters
@@ -32,6 +41,8 @@ def min_detectable_auc(n_responders: int, n_others: int, *, alpha: float = 0.05,
         Two-sided level.
     power
         Power wanted.
+    ties
+        :func:`tie_factor` of the levels.
 
     Returns
     -------
@@ -46,23 +57,52 @@ def min_detectable_auc(n_responders: int, n_others: int, *, alpha: float = 0.05,
 
     if min(n_responders, n_others) < 2:
         return math.nan
-    need = ndtri(1 - alpha / 2) * null_sd(n_responders, n_others)
+    need = ndtri(1 - alpha / 2) * null_sd(n_responders, n_others, ties=ties)
 
     def short(theta: float) -> float:
-        return theta - 0.5 - need - ndtri(power) * _sd(theta, n_responders, n_others)
+        return theta - 0.5 - need - ndtri(power) * math.sqrt(ties) * _sd(theta, n_responders, n_others)
 
     return float(brentq(short, 0.5, 1 - 1e-9)) if short(1 - 1e-9) > 0 else math.nan
 
 
-def smallest_provable_margin(n_responders: int, n_others: int, *, alpha: float = 0.05, power: float = POWER) -> float:
+def independence_power(
+    n_responders: float, n_others: float, *, margin: float, alpha: float = 0.05, ties: float = 1.0
+) -> float:
+    """Chance that the (1 - 2 alpha) logit-DeLong interval lies inside 1/2 +- margin when the AUC is exactly one half.
+
+    The estimate is taken as normal; the interval around it is worked out at each value it may take, since on the logit
+    scale the interval is wider where the estimate strays.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import ndtr, ndtri
+
+    error, z = null_sd(n_responders, n_others, ties=ties), float(ndtri(1 - alpha))
+    edge = math.log((0.5 + margin) / (0.5 - margin))
+
+    def beyond(shift: float) -> float:
+        theta = 0.5 + shift
+        return math.log(theta / (1 - theta)) + z * error / (theta * (1 - theta)) - edge
+
+    if beyond(0.0) >= 0:
+        return 0.0
+    return float(2 * ndtr(float(brentq(beyond, 0.0, margin)) / error) - 1)
+
+
+def smallest_provable_margin(
+    n_responders: int, n_others: int, *, alpha: float = 0.05, power: float = POWER, ties: float = 1.0
+) -> float:
     """Least margin within which independence can be shown with the given power when the AUC is exactly one half."""
-    from scipy.special import ndtri
+    from scipy.optimize import brentq
 
-    reach = (ndtri(1 - alpha) + ndtri((1 + power) / 2)) * null_sd(n_responders, n_others)
-    return float(reach) if reach < 0.5 else math.nan
+    def short(margin: float) -> float:
+        return independence_power(n_responders, n_others, margin=margin, alpha=alpha, ties=ties) - power
+
+    return math.nan if short(0.4999) < 0 else float(brentq(short, 1e-4, 0.4999))
 
 
-def patients_needed(margin: float, *, responder_share: float, alpha: float = 0.05, power: float = POWER) -> int:
+def patients_needed(
+    margin: float, *, responder_share: float, alpha: float = 0.05, power: float = POWER, ties: float = 1.0
+) -> int:
     """Patients needed to show independence within a margin when the AUC is exactly one half.
 
     Parameters
@@ -73,6 +113,8 @@ def patients_needed(margin: float, *, responder_share: float, alpha: float = 0.0
         Share of responders among them.
     alpha, power
         Level of each one-sided test, and power wanted.
+    ties
+        :func:`tie_factor` of the levels.
 
     Raises
     ------
@@ -82,12 +124,17 @@ def patients_needed(margin: float, *, responder_share: float, alpha: float = 0.0
     check_margin(margin)
     if not 0 < responder_share < 1:
         raise UsageError("the share of responders is out of range", seen=responder_share, allowed="between 0 and 1")
-    low, high = 4, 4
-    while _provable(high, responder_share, alpha, power) > margin:
+
+    def enough(n: int) -> bool:
+        yes, no = n * responder_share, n * (1 - responder_share)
+        return independence_power(yes, no, margin=margin, alpha=alpha, ties=ties) >= power
+
+    low, high = 4, 8
+    while not enough(high) and high < _MOST:
         low, high = high, high * 2
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if _provable(middle, responder_share, alpha, power) > margin else (low, middle)
+        low, high = (low, middle) if enough(middle) else (middle, high)
     return high
 
 
@@ -102,12 +149,6 @@ def check_margin(margin: float) -> float:
     if not 0 < margin < 0.5:
         raise UsageError("the margin is out of range", seen=margin, allowed="above 0 and below 0.5, on the AUC scale")
     return margin
-
-
-def _provable(n: int, share: float, alpha: float, power: float) -> float:
-    n1 = max(1, round(n * share))
-    margin = smallest_provable_margin(n1, max(1, n - n1), alpha=alpha, power=power)
-    return math.inf if math.isnan(margin) else margin
 
 
 def _sd(theta: float, n1: int, n2: int) -> float:

@@ -14,7 +14,7 @@ from biomarkers.stats._checks import binary, labels
 from biomarkers.stats.permutation import DEFAULT_PERMUTATIONS, Prepared, Rng, prepare, relabellings
 
 _TIE = 1e-9  # statistics this close to the observed one count as equal to it
-_COLUMNS = 64
+_COLUMNS = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
