@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.cells.grow import Labels
+from biomarkers.cells.grow import Labels, outermost
 from biomarkers.cells.settings import CellSettings
 
 SECTORS = 16  # the outline is judged in stretches of 22.5 degrees around the nucleus's centroid
 MILLI = 1000.0
+_SHARED_UM = 0.5  # so far the blur of the optics carries a neighbour's membrane into a cell
 _NONE = np.iinfo(np.int32).min
 
 
@@ -57,9 +58,10 @@ def outline_stain(
     Returns
     -------
     Per stretch, the stain of the outline is the highest value between nucleus and cell border, since the true membrane
-    need not lie exactly on the estimated border. Where that is stained, the membrane is the band of ``membrane_um``
-    around its place; where it is not, the band inside the estimated border. Cytoplasm is what lies between
-    nucleus and membrane.
+    need not lie exactly on the estimated border; the outermost 0.5 um are left out, since a neighbour's membrane shows
+    there too (a stretch with nothing else is absent). Where that is stained, the membrane is the band of
+    ``membrane_um`` around its place; where it is not, the band inside the estimated border. Cytoplasm is what lies
+    between nucleus and membrane.
     """
     from scipy import ndimage
 
@@ -67,12 +69,13 @@ def outline_stain(
     rows, columns = np.nonzero((cells > 0) & (nuclei == 0))
     owner = cells[rows, columns]
     bins = owner * SECTORS + _sector(rows, columns, middle[owner - 1])
-    value = soft[rows, columns]
+    deep = ndimage.distance_transform_edt(~outermost(cells))[rows, columns] * mpp > _SHARED_UM - 1e-6
+    value = np.where(deep, soft[rows, columns], _NONE)
     away = np.floor(16 * ndimage.distance_transform_edt(nuclei == 0)[rows, columns]).astype(np.int64)
     size = (count + 1) * SECTORS
     top = _maxima(value, bins, size)
     edge = _maxima(away, bins, size)
-    peak = _maxima(np.where(value == top[bins], away, 0), bins, size)
+    peak = _maxima(np.where(deep & (value == top[bins]), away, 0), bins, size)
     stained = (top > round(settings.membrane_od * MILLI)).reshape(count + 1, SECTORS)
     present = (top > _NONE).reshape(count + 1, SECTORS)
     half = 8 * settings.membrane_um / mpp  # half the band's width in sixteenths of a pixel
