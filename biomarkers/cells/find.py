@@ -9,30 +9,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from biomarkers import keys
-from biomarkers.cells.blocks import HALO_UM, Block, make_blocks
-from biomarkers.cells.contrast import amounts, working_factor, working_image
-from biomarkers.cells.grow import Labels, expand
-from biomarkers.cells.measure import centroids, measure_cells
-from biomarkers.cells.nuclei import find_nuclei
+from biomarkers.cells.grow import Labels
+from biomarkers.cells.pipeline import Plan, find_rows
+from biomarkers.cells.plugin import SegmenterPlugin, load_segmenter
 from biomarkers.cells.settings import CellSettings
-from biomarkers.cells.table import Rows, cell_table, in_reading_order, join_rows
+from biomarkers.cells.table import Rows, cell_table
 from biomarkers.slide.pixelsize import choose_mpp
 from biomarkers.slide.tile import tile_rgb
 from biomarkers.slide.tissue import tissue_mask
 from biomarkers.stain.density import White, check_white
 from biomarkers.stain.evidence import NotImmunostainError, evidence_of_colours
+from biomarkers.stain.quality import measure_quality
 from biomarkers.stain.vectors import StainVectors
-from biomarkers.stain.white import estimate_white, white_is_credible
+from biomarkers.stain.white import doubt_about_white, estimate_white
 
 if TYPE_CHECKING:
     import anndata as ad
     import xarray as xr
 
 _EVIDENCE_PIXELS = 1_000_000
-_SHOW_PROGRESS_FROM = 4  # blocks
+# median nuclear areas of tissues and of tumours lie well within this; outside it the pixel size is usually wrong
+_USUAL_NUCLEUS_UM2 = (18.0, 110.0)
+_ENOUGH_NUCLEI = 30
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class CellMap:
     Attributes
     ----------
     cells
-        AnnData: obs = cells (``x_um``, ``y_um``, ``area_um2``, ``nucleus_area_um2``, ``cell_class``, ...), var = the
-        marker and ``hematoxylin``, X = mean optical density over the whole cell, layers = ``nucleus_mean``,
-        ``cytoplasm_mean``, ``membrane_mean``, ``cell_max``, ``membrane_completeness``,
+        AnnData: obs = cells (``label``, ``x_um``, ``y_um``, ``area_um2``, ``nucleus_area_um2``, ``cell_class``, shape
+        of the nucleus), var = the marker and ``hematoxylin``, X = mean optical density over the whole cell, layers =
+        ``nucleus_mean``, ``cytoplasm_mean``, ``membrane_mean``, ``cell_max``, ``membrane_completeness``,
         ``membrane_stained_mean``; obsm ``spatial`` in um.
     nucleus_labels, cell_labels
         int32 (height, width): row number + 1 of the cell that a pixel belongs to, 0 = none.
@@ -76,6 +76,7 @@ def find_cells(
     vectors: StainVectors | None = None,
     settings: CellSettings | None = None,
     marker: str = "PD-L1",
+    segmenter: SegmenterPlugin | str | None = None,
     progress: bool = True,
 ) -> CellMap:
     """Find the cells of a brightfield H-DAB tile and measure them.
@@ -94,6 +95,8 @@ def find_cells(
         How nuclei and cells are found; see :class:`biomarkers.cells.settings.CellSettings`.
     marker
         Name of what is stained with DAB.
+    segmenter
+        Another finder of nuclei, or the name of an installed one; see :mod:`biomarkers.cells.plugin`.
     progress
         Show a progress bar when there are several blocks.
 
@@ -109,28 +112,24 @@ def find_cells(
     >>> found = find_cells(read_tile("field.png", mpp=0.25), marker="Ki67")  # doctest: +SKIP
     >>> found.cells.to_df("nucleus_mean").head()  # doctest: +SKIP
     """
-    settings = settings or CellSettings()
-    vectors = vectors or StainVectors()
+    settings, vectors = settings or CellSettings(), vectors or StainVectors()
     rgb = tile_rgb(tile)
-    um, _ = choose_mpp(
-        mpp if mpp is not None else tile.attrs.get(keys.MPP), None, where=tile.attrs.get("slide", "tile")
-    )
+    stated = mpp if mpp is not None else tile.attrs.get(keys.MPP)
+    um, _ = choose_mpp(stated, None, where=tile.attrs.get("slide") or "tile")
     tile = tile.assign_attrs({keys.MPP: um})
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        white = check_white(white) if white is not None else estimate_white(tile)
-        white_is_credible(white)
-        qc = _check_stain(tile, rgb, white, vectors, settings)
-        tissue = tissue_mask(tile, white=white)
-        qc["tissue_mm2"] = float(tissue.sum()) * um**2 * 1e-6
-        rows, nuclei, cells = _all_blocks(rgb, tissue, um, white, vectors, settings, progress=progress)
-        _check_sizes(rows, um)
-    said = tuple(dict.fromkeys(str(one.message) for one in caught))
-    for message in said:
-        warnings.warn(message, stacklevel=2)
-    origin = tile.attrs.get(keys.ORIGIN, (0, 0))
-    table = cell_table(rows, mpp=um, origin=origin, marker=marker)
-    return CellMap(table, nuclei, cells, tissue, white, vectors, qc, said)
+    white = check_white(white) if white is not None else estimate_white(tile)
+    qc = _check_stain(tile, rgb, white, vectors, settings)
+    tissue = tissue_mask(tile, white=white)
+    quality = measure_quality(tile, white=white, vectors=vectors)
+    plugin = load_segmenter(segmenter) if isinstance(segmenter, str) else segmenter
+    plan = Plan(mpp=um, white=white, vectors=vectors, settings=settings, plugin=plugin)
+    rows, nuclei, cells = find_rows(rgb, tissue, plan=plan, progress=progress)
+    qc |= {"tissue_mm2": float(tissue.sum()) * um**2 * 1e-6, **vars(quality), **quality.flags()}
+    doubts = [one for one in (doubt_about_white(white), _doubt_about_mpp(rows, um)) if one]
+    for doubt in doubts:
+        warnings.warn(doubt, stacklevel=2)
+    table = cell_table(rows, mpp=um, origin=tile.attrs.get(keys.ORIGIN, (0, 0)), marker=marker)
+    return CellMap(table, nuclei, cells, tissue, white, vectors, qc, (*doubts, *quality.messages()))
 
 
 def _check_stain(
@@ -149,98 +148,16 @@ def _check_stain(
     }
 
 
-def _all_blocks(
-    rgb: NDArray[np.uint8],
-    tissue: NDArray[np.bool_],
-    mpp: float,
-    white: White,
-    vectors: StainVectors,
-    settings: CellSettings,
-    *,
-    progress: bool,
-) -> tuple[Rows, Labels, Labels]:
-    """Work through the blocks and number the cells in reading order of their nuclei."""
-    height, width = rgb.shape[:2]
-    factor = working_factor(mpp, settings)
-    blocks = list(make_blocks(height, width, side=settings.block_px, halo=round(HALO_UM / mpp), step=factor))
-    nuclei, cells = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
-    parts: list[Rows] = []
-    found = 0
-    for block in tqdm(blocks, desc="cells", unit="block", disable=not progress or len(blocks) < _SHOW_PROGRESS_FROM):
-        if not tissue[block.window].any():
-            continue
-        part = _one_block(rgb[block.window], block, mpp, white, vectors, settings)
-        if not part.rows.count:
-            continue
-        for whole, own in ((nuclei, part.nuclei), (cells, part.cells)):
-            view = whole[block.window]
-            view[own > 0] = own[own > 0] + found
-        found += part.rows.count
-        parts.append(part.rows)
-    rows = join_rows(parts)
-    rows, order = in_reading_order(rows, keep=_stands_out(rows.shape["nucleus_contrast_od"], settings))
-    return rows, order[nuclei], order[cells]
-
-
-def _stands_out(contrast: NDArray[np.float64], settings: CellSettings) -> NDArray[np.bool_]:
-    """Which objects are nuclei by their contrast: the cut follows the slide's own, so pale stains are not lost."""
-    clear = contrast[contrast >= settings.min_contrast]
-    if clear.size == 0:
-        return np.zeros(contrast.size, bool)
-    return contrast >= max(settings.min_contrast, settings.least_of_median * float(np.median(clear)))
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Cells that one block owns; labels 1..n within its window."""
-
-    rows: Rows
-    nuclei: Labels
-    cells: Labels
-
-
-def _one_block(
-    rgb: NDArray[np.uint8], block: Block, mpp: float, white: White, vectors: StainVectors, settings: CellSettings
-) -> _Part:
-    work = working_image(rgb, white=white, vectors=vectors, mpp=mpp, settings=settings)
-    coarse, contrast = find_nuclei(work, settings=settings)
-    bodies = expand(coarse, steps=max(1, round(settings.expansion_um / work.mpp)))
-    nuclei, bodies = (_at_full_size(one, work.factor, rgb.shape) for one in (coarse, bodies))
-    nuclei, bodies, owned = _keep_owned(nuclei, bodies, block)
-    hematoxylin, dab = amounts(rgb, white=white, vectors=vectors)
-    rows = measure_cells(
-        hematoxylin, dab, nuclei=nuclei, cells=bodies, contrast=contrast[owned], mpp=mpp, settings=settings
-    )
-    return _Part(rows.shifted(x=block.window[1].start, y=block.window[0].start), nuclei, bodies)
-
-
-def _keep_owned(nuclei: Labels, bodies: Labels, block: Block) -> tuple[Labels, Labels, list[int]]:
-    """Renumber the cells whose centroid lies in the block's core, drop the others, and return the old numbers."""
-    count = int(nuclei.max())
-    middle = centroids(nuclei, count)
-    top, left = block.window[0].start, block.window[1].start
-    numbers = np.zeros(count + 1, np.int32)
-    owned = [label for label in range(1, count + 1) if _owns(block, middle[label - 1], top, left)]
-    numbers[owned] = np.arange(1, len(owned) + 1)
-    return numbers[nuclei], numbers[bodies], owned
-
-
-def _owns(block: Block, middle: NDArray[np.float64], top: int, left: int) -> bool:
-    return bool(np.isfinite(middle).all()) and block.owns(middle[1] + top, middle[0] + left)
-
-
-def _at_full_size(labels: Labels, factor: int, shape: tuple[int, ...]) -> Labels:
-    return np.repeat(np.repeat(labels, factor, axis=0), factor, axis=1)[: shape[0], : shape[1]]
-
-
-def _check_sizes(rows: Rows, mpp: float) -> None:
-    """Warn when the nuclei are too large or too small for tissue: the sign of a wrong pixel size."""
-    if rows.count < 30:
-        return
+def _doubt_about_mpp(rows: Rows, mpp: float) -> str | None:
+    """Say so when the nuclei are too large or too small for tissue: the sign of a wrong pixel size."""
+    if rows.count < _ENOUGH_NUCLEI:
+        return None
     median = float(np.median(rows.nucleus_area)) * mpp**2
-    if not 18.0 <= median <= 110.0:
-        warnings.warn(
-            f"the median nucleus measures {median:.0f} um2, unusual for tissue (18-110): is the pixel size of "
-            f"{mpp:.4g} um/px right?",
-            stacklevel=3,
-        )
+    low, high = _USUAL_NUCLEUS_UM2
+    if low <= median <= high:
+        return None
+    size = "small" if median < low else "large"
+    return (
+        f"the median nucleus measures {median:.0f} um2, unusually {size} for tissue ({low:.0f}-{high:.0f}): "
+        f"is the pixel size of {mpp:.4g} um/px right?"
+    )

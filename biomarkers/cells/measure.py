@@ -132,8 +132,7 @@ def _axes(labels: Labels, count: int) -> tuple[NDArray[np.float64], NDArray[np.f
     owner = labels[rows, columns]
 
     def total(values: NDArray[np.intp]) -> NDArray[np.float64]:
-        sums: NDArray[np.float64] = np.bincount(owner, weights=values.astype(float), minlength=count + 1)
-        return sums[1 : count + 1]
+        return np.bincount(owner, weights=values, minlength=count + 1)[1 : count + 1].astype(np.float64)
 
     area = np.maximum(np.bincount(owner, minlength=count + 1)[1 : count + 1], 1).astype(np.float64)
     x, y = total(columns), total(rows)

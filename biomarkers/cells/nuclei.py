@@ -17,7 +17,7 @@ from biomarkers.cells.grow import Labels, flood
 from biomarkers.cells.outline import contrast_of, fill_holes, quantile, refine, tidy
 from biomarkers.cells.settings import CellSettings
 
-_SMOOTH_UM = 0.35
+SMOOTH_UM = 0.35
 _FINE_SIGMA_UM = 1.25
 # (sigma of the Laplacian of Gaussian in um, least answer in thousandths): what the coarser masks add
 _COARSER = ((2.5, 30), (2.0, 15))
@@ -44,7 +44,7 @@ def find_nuclei(work: WorkingImage, *, settings: CellSettings) -> tuple[Labels, 
     against its surroundings, thousandths of optical density.
     """
     contrast = nuclear_contrast(work)
-    soft = smooth(contrast, sigma_px=_SMOOTH_UM / work.mpp)
+    soft = smooth(contrast, sigma_px=SMOOTH_UM / work.mpp)
     levels = [_partition(mask, soft, work.mpp, settings) for mask in _masks(contrast, soft, work.mpp, settings)]
     area = work.mpp**2
     labels = choose(levels, least_px=settings.min_nucleus_um2 / area, most_px=settings.max_nucleus_um2 / area)

@@ -17,7 +17,7 @@ GRAIN_UM = 4.0
 # optical density (log10), summed over the channels, above which a grain is tissue: pale counterstained cytoplasm
 # lies at 0.06-0.10, noise on glass averaged over one grain below 0.02
 MIN_OD_SUM = 0.05
-_MIN_ISLAND_UM2 = 400.0
+_MIN_ISLAND_UM2 = 150.0
 _MAX_HOLE_UM2 = 2_000.0
 
 
@@ -37,7 +37,7 @@ def tissue_mask(
 
     Returns
     -------
-    bool (height, width): True where there is tissue. Islands below 400 um2 are dropped and holes below 2000 um2 are
+    bool (height, width): True where there is tissue. Islands below 150 um2 are dropped and holes below 2000 um2 are
     filled, so lumina and torn glass stay outside while gaps between cells count as tissue.
     """
     from scipy import ndimage

@@ -1,7 +1,9 @@
 """Pixels -> stain amounts: white level, optical density, stain vectors, evidence of DAB."""
 
 from biomarkers.stain.density import White, optical_density
+from biomarkers.stain.estimate import estimate_vectors
 from biomarkers.stain.evidence import DabEvidence, NotImmunostainError, dab_evidence
+from biomarkers.stain.quality import Quality, measure_quality
 from biomarkers.stain.separate import separate_stains
 from biomarkers.stain.vectors import StainReference, StainVectors, read_reference, write_reference
 from biomarkers.stain.white import estimate_white
@@ -9,11 +11,14 @@ from biomarkers.stain.white import estimate_white
 __all__ = [
     "DabEvidence",
     "NotImmunostainError",
+    "Quality",
     "StainReference",
     "StainVectors",
     "White",
     "dab_evidence",
+    "estimate_vectors",
     "estimate_white",
+    "measure_quality",
     "optical_density",
     "read_reference",
     "separate_stains",

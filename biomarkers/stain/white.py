@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +29,7 @@ def estimate_white(tile: xr.DataArray) -> White:
     Returns
     -------
     The 99th percentile of each channel after averaging 2 x 2 pixels (which halves the camera's noise). Where a field
-    holds no glass at all this is the palest tissue: amounts are then relative to that, and :func:`white_is_credible`
+    holds no glass at all this is the palest tissue: amounts are then relative to that, and :func:`doubt_about_white`
     says whether it can be glass. Pure 255 in all channels is what files are padded with; it counts only where
     nothing else is bright.
     """
@@ -58,16 +57,15 @@ def white_of_samples(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> White:
     return red, green, blue
 
 
-def white_is_credible(white: White) -> bool:
-    """Tell whether the level can be glass lit for a photograph; warns with the reason when not."""
+def doubt_about_white(white: White) -> str | None:
+    """Say why a level can hardly be that of glass lit for a photograph, or None."""
     if min(white) >= _LEAST_CREDIBLE:
-        return True
-    warnings.warn(
-        f"no empty glass was found: the palest level is {tuple(round(one) for one in white)}. Amounts of stain are "
-        "relative to that; give white=... from another field of the slide.",
-        stacklevel=3,
+        return None
+    seen = ", ".join(f"{one:.0f}" for one in white)
+    return (
+        f"no empty glass was found: the palest level is ({seen}). Amounts of stain are relative to that; give the "
+        "white level of another field of the slide"
     )
-    return False
 
 
 def block_pairs(rgb: NDArray[np.uint8]) -> NDArray[np.uint16]:

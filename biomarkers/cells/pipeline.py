@@ -1,0 +1,154 @@
+"""From pixels to measured rows, block by block, with results that do not depend on the blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from biomarkers.cells.blocks import HALO_UM, Block, make_blocks
+from biomarkers.cells.contrast import amounts, nuclear_contrast, working_factor, working_image
+from biomarkers.cells.filters import smooth
+from biomarkers.cells.grow import Labels, expand
+from biomarkers.cells.measure import centroids, measure_cells
+from biomarkers.cells.nuclei import SMOOTH_UM, find_nuclei
+from biomarkers.cells.outline import contrast_of
+from biomarkers.cells.plugin import SegmenterPlugin, segment_with
+from biomarkers.cells.settings import CellSettings
+from biomarkers.cells.table import Rows, in_reading_order, join_rows
+from biomarkers.stain.density import White
+from biomarkers.stain.vectors import StainVectors
+
+_SHOW_PROGRESS_FROM = 4  # blocks
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was decided once for the whole slide."""
+
+    mpp: float
+    white: White
+    vectors: StainVectors
+    settings: CellSettings
+    plugin: SegmenterPlugin | None = None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Nuclei and cell bodies of one window, and the contrast of each label (thousandths, 0..n)."""
+
+    nuclei: Labels
+    cells: Labels
+    contrast: NDArray[np.int64]
+
+
+def find_rows(
+    rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], *, plan: Plan, progress: bool
+) -> tuple[Rows, Labels, Labels]:
+    """Find and measure the cells of an image, numbered in reading order of their nuclei.
+
+    Parameters
+    ----------
+    rgb
+        uint8 (height, width, 3).
+    tissue
+        bool (height, width); a cell counts when its nucleus's centroid lies in tissue.
+    plan
+        Pixel size, white, vectors and settings.
+    progress
+        Show a progress bar when there are several blocks.
+
+    Returns
+    -------
+    The rows, and the label images of nuclei and cells (row number + 1).
+    """
+    height, width = rgb.shape[:2]
+    nuclei, cells = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
+    parts: list[Rows] = []
+    found = 0
+    blocks = _blocks(height, width, plan)
+    for block in tqdm(blocks, desc="cells", unit="block", disable=not progress or len(blocks) < _SHOW_PROGRESS_FROM):
+        if not tissue[block.core].any():
+            continue
+        rows, own_nuclei, own_cells = _one_block(rgb[block.window], tissue[block.window], block, plan)
+        for whole, own in ((nuclei, own_nuclei), (cells, own_cells)):
+            view = whole[block.window]
+            view[own > 0] = own[own > 0] + found
+        found += rows.count
+        parts.append(rows)
+    rows = join_rows(parts)
+    rows, order = in_reading_order(rows, keep=_stands_out(rows.shape["nucleus_contrast_od"], plan))
+    return rows, order[nuclei], order[cells]
+
+
+def _blocks(height: int, width: int, plan: Plan) -> list[Block]:
+    step = 1 if plan.plugin else working_factor(plan.mpp, plan.settings)
+    halo = round(HALO_UM / plan.mpp)
+    return list(make_blocks(height, width, side=plan.settings.block_px, halo=halo, step=step))
+
+
+def _one_block(
+    rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], block: Block, plan: Plan
+) -> tuple[Rows, Labels, Labels]:
+    """Find what is in a window and measure what the block owns of it."""
+    found = _by_plugin(rgb, plan.plugin, plan) if plan.plugin else _by_reference(rgb, plan)
+    owned = _owned(found.nuclei, tissue, block)
+    numbers = np.zeros(found.contrast.size, np.int32)
+    numbers[owned] = np.arange(1, len(owned) + 1)
+    nuclei, cells = numbers[found.nuclei], numbers[found.cells]
+    hematoxylin, dab = amounts(rgb, white=plan.white, vectors=plan.vectors)
+    rows = measure_cells(
+        hematoxylin,
+        dab,
+        nuclei=nuclei,
+        cells=cells,
+        contrast=found.contrast[owned],
+        mpp=plan.mpp,
+        settings=plan.settings,
+    )
+    return rows.shifted(x=block.window[1].start, y=block.window[0].start), nuclei, cells
+
+
+def _by_reference(rgb: NDArray[np.uint8], plan: Plan) -> _Found:
+    """Find nuclei at the working size and bring them to the tile's."""
+    work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=plan.settings)
+    coarse, contrast = find_nuclei(work, settings=plan.settings)
+    bodies = expand(coarse, steps=max(1, round(plan.settings.expansion_um / work.mpp)))
+    nuclei, cells = (_at_full_size(one, work.factor, rgb.shape) for one in (coarse, bodies))
+    return _Found(nuclei, cells, contrast)
+
+
+def _by_plugin(rgb: NDArray[np.uint8], plugin: SegmenterPlugin, plan: Plan) -> _Found:
+    """Take another's nuclei as they are, at the tile's own size."""
+    nuclei = segment_with(plugin, rgb, mpp=plan.mpp)
+    full = plan.settings.model_copy(update={"working_mpp": plan.mpp})
+    work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=full)
+    soft = smooth(nuclear_contrast(work), sigma_px=SMOOTH_UM / plan.mpp)
+    cells = expand(nuclei, steps=max(1, round(plan.settings.expansion_um / plan.mpp)))
+    return _Found(nuclei, cells, contrast_of(nuclei, soft, mpp=plan.mpp))
+
+
+def _owned(nuclei: Labels, tissue: NDArray[np.bool_], block: Block) -> list[int]:
+    """List the labels whose centroid's pixel lies in the block's core and in tissue."""
+    top, left = block.window[0].start, block.window[1].start
+    middles = centroids(nuclei, int(nuclei.max()))
+    return [
+        label
+        for label, (x, y) in enumerate(middles.tolist(), start=1)
+        if x == x and block.owns(y + top, x + left) and tissue[int(y), int(x)]  # x != x where a label is absent
+    ]
+
+
+def _stands_out(contrast: NDArray[np.float64], plan: Plan) -> NDArray[np.bool_]:
+    """Tell nuclei from haze by their contrast: the cut follows the slide's own, so pale stains are not lost."""
+    least = plan.settings.min_contrast
+    clear = contrast[contrast >= least]
+    if plan.plugin or clear.size == 0:
+        return np.full(contrast.size, plan.plugin is not None)
+    return contrast >= max(least, plan.settings.least_of_median * float(np.median(clear)))
+
+
+def _at_full_size(labels: Labels, factor: int, shape: tuple[int, ...]) -> Labels:
+    return np.repeat(np.repeat(labels, factor, axis=0), factor, axis=1)[: shape[0], : shape[1]]
