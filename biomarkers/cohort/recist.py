@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from biomarkers.cohort.columns import DAYS_PER_MONTH, MONTHS_PER, TimeUnit
 from biomarkers.cohort.ids import identifiers
 from biomarkers.cohort.tables import numeric_column, require_columns, row_name, row_names
 from biomarkers.errors import DataError
@@ -67,6 +68,7 @@ def derive_responses(
     non_target: str | None = None,
     all_targets: str | None = None,
     targets_gone: str | None = None,
+    unit: TimeUnit = "days",
     where: str = "tumor sums",
 ) -> pd.DataFrame:
     """Derive the RECIST 1.1 response of every visit.
@@ -93,6 +95,8 @@ def derive_responses(
     targets_gone
         Column that says whether all targets have disappeared, lymph nodes below 10 mm included; by default a sum
         of 0.
+    unit
+        Unit of ``day`` in the table: days, weeks, months (30.4375 days) or years; the result is in days.
     where
         Name of the table for messages.
 
@@ -114,7 +118,7 @@ def derive_responses(
     """
     require_columns(visits, [patient, day, sum_mm], where=where)
     ids = identifiers(visits[patient], where=f"{where} column {patient!r}").to_numpy()
-    table = _checked(visits, day=day, sum_mm=sum_mm, ids=ids, where=where)
+    table = _checked(visits, day=day, sum_mm=sum_mm, ids=ids, unit=unit, where=where)
     columns = {
         "new_lesion": _flags(visits, new_lesion, default=False, where=where),
         "non_target": _non_targets(visits, non_target, where=where),
@@ -247,8 +251,10 @@ def _by_patient(
         yield name, sorted(mine, key=operator.attrgetter("day"))
 
 
-def _checked(visits: pd.DataFrame, *, day: str, sum_mm: str, ids: np.ndarray, where: str) -> dict[str, np.ndarray]:
-    days = numeric_column(visits, day, where=where).to_numpy()
+def _checked(
+    visits: pd.DataFrame, *, day: str, sum_mm: str, ids: np.ndarray, unit: TimeUnit, where: str
+) -> dict[str, np.ndarray]:
+    days = numeric_column(visits, day, where=where).to_numpy() * MONTHS_PER[unit] * DAYS_PER_MONTH
     sums = numeric_column(visits, sum_mm, where=where).to_numpy()
     _refuse(visits, np.isnan(days), "a visit without a day", where)
     _refuse(visits, sums < 0, "a negative sum of diameters", where)

@@ -1,0 +1,255 @@
+"""End points of a single-arm cohort: response rate, time to and duration of response, PFS, OS, follow-up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from biomarkers import keys
+from biomarkers.cohort.columns import DAYS_PER_MONTH
+from biomarkers.cohort.response import respond
+from biomarkers.cohort.tables import require_columns
+from biomarkers.errors import DataError, UsageError
+from biomarkers.stats.results import Estimate
+
+ENDPOINT_COLUMNS = ("endpoint", "statistic", "value", "ci_low", "ci_high", "n", "events", "method", "note")
+TTR, DOR = "ttr", "dor"
+_FOLLOWED = ("os", "pfs")
+
+
+def end_points(
+    patients: pd.DataFrame,
+    *,
+    transform: str = "log-log",
+    level: float = 0.95,
+    responders: Sequence[str] = (keys.CR, keys.PR),
+) -> pd.DataFrame:
+    """Summarise every end point a clinical table holds.
+
+    Parameters
+    ----------
+    patients
+        One row a patient: ``response``, and end points as ``<name>_months`` beside ``<name>_event`` (1 happened, 0
+        censored), as :func:`biomarkers.cohort.store.patients_of` returns. ``ttr_months`` and ``dor_months`` (see
+        :func:`response_times`) count responders only.
+    transform
+        Scale of the Brookmeyer-Crowley intervals of medians: ``log-log`` (SAS's default), ``log`` (R's) or ``plain``
+        (the original).
+    level
+        Confidence level.
+    responders
+        Response words that count.
+
+    Returns
+    -------
+    Rows with ``ENDPOINT_COLUMNS``. The objective response rate is over all patients with a recorded response: NE is
+    no response. Follow-up is by reverse Kaplan-Meier on OS, else PFS.
+
+    Raises
+    ------
+    UsageError
+        The transform is unknown.
+    DataError
+        A response word is unknown, a time is negative.
+
+    References
+    ----------
+    Clopper 1934; Wilson 1927; Brookmeyer 1982, Biometrics 38:29; Schemper 1996, Control Clin Trials 17:343.
+    """
+    rows: list[dict[str, Any]] = []
+    if keys.RESPONSE in patients:
+        rows += _response_rates(patients, level=level, responders=responders)
+    names = [name for name in _endpoint_names(patients) if name != TTR]
+    if f"{TTR}_months" in patients:
+        rows.append(_time_to_response(patients))
+    for name in names:
+        rows += _survival(patients, name, transform=transform, level=level)
+    followed = next((name for name in _FOLLOWED if name in names), None)
+    if followed is not None:
+        from biomarkers.stats.survival import follow_up
+
+        time, event = endpoint_arrays(patients, followed)
+        if len(time):
+            found = follow_up(time, event, level=level, transform=transform)
+            rows.append(
+                _row(f"follow-up ({followed.upper()})", "median, months", found, events=int((event == 0).sum()))
+            )
+    return pd.DataFrame(rows, columns=list(ENDPOINT_COLUMNS))
+
+
+def endpoint_arrays(patients: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return times (months) and events (1 or 0) of one end point, patients without either left out.
+
+    Raises
+    ------
+    UsageError
+        The table has no such end point.
+    """
+    require_columns(patients, [f"{name}_months", f"{name}_event"], where="clinical table")
+    time = patients[f"{name}_months"].to_numpy(dtype=float)
+    event = patients[f"{name}_event"].astype(object).map(float, na_action="ignore").to_numpy(dtype=float)
+    known = ~np.isnan(time) & ~np.isnan(event)
+    return time[known], event[known].astype(int)
+
+
+def response_times(patients: pd.DataFrame, best: pd.DataFrame, *, end: str = "pfs") -> pd.DataFrame:
+    """Add time to response and duration of response, in responders only.
+
+    Parameters
+    ----------
+    patients
+        One row a patient (index = patient) with ``<end>_months`` and ``<end>_event``.
+    best
+        As :func:`biomarkers.cohort.best_response.best_responses` makes it, days since the start of treatment.
+    end
+        The end point that ends a response: progression or death.
+
+    Returns
+    -------
+    The patients with ``ttr_months``, ``dor_months`` and ``dor_event``; missing for everybody who did not respond.
+
+    Raises
+    ------
+    DataError
+        A responder's end comes before the response.
+    """
+    require_columns(patients, [f"{end}_months", f"{end}_event"], where="clinical table")
+    first = best.set_index(keys.PATIENT)["first_response_day"].reindex(patients.index) / DAYS_PER_MONTH
+    duration = patients[f"{end}_months"].astype(float) - first
+    wrong = [str(name) for name in patients.index[(duration < -0.5).to_numpy()]]
+    if wrong:
+        raise DataError(
+            f"{end.upper()} ends before the response",
+            where=f"patient {', '.join(wrong[:5])}",
+            seen=f"{float(duration.loc[wrong[0]]):.1f} months",
+            hint="Do both count from the start of treatment, and in the same unit?",
+        )
+    event = patients[f"{end}_event"].astype(object).map(float, na_action="ignore").astype(float)
+    # a visit and an end point rounded to tenths of a month may cross by less than a visit window
+    return patients.assign(ttr_months=first, dor_months=duration.clip(lower=0), dor_event=event.where(first.notna()))
+
+
+def survival_by_response(
+    patients: pd.DataFrame, *, endpoint: str, response_months: str = "ttr_months", at: float
+) -> pd.DataFrame:
+    """Compare times after a landmark between patients who had responded by then and those who had not.
+
+    Without a landmark the comparison is biased: a responder must stay event-free to respond.
+
+    Parameters
+    ----------
+    patients
+        One row a patient.
+    endpoint
+        Name of the end point, e.g. ``pfs``.
+    response_months
+        Column of the month of the response, missing for non-responders.
+    at
+        The landmark in months.
+
+    Returns
+    -------
+    One row: groups at the landmark, their numbers and events after it, log-rank chi-square and p, and who was lost.
+
+    Raises
+    ------
+    UsageError
+        The landmark is negative.
+    DataError
+        Nobody is left at the landmark.
+    """
+    from biomarkers.stats.survival import landmark, landmark_log_rank
+
+    if at < 0:
+        raise UsageError("the landmark is negative", seen=at)
+    require_columns(patients, [response_months], where="clinical table")
+    known = patients[f"{endpoint}_months"].notna() & patients[f"{endpoint}_event"].notna()
+    time, event = endpoint_arrays(patients, endpoint)
+    responded = (patients.loc[known, response_months].astype(float) <= at).to_numpy()
+    test = landmark_log_rank(time, event, responded, at=at)
+    keep, _, seen = landmark(time, event, at=at)
+    groups = responded[keep]
+    return pd.DataFrame(
+        [
+            {
+                "endpoint": endpoint,
+                "landmark_months": at,
+                "n_responded": int(groups.sum()),
+                "n_not": int((~groups).sum()),
+                "events_responded": int(seen[groups].sum()),
+                "events_not": int(seen[~groups].sum()),
+                "chi2": test.statistic,
+                "p": test.p,
+                "note": f"{int((~keep).sum())} patients with an event or censored before month {at:g} are left out"
+                + (f"; {test.note}" if test.note else ""),
+            }
+        ]
+    )
+
+
+def _endpoint_names(patients: pd.DataFrame) -> list[str]:
+    names = [str(name).removesuffix("_months") for name in patients.columns if str(name).endswith("_months")]
+    return [name for name in names if name == TTR or f"{name}_event" in patients.columns]
+
+
+def _response_rates(patients: pd.DataFrame, *, level: float, responders: Sequence[str]) -> list[dict[str, Any]]:
+    from biomarkers.stats.proportions import clopper_pearson, wilson
+
+    rows = []
+    named = (("objective response rate", responders), ("disease control rate", (keys.CR, keys.PR, keys.SD)))
+    for title, words in named:
+        found = respond(patients[keys.RESPONSE], responders=words, not_evaluable="nonresponder")
+        if not found.n:
+            continue
+        for method in (clopper_pearson, wilson):
+            estimate = method(found.n_responders, found.n, level=level)
+            rows.append({**_row(title, "rate", estimate, events=found.n_responders), "note": found.definition})
+    return rows
+
+
+def _time_to_response(patients: pd.DataFrame) -> dict[str, Any]:
+    times = patients[f"{TTR}_months"].dropna().to_numpy(dtype=float)
+    row: dict[str, Any] = dict.fromkeys(ENDPOINT_COLUMNS, np.nan)
+    row |= {
+        "endpoint": "time to response",
+        "statistic": "median (range), months",
+        "n": len(times),
+        "events": len(times),
+        "method": "median and range, responders only",
+        "note": "" if len(times) else "no responder",
+    }
+    if len(times):
+        row |= {"value": float(np.median(times)), "ci_low": float(times.min()), "ci_high": float(times.max())}
+        row["note"] = "the limits are the range, no interval"
+    return row
+
+
+def _survival(patients: pd.DataFrame, name: str, *, transform: str, level: float) -> list[dict[str, Any]]:
+    from biomarkers.stats.survival import median_survival
+
+    time, event = endpoint_arrays(patients, name)
+    title = {DOR: "duration of response"}.get(name, name.upper())
+    if not len(time):
+        row: dict[str, Any] = dict.fromkeys(ENDPOINT_COLUMNS, np.nan)
+        return [
+            row | {"endpoint": title, "statistic": "median, months", "n": 0, "events": 0, "note": "nobody has a time"}
+        ]
+    found = median_survival(time, event, level=level, transform=transform)
+    return [_row(title, "median, months", found, events=int(event.sum()))]
+
+
+def _row(title: str, statistic: str, estimate: Estimate, *, events: int) -> dict[str, Any]:
+    return {
+        "endpoint": title,
+        "statistic": statistic,
+        "value": estimate.value,
+        "ci_low": estimate.low,
+        "ci_high": estimate.high,
+        "n": estimate.n,
+        "events": events,
+        "method": estimate.method,
+        "note": estimate.note,
+    }
