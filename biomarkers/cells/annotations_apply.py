@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 OUTSIDE = "outside"  # the region of cells in no annotated area
 _POINT_REACH_UM = 6.0  # a labelled point belongs to the nearest nucleus within this distance
+_SAME_SPOT_UM = 3.0  # two labels closer than this are meant for one nucleus
 
 
 def apply_annotations(
@@ -139,16 +141,21 @@ def _label_points(labels: np.ndarray, cells: AnnData, annotations: Annotations, 
 
     centres = cells.obs[[keys.X_UM, keys.Y_UM]].to_numpy(dtype=np.float64)
     distance, nearest = KDTree(centres).query([point[:2] for point in points])
-    given: dict[int, str] = {}
-    for (x, y, meaning), away, index in zip(points, distance, nearest, strict=True):
+    given: dict[int, tuple[float, float, str]] = {}
+    merged: set[int] = set()
+    for point, away, index in zip(points, distance, nearest, strict=True):
         if away > _POINT_REACH_UM:
             continue  # a nucleus the segmentation did not find
-        if given.setdefault(int(index), meaning) != meaning:
+        held = given.setdefault(int(index), point)
+        if held[2] == point[2]:
+            continue
+        if math.dist(held[:2], point[:2]) < _SAME_SPOT_UM:
             raise DataError(
                 "two labels on one cell",
                 where=annotations.source,
-                seen=f"{given[int(index)]} and {meaning} near x {x / mpp:.0f}, y {y / mpp:.0f} px",
+                seen=f"{held[2]} and {point[2]} near x {point[0] / mpp:.0f}, y {point[1] / mpp:.0f} px",
             )
+        merged.add(int(index))  # two annotated cells that the segmentation took for one: neither teaches anything
     if len(given) < len(points) / 2:
         raise DataError(
             "most labelled points lie on no cell",
@@ -156,8 +163,8 @@ def _label_points(labels: np.ndarray, cells: AnnData, annotations: Annotations, 
             seen=f"{len(given)} of {len(points)} within {_POINT_REACH_UM:g} um",
             hint="Is the pixel size right, and are these the annotations of this image?",
         )
-    for index, meaning in given.items():
-        labels[index] = meaning
+    for index, (_, _, meaning) in given.items():
+        labels[index] = "" if index in merged else meaning
 
 
 def _painting_order(regions: tuple[Region, ...]) -> list[Region]:
