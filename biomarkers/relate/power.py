@@ -90,6 +90,7 @@ def power(
     n_simulations: int = 2000,
     n_permutations: int = 1999,
     rng: int = 0,
+    progress: bool = False,
 ) -> Power:
     """Say what a cohort could show, before or beside its data: no post-hoc power enters.
 
@@ -109,6 +110,8 @@ def power(
         Share of patients without a level, missing at random.
     n_simulations, n_permutations, rng
         Simulated cohorts for each true AUC, permutations of each, seed.
+    progress
+        Show a progress bar on standard error.
 
     Returns
     -------
@@ -122,11 +125,13 @@ def power(
     family = Family(levels) if isinstance(levels, str) else levels
     yes, no = _evaluable(n, n_responders, missing_share)
     _check(margins, alpha, n_simulations)
+    from tqdm.auto import tqdm
+
     from biomarkers.stats.bayes import jzs_ceiling
 
     seeds = np.random.SeedSequence(rng).spawn(len(thetas))
     rows: list[dict[str, Any]] = []
-    for theta, seed in zip(thetas, seeds, strict=True):
+    for theta, seed in tqdm(list(zip(thetas, seeds, strict=True)), desc="true AUCs", disable=not progress):
         generator = np.random.default_rng(seed)
         drawn = family.draw(generator, n_yes=yes, n_no=no, size=n_simulations, shift=family.shift(theta))
         verdicts = simulated_verdicts(

@@ -1,0 +1,87 @@
+"""``biomarkers power``: what could a cohort of this size show?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.option("--n", required=True, type=click.IntRange(4), help="Patients whose response is known.")
+@click.option("--responders", required=True, type=click.IntRange(1), help="Responders among them.")
+@click.option("--auc", "thetas", type=float, multiple=True, help="True AUC to simulate.  [default: .5 .6 .7 .8]")
+@click.option("--margin", "margins", type=float, multiple=True, help="Margin on the AUC scale.  [default: .10 .15 .20]")
+@click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the tests.")
+@click.option("--missing-share", type=float, default=0.0, show_default=True, help="Share without a level.")
+@click.option("--zero-share", type=float, default=0.0, show_default=True, help="Share tied at the bottom.")
+@click.option("--n-levels", type=click.IntRange(2), help="An ordinal marker with so many levels.")
+@click.option("--spread", type=float, help="Responders vary so many times as much as others.")
+@click.option("--simulations", type=click.IntRange(10), default=2000, show_default=True, help="Cohorts for each AUC.")
+@click.option("--permutations", type=click.IntRange(99), default=1999, show_default=True, help="Of each cohort.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for power.csv, power.png and run.json.")
+def power(out: Path | None, **options: Any) -> None:
+    """Show what a cohort of this size could find.
+
+    Runs the very decision rule of 'biomarkers relate' on simulated cohorts, and prints the least AUC it would find, the
+    least margin within which it could show independence, and how many patients a margin takes.
+
+    \b
+    biomarkers power --n 52 --responders 19
+    biomarkers power --n 52 --responders 19 --missing-share 0.3 --zero-share 0.4 --out power/
+    """  # noqa: D301
+    from tabulate import tabulate
+
+    from biomarkers.relate.power import DEFAULT_THETAS
+    from biomarkers.relate.power import power as ask
+    from biomarkers.relate.verdict import SHOWN_MARGINS
+
+    found = ask(
+        options["n"],
+        n_responders=options["responders"],
+        thetas=options["thetas"] or DEFAULT_THETAS,
+        margins=options["margins"] or SHOWN_MARGINS,
+        alpha=options["alpha"],
+        levels=_family(options),
+        missing_share=options["missing_share"],
+        n_simulations=options["simulations"],
+        n_permutations=options["permutations"],
+        rng=options["seed"],
+        progress=True,
+    )
+    click.echo(found.explain())
+    click.echo("\nShare of simulated cohorts with each verdict:")
+    shown = found.characteristics.drop(columns=["not_testable"])
+    click.echo(tabulate(shown.to_numpy().tolist(), headers=list(shown.columns), tablefmt="simple", floatfmt=".3f"))
+    if out is not None:
+        _write(found, out)
+        click.echo(f"\npower.csv, needed.csv, power.png, run.json -> {out}")
+
+
+def _family(options: dict[str, Any]) -> Any:
+    from biomarkers.errors import UsageError
+    from biomarkers.relate.families import Family
+
+    asked = [name for name in ("zero_share", "n_levels", "spread") if options[name]]
+    if len(asked) > 1:
+        raise UsageError(
+            "levels have one shape at a time", seen=asked, allowed="one of --zero-share --n-levels --spread"
+        )
+    if not asked:
+        return Family()
+    names = {"zero_share": "zero-inflated", "n_levels": "ordinal", "spread": "unequal-variance"}
+    return Family(names[asked[0]], **{asked[0]: options[asked[0]]})
+
+
+def _write(found: Any, out: Path) -> None:
+    from biomarkers.files import write_csv
+    from biomarkers.plot.relation_power import plot_power
+    from biomarkers.plot.style import save
+    from biomarkers.provenance import run_record, write_run_json
+
+    write_csv(found.characteristics, out / "power.csv")
+    write_csv(found.table, out / "needed.csv")
+    save(plot_power(found), out / "power.png")
+    write_run_json(run_record("power", settings=found.settings, seed=found.settings["seed"]), out)

@@ -1,0 +1,48 @@
+"""All figures of a relation as PNG files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from biomarkers.plot.relation import plot_forest, plot_levels, plot_response_rate, plot_roc
+from biomarkers.plot.relation_survival import plot_survival
+from biomarkers.plot.style import save
+
+if TYPE_CHECKING:
+    from biomarkers.relate import Relation
+
+_MOST = 12  # biomarkers that get figures of their own
+
+
+def save_relation_figures(relation: Relation, folder: Path) -> list[Path]:
+    """Write the forest, and for each of the first twelve biomarkers its levels, ROC, response rate and times.
+
+    Parameters
+    ----------
+    relation
+        The result of :func:`biomarkers.relate`.
+    folder
+        Where the PNG files go; names begin with a number, so that they sort as they should be read.
+
+    Returns
+    -------
+    The files.
+    """
+    made = [save(plot_forest(relation), folder / "00_forest_of_AUCs.png")]
+    names = list(relation.settings["levels"])
+    for at, name in enumerate(names[:_MOST], start=1):
+        if relation.data[name].notna().sum() < 2:
+            continue
+        stem = f"{at:02d}_{_plain(name)}"
+        made.append(save(plot_levels(relation, name), folder / f"{stem}_levels_by_response.png"))
+        made.append(save(plot_response_rate(relation, name), folder / f"{stem}_response_rate_by_level.png"))
+        made.append(save(plot_roc(relation, name), folder / f"{stem}_ROC.png"))
+        if "time" in relation.data:
+            made.append(save(plot_survival(relation, name), folder / f"{stem}_times_by_level.png"))
+    return made
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "level"
