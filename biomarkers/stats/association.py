@@ -95,7 +95,10 @@ def distance_correlation(x: Any, y: Any, *, unbiased: bool = False) -> float:
     one, two = _varying(x, y, least=4 if unbiased else 2)
     centre = _u_centred if unbiased else _centred
     a, b = centre(one), centre(two)
-    ratio = float((a * b).sum()) / math.sqrt(float((a * a).sum()) * float((b * b).sum()))
+    spread = float((a * a).sum()) * float((b * b).sum())
+    if spread <= 0:
+        raise DataError("too few patients for the bias-corrected distance correlation", where="x, y", seen=one.size)
+    ratio = float((a * b).sum()) / math.sqrt(spread)
     return ratio if unbiased else math.sqrt(max(ratio, 0.0))
 
 

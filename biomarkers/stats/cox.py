@@ -16,7 +16,7 @@ import numpy as np
 
 from biomarkers.errors import DataError
 from biomarkers.stats._checks import Array, IntArray, binary, choice, confidence, labels, same_length, sample
-from biomarkers.stats.fits import Coefficient, Fit, design, maximise
+from biomarkers.stats.fits import Coefficient, Fit, design, maximise, penalised
 from biomarkers.stats.linear import normal_p
 from biomarkers.stats.results import Estimate, Test, undefined_test
 
@@ -108,31 +108,28 @@ def cox_firth(time: Any, event: Any, covariates: Any, *, level: float = 0.95) ->
     ----------
     Heinze G, Schemper M. Biometrics 2001;57:114-119. Computed by firthmodels.
     """
-    from scipy.special import chdtri
-
     model = _Model.build(time, event, covariates, ties="breslow", strata=None)
     t, seen, names, scale = model.t, model.seen, model.names, model.scale
     fit, limits = _firth_fit(model.x, seen, t, alpha=1 - confidence(level))
     null, _, hessian = model.target(np.zeros(len(names)))
-    penalised = null + np.linalg.slogdet(-hessian)[1] / 2
-    joint = _chi2(2 * (float(fit.loglik_) - penalised), len(names), t.size, "penalised likelihood ratio")
+    base = null + np.linalg.slogdet(-hessian)[1] / 2
+    joint = _chi2(2 * (float(fit.loglik_) - base), len(names), t.size, "penalised likelihood ratio")
     method = "Firth Cox regression, Breslow ties"
     note = _few(int(seen.sum()), len(names)) if fit.converged_ else "the fit did not converge"
-    coefficients = []
-    for i, name in enumerate(names):
-        beta = float(fit.coef_[i] / scale[i])
-        low, high = (float(v / scale[i]) for v in limits[i])
-        low, high = (-math.inf if math.isnan(low) else low), (math.inf if math.isnan(high) else high)
-        p = float(fit.lrt_pvalues_[i])
-        remark = note or ("the constrained fit did not converge" if math.isnan(p) else "")
-        statistic = 0.0 if p >= 1 else float(chdtri(1, p))
-        coefficients.append(
-            Coefficient(
-                name,
-                Estimate(beta, low, high, level, t.size, f"log hazard ratio, {method}, profile interval", note),
-                Test(statistic, p, t.size, f"{method}, penalised likelihood ratio, chi-square df 1", remark),
-            )
+    coefficients = [
+        penalised(
+            name,
+            float(fit.coef_[i] / scale[i]),
+            limits[i] / scale[i],
+            float(fit.lrt_pvalues_[i]),
+            level=level,
+            n=t.size,
+            scale="log hazard ratio",
+            method=method,
+            note=note,
         )
+        for i, name in enumerate(names)
+    ]
     return Fit(tuple(coefficients), joint, t.size, int(seen.sum()), method, note=note)
 
 
@@ -140,13 +137,13 @@ def _firth_fit(x: Array, seen: np.ndarray, t: Array, *, alpha: float) -> tuple[A
     """Fit with the tightest tolerance at which every constrained fit arrives."""
     from firthmodels import FirthCoxPH
 
-    for gtol, xtol in ((1e-9, 1e-11), (1e-7, 1e-8), (1e-5, 1e-6), (1e-4, 1e-6)):
-        fit = FirthCoxPH(backend="numpy", gtol=gtol, xtol=xtol, max_iter=500)
+    for gtol, xtol in ((1e-8, 1e-8), (1e-6, 1e-6), (1e-4, 1e-6)):
+        fit = FirthCoxPH(backend="numpy", gtol=gtol, xtol=xtol, max_iter=100)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # whether it converged is read from the fit
             fit.fit(x, (seen, t))
             fit.lrt()
-            limits = np.asarray(fit.conf_int(alpha=alpha, method="pl", max_iter=200), dtype=np.float64)
+            limits = np.asarray(fit.conf_int(alpha=alpha, method="pl", max_iter=100), dtype=np.float64)
         if fit.converged_ and np.isfinite(fit.lrt_pvalues_).all() and np.isfinite(limits).all():
             break
     return fit, limits

@@ -52,12 +52,16 @@ def firth_logistic(response: Any, covariates: Any, *, level: float = 0.95) -> Fi
         low, high = (float(v / scale[i]) for v in limits[i])
         low, high = (-math.inf if math.isnan(low) else low), (math.inf if math.isnan(high) else high)
         p = float(fit.lrt_pvalues_[i])
+        open_end = "" if math.isfinite(low) and math.isfinite(high) else "a profile limit was not reached"
+        limits_note = note or open_end
         remark = note or ("the constrained fit did not converge" if math.isnan(p) else "")
         statistic = 0.0 if p >= 1 else float(chdtri(1, p))
         coefficients.append(
             Coefficient(
                 name,
-                Estimate(beta, low, high, level, y.size, f"log odds ratio, {method}, profile interval", note),
+                Estimate(
+                    beta, low, high, level, y.size, f"log odds ratio, {method}, profile interval", note or open_end
+                ),
                 Test(statistic, p, y.size, f"{method}, penalised likelihood ratio, chi-square df 1", remark),
             )
         )
@@ -71,14 +75,14 @@ def _fit(x: Array, y: Array, *, alpha: float) -> tuple[Any, Array]:
     """Fit with the tightest tolerance at which every constrained fit arrives."""
     from firthmodels import FirthLogisticRegression
 
-    for gtol, xtol in ((1e-10, 1e-10), (1e-8, 1e-8), (1e-6, 1e-6), (1e-4, 1e-4)):
-        fit = FirthLogisticRegression(backend="numpy", gtol=gtol, xtol=xtol, max_iter=500)
+    for gtol, xtol in ((1e-8, 1e-8), (1e-6, 1e-6), (1e-4, 1e-4)):
+        fit = FirthLogisticRegression(backend="numpy", gtol=gtol, xtol=xtol, max_iter=100)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # whether it converged is read from the fit
             fit.fit(x, y.astype(int))
             fit.lrt(list(range(x.shape[1])))
             limits = np.asarray(
-                fit.conf_int(alpha=alpha, method="pl", features=list(range(x.shape[1])), max_iter=200, tol=1e-8),
+                fit.conf_int(alpha=alpha, method="pl", features=list(range(x.shape[1])), max_iter=100, tol=1e-8),
                 dtype=np.float64,
             )
         found = limits[: x.shape[1]]

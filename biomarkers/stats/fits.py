@@ -11,7 +11,7 @@ import numpy as np
 
 from biomarkers.errors import DataError, did_you_mean
 from biomarkers.stats._checks import Array, same_length, sample
-from biomarkers.stats.results import Estimate, Test
+from biomarkers.stats.results import Estimate, Test, undefined_test
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,25 @@ def design(covariates: Any, *, n: int) -> tuple[Array, tuple[str, ...]]:
     if np.linalg.matrix_rank(scaled, tol=1e-8 * math.sqrt(n)) < matrix.shape[1]:
         raise DataError("covariates determine each other", where=", ".join(names), hint="Leave one of them out.")
     return matrix, names
+
+
+def penalised(
+    name: str, beta: float, limits: Array, p: float, *, level: float, n: int, scale: str, method: str, note: str
+) -> Coefficient:
+    """Lay out one coefficient of a penalised fit; limits and p that a search did not reach are named."""
+    from scipy.special import chdtri
+
+    low = -math.inf if math.isnan(limits[0]) else float(limits[0])
+    high = math.inf if math.isnan(limits[1]) else float(limits[1])
+    reached = math.isfinite(low) and math.isfinite(high)
+    remark = note or ("" if reached else "a profile limit was not reached")
+    estimate = Estimate(beta, low, high, level, n, f"{scale}, {method}, profile interval", remark)
+    kind = f"{method}, penalised likelihood ratio, chi-square df 1"
+    if math.isnan(p):
+        return Coefficient(
+            name, estimate, undefined_test(n=n, method=kind, note="the constrained fit did not converge")
+        )
+    return Coefficient(name, estimate, Test(0.0 if p >= 1 else float(chdtri(1, p)), p, n, kind, note))
 
 
 Target = Callable[[Array], tuple[float, Array, Array]]

@@ -16,7 +16,7 @@ from biomarkers.stats.exact import TooLargeError
 from biomarkers.stats.results import Test, undefined_test
 
 _RELATIVE_TIE = 1e-7
-_MOST = 8_000_000  # partial tables carried at once: about half a gigabyte
+_MOST = 1_000_000  # partial tables carried at once: a few seconds
 
 
 def fisher_rxc(
