@@ -13,9 +13,8 @@ import numpy as np
 
 from biomarkers.stats._checks import Array, confidence
 from biomarkers.stats.cox import cox_firth
-from biomarkers.stats.fits import Coefficient, Fit
+from biomarkers.stats.fits import Fit, penalised
 from biomarkers.stats.logistic import few, likelihood_ratio, prepared, target_of
-from biomarkers.stats.results import Estimate, Test
 
 __all__ = ["cox_firth", "firth_logistic"]
 
@@ -40,31 +39,24 @@ def firth_logistic(response: Any, covariates: Any, *, level: float = 0.95) -> Fi
     ----------
     Firth D. Biometrika 1993;80:27-38. Heinze G, Schemper M. Stat Med 2002;21:2409-2419. Computed by firthmodels.
     """
-    from scipy.special import chdtri
-
     y, x, names, scale = prepared(response, covariates)
     fit, limits = _fit(x[:, 1:], y, alpha=1 - confidence(level))
     method = "Firth logistic regression"
     note = few(int(min(y.sum(), y.size - y.sum())), len(names)) if fit.converged_ else "the fit did not converge"
-    coefficients = []
-    for i, name in enumerate(names):
-        beta = float(fit.coef_[i] / scale[i])
-        low, high = (float(v / scale[i]) for v in limits[i])
-        low, high = (-math.inf if math.isnan(low) else low), (math.inf if math.isnan(high) else high)
-        p = float(fit.lrt_pvalues_[i])
-        open_end = "" if math.isfinite(low) and math.isfinite(high) else "a profile limit was not reached"
-        limits_note = note or open_end
-        remark = note or ("the constrained fit did not converge" if math.isnan(p) else "")
-        statistic = 0.0 if p >= 1 else float(chdtri(1, p))
-        coefficients.append(
-            Coefficient(
-                name,
-                Estimate(
-                    beta, low, high, level, y.size, f"log odds ratio, {method}, profile interval", note or open_end
-                ),
-                Test(statistic, p, y.size, f"{method}, penalised likelihood ratio, chi-square df 1", remark),
-            )
+    coefficients = [
+        penalised(
+            name,
+            float(fit.coef_[i] / scale[i]),
+            limits[i] / scale[i],
+            float(fit.lrt_pvalues_[i]),
+            level=level,
+            n=y.size,
+            scale="log odds ratio",
+            method=method,
+            note=note,
         )
+        for i, name in enumerate(names)
+    ]
     joint = likelihood_ratio(
         2 * (float(fit.loglik_) - _penalised_null(y, x)), len(names), y.size, f"{method}, penalised"
     )
