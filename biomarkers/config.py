@@ -31,21 +31,27 @@ class Thresholds(Settings):
     """Chromogen cuts for one assay, as optical density (log10) against the slide's own estimated white.
 
     ``dab_od`` holds the lower edges of the intensity bins 1+, 2+ and 3+ in the assay's compartment.
-    Membrane assays ask two more things of a stained cell: ``min_completeness`` is the least share (0-1) of its
-    outline that is stained (partial staining counts, a single dot does not), and ``min_contrast`` the least optical
-    density by which membrane must exceed cytoplasm (so that a cytoplasmic blush is not read as membrane).
-    ``source`` says where the numbers come from.
+    Membrane assays ask more of a stained cell. ``min_completeness`` is the least share (0-1) of its outline that is
+    stained: partial staining counts, a single dot does not. Staining is linear when the outline is darker than the
+    cell's inside (cytoplasm or nucleus, whichever is darker) by ``min_ratio``. Where the median ratio of a slide's
+    stained cells lies below ``pattern_ratio``, the staining of that slide is cytoplasmic, and a cell then
+    needs ``strict_ratio``. 0 switches a rule off. ``source`` says where the numbers come from.
     """
 
     dab_od: tuple[OpticalDensity, OpticalDensity, OpticalDensity]
     min_completeness: Annotated[float, Field(ge=0, le=1)] = 0.0
-    min_contrast: Annotated[float, Field(ge=0, lt=3)] = 0.0
+    min_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
+    pattern_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
+    strict_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
     source: str
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
         if not self.dab_od[0] < self.dab_od[1] < self.dab_od[2]:
             msg = f"dab_od must rise from 1+ to 3+, found {list(self.dab_od)}"
+            raise ValueError(msg)
+        if self.strict_ratio < self.min_ratio:
+            msg = f"strict_ratio must not lie below min_ratio, found {self.strict_ratio} and {self.min_ratio}"
             raise ValueError(msg)
         return self
 

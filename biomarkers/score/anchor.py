@@ -165,11 +165,11 @@ def _shifted(cuts: Thresholds, shift: float, *, how: str) -> Thresholds:
     first, second, third = (round(edge + shift, 4) for edge in cuts.dab_od)
     if first <= 0:
         raise DataError("the anchored 1+ cut is not above 0", seen=first, hint="Check the white level of the controls.")
-    return Thresholds(
-        dab_od=(first, second, third),
-        min_completeness=cuts.min_completeness,
-        min_contrast=cuts.min_contrast,
-        source=f"anchored: {how}, shifted by {shift:+.3f} OD from ({cuts.source})",
+    return cuts.model_copy(
+        update={
+            "dab_od": (first, second, third),
+            "source": f"anchored: {how}, shifted by {shift:+.3f} OD from ({cuts.source})",
+        }
     )
 
 

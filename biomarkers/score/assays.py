@@ -28,8 +28,8 @@ def _row(assay: Assay) -> dict[str, str]:
     rules = [f"from {cuts.source}"]
     if cuts.min_completeness:
         rules.append(f"at least {100 * cuts.min_completeness:g} % of the outline stained")
-    if cuts.min_contrast:
-        rules.append(f"membrane above cytoplasm by {cuts.min_contrast:g} OD")
+    if cuts.pattern_ratio:
+        rules.append(f"cytoplasmic where the median outline is less than {cuts.pattern_ratio:g} x the inside")
     return {
         "assay": assay.name,
         "title": assay.title,

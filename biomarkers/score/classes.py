@@ -54,7 +54,6 @@ def classified(cells: AnnData, *, classes: Classes, mpp: float) -> tuple[AnnData
     found.uns[CLASS_SOURCE] = {"method": "none", "classes": []}
     if classes.classifier is not None:
         found = classes.classifier.apply(found)
-        notes.append("classes by classifier")
     if classes.annotations is not None:
         found, said = apply_annotations(found, classes.annotations, mpp=mpp, classify=classes.classifier is None)
         notes += said

@@ -19,7 +19,7 @@ from biomarkers.errors import UsageError
 from biomarkers.score.anchor import read_thresholds
 from biomarkers.score.classes import Classes, analysed_masks, classified
 from biomarkers.score.compute import WHOLE, compute_scores
-from biomarkers.score.positivity import call_positivity
+from biomarkers.score.positivity import CYTOPLASMIC, call_positivity
 from biomarkers.score.sensitivity import sensitivity_curve, swing
 from biomarkers.score.slide_score import SlideScore
 from biomarkers.score.tally import CLASS_SOURCE, analysed
@@ -166,7 +166,10 @@ def score_tile(
         tumor_mm2=_tumor_mm2(cells, areas),
         slide=slide,
     )
-    warned = [*found.warnings, *([] if classes.classifier else notes)]
+    pattern = str(cells.uns["thresholds"]["pattern"])
+    if pattern == CYTOPLASMIC:
+        notes.append("the staining is cytoplasmic: only cells whose outline stands out clearly were called positive")
+    warned = [*found.warnings, *notes]
     flags = {
         **{name: value for name, value in found.qc.items() if name not in keys.SLIDE_COLUMNS},
         **_flags(task, cells, curve, evidence.kind, found.white),
@@ -288,6 +291,7 @@ def _flags(task: _Task, cells: AnnData, curve: pd.DataFrame, stain: str, white: 
         "assay": task.assay.name,
         "marker": task.marker,
         "stain": stain,
+        "staining_pattern": str(cells.uns["thresholds"]["pattern"]),
         "classes_by": str(cells.uns[CLASS_SOURCE]["method"]),
         "n_excluded": int((~analysed(cells)).sum()),
         "white_r": float(white[0]),

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 # obs: what was compared with the cuts, in the unit of X
 OD_COLUMN = "{marker}_od"
+STAINED_MEAN = "membrane_stained_mean"  # layer: mean over the stained stretches of the outline
 _LAYERS = {
     "nucleus": keys.NUCLEUS_MEAN,
     "cytoplasm": keys.CYTOPLASM_MEAN,
-    "membrane": keys.MEMBRANE_MEAN,
 }
+MEMBRANOUS, CYTOPLASMIC, UNJUDGED = "membranous", "cytoplasmic", "not judged"
+_FEWEST_FOR_PATTERN = 10  # stained cells below which a slide has no pattern of its own
+_FLOOR_OD = 0.02  # added to both sides of a ratio, so that noise near zero makes none
 _IMMUNE = (keys.LYMPHOCYTE, keys.MACROPHAGE)
 
 
@@ -29,13 +32,13 @@ def call_positivity(
     """Call every cell positive or negative and give it an intensity bin.
 
     A cell is read in the assay's compartment (immune cells in its immune compartment). In a membrane assay the
-    staining must also be linear and of the membrane: at least ``min_completeness`` of the outline stained, and the
-    membrane darker than the cytoplasm by ``min_contrast``; otherwise the cell is bin 0 whatever its intensity.
+    staining must also be of the membrane: enough of the outline stained, and the outline darker than the inside (see
+    :class:`biomarkers.config.Thresholds`); otherwise the cell is bin 0 whatever its intensity.
 
     Parameters
     ----------
     cells
-        Measured cells, one row each; layers hold the means of each compartment as optical density.
+        Measured cells of ONE slide, one row each; layers hold the means of each compartment as optical density.
     assay
         An assay or its name.
     thresholds
@@ -57,9 +60,13 @@ def call_positivity(
     cuts = assay.thresholds if thresholds is None else thresholds
     name = assay.marker if marker is None else marker
     column = marker_index(cells, name)
-    value, membrane_rule = readings(cells, assay=assay, column=column)
+    complete = is_complete(cells, cuts=cuts, column=column)
+    value, membrane_rule = readings(cells, assay=assay, column=column, complete=complete)
     bins = bin_values(value, cuts)
-    bins[membrane_rule & ~is_membranous(cells, cuts=cuts, column=column)] = 0
+    ratio = outline_ratio(cells, column=column)
+    pattern = staining_pattern(ratio[membrane_rule & complete & (bins > 0)], cuts=cuts)
+    least = cuts.strict_ratio if pattern == CYTOPLASMIC else cuts.min_ratio
+    bins[membrane_rule & ~(complete & (ratio >= least))] = 0
     called = cells.copy()
     called.obs[keys.positive_column(name)] = bins > 0
     called.obs[keys.bin_column(name)] = bins
@@ -67,53 +74,91 @@ def call_positivity(
     called.uns["thresholds"] = {
         "marker": name,
         "compartment": assay.compartment,
-        "dab_od": np.asarray(cuts.dab_od, dtype=np.float64),
-        "min_completeness": cuts.min_completeness,
-        "min_contrast": cuts.min_contrast,
-        "source": cuts.source,
+        "pattern": pattern,
+        **{key: np.asarray(item) if key == "dab_od" else item for key, item in cuts.model_dump().items()},
     }
     return called
 
 
 def bin_values(values: np.ndarray, cuts: Thresholds) -> np.ndarray:
     """Return 0, 1, 2 or 3 for each value; a value at a cut belongs to the bin above it."""
-    return np.digitize(values, cuts.dab_od).astype(np.int64)
+    return np.digitize(np.nan_to_num(values), cuts.dab_od).astype(np.int64)
 
 
-def readings(cells: AnnData, *, assay: Assay, column: int) -> tuple[np.ndarray, np.ndarray]:
+def readings(
+    cells: AnnData, *, assay: Assay, column: int, complete: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the value that meets the cuts, (n,), and which cells must obey the membrane rule, (n,) bool."""
-    value = compartment_values(cells, assay.compartment, column=column)
+    value = compartment_values(cells, assay.compartment, column=column, complete=complete)
     membrane_rule = np.full(cells.n_obs, assay.compartment == "membrane")
     if assay.immune_compartment is not None and keys.CELL_CLASS in cells.obs:
         immune = np.isin(cells.obs[keys.CELL_CLASS].astype(str).to_numpy(), _IMMUNE)
-        value[immune] = compartment_values(cells, assay.immune_compartment, column=column)[immune]
+        theirs = compartment_values(cells, assay.immune_compartment, column=column, complete=complete)
+        value[immune] = theirs[immune]
         membrane_rule[immune] = assay.immune_compartment == "membrane"
     return value, membrane_rule
 
 
-def compartment_values(cells: AnnData, compartment: Compartment, *, column: int) -> np.ndarray:
-    """Mean of one compartment of every cell, (n,); the cell's mean where a cell lacks the compartment (no pixels)."""
+def compartment_values(
+    cells: AnnData, compartment: Compartment, *, column: int, complete: np.ndarray | None = None
+) -> np.ndarray:
+    """Read one compartment of every cell, (n,); the cell's mean where a cell lacks the compartment (no pixels).
+
+    The membrane is read where it is stained (the mean over stained stretches of the outline), so that intensity does
+    not fall with completeness; over the whole outline where nothing is stained, where stretches were not measured, or
+    where ``complete`` says that too little of it is stained to be more than a dot.
+    """
     whole = _matrix(cells.X)[:, column]
     if compartment == "cell":
         return whole.copy()
-    if compartment == "membrane_or_cytoplasm":
-        value = np.fmax(_layer(cells, keys.MEMBRANE_MEAN, column), _layer(cells, keys.CYTOPLASM_MEAN, column))
+    if compartment == "membrane":
+        value = _membrane(cells, column)
+    elif compartment == "membrane_or_cytoplasm":
+        membrane = _membrane(cells, column)
+        if complete is not None:
+            membrane = np.where(complete, membrane, _layer(cells, keys.MEMBRANE_MEAN, column))
+        value = np.fmax(membrane, _layer(cells, keys.CYTOPLASM_MEAN, column))
     else:
         value = _layer(cells, _LAYERS[compartment], column)
     return np.where(np.isnan(value), whole, value)
 
 
-def is_membranous(cells: AnnData, *, cuts: Thresholds, column: int) -> np.ndarray:
-    """Which cells are stained along their outline and more there than in the cytoplasm, (n,) bool."""
-    keep = np.ones(cells.n_obs, dtype=bool)
-    if cuts.min_completeness > 0:
-        keep &= np.nan_to_num(_layer(cells, keys.MEMBRANE_COMPLETENESS, column)) >= cuts.min_completeness
-    if cuts.min_contrast > 0:
-        membrane = _layer(cells, keys.MEMBRANE_MEAN, column)
-        cytoplasm = _layer(cells, keys.CYTOPLASM_MEAN, column)
-        # a cell without cytoplasm pixels has nothing its membrane could be mistaken for
-        keep &= np.isnan(cytoplasm) | (membrane - cytoplasm >= cuts.min_contrast)
-    return keep
+def _membrane(cells: AnnData, column: int) -> np.ndarray:
+    whole = _layer(cells, keys.MEMBRANE_MEAN, column)
+    if STAINED_MEAN not in cells.layers:
+        return whole
+    stained = _layer(cells, STAINED_MEAN, column)
+    return np.where(np.isnan(stained), whole, stained)
+
+
+def is_complete(cells: AnnData, *, cuts: Thresholds, column: int) -> np.ndarray:
+    """Which cells have at least ``min_completeness`` of their outline stained, (n,) bool."""
+    if cuts.min_completeness == 0:
+        return np.ones(cells.n_obs, dtype=bool)
+    return np.nan_to_num(_layer(cells, keys.MEMBRANE_COMPLETENESS, column)) >= cuts.min_completeness
+
+
+def outline_ratio(cells: AnnData, *, column: int) -> np.ndarray:
+    """How much darker each outline is than the cell's inside, (n,): 1 where alike.
+
+    The inside is cytoplasm or nucleus, whichever is darker: a blush lies over the nucleus too, a membrane does not.
+    """
+    if not {keys.MEMBRANE_MEAN, keys.CYTOPLASM_MEAN, keys.NUCLEUS_MEAN} <= set(cells.layers):
+        return np.full(cells.n_obs, np.inf)
+    inside = np.fmax(_layer(cells, keys.CYTOPLASM_MEAN, column), _layer(cells, keys.NUCLEUS_MEAN, column))
+    inside = np.nan_to_num(np.maximum(inside, 0.0))
+    ratio: np.ndarray = (np.nan_to_num(_membrane(cells, column)) + _FLOOR_OD) / (inside + _FLOOR_OD)
+    return ratio
+
+
+def staining_pattern(ratio: np.ndarray, *, cuts: Thresholds) -> str:
+    """Tell whether a slide's stained cells are stained on the membrane or in the cytoplasm, by their median ratio.
+
+    One cell seldom tells: cytoplasm is thin and optics blur. Many cells of one slide do.
+    """
+    if cuts.pattern_ratio == 0 or ratio.size < _FEWEST_FOR_PATTERN:
+        return UNJUDGED
+    return CYTOPLASMIC if float(np.median(ratio)) < cuts.pattern_ratio else MEMBRANOUS
 
 
 def marker_index(cells: AnnData, marker: str) -> int:

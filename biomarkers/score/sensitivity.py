@@ -95,12 +95,7 @@ def scaled(cuts: Thresholds, *, to: float) -> Thresholds:
     """Return cuts whose 1+ edge is ``to``, the others in proportion, kept below the largest density a cut may have."""
     factor = to / cuts.dab_od[0]
     second, third = (min(edge * factor, limit) for edge, limit in zip(cuts.dab_od[1:], (2.98, 2.99), strict=True))
-    return Thresholds(
-        dab_od=(to, second, third),
-        min_completeness=cuts.min_completeness,
-        min_contrast=cuts.min_contrast,
-        source=f"{cuts.source}; scaled by {factor:.3g}",
-    )
+    return cuts.model_copy(update={"dab_od": (to, second, third), "source": f"{cuts.source}; scaled by {factor:.3g}"})
 
 
 def _cuts_to_try(cuts: Thresholds, dab_od: Sequence[float] | None) -> list[float]:

@@ -10,7 +10,9 @@ from biomarkers.errors import DataError
 from biomarkers.score import call_positivity
 from tests.score.cells_by_hand import make_cells
 
-CUTS = Thresholds(dab_od=(0.1, 0.3, 0.5), min_completeness=0.25, min_contrast=0.05, source="test")
+CUTS = Thresholds(
+    dab_od=(0.1, 0.3, 0.5), min_completeness=0.25, min_ratio=1.2, pattern_ratio=1.3, strict_ratio=2.0, source="test"
+)
 
 
 def bins(cells, assay="22c3", thresholds=CUTS, marker="PD-L1"):

@@ -1,0 +1,181 @@
+"""From an image file to scores, overlay and QuPath objects, on pictures whose cells are known."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from biomarkers import keys
+from biomarkers.errors import DataError, SlideError, UsageError
+from biomarkers.score import anchor_thresholds, score_slide, write_anchor
+from tests.score.painted import save, save_areas
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+def left_half(row, column):
+    return column < 5
+
+
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory):
+    return save(tmp_path_factory.mktemp("tile"), ringed=left_half)
+
+
+@pytest.fixture(scope="module")
+def assumed(painted):
+    return score_slide(painted[0], assay="22c3", mpp=0.25, assume_tumor=True)
+
+
+def value(result, score, region="all"):
+    row = result.scores.query("score == @score and region == @region").iloc[0]
+    return row["value"] if row["status"] == "ok" else row["reason"]
+
+
+def test_ringed_cells_are_positive_and_no_others(painted, assumed):
+    _, centres = painted
+    cells = assumed.cells
+    assert cells.n_obs == len(centres) == 100
+    assert np.sort(cells.obs["x_um"].to_numpy()) == pytest.approx(np.sort([x * 0.25 for x, _ in centres]), abs=0.3)
+    assert value(assumed, "tps") == 50
+    assert (cells.obs["PD-L1_positive"].to_numpy() == (cells.obs["x_um"] < 5.5 * 12)).all()
+    assert assumed.row["n_positive"] == assumed.row["n_negative"] == 50
+    assert assumed.row["positive_fraction"] == 0.5
+
+
+def test_row_and_record_hold_the_contract(assumed):
+    assert set(keys.SLIDE_COLUMNS) <= set(assumed.row)
+    assert tuple(assumed.scores.columns) == keys.SCORE_COLUMNS
+    assert assumed.row["status"] == "ok_with_warnings"
+    assert "assumed to be a tumor cell" in assumed.row["reason"]
+    assert assumed.row["mpp_source"] == "stated"
+    record = json.loads(json.dumps(assumed.record))
+    assert record["thresholds"]["dab_od"] == list(assumed.assay.thresholds.dab_od)
+    assert record["classes"]["assume_tumor"] is True
+    assert len(record["white"]) == 3
+
+
+def test_assumed_tumor_gives_no_immune_score(assumed):
+    assert "immune cells not told apart" in value(assumed, "cps")
+
+
+def test_without_knowing_tumor_cells_there_is_no_tps(painted):
+    result = score_slide(painted[0], assay="22c3", mpp=0.25)
+    assert "cell classes unknown" in value(result, "tps")
+    assert value(result, "positive_fraction") == 0.5
+    assert result.row["sensitivity_score"] == "positive_fraction"
+
+
+def test_annotations_say_what_is_tumor_and_what_is_left_out(painted, tmp_path):
+    # columns 0-7 are tumor, of which 0-1 are necrotic; columns 8-9 were not annotated
+    file = save_areas(tmp_path / "a.geojson", [("Tumor", 0, 0, 408, 528), ("Necrosis", 0, 0, 120, 528)])
+    assay_small = score_slide(painted[0], assay="sp142", mpp=0.25, annotations=file)
+    row = assay_small.scores.query("score == 'tc_percent' and region == 'all'").iloc[0]
+    assert (row["numerator"], row["denominator"]) == (30, 60)
+    assert assay_small.row["n_excluded"] == 40
+    assert value(assay_small, "tc_percent", "tumor") == 50
+    area = (408 - 120) * 528 * 0.25**2 / 1e6
+    assert assay_small.row["tissue_mm2"] == pytest.approx(area, rel=0.05)
+    assert "immune cells not told apart" in value(assay_small, "ic_percent")
+
+
+def test_annotations_of_another_resolution_stop(painted, tmp_path):
+    file = save_areas(tmp_path / "a.geojson", [("Tumor", 0, 0, 2112, 2112)])
+    with pytest.raises(DataError, match="another resolution"):
+        score_slide(painted[0], assay="22c3", mpp=0.25, annotations=file)
+
+
+def test_anchored_cuts_from_a_file(painted, tmp_path):
+    clean, _ = save(tmp_path, "clean.png")
+    control = score_slide(clean, assay="22c3", mpp=0.25, assume_tumor=True)
+    anchor = anchor_thresholds({"one": control.cells, "two": control.cells}, assay="22c3")
+    write_anchor(anchor, tmp_path / "anchor.toml")
+    result = score_slide(painted[0], assay="22c3", mpp=0.25, assume_tumor=True, thresholds=tmp_path / "anchor.toml")
+    assert result.record["thresholds"]["source"].startswith("anchored")
+    assert value(result, "tps") == 50
+    assert value(control, "tps") == 0
+
+
+def test_glass_alone_is_no_tissue(tmp_path):
+    glass = np.random.default_rng(0).normal(238, 1, (300, 300, 3)).round().astype(np.uint8)
+    Image.fromarray(glass).save(tmp_path / "glass.png")
+    result = score_slide(tmp_path / "glass.png", assay="22c3", mpp=0.25)
+    assert result.row["status"] == "no_tissue"
+    assert result.row["n_cells"] == 0
+    assert result.scores["value"].isna().all()
+    assert result.geojson()["features"] == []
+    assert len(result.table()) == 0
+    assert result.overlay().width >= 300
+
+
+def test_he_is_not_scored(shared_data):
+    result = score_slide(shared_data / "images/slides/CMU-1-Small-Region.svs", assay="22c3")
+    assert result.row["status"] == "not_evaluable"
+    assert "no DAB" in result.row["reason"]
+    assert result.scores["value"].isna().all()
+    assert (result.scores["reason"] == result.row["reason"]).all()
+
+
+def test_contradictions_and_missing_things(painted, tmp_path):
+    path = painted[0]
+    with pytest.raises(UsageError, match="pixel size"):
+        score_slide(path, assay="22c3")
+    with pytest.raises(UsageError, match="contradict"):
+        score_slide(path, assay="22c3", mpp=0.25, classifier="x.json", assume_tumor=True)
+    with pytest.raises(UsageError, match="given twice"):
+        score_slide(path, assay="22c3", mpp=0.25, stain="s.toml", white=(255, 255, 255))
+    with pytest.raises(SlideError):
+        score_slide(tmp_path / "absent.png", assay="22c3", mpp=0.25)
+
+
+def test_white_and_vectors_from_a_file_are_those_that_count(painted, tmp_path):
+    from biomarkers.stain import StainReference, StainVectors, write_reference
+
+    write_reference(StainReference(white=(200.0, 198.0, 196.0), vectors=StainVectors()), tmp_path / "s.toml")
+    result = score_slide(painted[0], assay="22c3", mpp=0.25, assume_tumor=True, stain=tmp_path / "s.toml")
+    assert result.record["white"] == [200.0, 198.0, 196.0]
+
+
+def test_geojson_for_qupath(painted, assumed):
+    told = json.loads(json.dumps(assumed.geojson()))
+    assert told == json.loads(json.dumps(assumed.geojson()))  # the same result is the same file
+    assert len(told["features"]) == 100
+    first = told["features"][0]
+    ring = np.array(first["geometry"]["coordinates"][0])
+    assert ring[0].tolist() == ring[-1].tolist()
+    middle = assumed.cells.obs[["x_um", "y_um"]].iloc[0].to_numpy() / 0.25
+    assert ring[:-1].mean(axis=0) == pytest.approx(middle, abs=6)
+    assert first["properties"]["objectType"] == "cell"
+    assert first["properties"]["classification"]["name"] in ("Tumor: 3+", "Tumor: 2+", "Tumor: 1+")
+    assert first["properties"]["measurements"]["PD-L1_membrane_mean"] > 0.1
+    assert "NaN" not in json.dumps(told)
+    assert len({feature["id"] for feature in told["features"]}) == 100
+
+
+def test_overlay_colours_positive_and_negative_cells(assumed):
+    from biomarkers.score.palette import kinds
+
+    shown, index = kinds(assumed.cells, marker="PD-L1")
+    picture = np.asarray(assumed.overlay())
+    assert picture.shape[0] > picture.shape[1]  # the legend stands below
+    halves = {"negative": picture[: 528 * 2, 528 * 11 // 10 :], "positive": picture[: 528 * 2, : 528 * 9 // 10]}
+    for kind, count in zip(shown, np.bincount(index), strict=True):
+        half = halves["negative" if kind.name.endswith("Negative") else "positive"]
+        assert (half == kind.colour).all(axis=-1).sum() > 20 * count, kind
+
+
+def test_table_of_cells(assumed, tmp_path):
+    table = assumed.table()
+    assert {"slide", "x_um", "y_um", "cell_class", "PD-L1_positive", "PD-L1_membrane_mean"} <= set(table.columns)
+    table.to_parquet(tmp_path / "cells.parquet", index=False)
+    assert assumed.row["n_positive"] == int(table["PD-L1_positive"].sum())
+
+
+def test_notebook_view_escapes(painted):
+    result = score_slide(painted[0], assay="h-dab-nuclear", mpp=0.25, slide="<b>x</b>", marker="Ki-67")
+    assert "<b>x</b>:" not in result._repr_html_()
+    assert result.scores["marker"].eq("Ki-67").all()
+    assert value(result, "positive_fraction") == 0
