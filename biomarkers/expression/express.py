@@ -217,10 +217,18 @@ def _part(
         counts = matrix.obs["n_cells"].astype(str).to_numpy()
         reason = np.where(few, np.char.add(counts.astype(str), f" cells, {min_cells} are needed"), reason)
     fine = reason == ""
-    frame = pd.DataFrame({
-        "sample": matrix.samples, "marker": marker, "assay": _ASSAY, "score": score,
-        "value": np.where(fine, values, np.nan), "unit": unit, "scale": scale, "status": np.where(fine, _OK, _NOT_EVALUABLE), "reason": reason,
-    }, columns=list(LEVEL_COLUMNS))  # fmt: skip
+    columns = {
+        "sample": matrix.samples,
+        "marker": marker,
+        "assay": _ASSAY,
+        "score": score,
+        "value": np.where(fine, values, np.nan),
+        "unit": unit,
+        "scale": scale,
+        "status": np.where(fine, _OK, _NOT_EVALUABLE),
+        "reason": reason,
+    }
+    frame = pd.DataFrame(columns, columns=list(LEVEL_COLUMNS))
     for column in (PATIENT, TIMEPOINT):
         if column in matrix.obs:
             frame[column] = matrix.obs[column].astype(str).to_numpy()
