@@ -41,7 +41,7 @@ def demo(out: Path, workers: int | None, quiet: bool) -> int:
     headers = ["biomarker", "n", "resp.", "verdict", "AUC", "low", "high", "p", "p adj."]
     click.echo(tabulate(shown.to_numpy().tolist(), headers=headers, floatfmt=".3f"))
     click.echo(
-        f"\n{len(study.scores.slides)} slides scored, {study.scores.n_failed} failed. Simulated data, research use only."
+        f"\n{len(study.scores.slides)} slides scored, {study.scores.n_failed} failed. Simulated data; research use only"
     )
     click.echo(f"Report: {study.report}")
     return 1 if study.scores.n_failed else 0
