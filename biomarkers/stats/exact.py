@@ -1,7 +1,8 @@
 """Exact null distributions: sums of scores over every split of the patients, or over every choice of signs.
 
 Scores on a grid (mid-ranks, categories, values with one decimal) go through the shift algorithm of Streitberg and
-Roehmel; scores off any grid (normal scores) are held as distinct sums, merged where they agree to rounding.
+Roehmel; scores off any grid (normal scores) are held as distinct sums, merged where they agree to rounding, and where
+these are too many the tails are counted from two halves of the sample.
 
 References
 ----------
@@ -95,6 +96,64 @@ def split_distribution(scores: Array, size: int, *, work: float = MAX_WORK) -> D
     if few != size:
         support, probability = (scores.sum() - support)[::-1], probability[::-1]
     return Distribution(support, probability)
+
+
+def split_tails(scores: Array, size: int, value: float, *, most: float = 2.0**21) -> tuple[float, float]:
+    """Chances that the sum of ``size`` of the scores is at most, and at least, ``value``; for scores off any grid.
+
+    Every subset of either half of the patients is summed, then the halves are matched by counting, so the work grows
+    with the square root of the number of splits. ``most`` sums are held for a half before giving up (`TooLargeError`).
+    """
+    from scipy.special import gammaln
+
+    values, counts = np.unique(np.round(scores, 12), return_counts=True)
+    halves = _two_halves(counts)
+    one, two = (_subset_sums(values[half], counts[half], size, most) for half in halves)
+    slack = _TIE * max(1.0, float(np.abs(scores).sum()))
+    below = above = 0.0
+    for taken, (sums, weights) in one.items():
+        if size - taken not in two:
+            continue
+        others, other_weights = two[size - taken]
+        cumulative = np.append(0.0, np.cumsum(other_weights))
+        low = cumulative[np.searchsorted(others, value + slack - sums, side="right")]
+        high = cumulative[-1] - cumulative[np.searchsorted(others, value - slack - sums, side="left")]
+        below += float(weights @ low)
+        above += float(weights @ high)
+    ways = math.exp(gammaln(scores.size + 1) - gammaln(size + 1) - gammaln(scores.size - size + 1))
+    return min(below / ways, 1.0), min(above / ways, 1.0)
+
+
+def _two_halves(counts: np.ndarray) -> tuple[list[int], list[int]]:
+    """Share distinct values out so that both halves have about as many subsets."""
+    halves: tuple[list[int], list[int]] = ([], [])
+    loads = [0.0, 0.0]
+    for index in np.argsort(-counts, kind="stable"):
+        lighter = int(loads[1] < loads[0])
+        halves[lighter].append(int(index))
+        loads[lighter] += math.log(counts[index] + 1)
+    return halves
+
+
+def _subset_sums(values: Array, counts: np.ndarray, size: int, most: float) -> dict[int, tuple[Array, Array]]:
+    """Sum all subsets of up to ``size`` patients: sorted sums and their numbers of ways, by subset size."""
+    if float(np.log2(counts + 1.0).sum()) > math.log2(most):
+        raise TooLargeError("too many subsets for an exact distribution", seen=f"{values.size} in a half")
+    held: dict[int, tuple[Array, Array]] = {0: (np.zeros(1), np.ones(1))}
+    for value, count in zip(values, counts, strict=True):
+        grown: dict[int, list[tuple[Array, Array]]] = {}
+        for used, (sums, weights) in held.items():
+            for take in range(min(int(count), size - used) + 1):
+                grown.setdefault(used + take, []).append((sums + take * value, weights * math.comb(int(count), take)))
+        held = {
+            used: (np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]))
+            for used, parts in grown.items()
+        }
+    out = {}
+    for used, (sums, weights) in held.items():
+        order = np.argsort(sums, kind="stable")
+        out[used] = (sums[order], weights[order])
+    return out
 
 
 def sign_distribution(scores: Array) -> Distribution:

@@ -13,7 +13,15 @@ import numpy as np
 
 from biomarkers.errors import DataError
 from biomarkers.stats._checks import Array, IntArray, binary, choice, labels, same_length, sample
-from biomarkers.stats.exact import MAX_WORK, QUICK_WORK, Distribution, TooLargeError, convolve, split_distribution
+from biomarkers.stats.exact import (
+    MAX_WORK,
+    QUICK_WORK,
+    Distribution,
+    TooLargeError,
+    convolve,
+    split_distribution,
+    split_tails,
+)
 from biomarkers.stats.results import Test, undefined_test
 
 _NORMAL_FROM = "the exact distribution was too large: normal approximation with tie correction"
@@ -80,13 +88,13 @@ def score_test(
     z = (seen - mean) / math.sqrt(variance)
     if method != "asymptotic":
         try:
-            null = _exact_null(values, yes, block, work=QUICK_WORK if method == "auto" else MAX_WORK)
+            p = _exact_p(values, yes, block, two_sided=two_sided, quick=method == "auto")
         except TooLargeError:
             if method == "exact":
                 raise
         else:
             sides = "" if two_sided == "distance" else ", smaller tail doubled"
-            return Test(z, null.two_sided(seen, how=two_sided), values.size, f"{label}, exact two-sided{sides}")
+            return Test(z, p, values.size, f"{label}, exact two-sided{sides}")
     note = _NORMAL_FROM if method == "auto" else ""
     return Test(z, normal_p(z), values.size, f"{label}, asymptotic two-sided", note)
 
@@ -138,9 +146,23 @@ def normal_p(z: float) -> float:
     return math.erfc(abs(z) / math.sqrt(2))
 
 
-def _exact_null(values: Array, yes: np.ndarray, block: IntArray, *, work: float) -> Distribution:
-    parts = [
-        split_distribution(values[block == stratum], int(yes[block == stratum].sum()), work=work)
-        for stratum in range(int(block.max()) + 1)
-    ]
-    return parts[0] if len(parts) == 1 else convolve(parts)
+def _exact_p(values: Array, yes: np.ndarray, block: IntArray, *, two_sided: str, quick: bool) -> float:
+    seen, work = float(values[yes].sum()), QUICK_WORK if quick else MAX_WORK
+    strata = range(int(block.max()) + 1)
+    try:
+        parts = [split_distribution(values[block == s], int(yes[block == s].sum()), work=work) for s in strata]
+        null: Distribution = parts[0] if len(parts) == 1 else convolve(parts)
+        return null.two_sided(seen, how=two_sided)
+    except TooLargeError:
+        if len(strata) > 1:
+            raise
+    few = int(yes.sum())
+    most = 2.0**20 if quick else 2.0**25
+    below, above = split_tails(values, few, seen, most=most)
+    if two_sided == "doubled":
+        return min(1.0, 2 * min(below, above))
+    mirror = 2 * few * float(values.mean()) - seen
+    if abs(mirror - seen) < 1e-12 * max(1.0, abs(seen)):
+        return 1.0
+    other_below, other_above = split_tails(values, few, mirror, most=most)
+    return min(1.0, below + other_above if seen < mirror else above + other_below)

@@ -16,7 +16,8 @@ from biomarkers.stats.exact import TooLargeError
 from biomarkers.stats.results import Test, undefined_test
 
 _RELATIVE_TIE = 1e-7
-_MOST = 1_000_000  # partial tables carried at once: a few seconds
+_QUICK = 1_000_000  # partial tables "auto" carries at once: a few seconds
+_MOST = 20_000_000  # and method="exact": a minute, some gigabytes
 
 
 def fisher_rxc(
@@ -52,7 +53,12 @@ def fisher_rxc(
         counts = counts.T
     if method != "monte-carlo":
         try:
-            return Test(_probability(counts), _exact(counts), n, "Fisher-Freeman-Halton test, exact two-sided")
+            return Test(
+                _probability(counts),
+                _exact(counts, _QUICK if method == "auto" else _MOST),
+                n,
+                "Fisher-Freeman-Halton test, exact two-sided",
+            )
         except TooLargeError:
             if method == "exact":
                 raise
@@ -75,7 +81,7 @@ def _probability(counts: IntArray) -> float:
     return float(np.exp(_constant(counts) - _log_factorials(counts).sum()))
 
 
-def _exact(counts: IntArray) -> float:
+def _exact(counts: IntArray, most: int) -> float:
     """Sum of the probabilities of all tables no more probable than the observed one."""
     rows = counts.sum(axis=1)
     columns = np.sort(counts.sum(axis=0))[::-1]
@@ -85,7 +91,7 @@ def _exact(counts: IntArray) -> float:
     base = np.cumprod(np.append(1, rows[:-1] + 1)).astype(np.int64)
     left, past, weight = rows[None, :], np.array([constant]), np.ones(1)
     for column in columns[:-2]:
-        left, past, weight = _fill(left, past, weight, int(column), base)
+        left, past, weight = _fill(left, past, weight, int(column), base, most)
     total = 0.0
     order = np.lexsort(left.T)
     left, past, weight = left[order], past[order], weight[order]
@@ -99,7 +105,9 @@ def _exact(counts: IntArray) -> float:
     return float(min(total, 1.0))
 
 
-def _fill(left: IntArray, past: Array, weight: Array, column: int, base: IntArray) -> tuple[IntArray, Array, Array]:
+def _fill(
+    left: IntArray, past: Array, weight: Array, column: int, base: IntArray, most: int
+) -> tuple[IntArray, Array, Array]:
     """Fill one column in every way and merge partial tables that agree."""
     keys, logs, weights = [], [], []
     held = 0
@@ -114,7 +122,7 @@ def _fill(left: IntArray, past: Array, weight: Array, column: int, base: IntArra
         logs.append((step[:, None] + past[None, start:stop]).ravel())
         weights.append(np.tile(weight[start:stop], key.size))
         held += keys[-1].size
-        if held > _MOST:
+        if held > most:
             raise TooLargeError("the table has too many possible fillings for an exact test", seen=held)
     key, log, mass = np.concatenate(keys), np.concatenate(logs), np.concatenate(weights)
     order = np.lexsort((log, key))

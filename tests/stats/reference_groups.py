@@ -58,7 +58,8 @@ def _mwu(d: Data, m: re.Match[str], r: dict[str, str]) -> Answer:
     x, y = d.groups(m[2])
     if "exact" in m[1]:
         test = ranks.wilcoxon_rank_sum(x, y, method="exact")
-        z = linear.score_test(linear.midranks(np.concatenate([x, y])), np.arange(52) < x.size, method="asymptotic")
+        pooled = linear.midranks(np.concatenate([x, y]))
+        z = linear.score_test(pooled, np.arange(pooled.size) < x.size, method="asymptotic")
         return tst(test, z.statistic if r["statistic"] == "Z" else None)
     return tst(ranks.wilcoxon_rank_sum(x, y, method="asymptotic", continuity=m[1] == "asym_cc"))
 

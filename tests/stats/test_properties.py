@@ -163,6 +163,9 @@ def test_off_grid_scores_give_the_same_distribution(scores: list[float]) -> None
     sums = np.array([sum(chosen) for chosen in combinations(values, size)])
     for at in (np.min(sums), np.median(sums), np.max(sums)):
         assert found.at_least(float(at)) == pytest.approx(np.mean(sums >= at - 1e-8), abs=1e-9)
+        below, above = exact.split_tails(values, size, float(at))
+        assert above == pytest.approx(found.at_least(float(at)), abs=1e-9)
+        assert below == pytest.approx(found.at_most(float(at)), abs=1e-9)
 
 
 @given(FINE)
