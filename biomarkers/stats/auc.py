@@ -33,7 +33,7 @@ def auc(x: Any, y: Any) -> float:
     Examples
     --------
     >>> auc([3, 4, 5], [1, 2, 3])
-    0.9444444444444444
+    0.9444444444444445
     """
     return float(placements(x, y)[0].mean())
 
@@ -78,7 +78,7 @@ def auc_logit_delong(x: Any, y: Any, *, level: float = 0.95) -> Estimate:
     Examples
     --------
     >>> print(auc_logit_delong([3, 4, 5, 6], [1, 2, 3, 5]))
-    0.8125 (95% CI 0.335 to 0.9739)
+    0.8125 (95% CI 0.3293 to 0.9745)
     """
     theta, variance, n = _theta(x, y)
     if variance <= _FLAT or theta in (0.0, 1.0):

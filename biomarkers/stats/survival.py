@@ -127,7 +127,7 @@ def median_survival(time: Any, event: Any, *, level: float = 0.95, transform: st
     Examples
     --------
     >>> print(median_survival([2, 3, 5, 8, 13, 21], [1, 1, 1, 1, 0, 1]))
-    6.5 (95% CI 2 to 21)
+    6.5 (95% CI 2 to inf), upper bound not reached
     """
     return kaplan_meier(time, event, level=level, transform=transform).quantile(0.5)
 
