@@ -6,15 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from biomarkers.errors import BiomarkersError
 from biomarkers.relate.verdict import SHOWN_MARGINS
-from biomarkers.stats.auc import auc_delong, auc_logit_delong, auc_tost
+from biomarkers.stats.association import distance_correlation
+from biomarkers.stats.auc import auc_delong, auc_logit_delong, auc_newcombe, auc_tost
 from biomarkers.stats.bayes import jzs_ceiling, jzs_scores
-from biomarkers.stats.ranks import wilcoxon_rank_sum
+from biomarkers.stats.linear import midranks, normal_scores
+from biomarkers.stats.ranks import brunner_munzel, wilcoxon_rank_sum
 from biomarkers.stats.results import Estimate, Test
 from biomarkers.stats.shift import hodges_lehmann
 
 Row = dict[str, Any]
+_FEW_LEVELS = 6
+_RESAMPLES = 200
 
 
 def row(
@@ -38,16 +44,16 @@ def row(
     }
     nan = float("nan")
     if isinstance(result, Estimate):
-        words = "; ".join(text for text in (note, result.note) if text)
+        words = "; ".join(dict.fromkeys(text for text in (note, result.note) if text))
         return {**base, "value": result.value, "ci_low": result.low, "ci_high": result.high, "p": nan, "note": words}
     if isinstance(result, Test):
-        words = "; ".join(text for text in (note, result.note) if text)
+        words = "; ".join(dict.fromkeys(text for text in (note, result.note) if text))
         return {**base, "value": result.statistic, "ci_low": nan, "ci_high": nan, "p": result.p, "note": words}
     return {**base, "value": float(result), "ci_low": nan, "ci_high": nan, "p": nan}
 
 
 def two_groups(
-    biomarker: str, endpoint: str, yes: np.ndarray, no: np.ndarray, *, margin: float
+    biomarker: str, endpoint: str, yes: np.ndarray, no: np.ndarray, *, margin: float, alpha: float = 0.05
 ) -> tuple[list[Row], dict[str, Any]]:
     """Compare the levels of responders with those of the rest, but for the joint permutation.
 
@@ -59,13 +65,15 @@ def two_groups(
         Levels of responders and non-responders, two at least in each, not all equal.
     margin
         The margin of the verdict; .10, .15 and .20 are always shown.
+    alpha
+        Level of each one-sided test of independence: the interval that has to lie inside is the (1 - 2 alpha) one.
 
     Returns
     -------
     The rows, and what the verdict needs: ``auc, ci95, ci90, bf01, bf01_ceiling``.
     """
     n = len(yes) + len(no)
-    ci95, ci90 = auc_logit_delong(yes, no, level=0.95), auc_logit_delong(yes, no, level=0.90)
+    ci95, ci90 = auc_logit_delong(yes, no, level=0.95), auc_logit_delong(yes, no, level=1 - 2 * alpha)
     bf01, ceiling = _bayes(yes, no), jzs_ceiling(len(yes), len(no))
 
     def add(method: str, statistic: str, result: Estimate | Test | float, note: str = "") -> None:
@@ -73,8 +81,10 @@ def two_groups(
 
     rows: list[Row] = []
     add("logit-DeLong 95%", "auc", ci95)
-    add("logit-DeLong 90%", "auc", ci90)
+    add(f"logit-DeLong {100 * (1 - 2 * alpha):g}%", "auc", ci90)
     add("DeLong 95%", "auc", auc_delong(yes, no))
+    add("Newcombe method 5, 95%", "auc", auc_newcombe(yes, no))
+    add("Brunner-Munzel t, for comparison (inflated in small groups)", "t", brunner_munzel(yes, no))
     wilcoxon = wilcoxon_rank_sum(yes, no)
     add(wilcoxon.method, "U", wilcoxon)
     shift = hodges_lehmann(yes, no)
@@ -83,10 +93,106 @@ def two_groups(
         tost = auc_tost(yes, no, margin=value)
         add(f"two one-sided tests, margin {value:g}", "equivalence", tost)
     add("JZS Bayes factor on normal scores", "bf01", bf01, f"at most {ceiling:.2f} at these group sizes")
+    group = np.repeat([1.0, 0.0], [len(yes), len(no)])
+    add("distance correlation of mid-ranks", "dcor", distance_correlation(midranks(np.concatenate([yes, no])), group))
     for name, values in (("responders", yes), ("others", no)):
         low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
         add(f"median and quartiles, {name}", "median", Estimate(middle, low, high, 0.5, len(values), "quartiles"))
     return rows, {"auc": ci95.value, "ci95": ci95, "ci90": ci90, "bf01": bf01, "bf01_ceiling": ceiling}
+
+
+def regression_rows(
+    biomarker: str, endpoint: str, level: np.ndarray, responder: np.ndarray, covariates: pd.DataFrame
+) -> list[Row]:
+    """Firth's logistic regression, odds ratio per standard deviation of the level's normal scores, alone and adjusted.
+
+    Normal scores make it blind to the level's scale, as every other statistic here is. Covariates enter as they are.
+    """
+    from biomarkers.stats.firth import firth_logistic
+
+    rows: list[Row] = []
+    alone = pd.DataFrame({"level": level})
+    designs = {"Firth logistic, odds ratio per SD of normal scores, profile": alone}
+    if len(covariates.columns):
+        named = ", ".join(map(str, covariates.columns))
+        both = pd.concat([alone, covariates.reset_index(drop=True)], axis=1)
+        designs[f"Firth logistic adjusted for {named}, odds ratio per SD of normal scores, profile"] = both
+    for method, design in designs.items():
+        known = design.notna().all(axis=1).to_numpy()
+        used = design[known].copy()
+        n, n_yes = int(known.sum()), int(responder[known].sum())
+        if min(n_yes, n - n_yes) < 2 or used["level"].nunique() < 2:
+            continue
+        scores = normal_scores(used["level"].to_numpy())
+        used["level"] = (scores - scores.mean()) / scores.std(ddof=1)
+        try:
+            fit = firth_logistic(responder[known].astype(float), used)
+        except BiomarkersError as error:
+            rows.append(row(biomarker, endpoint, method, "odds_ratio", float("nan"), n=n, note=str(error)))
+            continue
+        found = fit.coefficients[0]
+        rows.append(row(biomarker, endpoint, method, "odds_ratio", found.ratio, n=n, note=fit.note))
+        rows[-1]["p"] = found.test.p
+    return rows
+
+
+def ordinal_rows(biomarker: str, endpoint: str, yes: np.ndarray, no: np.ndarray) -> list[Row]:
+    """Exact tests for a level that takes few values: trend over the levels, and any difference between them."""
+    from biomarkers.stats.rxc import fisher_rxc
+    from biomarkers.stats.trend import cochran_armitage
+
+    values = np.concatenate([yes, no])
+    distinct = np.unique(values)
+    if len(distinct) > _FEW_LEVELS:
+        return []
+    response = np.repeat([1.0, 0.0], [len(yes), len(no)])
+    table = np.array([[int((part == value).sum()) for value in distinct] for part in (yes, no)])
+    n = len(values)
+    trend, any_difference = cochran_armitage(np.searchsorted(distinct, values), response), fisher_rxc(table)
+    return [
+        row(biomarker, endpoint, trend.method, "Z", trend, n=n),
+        row(biomarker, endpoint, any_difference.method, "p", any_difference, n=n),
+    ]
+
+
+def searched_cut_rows(
+    biomarker: str, endpoint: str, level: np.ndarray, responder: np.ndarray, *, n: int, seed: int
+) -> list[Row]:
+    """Search the best cut: its p over every cut tried, and its effect with the optimism of the search taken off."""
+    from biomarkers.stats.cutpoint import max_selected_permutation, search_cuts
+
+    response = responder.astype(float)
+    try:
+        best = search_cuts(level, response)
+        test = max_selected_permutation(level, response, n_permutations=min(n, 9_999), rng=seed)
+    except BiomarkersError as error:
+        return [row(biomarker, endpoint, "searched cut", "M", float("nan"), n=len(level), note=str(error))]
+    order = np.lexsort((response, level))
+    x, y = level[order], response[order]
+    seen = _risk_difference(x, y, best.best_cut)
+    generator, optimism = np.random.default_rng(seed), []
+    for _ in range(_RESAMPLES):
+        draw = generator.integers(0, len(x), len(x))
+        try:
+            cut = search_cuts(x[draw], y[draw]).best_cut
+        except BiomarkersError:
+            continue
+        inside, outside = _risk_difference(x[draw], y[draw], cut), _risk_difference(x, y, cut)
+        optimism.append(abs(inside) - abs(outside) if inside * outside >= 0 else abs(inside) + abs(outside))
+    kept = float(np.nanmean(optimism)) if optimism else float("nan")
+    corrected = np.sign(seen) * max(0.0, abs(seen) - kept)
+    note = f"exploratory: searched, best cut above {best.best_cut:g}; {test.note}"
+    words = f"{note}; apparent {seen:+.3f}, optimism {kept:.3f} by {len(optimism)} bootstrap searches"
+    return [
+        row(biomarker, endpoint, f"searched cut, {test.method}", "M", test, n=len(level), note=note),
+        row(biomarker, endpoint, "risk difference at the searched cut, optimism-corrected", "risk_difference",
+            float(corrected), n=len(level), note=words),
+    ]  # fmt: skip
+
+
+def _risk_difference(level: np.ndarray, response: np.ndarray, cut: float) -> float:
+    above = level > cut
+    return float(response[above].mean() - response[~above].mean()) if above.any() and not above.all() else 0.0
 
 
 def group_problem(yes: Sequence[float] | np.ndarray, no: Sequence[float] | np.ndarray) -> str | None:
@@ -102,8 +208,6 @@ def group_problem(yes: Sequence[float] | np.ndarray, no: Sequence[float] | np.nd
 
 
 def _bayes(yes: np.ndarray, no: np.ndarray) -> float:
-    from biomarkers.errors import BiomarkersError
-
     try:
         bf10 = jzs_scores(yes, no)
     except BiomarkersError:

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from biomarkers.cohort.response import normalise_responses
-from biomarkers.cohort.tables import numeric_column, require_columns
-from biomarkers.errors import DataError, UsageError
-from biomarkers.keys import CR, PD, PR, SD, STATISTIC_COLUMNS, VERDICT_COLUMNS
-from biomarkers.relate.binary import Row, group_problem, row, two_groups
-from biomarkers.relate.counts import Counts, count_rows
-from biomarkers.relate.intake import NotEvaluable, Question, ask
-from biomarkers.relate.outcomes import Association, continuous, ordered, outcome_problem, time_to_event
+from biomarkers.errors import UsageError
+from biomarkers.keys import BASELINE, CR, INDEPENDENT_WITHIN_MARGIN, PATIENT, PR, STATISTIC_COLUMNS, VERDICT_COLUMNS
+from biomarkers.relate.answers import Answer, Rules, answer
+from biomarkers.relate.counts import Counts
+from biomarkers.relate.endpoints import EndPoint, check_names, kind_of, make_endpoint
+from biomarkers.relate.inputs import Columns, Patients, from_cohort, from_table
 from biomarkers.relate.plan import Plan, load_plan
-from biomarkers.relate.precision import check_margin, min_detectable_auc, patients_needed
+from biomarkers.relate.precision import check_margin
 from biomarkers.relate.relation import Relation
-from biomarkers.relate.strata import stratum_rows
-from biomarkers.relate.verdict import Verdict, decide, decide_without_margin, not_testable, smallest_margin
-from biomarkers.stats.adjust import adjust
-from biomarkers.stats.permutation import DEFAULT_PERMUTATIONS, JointPermutation, joint_permutation
-from biomarkers.stats.results import Test
+from biomarkers.stats.permutation import DEFAULT_PERMUTATIONS
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-DEFAULT_MARGIN = 0.15
-ORR, RECIST = "orr", "recist"
-_ORDER = {PD: 0, SD: 1, PR: 2, CR: 3}
+DEFAULT_MARGIN, DEFAULT_ALPHA = 0.15, 0.05
+ORR = "orr"
+Words = Literal["exclude", "nonresponder"]
 
 
 def relate(
@@ -43,17 +38,23 @@ def relate(
     endpoint: str | Sequence[str] = ORR,
     responders: Sequence[str] = (CR, PR),
     non_responders: Sequence[str] | None = None,
-    not_evaluable: NotEvaluable = "exclude",
-    strata: str | None = None,
+    not_evaluable: Words = "exclude",
+    strata: str | Sequence[str] | None = None,
     time: str | None = None,
     event: str | None = None,
+    best_change: str | None = None,
+    benefit_months: float = 6.0,
+    covariates: Sequence[str] = (),
     margin: float = DEFAULT_MARGIN,
-    alpha: float = 0.05,
+    alpha: float = DEFAULT_ALPHA,
     cutoffs: Mapping[str, float | Sequence[float]] | None = None,
+    search_cuts: bool = False,
     lloq: Mapping[str, float] | None = None,
+    censored: Mapping[str, str] | None = None,
     n_permutations: int = DEFAULT_PERMUTATIONS,
     rng: int = 0,
     plan: str | Path | Plan | None = None,
+    timepoint: str = BASELINE,
     where: object = "table",
     progress: bool = False,
 ) -> Relation:
@@ -62,32 +63,47 @@ def relate(
     Parameters
     ----------
     table
-        One row a patient; or a cohort (:func:`biomarkers.build_cohort`), of which baseline samples are used.
+        One row a patient; or a cohort (:func:`biomarkers.build_cohort`), its samples of ``timepoint``.
     levels
-        Columns with levels; all biomarkers of a cohort when None.
+        Columns with levels; all biomarkers of a cohort when None. They are one family in each end point.
     response, patient
         Columns with the best response and the patient's name (a cohort brings both).
     endpoint
-        ``"orr"`` (responders against the rest), ``"recist"`` (PD < SD < PR < CR), the name of a numeric column (such
-        as the best per cent change), or several of these. ``time`` and ``event`` add a time to an event.
+        One or several of ``"orr"`` (responders against the rest), ``"dcr"`` (CR, PR, SD), ``"clinical_benefit"`` (CR,
+        PR, or SD for ``benefit_months``), ``"recist"`` (PD < SD < PR < CR), ``"best_change"``, ``"pfs"``, ``"os"``,
+        ``"dor"``, ``"ttr"``, or the name of a numeric column (larger is better). The first is the primary one; each
+        is a family of its own.
     responders, non_responders, not_evaluable
         Who counts as a responder; see :func:`biomarkers.respond`. The definition is part of the result.
     strata
-        Column (site, batch, tumour type): patients change places within a stratum only.
+        Columns (site, batch, tumor type): ranks are taken and patients change places within a stratum only.
     time, event
-        Columns with times above 0 and events (1 = happened, 0 = censored).
+        Columns with times above 0 and events (1 = happened, 0 = censored). Unless a time end point is asked for by
+        name they are one more end point, named as the column. Without them ``<name>_months`` and ``<name>_event``.
+    best_change
+        Column with the best change from baseline in per cent (negative = shrinkage).
+    benefit_months
+        How long stable disease must last to count as a benefit.
+    covariates
+        Numeric columns of an adjusted Firth regression; the verdict is not adjusted.
     margin
         Margin of independence on the AUC scale, fixed beforehand.
     alpha
         Level of the test of dependence, and of each one-sided test of independence.
     cutoffs
         Level -> cut or cuts fixed beforehand; at or above the cut is positive.
+    search_cuts
+        Search each level for its best cut as well, with the p and the effect corrected for the search.
     lloq
-        Level -> lower limit of quantification; what lies below it is tied at the bottom.
+        Level -> lower limit of quantification; what lies at or below it is tied at the bottom.
+    censored
+        Level -> column that is 1 where the level stands at its lower limit (limits may differ: Gehan scores).
     n_permutations, rng
         Number of permutations and seed.
     plan
         A TOML file that fixes all of this beforehand; what it does not hold is labelled exploratory.
+    timepoint
+        Which samples of a cohort.
     where
         The file, for messages.
     progress
@@ -111,53 +127,53 @@ def relate(
     """
     fixed = plan if isinstance(plan, Plan) or plan is None else load_plan(plan)
     if fixed is not None:
-        fixed.hold({"margin": (margin, DEFAULT_MARGIN), "alpha": (alpha, 0.05)})
-        margin, alpha = fixed.margin, fixed.alpha
+        fixed.hold({"margin": (margin, DEFAULT_MARGIN), "alpha": (alpha, DEFAULT_ALPHA)})
+        margin, alpha, responders = fixed.margin, fixed.alpha, fixed.responders
         levels = levels or fixed.levels or None
         cutoffs = {**fixed.cutoffs, **(cutoffs or {})}
-        responders = fixed.responders
+        endpoint = fixed.endpoints if endpoint == ORR else endpoint
     check_margin(margin)
     if not 0 < alpha < 0.5:
         raise UsageError("alpha is out of range", seen=alpha, allowed="above 0 and below 0.5")
-    question = ask(
-        table,
-        levels=levels,
+    if (time is None) != (event is None):
+        raise UsageError("a time to an event needs both columns, time and event", seen=f"time={time}, event={event}")
+    columns = Columns(
+        levels=tuple(levels) if levels else None,
         response=response,
         patient=patient,
-        responders=responders,
-        non_responders=non_responders,
-        not_evaluable=not_evaluable,
-        strata=strata,
-        lloq=lloq,
-        where=where,
+        change=best_change,
+        strata=(strata,) if isinstance(strata, str) else tuple(strata or ()),
+        covariates=tuple(covariates),
+        lloq=dict(lloq or {}),
+        censored=dict(censored or {}),
     )
-    rules = _Rules(margin, alpha, n_permutations, rng, _cuts(cutoffs, question))
-    names = [endpoint] if isinstance(endpoint, str) else list(endpoint)
-    answers = [_answer(question, name, rules, where, progress=progress) for name in names]
-    if (time is None) != (event is None):
-        raise UsageError("a time to an event needs both columns, time and event", seen={"time": time, "event": event})
-    if time is not None and event is not None:
-        answers.append(_survival(question, time, event, rules, where))
-    verdicts = pd.DataFrame([row for _, found in answers for row in found], columns=list(VERDICT_COLUMNS))
-    if fixed is not None:
-        verdicts["reason"] = fixed.marked(verdicts)
-    rows = [row for found, _ in answers for row in found]
+    patients = (
+        from_table(table, columns, where=str(where))
+        if isinstance(table, pd.DataFrame)
+        else from_cohort(table, columns, timepoint=timepoint, where=str(where))
+    )
+    names = check_names(endpoint, columns=[str(name) for name in patients.table.columns])
+    if time is not None and not any(kind_of(name) == "time" or name == "clinical_benefit" for name in names):
+        names = (*names, time)
+    options = {
+        "responders": tuple(responders), "non_responders": non_responders, "not_evaluable": not_evaluable,
+        "benefit_months": benefit_months, "time": time, "event": event,
+    }  # fmt: skip
+    rules = Rules(
+        margin=margin, alpha=alpha, n_permutations=n_permutations, seed=rng, cutoffs=_cuts(cutoffs, patients),
+        stratified=bool(columns.strata), search_cuts=search_cuts,
+    )  # fmt: skip
+    points = [_within_strata(make_endpoint(name, patients, options=options), patients) for name in names]
+    answers = [answer(patients, point, rules, progress=progress) for point in points]
     settings = {
-        "levels": list(question.levels.columns), "endpoint": names, "time": time, "event": event, "strata": strata,
-        "responders": list(responders), "not_evaluable": not_evaluable, "definition": question.definition,
-        "margin": margin, "alpha": alpha, "cutoffs": rules.cutoffs, "lloq": dict(lloq or {}),
-        "n_permutations": n_permutations, "seed": rng, "family_size": len(verdicts),
+        **options, "levels": list(patients.levels.columns), "endpoint": list(names), "strata": list(columns.strata),
+        "covariates": list(columns.covariates), "margin": margin, "alpha": alpha, "cutoffs": dict(rules.cutoffs),
+        "search_cuts": search_cuts, "lloq": dict(columns.lloq), "censored": dict(columns.censored),
+        "n_permutations": n_permutations, "seed": rng, "family_size": len(patients.levels.columns),
+        "definitions": {point.name: point.definition for point in points},
         "plan_sha256": None if fixed is None else fixed.sha256,
     }  # fmt: skip
-    return Relation(
-        verdicts=_whole(verdicts),
-        table=pd.DataFrame(rows, columns=list(STATISTIC_COLUMNS)),
-        flow=question.flow,
-        data=_data(question, time, event),
-        definition=question.definition,
-        settings=settings,
-        notes=(*question.notes, *_both(verdicts, margin)),
-    )
+    return _relation(patients, points, answers, settings, fixed)
 
 
 def relate_counts(
@@ -196,11 +212,10 @@ def relate_counts(
     frame = pd.DataFrame({
         biomarker: np.concatenate([yes, no]), "response": np.repeat(["responder", "other"], [len(yes), len(no)]),
     })  # fmt: skip
-    return relate(
+    found = relate(
         frame,
         levels=[biomarker],
         response="response",
-        endpoint=endpoint if endpoint == ORR else ORR,
         responders=["responder"],
         non_responders=["other"],
         margin=margin,
@@ -210,214 +225,111 @@ def relate_counts(
         rng=rng,
         where="counts",
     )
-
-
-class _Rules:
-    """What is fixed beforehand."""
-
-    def __init__(
-        self, margin: float, alpha: float, n_permutations: int, seed: int, cutoffs: Mapping[str, tuple[float, ...]]
-    ) -> None:
-        self.margin, self.alpha, self.n_permutations, self.seed = margin, alpha, n_permutations, seed
-        self.cutoffs = dict(cutoffs)
-
-
-def _answer(
-    question: Question, endpoint: str, rules: _Rules, where: object, *, progress: bool
-) -> tuple[list[Row], list[Row]]:
-    if endpoint == ORR:
-        return _binary(question, rules, progress=progress)
-    if endpoint == RECIST:
-        words = normalise_responses(question.words, where=where)
-        outcome = words.map(_ORDER).astype(float)
-        return _other(question, endpoint, outcome, rules, ordered)
-    require_columns(question.table, [endpoint], where=where)
-    return _other(question, endpoint, numeric_column(question.table, endpoint, where=where), rules, continuous)
-
-
-def _binary(question: Question, rules: _Rules, *, progress: bool) -> tuple[list[Row], list[Row]]:
-    responder = question.responder.to_numpy(dtype=bool)
-    joint = _joint(question, responder, rules, progress=progress)
-    rows: list[Row] = []
-    verdicts: list[Row] = []
-    for position, name in enumerate(question.levels.columns):
-        values = question.levels[name].to_numpy()
-        known = ~np.isnan(values)
-        yes, no = values[known & responder], values[known & ~responder]
-        base = {"biomarker": name, "endpoint": ORR, "n": len(yes) + len(no), "n_responders": len(yes)}
-        cut_rows, negative = _at_cuts(name, yes, no, rules.cutoffs.get(name, ()))
-        problem = group_problem(yes, no)
-        if problem is not None or joint is None:
-            rows += cut_rows
-            verdicts.append({**base, **_verdict_cells(not_testable(problem or "one class only"), rules), **negative})
-            continue
-        found, need = two_groups(name, ORR, yes, no, margin=rules.margin)
-        tests = _permutation_rows(name, joint, position, len(values[known]))
-        verdict = decide(
-            p_dependence=float(joint.p[position]),
-            p_omnibus=float(joint.p_energy[position]),
-            ci90=need["ci90"],
-            margin=rules.margin,
-            alpha=rules.alpha,
-        )
-        rows += [*found, *tests, *cut_rows]
-        rows += stratum_rows(name, ORR, values, responder, question.strata)
-        verdicts.append({
-            **base, **_verdict_cells(verdict, rules), **_interval_cells(need["ci95"], need["ci90"]), **negative,
-            "p_dependence": joint.p[position], "p_adjusted": joint.p_adjusted[position],
-            "p_omnibus": joint.p_energy[position], "bf01": need["bf01"], "bf01_ceiling": need["bf01_ceiling"],
-            "min_detectable_auc": min_detectable_auc(len(yes), len(no), alpha=rules.alpha),
-            "n_needed": patients_needed(rules.margin, responder_share=len(yes) / len(values[known]), alpha=rules.alpha),
-        })  # fmt: skip
-    return rows, verdicts
-
-
-def _joint(question: Question, responder: np.ndarray, rules: _Rules, *, progress: bool) -> JointPermutation | None:
-    if responder.all() or not responder.any():
-        return None
-    return joint_permutation(
-        question.levels.to_numpy(dtype=float),
-        responder,
-        n_permutations=rules.n_permutations,
-        rng=rules.seed,
-        strata=None if question.strata is None else question.strata.to_numpy(),
-        progress=progress,
+    return replace(
+        found, verdicts=found.verdicts.assign(endpoint=endpoint), table=found.table.assign(endpoint=endpoint)
     )
 
 
-def _permutation_rows(name: str, joint: JointPermutation, position: int, n: int) -> list[Row]:
-    b = f"B = {joint.n_permutations:,}"
-    tests = (
-        (f"studentised permutation, {b}", "t", joint.studentised, joint.p),
-        (f"studentised permutation, step-down max-T over all levels, {b}", "t", joint.studentised, joint.p_adjusted),
-        (f"energy distance of mid-ranks, permutation, {b}", "energy", joint.energy, joint.p_energy),
+def _relation(
+    patients: Patients,
+    points: Sequence[EndPoint],
+    answers: Sequence[Answer],
+    settings: Mapping[str, Any],
+    fixed: Plan | None,
+) -> Relation:
+    verdicts = pd.DataFrame([row for made in answers for row in made.verdicts], columns=list(VERDICT_COLUMNS))
+    table = pd.DataFrame([row for made in answers for row in made.rows], columns=list(STATISTIC_COLUMNS))
+    notes = [*patients.notes, *(note for made in answers for note in made.notes), *_families(points, patients)]
+    if fixed is not None:
+        verdicts["reason"] = fixed.marked(verdicts)
+        notes.append(f"plan {fixed.sha256[:16]}; what is not in it is labelled exploratory")
+    return Relation(
+        verdicts=_whole(verdicts),
+        table=table,
+        flow=_flow(patients, points),
+        data=_data(patients, points),
+        definition=points[0].definition,
+        settings=settings,
+        notes=(*dict.fromkeys(notes), *_all_independent(verdicts, float(settings["margin"]))),
     )
-    return [
-        row(name, ORR, method, statistic, Test(values[position], p[position], n, method), n=n)
-        for method, statistic, values, p in tests
-    ]
 
 
-def _other(
-    question: Question, endpoint: str, outcome: pd.Series, rules: _Rules, method: Any
-) -> tuple[list[Row], list[Row]]:
-    def run(name: str, level: np.ndarray, known: np.ndarray) -> Association:
-        found: Association = method(
-            name, endpoint, level, outcome.to_numpy()[known], n=rules.n_permutations, seed=rules.seed
-        )
-        return found
-
-    return _associations(question, endpoint, outcome.to_numpy(dtype=float), rules, run)
+def _within_strata(point: EndPoint, patients: Patients) -> EndPoint:
+    """Leave out, and count, patients whose stratum is unknown."""
+    unknown = patients.frame["stratum"].isna().to_numpy()[point.rows]
+    if not unknown.any():
+        return point
+    keep = ~unknown
+    cut = {name: getattr(point, name)[keep] for name in ("rows", "value", "time", "event")}
+    return replace(point, **cut, left_out={**point.left_out, "stratum unknown": int(unknown.sum())})
 
 
-def _survival(question: Question, time: str, event: str, rules: _Rules, where: object) -> tuple[list[Row], list[Row]]:
-    times = numeric_column(question.table, time, where=where)
-    events = numeric_column(question.table, event, where=where)
-    _check_times(times, events, time, event, where)
-    both = times.where(events.notna())
-
-    def run(name: str, level: np.ndarray, known: np.ndarray) -> Association:
-        at, seen = both.to_numpy()[known], events.to_numpy()[known] == 1
-        return time_to_event(name, time, level, at, seen, n=rules.n_permutations, seed=rules.seed)
-
-    return _associations(question, time, both.to_numpy(dtype=float), rules, run, events=events.to_numpy())
-
-
-def _associations(
-    question: Question, endpoint: str, outcome: np.ndarray, rules: _Rules, run: Any, *, events: np.ndarray | None = None
-) -> tuple[list[Row], list[Row]]:
-    rows: list[Row] = []
-    verdicts: list[Row] = []
-    for name in question.levels.columns:
-        values = question.levels[name].to_numpy()
-        known = ~np.isnan(values) & ~np.isnan(outcome)
-        n_yes = int(question.responder.to_numpy()[known].sum())
-        base = {"biomarker": name, "endpoint": endpoint, "n": int(known.sum()), "n_responders": n_yes}
-        problem = outcome_problem(values[known], outcome[known])
-        if problem is None and events is not None and not (events[known] == 1).any():
-            problem = "no event happened"
-        if problem is not None:
-            verdicts.append({**base, **_verdict_cells(not_testable(problem), rules)})
-            continue
-        found = run(name, values[known], known)
-        rows += found.rows
-        verdict = decide_without_margin(p_dependence=found.dependence.p, ci95=found.ci95, alpha=rules.alpha)
-        verdicts.append({
-            **base, **_verdict_cells(verdict, rules), **_interval_cells(found.ci95, found.ci90),
-            "p_dependence": found.dependence.p, "p_omnibus": found.omnibus.p,
-        })  # fmt: skip
-    tested = [item for item in verdicts if "p_dependence" in item]
-    for item, p in zip(tested, adjust([item["p_dependence"] for item in tested]) if tested else (), strict=True):
-        item["p_adjusted"] = float(p)
-    return rows, verdicts
-
-
-def _check_times(times: pd.Series, events: pd.Series, time: str, event: str, where: object) -> None:
-    from biomarkers.cohort.tables import row_name
-
-    frame = times.to_frame()
-    wrong = np.flatnonzero((times <= 0).to_numpy())
-    if len(wrong):
-        at = int(wrong[0])
-        raise DataError(
-            f"column {time!r} holds a time that is not above 0",
-            where=f"{where} {row_name(frame, at)}",
-            seen=times.iloc[at],
-        )
-    odd = np.flatnonzero((~events.isin([0, 1]) & events.notna()).to_numpy())
-    if len(odd):
-        at = int(odd[0])
-        raise DataError(
-            f"column {event!r} must hold 1 (happened) and 0 (censored)",
-            where=f"{where} {row_name(frame, at)}",
-            seen=events.iloc[at],
-        )
-
-
-def _at_cuts(name: str, yes: np.ndarray, no: np.ndarray, cuts: Sequence[float]) -> tuple[list[Row], Row]:
-    """Give the statistics at every pre-set cut; the verdict table shows the first cut's negative stratum."""
-    rows: list[Row] = []
-    negative: Row = {}
-    for cut in cuts:
-        counts = Counts(int((yes >= cut).sum()), int((yes >= cut).sum() + (no >= cut).sum()),
-                        int((yes < cut).sum()), int((yes < cut).sum() + (no < cut).sum()))  # fmt: skip
-        rows += count_rows(name, ORR, counts, note=f"positive at or above {cut:g}")
-        if not negative:
-            negative = {"responders_in_negative": counts.negative_responders, "negatives": counts.negative}
-    return rows, negative
-
-
-def _cuts(cutoffs: Mapping[str, float | Sequence[float]] | None, question: Question) -> dict[str, tuple[float, ...]]:
+def _cuts(cutoffs: Mapping[str, float | Sequence[float]] | None, patients: Patients) -> dict[str, tuple[float, ...]]:
     found = {}
     for name, value in (cutoffs or {}).items():
-        if name not in question.levels.columns:
-            raise UsageError("a cut-off names no level", seen=name, allowed=list(question.levels.columns))
+        if name not in patients.levels.columns:
+            raise UsageError("a cut-off names no level", seen=name, allowed=list(patients.levels.columns))
         found[name] = tuple(float(cut) for cut in np.atleast_1d(np.asarray(value, dtype=float)))
+        if not np.isfinite(found[name]).all():
+            raise UsageError(f"a cut-off of {name!r} is no number", seen=found[name])
     return found
 
 
-def _verdict_cells(verdict: Verdict, rules: _Rules) -> Row:
-    return {"verdict": verdict.verdict, "reason": verdict.reason, "margin": rules.margin}
+def _families(points: Sequence[EndPoint], patients: Patients) -> list[str]:
+    m = len(patients.levels.columns)
+    told = [f"family of {m} biomarkers: p adjusted by step-down max-T ({points[0].name})"] if m > 1 else []
+    if len(points) > 1:
+        others = ", ".join(point.name for point in points[1:])
+        told.append(f"primary end point {points[0].name}; secondary, each a family of its own: {others}")
+    if m > 1 and any(point.kind != "binary" for point in points):
+        told.append("graded and time end points: p adjusted by Holm over the biomarkers")
+    return told
 
 
-def _interval_cells(ci95: Any, ci90: Any) -> Row:
-    return {
-        "auc": ci95.value, "auc_low95": ci95.low, "auc_high95": ci95.high,
-        "auc_low90": ci90.low, "auc_high90": ci90.high,
-        "smallest_margin": smallest_margin(ci90),
-        "largest_effect_excluded": max(abs(ci95.low - 0.5), abs(ci95.high - 0.5)),
-    }  # fmt: skip
-
-
-def _both(verdicts: pd.DataFrame, margin: float) -> tuple[str, ...]:
+def _all_independent(verdicts: pd.DataFrame, margin: float) -> tuple[str, ...]:
     """State independence of several levels together only when each is shown (intersection-union)."""
+    told = []
     for endpoint, part in verdicts.groupby("endpoint", sort=False):
         names = list(part["biomarker"])
-        if len(names) > 1 and (part["verdict"] == "independent_within_margin").all():
-            return (
-                f"{endpoint}: independent of {' and of '.join(names)}, each within {margin:g} (intersection-union)",
+        if len(names) > 1 and (part["verdict"] == INDEPENDENT_WITHIN_MARGIN).all():
+            both = " and of ".join(names)
+            told.append(
+                f"{endpoint}: independent of {both}, each within {margin:g} (intersection-union: each at alpha)"
             )
-    return ()
+    return tuple(told)
+
+
+def _flow(patients: Patients, points: Sequence[EndPoint]) -> pd.DataFrame:
+    """Count how many rows became how many patients, and why others were left out."""
+    steps: list[tuple[str, int, str]] = [("rows", len(patients.frame), "")]
+    for point in points:
+        steps += [(f"left out: {point.name}", count, reason) for reason, count in point.left_out.items()]
+        told = f"{int((point.value == 1).sum())} responders" if point.kind == "binary" else ""
+        steps.append((f"evaluable: {point.name}", len(point.rows), told))
+        for name in patients.levels.columns:
+            absent = int(patients.levels[name].isna().to_numpy()[point.rows].sum())
+            steps.append((f"analysed: {name}, {point.name}", len(point.rows) - absent, f"{absent} without a level"))
+    return pd.DataFrame(steps, columns=["step", "n", "reason"])
+
+
+def _data(patients: Patients, points: Sequence[EndPoint]) -> pd.DataFrame:
+    """One row a patient with what the figures need; patients that no end point counts are left out."""
+    data = patients.levels.copy()
+    data.insert(0, PATIENT, patients.frame[PATIENT])
+    data["response"] = patients.frame.get("response")
+    data["stratum"] = patients.frame["stratum"]
+    counted = np.zeros(len(data), dtype=bool)
+    for kind, made in (("binary", {"responder": "value"}), ("time", {"time": "time", "event": "event"})):
+        point = next((point for point in points if point.kind == kind), None)
+        for column, source in made.items():
+            values = np.full(len(data), np.nan)
+            if point is not None:
+                values[point.rows] = getattr(point, source)
+            if point is not None or column == "responder":
+                data[column] = values
+    for point in points:
+        counted[point.rows] = True
+    return data[counted].reset_index(drop=True)
 
 
 def _whole(verdicts: pd.DataFrame) -> pd.DataFrame:
@@ -427,17 +339,6 @@ def _whole(verdicts: pd.DataFrame) -> pd.DataFrame:
         if column.startswith(("auc", "p_", "bf01", "smallest", "largest", "min_", "margin")):
             verdicts[column] = verdicts[column].astype(float)
     return verdicts
-
-
-def _data(question: Question, time: str | None, event: str | None) -> pd.DataFrame:
-    data = question.levels.copy()
-    data["responder"], data["response"] = question.responder, question.words
-    if question.strata is not None:
-        data["stratum"] = question.strata
-    if time is not None and event is not None:
-        data["time"] = numeric_column(question.table, time, where="table")
-        data["event"] = numeric_column(question.table, event, where="table")
-    return data
 
 
 __all__ = ["DEFAULT_MARGIN", "relate", "relate_counts"]

@@ -138,6 +138,11 @@ def patients_needed(
     return high
 
 
+def excluded_effect(low95: float, high95: float) -> float:
+    """Least AUC, written above one half, that the 95% interval excludes in both directions."""
+    return max(high95, 1 - low95)
+
+
 def check_margin(margin: float) -> float:
     """Refuse a margin outside (0, .5).
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN: Final = (
-    "biomarker", "endpoint", "n", "n_responders", "verdict", "auc", "auc_low95", "auc_high95", "p_dependence", "p_adjusted",
+    "biomarker", "endpoint", "n", "n_responders", "verdict", "auc", "auc_low95", "auc_high95",
+    "p_dependence", "p_adjusted",
 )  # fmt: skip
 _SHORT: Final = {
     DEPENDENT: "response is associated with it",
@@ -67,18 +68,23 @@ def _paragraph(row: Mapping[Any, Any]) -> str:
     name = f"{row['biomarker']} ({row['endpoint']})"
     if row["verdict"] == NOT_TESTABLE:
         return f"{name}: {_SHORT[NOT_TESTABLE]}: {row['reason']}."
-    n_responders = "" if _gone(row["n_responders"]) else f", {int(row['n_responders'])} responders"
+    graded = _gone(row["margin"])
+    counted = "events" if graded else "responders"
+    n_responders = "" if _gone(row["n_responders"]) else f", {int(row['n_responders'])} {counted},"
     text = (
-        f"{name}: {_SHORT[row['verdict']]}. In {int(row['n'])} patients{n_responders} the AUC was {row['auc']:.2f} "
+        f"{name}: {_SHORT[row['verdict']]}. In {int(row['n'])} patients{n_responders} the "
+        f"{'concordance' if graded else 'AUC'} was {row['auc']:.2f} "
         f"(95% interval {row['auc_low95']:.2f} to {row['auc_high95']:.2f}; permutation p {_p(row['p_dependence'])}"
     )
     text += ")." if _gone(row["p_adjusted"]) else f", {_p(row['p_adjusted'])} adjusted for all levels tested)."
-    if row["verdict"] == INCONCLUSIVE:
+    if row["verdict"] == INCONCLUSIVE and graded:
+        text += " No margin is fixed for this end point, so independence cannot be claimed of it."
+    elif row["verdict"] == INCONCLUSIVE:
         text += " " + could_have_shown(row)
     if not _gone(row["negatives"]) and row["negatives"]:
         text += (
-            f" Responses occur in the negative stratum, {int(row['responders_in_negative'])} of {int(row['negatives'])};"
-            " that by itself is no evidence of independence."
+            f" Responses occur in the negative stratum, {int(row['responders_in_negative'])} of "
+            f"{int(row['negatives'])}; that by itself is no evidence of independence."
         )
     return text
 
@@ -89,8 +95,10 @@ def could_have_shown(row: Mapping[Any, Any]) -> str:
     if not _gone(row["min_detectable_auc"]):
         parts.append(f"find an AUC of {row['min_detectable_auc']:.2f} or more with 80% power")
     if not _gone(row["smallest_margin"]):
-        parts.append(f"show independence only within a margin of {row['smallest_margin']:.2f}")
-    text = f"A sample of this size could {' and '.join(parts)}." if parts else ""
+        parts.append(f"its interval lies within a margin of {row['smallest_margin']:.2f}, no smaller one")
+    text = f"A sample of this size could {'; '.join(parts)}." if parts else ""
+    if not _gone(row["largest_effect_excluded"]):
+        text += f" An AUC of {row['largest_effect_excluded']:.2f} or more, in either direction, is excluded."
     if not _gone(row["n_needed"]):
         text += f" About {int(row['n_needed'])} patients are needed to show independence within {row['margin']:g}."
     if not _gone(row["bf01"]):

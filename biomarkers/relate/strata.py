@@ -1,72 +1,124 @@
-"""The same question within each site, batch or tumour type, and whether the strata agree with the whole."""
+"""The same question within each site, batch or tumor type: the strata one by one, pooled, and against the whole."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from biomarkers.relate.binary import Row, group_problem, row
 from biomarkers.stats.auc import auc, auc_logit_delong, auc_variance
 from biomarkers.stats.results import Estimate, Test
 
+_MOVED = 0.05
 
-def stratum_rows(
-    biomarker: str, endpoint: str, values: np.ndarray, responder: np.ndarray, strata: pd.Series | None
-) -> list[Row]:
-    """Estimate the AUC in each stratum, pool the strata, and test whether they differ.
 
-    The pooled AUC weighs strata by their numbers of responder-other pairs (van Elteren's weights are close to it); the
-    test of heterogeneity is Cochran's Q on the strata with a variance. A stratum without both groups says so.
+@dataclass(frozen=True)
+class Pooled:
+    """The AUC within strata, pooled: its intervals, the rows, and a warning when the strata tell another story."""
+
+    ci95: Estimate
+    ci90: Estimate
+    rows: list[Row]
+    warning: str
+
+
+def pool_strata(
+    biomarker: str, endpoint: str, values: np.ndarray, responder: np.ndarray, strata: np.ndarray
+) -> Pooled | str:
+    """Estimate the AUC in each stratum and pool the strata.
+
+    Strata are weighed by n1 n2 / (n1 + n2 + 1), van Elteren's weights, so that the estimate fits the test; a stratum
+    without both groups says nothing. The interval is made on the logit scale. Heterogeneity is Cochran's Q.
+
+    Parameters
+    ----------
+    biomarker, endpoint
+        Names for the rows.
+    values, responder, strata
+        (n,) finite levels, bool, labels.
+
+    Returns
+    -------
+    The pooled estimate, or why there is none.
+
+    References
+    ----------
+    van Elteren PH. Bull Int Stat Inst 1960;37:351-361.
     """
-    if strata is None:
-        return []
     rows: list[Row] = []
     parts: list[tuple[float, float, float]] = []
-    known = ~np.isnan(values)
-    labels = strata.to_numpy()
-    for label in np.unique(labels):
-        here = known & (labels == label)
+    for label in np.unique(strata):
+        here = strata == label
         yes, no = values[here & responder], values[here & ~responder]
-        problem = group_problem(yes, no)
         name = f"stratum {label}, logit-DeLong 95%"
-        if problem is not None:
-            rows.append(row(biomarker, endpoint, name, "auc", math.nan, n=int(here.sum()), note=problem))
+        if not len(yes) or not len(no):
+            note = f"{len(yes)} responders and {len(no)} others: the stratum says nothing"
+            rows.append(row(biomarker, endpoint, name, "auc", math.nan, n=int(here.sum()), note=note))
             continue
-        rows.append(row(biomarker, endpoint, name, "auc", auc_logit_delong(yes, no), n=int(here.sum())))
-        parts.append((auc(yes, no), auc_variance(yes, no), float(len(yes) * len(no))))
-    if len(parts) < 2:
-        return rows
+        problem = group_problem(yes, no)
+        value = math.nan if problem else auc_logit_delong(yes, no)
+        rows.append(row(biomarker, endpoint, name, "auc", value, n=int(here.sum()), note=problem or ""))
+        parts.append((auc(yes, no), _variance(yes, no), len(yes) * len(no) / (len(yes) + len(no) + 1)))
+    if not parts:
+        return "no stratum holds both responders and others"
     theta, variance, weight = (np.array(column) for column in zip(*parts, strict=True))
     share = weight / weight.sum()
-    pooled, sd = float(share @ theta), math.sqrt(float(share**2 @ variance))
-    n = int(known.sum())
-    low, high = max(0.0, pooled - 1.959964 * sd), min(1.0, pooled + 1.959964 * sd)
-    estimate = Estimate(pooled, low, high, 0.95, n, "strata pooled by responder-other pairs")
-    whole = auc(values[known & responder], values[known & ~responder])
-    rows.append(row(biomarker, endpoint, estimate.method, "auc", estimate, n=n, note=_confounding(whole, pooled, sd)))
+    pooled, sd, n = float(share @ theta), math.sqrt(float(share**2 @ variance)), len(values)
+    whole = auc(values[responder], values[~responder])
+    ci95, ci90 = (_interval(pooled, sd, z, level, n) for z, level in ((1.959963985, 0.95), (1.644853627, 0.90)))
+    warning = _confounding(whole, pooled, sd)
+    rows.append(row(biomarker, endpoint, ci95.method, "auc", ci95, n=n, note=f"without strata {whole:.3f}"))
+    rows.append(row(biomarker, endpoint, ci90.method, "auc", ci90, n=n))
     rows += _heterogeneity(biomarker, endpoint, theta, variance, n)
-    return rows
+    return Pooled(ci95, ci90, rows, warning)
+
+
+def aligned_ranks(levels: np.ndarray, strata: np.ndarray) -> np.ndarray:
+    """Van Elteren's scores: mid-ranks within the stratum over its size plus one, about 0; NaN stays NaN. (n, m)."""
+    from scipy.stats import rankdata
+
+    made = np.full(levels.shape, np.nan)
+    for j in range(levels.shape[1]):
+        known = ~np.isnan(levels[:, j])
+        for label in np.unique(strata):
+            here = known & (strata == label)
+            if here.any():
+                made[here, j] = rankdata(levels[here, j]) / (here.sum() + 1) - 0.5
+    return made
+
+
+def _variance(yes: np.ndarray, no: np.ndarray) -> float:
+    """DeLong's variance, or that under the null where DeLong has none."""
+    if min(len(yes), len(no)) > 1 and (found := auc_variance(yes, no)) > 1e-12:
+        return found
+    return (len(yes) + len(no) + 1) / (12 * len(yes) * len(no))
+
+
+def _interval(theta: float, sd: float, z: float, level: float, n: int) -> Estimate:
+    method = f"AUC within strata, van Elteren weights, logit {100 * level:g}%"
+    inside = min(max(theta, 1e-6), 1 - 1e-6)
+    centre, half = math.log(inside / (1 - inside)), z * sd / (inside * (1 - inside))
+    low, high = (1 / (1 + math.exp(-max(min(at, 700), -700))) for at in (centre - half, centre + half))
+    return Estimate(theta, min(low, theta), max(high, theta), level, n, method)
 
 
 def _confounding(whole: float, pooled: float, sd: float) -> str:
-    """Warn when taking strata into account moves the estimate by more than its own uncertainty, or across one half."""
+    """Warn when the strata move the estimate by more than its own uncertainty, or across one half."""
     moved = abs(whole - pooled)
-    if moved > max(sd, 0.05) or ((whole - 0.5) * (pooled - 0.5) < 0 and moved > 0.05):
-        return f"differs from the AUC over all strata, {whole:.3f}: the strata are confounded with response or level"
-    return f"AUC over all strata {whole:.3f}"
+    if moved > max(sd, _MOVED) or ((whole - 0.5) * (pooled - 0.5) < 0 and moved > _MOVED):
+        return f"the AUC is {whole:.2f} over all patients but {pooled:.2f} within strata: confounding by stratum"
+    return ""
 
 
 def _heterogeneity(biomarker: str, endpoint: str, theta: np.ndarray, variance: np.ndarray, n: int) -> list[Row]:
     from scipy.special import chdtrc
 
-    usable = variance > 1e-12
-    if usable.sum() < 2:
+    if len(theta) < 2:
         return []
-    weight = 1 / variance[usable]
-    centre = float((weight * theta[usable]).sum() / weight.sum())
-    q = float((weight * (theta[usable] - centre) ** 2).sum())
-    df = int(usable.sum()) - 1
-    test = Test(q, float(chdtrc(df, q)), n, f"Cochran's Q over {df + 1} strata")
+    weight = 1 / variance
+    centre = float((weight * theta).sum() / weight.sum())
+    q = float((weight * (theta - centre) ** 2).sum())
+    test = Test(q, float(chdtrc(len(theta) - 1, q)), n, f"heterogeneity, Cochran's Q over {len(theta)} strata")
     return [row(biomarker, endpoint, test.method, "Q", test, n=n)]

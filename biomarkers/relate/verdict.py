@@ -27,18 +27,27 @@ class Verdict:
 
 
 def decide(
-    *, p_dependence: float, p_omnibus: float, ci90: Estimate, margin: float, alpha: float, scale: str = "AUC"
+    *,
+    p_dependence: float,
+    p_omnibus: float,
+    ci90: Estimate,
+    margin: float,
+    alpha: float,
+    p_adjusted: float | None = None,
+    scale: str = "AUC",
 ) -> Verdict:
     """Apply the rule.
 
-    Dependence when the permutation test says so. Otherwise independence within the margin when the 90% interval lies
-    inside it and the omnibus test saw no other pattern; that gate can only take the verdict away, so it costs no error.
-    Otherwise the data do not decide.
+    Dependence when the permutation test says so, over the family of biomarkers. Otherwise independence within the
+    margin when the 90% interval lies inside it, the biomarker's own p is above alpha, and the omnibus test saw no other
+    pattern; those two gates can only take the verdict away, so they cost no error. Otherwise the data do not decide.
 
     Parameters
     ----------
     p_dependence, p_omnibus
         P-values of the test of dependence and of any dependence at all (NaN where the second is not defined).
+    p_adjusted
+        ``p_dependence`` over the family of biomarkers; the same when None.
     ci90
         90% interval of the AUC.
     margin, alpha
@@ -49,11 +58,15 @@ def decide(
     low, high = 0.5 - margin, 0.5 + margin
     inside = low < ci90.low and ci90.high < high
     interval = f"{scale} {_two(ci90.value)}, 90% interval {_two(ci90.low)} to {_two(ci90.high)}"
-    if p_dependence <= alpha:
-        tail = f"{interval}; p {_p(p_dependence)}"
+    family = p_dependence if p_adjusted is None else p_adjusted
+    if family <= alpha:
+        tail = f"{interval}; p {_p(family)}"
         if inside:
             return Verdict(DEPENDENT_WITHIN_MARGIN, f"associated with response, but weaker than the margin: {tail}")
         return Verdict(DEPENDENT, f"associated with response: {tail}")
+    if p_dependence <= alpha:
+        alone = f"p {_p(p_dependence)} alone, but {_p(family)} over all biomarkers tested"
+        return Verdict(INCONCLUSIVE, f"{alone}: {interval}")
     if inside and not p_omnibus <= alpha:
         return Verdict(
             INDEPENDENT_WITHIN_MARGIN, f"{scale} within {margin:g} of one half, no other pattern detected: {interval}"

@@ -183,6 +183,34 @@ def shuffle_members(
             chunk[row, two] = kept
 
 
+@numba.njit(cache=True, nogil=True)
+def permuted_products(
+    one: np.ndarray, two: np.ndarray, orders: np.ndarray, sums: np.ndarray
+) -> None:  # pragma: no cover  (compiled; held to numpy by tests)
+    """Fill the sum of the products of two symmetric matrices, the second reordered by each permutation.
+
+    Parameters
+    ----------
+    one, two
+        (n, n) float64, symmetric.
+    orders
+        (B, n) int32, permutations.
+    sums
+        (B,) float64, filled: sum over i, j of one[i, j] * two[o[i], o[j]].
+    """
+    n = one.shape[0]
+    for b in range(orders.shape[0]):
+        total = 0.0
+        for i in range(n):
+            row = one[i]
+            other = two[orders[b, i]]
+            part = 0.0
+            for j in range(i):
+                part += row[j] * other[orders[b, j]]
+            total += 2.0 * part + row[i] * other[orders[b, i]]
+        sums[b] = total
+
+
 def two_sample_reference(level: np.ndarray, first: np.ndarray) -> tuple[float, float]:
     """Define both statistics for one labelling of one marker, in plain numpy.
 

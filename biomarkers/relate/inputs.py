@@ -1,0 +1,274 @@
+"""A table or a cohort becomes one row a patient: levels, what stood at a limit, and the columns of the end points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from biomarkers import keys
+from biomarkers.cohort.ids import identifiers
+from biomarkers.cohort.tables import numeric_column, require_columns, row_names, table_notes
+from biomarkers.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@dataclass(frozen=True, eq=False)
+class Patients:
+    """One row a patient; all frames share one index, which names rows in messages.
+
+    Attributes
+    ----------
+    table
+        The whole table.
+    frame
+        ``patient`` and, when known, ``response`` (as written), ``change``, ``stratum`` (None where missing).
+    levels
+        Biomarkers a column, NaN where there is none.
+    censored
+        Same shape: the level stands at (or below) its lower limit of quantification.
+    covariates
+        Columns of the adjusted estimates.
+    notes
+        What was done to get here.
+    """
+
+    table: pd.DataFrame
+    frame: pd.DataFrame
+    levels: pd.DataFrame
+    censored: pd.DataFrame
+    covariates: pd.DataFrame
+    response: str | None
+    where: str
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column plays which role; None where it plays none."""
+
+    levels: tuple[str, ...] | None
+    response: str | None
+    patient: str | None
+    change: str | None
+    strata: tuple[str, ...]
+    covariates: tuple[str, ...]
+    lloq: Mapping[str, float]
+    censored: Mapping[str, str]
+
+
+def from_table(table: pd.DataFrame, columns: Columns, *, where: str) -> Patients:
+    """Take patients from any table with a row a patient.
+
+    Raises
+    ------
+    UsageError
+        A column is absent, or a role is not given.
+    DataError
+        A patient stands in two rows, a level is text, a time is not positive, an event is neither 0 nor 1.
+    """
+    if not columns.levels:
+        raise UsageError("no level column was named", where=where, allowed=_numeric_names(table))
+    refuse_doubled(columns.levels)
+    named = [columns.response, columns.patient, columns.change]
+    wanted = [name for name in named if name is not None]
+    require_columns(table, [*columns.levels, *wanted, *columns.strata, *columns.covariates], where=where)
+    notes = table_notes(table)
+    if columns.patient is None:
+        patient = pd.Series([f"row {label}" for label in table.index], index=table.index, dtype=object)
+        notes.append("no patient column was named: every row is taken as one patient")
+    else:
+        patient = identifiers(table[columns.patient], where=f"{where} column {columns.patient!r}")
+        _refuse_repeats(patient, f"{where} column {columns.patient!r}")
+    frame = pd.DataFrame({keys.PATIENT: patient})
+    if columns.response is not None:
+        frame["response"] = table[columns.response]
+    if columns.change is not None:
+        frame["change"] = numeric_column(table, columns.change, where=where)
+    frame["stratum"] = _strata(table, columns.strata)
+    levels = pd.DataFrame({name: numeric_column(table, name, where=where) for name in columns.levels})
+    censored = _censored(table, levels, columns, where)
+    covariates = pd.DataFrame(
+        {name: numeric_column(table, name, where=where) for name in columns.covariates}, index=table.index
+    )
+    return Patients(table, frame, levels, censored, covariates, columns.response, where=where, notes=notes)
+
+
+def from_cohort(cohort: AnnData, columns: Columns, *, timepoint: str, where: str) -> Patients:
+    """Take the patients of a cohort at one time point; those without a sample there have no level.
+
+    Raises
+    ------
+    UsageError
+        There is no such biomarker or time point.
+    DataError
+        As for :func:`from_table`.
+    """
+    obs = cohort.obs
+    points = obs[keys.TIMEPOINT].astype(str)
+    if timepoint not in set(points):
+        raise UsageError("no sample at this time point", where=where, seen=timepoint, allowed=sorted(set(points)))
+    here = (points == timepoint).to_numpy()
+    names = [str(name) for name in cohort.var_names]
+    levels = columns.levels or tuple(names)
+    require_columns(pd.DataFrame(columns=names), levels, where=where)
+    at = [names.index(name) for name in levels]
+    samples = obs[here].copy()
+    samples.index = pd.Index(identifiers(samples[keys.PATIENT], where=where))
+    values = np.asarray(cohort.X[here][:, at], dtype=float)
+    layer = cohort.layers[keys.CENSORED] if keys.CENSORED in cohort.layers else np.zeros(cohort.shape, dtype=bool)
+    flags = np.asarray(layer[here][:, at], dtype=bool)
+    everybody = _clinical(cohort, samples)
+    table = everybody.reset_index(drop=True)
+    position = pd.Index(samples.index).get_indexer(pd.Index(everybody.index))
+    known = position >= 0
+    for j, name in enumerate(levels):
+        column = np.full(len(table), np.nan)
+        column[known] = values[position[known], j]
+        table[name] = column
+    _refuse_repeats(pd.Series(samples.index), f"{where} at {timepoint}")
+    limits = {
+        name: float(cohort.var["lloq"].iloc[i])
+        for name, i in zip(levels, at, strict=True)
+        if "lloq" in cohort.var and not pd.isna(cohort.var["lloq"].iloc[i])
+    }
+    has_response = columns.response is None and "response" in table
+    roles = {**columns.__dict__, "levels": levels, "patient": keys.PATIENT, "lloq": {**limits, **columns.lloq}}
+    roles["response"] = "response" if has_response else columns.response
+    made = from_table(table, Columns(**roles), where=where)
+    below = made.censored.to_numpy().copy()
+    below[known] |= flags[position[known]]
+    made.censored.loc[:, :] = below
+    absent = int((~known).sum())
+    if absent:
+        made.notes.append(f"{absent} patients of the cohort have no sample at {timepoint}")
+    return made
+
+
+def _clinical(cohort: AnnData, samples: pd.DataFrame) -> pd.DataFrame:
+    """All patients of the cohort, those without a sample here too (index = patient)."""
+    patients = cohort.uns.get("patients")
+    if not isinstance(patients, pd.DataFrame) or keys.PATIENT not in patients:
+        return samples
+    table = patients.copy()
+    table.index = pd.Index(identifiers(table[keys.PATIENT], where="patients"))
+    return table
+
+
+def _refuse_repeats(patient: pd.Series, where: str) -> None:
+    repeated = patient.duplicated(keep=False).to_numpy()
+    if repeated.any():
+        first = patient[repeated].iloc[0]
+        rows = [int(i) for i in np.flatnonzero((patient == first).to_numpy())]
+        others = patient[repeated].nunique() - 1
+        raise DataError(
+            "one patient stands in several rows" + (f", and {others} others" if others else ""),
+            where=f"{where} {row_names(patient, rows)}",
+            seen=str(first),
+            hint="Patients are the unit of every test: keep one row a patient (see 'biomarkers cohort').",
+        )
+
+
+def times(table: pd.DataFrame, column: str, where: str) -> pd.Series:
+    """Return times of a column, each above 0 or missing."""
+    values = numeric_column(table, column, where=where)
+    bad = np.flatnonzero((values <= 0).to_numpy())
+    if len(bad):
+        raise DataError(
+            f"column {column!r} must hold times above 0",
+            where=f"{where} {row_names(table, [int(i) for i in bad])}",
+            seen=float(values.iloc[bad[0]]),
+            hint="Leave the cell empty when there is no follow-up.",
+        )
+    return values
+
+
+def events(table: pd.DataFrame, column: str, where: str) -> pd.Series:
+    """Return events of a column, each 1, 0 or missing."""
+    values = numeric_column(table, column, where=where)
+    bad = np.flatnonzero(values.notna().to_numpy() & ~values.isin([0, 1]).to_numpy())
+    if len(bad):
+        raise DataError(
+            f"column {column!r} must hold 1 (the event was seen) or 0 (censored)",
+            where=f"{where} {row_names(table, [int(i) for i in bad])}",
+            seen=float(values.iloc[bad[0]]),
+        )
+    return values
+
+
+def refuse_doubled(names: Sequence[str]) -> None:
+    """Refuse a level that is named twice."""
+    doubled = sorted({name for name in names if list(names).count(name) > 1})
+    if doubled:
+        raise UsageError("a level is named twice", seen=", ".join(doubled))
+
+
+def _strata(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    if not columns:
+        return pd.Series("", index=table.index, dtype=object)
+    missing = table[list(columns)].isna().any(axis=1)
+    joined = [" / ".join(str(cell) for cell in row) for row in table[list(columns)].itertuples(index=False)]
+    return pd.Series(joined, index=table.index, dtype=object).where(~missing, None)
+
+
+def _censored(table: pd.DataFrame, levels: pd.DataFrame, columns: Columns, where: str) -> pd.DataFrame:
+    """Levels at or below their lower limit, by a limit or by a column of flags."""
+    made = pd.DataFrame(data=False, index=levels.index, columns=levels.columns)
+    for name, limit in columns.lloq.items():
+        if name not in levels:
+            raise UsageError("a lower limit for a column that is no level", seen=name, allowed=list(levels.columns))
+        if not np.isfinite(limit):
+            raise UsageError(f"the lower limit of {name!r} is no number", seen=limit)
+        made[name] = (levels[name] <= limit).to_numpy()
+    for name, flag in columns.censored.items():
+        if name not in levels:
+            raise UsageError(
+                "a censoring column for a column that is no level", seen=name, allowed=list(levels.columns)
+            )
+        flags = numeric_column(table, flag, where=where)
+        bad = np.flatnonzero(flags.notna().to_numpy() & ~flags.isin([0, 1]).to_numpy())
+        if len(bad):
+            raise DataError(
+                f"column {flag!r} must hold 1 (at or below the limit) or 0",
+                where=f"{where} {row_names(table, [int(i) for i in bad])}",
+                seen=float(flags.iloc[bad[0]]),
+            )
+        made[name] = made[name].to_numpy() | (flags == 1).to_numpy()
+    return made
+
+
+def _numeric_names(table: pd.DataFrame) -> list[str]:
+    return [str(name) for name in table.columns if table[name].dtype.kind in "if"][:25]
+
+
+def ranked_levels(level: np.ndarray, censored: np.ndarray) -> tuple[np.ndarray, str]:
+    """Give levels at a lower limit the rank they have: ties at the bottom, or Gehan scores when limits differ.
+
+    Parameters
+    ----------
+    level, censored
+        (n,) finite levels, and whether each stands at or below its limit.
+
+    Returns
+    -------
+    Values to rank, (n,), and a note; with no level at a limit the levels themselves and no note.
+    """
+    k = int(censored.sum())
+    if k == 0:
+        return level, ""
+    highest = float(level[censored].max())
+    quantified = level[~censored]
+    if not quantified.size or quantified.min() >= highest:
+        made: Any = level.astype(float).copy()
+        made[censored] = np.nextafter(highest, -np.inf) if quantified.size else highest
+        return made, f"{k} of {len(level)} at or below the lower limit: tied at the bottom"
+    # several limits: i is surely higher than j when i is quantified and above j's level or limit
+    sure = (~censored[:, None]) & (level[:, None] > level[None, :])
+    sure |= (~censored[:, None]) & censored[None, :] & (level[:, None] >= level[None, :])
+    scores = sure.sum(axis=1) - sure.sum(axis=0)
+    return scores.astype(float), f"{k} of {len(level)} at or below several lower limits: Gehan scores"
