@@ -93,12 +93,13 @@ def could_have_shown(row: Mapping[Any, Any]) -> str:
     """State what a sample of this size could have shown, to accompany every inconclusive verdict."""
     parts = []
     if not _gone(row["min_detectable_auc"]):
-        parts.append(f"find an AUC of {row['min_detectable_auc']:.2f} or more with 80% power")
-    if not _gone(row["smallest_margin"]):
-        parts.append(f"its interval lies within a margin of {row['smallest_margin']:.2f}, no smaller one")
-    text = f"A sample of this size could {'; '.join(parts)}." if parts else ""
+        found = row["min_detectable_auc"]
+        parts.append(f"A sample of this size finds an AUC of {found:.2f} or more with 80% power.")
     if not _gone(row["largest_effect_excluded"]):
-        text += f" An AUC of {row['largest_effect_excluded']:.2f} or more, in either direction, is excluded."
+        parts.append(f"An AUC of {row['largest_effect_excluded']:.2f} or more, in either direction, is excluded.")
+    if not _gone(row["smallest_margin"]):
+        parts.append(f"The 90% interval lies within a margin of {row['smallest_margin']:.2f} and of no smaller one.")
+    text = " ".join(parts)
     if not _gone(row["n_needed"]):
         text += f" About {int(row['n_needed'])} patients are needed to show independence within {row['margin']:g}."
     if not _gone(row["bf01"]):
