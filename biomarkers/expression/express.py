@@ -180,10 +180,10 @@ def _levels(
     parts = []
     for gene in wanted:
         if gene in place:
-            parts.append(_part(matrix, gene, score, unit, scale, log2[:, place[gene]], min_cells))
+            parts.append(_part(matrix, gene, score, unit, log2[:, place[gene]], min_cells))
             if "n_cells" in matrix.obs:
                 share = matrix.obs[f"share {gene}"].to_numpy()
-                parts.append(_part(matrix, gene, "expressing_fraction", "fraction", scale, share, min_cells))
+                parts.append(_part(matrix, gene, "expressing_fraction", "fraction", share, min_cells))
     for signature in signatures:
         have = [gene for gene in signature.genes if gene in place]
         lack = [gene for gene in signature.genes if gene not in place]
@@ -193,7 +193,7 @@ def _levels(
         if lack:
             warnings.append(f"{signature.name} without {', '.join(lack)}")
         values = _combined(signature, log2[:, [place[gene] for gene in have]], scale)
-        parts.append(_part(matrix, signature.name, signature.combine, unit, scale, values, min_cells))
+        parts.append(_part(matrix, signature.name, signature.combine, unit, values, min_cells))
     if not parts:
         raise DataError("none of the wanted genes or signatures is in the matrix", seen="; ".join(matrix.missing[:3]))
     return pd.concat(parts, ignore_index=True)
@@ -208,9 +208,7 @@ def _combined(signature: Signature, log2: np.ndarray, scale: str) -> np.ndarray:
     return mean
 
 
-def _part(
-    matrix: Matrix, marker: str, score: str, unit: str, scale: str, values: np.ndarray, min_cells: int
-) -> pd.DataFrame:
+def _part(matrix: Matrix, marker: str, score: str, unit: str, values: np.ndarray, min_cells: int) -> pd.DataFrame:
     reason = np.where(np.isfinite(values), "", "the sample has no counts at all")
     if "n_cells" in matrix.obs:
         few = matrix.obs["n_cells"].to_numpy() < min_cells
@@ -224,7 +222,7 @@ def _part(
         "score": score,
         "value": np.where(fine, values, np.nan),
         "unit": unit,
-        "scale": scale,
+        "scale": _scale_of(unit),
         "status": np.where(fine, _OK, _NOT_EVALUABLE),
         "reason": reason,
     }
@@ -233,6 +231,11 @@ def _part(
         if column in matrix.obs:
             frame[column] = matrix.obs[column].astype(str).to_numpy()
     return frame
+
+
+def _scale_of(unit: str) -> str:
+    """Name the scale that a level stands on, for whoever takes ratios of it later."""
+    return "fraction" if unit == "fraction" else "zscore" if unit.startswith("z") else "log2"
 
 
 def _gene_table(matrix: Matrix) -> pd.DataFrame:

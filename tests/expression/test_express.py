@@ -139,14 +139,13 @@ def test_cells_are_pooled_and_few_cells_are_not_evaluable(tmp_path):
     assert share.loc["a", "value"] == pytest.approx((counts[:25, 1] > 0).mean())
 
 
-@pytest.mark.parametrize(("gene", "planted"), [("PDCD1", "pd1_per_mm2"), ("CD8A", "cd8_level")])
-def test_planted_levels_come_back_from_simulated_counts(gene, planted):
+def test_planted_levels_come_back_from_simulated_counts():
     from biomarkers.simulate.trial import simulate_trial
 
-    found = express(sample_trial().expression).levels.query("marker == @gene")
+    found = express(sample_trial().expression).levels.query("marker == 'CD8A'")
     both = found.merge(simulate_trial(rng=52).biopsies, on=["patient", "timepoint"])
     assert len(both) == 71
-    assert spearmanr(both["value"], both[planted]).statistic >= 0.95
+    assert spearmanr(both["value"], both["cd8_level"]).statistic >= 0.95
 
 
 def test_imvigor_cd274_agrees_with_the_immune_cell_level(shared_data):
