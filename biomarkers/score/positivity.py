@@ -64,7 +64,8 @@ def call_positivity(
     value, membrane_rule = readings(cells, assay=assay, column=column, complete=complete)
     bins = bin_values(value, cuts)
     ratio = outline_ratio(cells, column=column)
-    pattern = staining_pattern(ratio[membrane_rule & complete & (bins > 0)], cuts=cuts)
+    telling = _telling(cells, membrane_rule & complete & (bins > 0), value=value)
+    pattern = staining_pattern(ratio[telling], cuts=cuts)
     least = cuts.strict_ratio if pattern == CYTOPLASMIC else cuts.min_ratio
     bins[membrane_rule & ~(complete & (ratio >= least))] = 0
     called = cells.copy()
@@ -149,6 +150,20 @@ def outline_ratio(cells: AnnData, *, column: int) -> np.ndarray:
     inside = np.nan_to_num(np.maximum(inside, 0.0))
     ratio: np.ndarray = (np.nan_to_num(_membrane(cells, column)) + _FLOOR_OD) / (inside + _FLOOR_OD)
     return ratio
+
+
+def _telling(cells: AnnData, stained: np.ndarray, *, value: np.ndarray) -> np.ndarray:
+    """Which stained cells tell the slide's pattern: tumor cells where they are known, and the darker half of them.
+
+    Cells that hardly pass the first cut are stained by chance as often as not.
+    """
+    if keys.CELL_CLASS in cells.obs:
+        tumor = stained & (cells.obs[keys.CELL_CLASS].astype(str).to_numpy() == keys.TUMOR)
+        if np.count_nonzero(tumor) >= 2 * _FEWEST_FOR_PATTERN:
+            stained = tumor
+    if not stained.any():
+        return stained
+    return stained & (value >= float(np.median(value[stained])))
 
 
 def staining_pattern(ratio: np.ndarray, *, cuts: Thresholds) -> str:

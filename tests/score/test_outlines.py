@@ -34,7 +34,7 @@ def test_each_outline_holds_its_connected_pixels_and_no_others(seed, height, wid
     y, x = np.mgrid[:height, :width] + 0.5
     for label, corners in found.items():
         polygon = Polygon(corners)
-        filled = ndimage.binary_fill_holes(labels == label)
+        filled = ndimage.binary_fill_holes(labels == label, np.ones((3, 3)))
         assert polygon.area == filled.sum()
         assert np.array_equal(shapely.contains_xy(polygon, x, y), filled)
         steps = np.diff(np.vstack([corners, corners[:1]]), axis=0)

@@ -63,3 +63,36 @@ def test_missing_marker_and_layer():
 
 def test_no_cells():
     assert bins(make_cells([])) == []
+
+
+def test_a_slide_of_blush_is_cytoplasmic_as_a_whole_and_a_few_cells_are_not_judged():
+    # each cell alone might pass (1.25 > 1.2), but their median says that the slide is not membranous
+    blush = make_cells(["tumor"] * 30, 0.48, cytoplasm=0.38)
+    called = call_positivity(blush, assay="22c3", thresholds=CUTS)
+    assert called.uns["thresholds"]["pattern"] == "cytoplasmic"
+    assert not called.obs["PD-L1_positive"].any()
+    few = call_positivity(blush[:9].copy(), assay="22c3", thresholds=CUTS)
+    assert few.uns["thresholds"]["pattern"] == "not judged"
+    assert few.obs["PD-L1_positive"].all()
+
+
+def test_a_clear_membrane_stays_positive_on_a_slide_of_blush():
+    cells = make_cells(["tumor"] * 31, [0.48] * 30 + [0.6], cytoplasm=[0.38] * 30 + [0.1])
+    assert bins(cells) == [0] * 30 + [3]
+
+
+def test_a_membranous_slide_keeps_its_blushing_cells():
+    cells = make_cells(["tumor"] * 31, [0.48] * 31, cytoplasm=[0.38] * 5 + [0.1] * 26)
+    assert all(bins(cells))
+
+
+def test_intensity_is_read_where_the_outline_is_stained():
+    cells = make_cells(["tumor"] * 2, 0.2, completeness=0.5)
+    cells.layers["membrane_stained_mean"] = np.array([[0.4], [np.nan]])
+    assert bins(cells) == [2, 1]
+
+
+def test_a_dot_of_stain_does_not_make_an_immune_cell_positive():
+    cells = make_cells(["lymphocyte"] * 2, 0.05, completeness=[0.1, 0.6])
+    cells.layers["membrane_stained_mean"] = np.full((2, 1), 0.4)
+    assert bins(cells) == [0, 2]
