@@ -160,7 +160,8 @@ def _scored_problem(counts: Tally, name: str) -> str:
 
 def _scored_note(counts: Tally) -> str:
     if counts.any_class and counts.assay.scored_class != "any":
-        return "cell classes unknown: cells of any class counted"
+        what = "cell classes unknown" if counts.n_classified == 0 else f"{counts.assay.scored_class}s not told apart"
+        return f"{what}: cells of any class counted"
     return ""
 
 

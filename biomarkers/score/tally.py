@@ -124,7 +124,10 @@ def tally(
     classes = cells.obs[keys.CELL_CLASS].astype(str).to_numpy()
     bins = cells.obs[keys.bin_column(marker)].to_numpy(dtype=np.int64)
     known = keep & (classes != keys.UNKNOWN)
-    any_class = assay.scored_class == "any" or not known.any()
+    immune_known = _immune_known(cells, known=bool(known.any()))
+    # tissue annotations tell tumor from stroma, not lymphocytes from either
+    untold = not known.any() or (assay.scored_class == keys.LYMPHOCYTE and not immune_known)
+    any_class = assay.scored_class == "any" or untold
     scored = keep if any_class else keep & (classes == assay.scored_class)
     immune = keep & np.isin(classes, _IMMUNE)
     near = within_reach(cells, assay=assay)
@@ -140,7 +143,7 @@ def tally(
         scored_bins=_count_bins(bins[scored]),
         any_class=any_class,
         countable_positive=int(((scored if assay.scored_class == "lymphocyte" else keep) & (bins > 0)).sum()),
-        immune_known=_immune_known(cells, known=bool(known.any())),
+        immune_known=immune_known,
         n_immune=int(immune.sum()),
         immune_positive=int(positive.sum()),
         immune_out_of_reach=int((immune & ~near & (bins > 0)).sum()),

@@ -121,6 +121,12 @@ def test_pd1_counts_lymphocytes_and_needs_50():
     unknown = scored(with_bins(["unknown"] * 80, [1] * 20 + [0] * 60, marker="PD-1"), "pd-1")
     assert unknown.loc["density_per_mm2", "value"] == 10
     assert "any class" in unknown.loc["density_per_mm2", "reason"]
+    # annotated tissue tells tumor from stroma but not who is a lymphocyte
+    drawn = with_bins(["tumor"] * 60 + ["stroma"] * 60, [1] * 30 + [0] * 90, marker="PD-1")
+    drawn.uns["class_source"] = {"method": "annotations", "classes": ["tumor", "stroma"]}
+    rows = scored(drawn, "pd-1")
+    assert rows.loc["density_per_mm2", "value"] == 15
+    assert rows.loc["density_per_mm2", "reason"] == "lymphocytes not told apart: cells of any class counted"
 
 
 def test_stained_area_needs_a_map():
