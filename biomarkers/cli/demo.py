@@ -33,7 +33,7 @@ def demo(out: Path, workers: int | None, quiet: bool) -> int:
     """  # noqa: D301
     from tabulate import tabulate
 
-    from biomarkers.run.study import run_demo
+    from biomarkers.demo import run_demo
 
     study = run_demo(out, workers=workers or os.cpu_count() or 1, say=click.echo, progress=not quiet)
     shown = study.relation.verdicts[list(_COLUMNS)]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from biomarkers.files import write_text
 
@@ -26,6 +26,11 @@ class Figure:
 
     path: Path
     caption: str
+
+    @classmethod
+    def named(cls, path: Path) -> Self:
+        """Take the caption from the file's name, without the number that sorts it."""
+        return cls(path, re.sub(r"^\d+ ", "", path.stem.replace("_", " ")))
 
     @property
     def data(self) -> str:
@@ -120,12 +125,12 @@ def as_table(
 
 
 def number(value: float, *, p: bool = False) -> str:
-    """Write a number for reading: three significant digits, p-values never as 0.
+    """Write a number for reading: few digits, aligned in a column, p-values never as 0.
 
     Examples
     --------
     >>> number(0.55963), number(1234.5), number(0.00001, p=True)
-    ('0.56', '1234', '1.0e-05')
+    ('0.560', '1234', '1.0e-05')
     """
     if math.isnan(value):
         return ""
@@ -135,7 +140,9 @@ def number(value: float, *, p: bool = False) -> str:
         return f"{value:.1e}"
     if float(value).is_integer() and abs(value) < 1e6:
         return f"{int(value)}"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    if abs(value) < 10:
+        return f"{value:.3f}"
+    return f"{value:.1f}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 def _kind(name: str, values: pd.Series) -> str:

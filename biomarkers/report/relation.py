@@ -24,7 +24,7 @@ _HEADINGS: Final = {
     "n_responders": "responders",
 }
 _FIRST: Final = ("biomarker", "endpoint", "verdict", "n", "n_responders", "auc", "auc_low95", "auc_high95",
-                 "p_dependence", "p_adjusted", "p_omnibus", "reason")  # fmt: skip
+                 "p_dependence", "p_adjusted")  # fmt: skip
 _PRECISION: Final = ("biomarker", "endpoint", "auc_low90", "auc_high90", "margin", "smallest_margin",
                      "largest_effect_excluded", "min_detectable_auc", "n_needed", "bf01", "bf01_ceiling")  # fmt: skip
 
@@ -62,9 +62,12 @@ def relation_sections(relation: Relation, *, figures: Path | Sequence[Figure] | 
     """Lay out verdicts, figures, precision, patients and every statistic."""
     verdicts = relation.verdicts
     first = verdicts[list(_FIRST)].dropna(axis="columns", how="all")
+    if verdicts["endpoint"].nunique() == 1:
+        first = first.drop(columns="endpoint")
     sentences = [text for text in relation.explain().split("\n\n")[1:-1] if not text.startswith("Note: ")]
     return [
-        Section("Verdicts", tables=[as_table(first, names=_HEADINGS)], paragraphs=sentences),
+        Section("Verdicts", tables=[as_table(first, names=_HEADINGS)]),
+        Section("In words", paragraphs=sentences),
         Section("Figures", figures=found) if (found := collect(figures)) else Section(""),
         _precision(relation),
         Section(
@@ -97,5 +100,5 @@ def collect(figures: Path | Sequence[Figure] | None) -> list[Figure]:
     if figures is None:
         return []
     if isinstance(figures, Path):
-        return [Figure(path, path.stem.replace("_", " ")) for path in sorted(figures.glob("*.png"))]
+        return [Figure.named(path) for path in sorted(figures.glob("*.png"))]
     return list(figures)

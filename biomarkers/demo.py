@@ -141,7 +141,7 @@ def _report(folder: Path, scores: BatchResult, cohort: AnnData, relation: Relati
         change=change,
         flow=flow_of(cohort),
         slides=scores.slides,
-        relation_figures=[Figure(path, path.stem.replace("_", " ")) for path in figures],
+        relation_figures=[Figure.named(path) for path in figures],
         slide_figures=[
             Figure(path, f"{path.stem} (simulated): outlines by class, filled by intensity") for path in overlays
         ],
