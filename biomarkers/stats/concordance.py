@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.stats._checks import Array, binary, confidence, same_length, sample
+from biomarkers.stats._checks import Array, binary, confidence, same_length, sample, without_noise
 from biomarkers.stats.results import Estimate, undefined_estimate
 
 
@@ -21,7 +21,7 @@ def concordance(score: Any, time: Any, event: Any, *, level: float = 0.95) -> Es
     ----------
     Harrell FE et al. JAMA 1982;247:2543-2546. Therneau TM, Watson DA. Mayo Clinic technical report 85, 2015.
     """
-    s, t, seen = sample(score, name="score"), sample(time, name="time"), binary(event, name="event")
+    s, t, seen = sample(score, name="score"), without_noise(sample(time, name="time")), binary(event, name="event")
     same_length(s, t, seen, names=("score", "time", "event"))
     # pair (i, j) is comparable when i had the event before j's time, or at j's censoring time
     earlier = seen[:, None] & ((t[:, None] < t[None, :]) | ((t[:, None] == t[None, :]) & ~seen[None, :]))

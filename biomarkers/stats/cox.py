@@ -15,7 +15,17 @@ from typing import Any
 import numpy as np
 
 from biomarkers.errors import DataError
-from biomarkers.stats._checks import Array, IntArray, binary, choice, confidence, labels, same_length, sample
+from biomarkers.stats._checks import (
+    Array,
+    IntArray,
+    binary,
+    choice,
+    confidence,
+    labels,
+    same_length,
+    sample,
+    without_noise,
+)
 from biomarkers.stats.fits import Coefficient, Fit, design, maximise, penalised
 from biomarkers.stats.linear import normal_p
 from biomarkers.stats.results import Estimate, Test, undefined_test
@@ -292,7 +302,7 @@ def _times(time: Any, event: Any) -> tuple[Array, np.ndarray]:
         raise DataError("a time is negative", where="time", seen=float(t.min()), allowed="0 or more")
     if not seen.any():
         raise DataError("no event was seen: a hazard ratio is undefined", where="event", seen=0, allowed="1 or more")
-    return t, seen
+    return without_noise(t), seen  # times that differ by rounding noise only are one time, as in R
 
 
 def _time_scale(t: Array, seen: np.ndarray, transform: str) -> dict[float, float]:

@@ -6,7 +6,6 @@ transformed here.
 
 from __future__ import annotations
 
-import bisect
 import math
 from typing import Any
 
@@ -14,10 +13,12 @@ import numpy as np
 
 from biomarkers.stats._checks import Array, choice, confidence, counts_table, sample, without_noise
 from biomarkers.stats.exact import TooLargeError, sign_distribution
+from biomarkers.stats.inversion import Steps
 from biomarkers.stats.linear import midranks, normal_p
 from biomarkers.stats.proportions import clopper_pearson, wilson_limits
 from biomarkers.stats.results import Estimate, Test, undefined_estimate, undefined_test
 
+_EXACT_PAIRS = 500  # more pairs: the normal quantiles differ by less than the readings resolve
 _ALL_ZERO = "every difference is zero: nothing can be tested"
 
 
@@ -137,7 +138,7 @@ def sign_flip(differences: Any, *, decimals: int = 3) -> Test:
 
 
 def hodges_lehmann_paired(
-    differences: Any, *, level: float = 0.95, method: str = "auto", estimate: str = "median"
+    differences: Any, *, level: float = 0.95, method: str = "auto", estimate: str = "median", zeros: str = "keep"
 ) -> Estimate:
     """Pseudomedian of the change: median of all pairwise means, with the interval that inverts the signed-rank test.
 
@@ -148,10 +149,12 @@ def hodges_lehmann_paired(
     level
         Two-sided confidence level.
     method
-        ``"exact"`` (quantiles of the exact distribution), ``"asymptotic"`` or ``"auto"``.
+        ``"exact"`` (quantiles of the exact distribution), ``"asymptotic"`` or ``"auto"``: exact up to 500 pairs.
     estimate
         ``"median"`` of the Walsh averages, or ``"centre"``: where the signed-rank sum crosses its mean, as R's
         ``wilcox.exact`` reports.
+    zeros
+        ``"keep"``: a patient without change is evidence of no change; ``"drop"``: left out, as R does.
 
     References
     ----------
@@ -159,28 +162,46 @@ def hodges_lehmann_paired(
     """
     choice(method, ("auto", "exact", "asymptotic"), name="method")
     choice(estimate, ("median", "centre"), name="estimate")
-    d = sample(differences, name="differences")
+    choice(zeros, ("keep", "drop"), name="treatment of zeros")
     tail = (1 - confidence(level)) / 2
-    walsh = without_noise((d[:, None] + d[None, :])[np.triu_indices(d.size)] / 2)
-    shifts = np.unique(walsh)
+    d = sample(differences, name="differences")
+    n_zero = int((d == 0).sum()) if zeros == "drop" else 0
+    d = d[d != 0] if 0 < n_zero < d.size else d
     name = "Hodges-Lehmann pseudomedian" + ("" if estimate == "median" else ", centre of the signed ranks")
-    exact = method == "exact" or (method == "auto" and d.size <= 200)
-    if shifts.size == 1:
+    steps, walsh = _walsh_steps(d)
+    if steps.points.size == 1:
         note = "all differences are equal: the interval has no width and says nothing about uncertainty"
-        return Estimate(float(shifts[0]), float(shifts[0]), float(shifts[0]), level, d.size, name, note)
-    low_v, high_v = _quantiles(d, tail, exact=exact)
-    # the signed-rank sum never rises with the shift, so that its crossings are found by halving
-    above, below = (_first_at_most(d, shifts, limit + 1e-9) for limit in (high_v, low_v))
-    low = float(shifts[above - 1]) if above else -math.inf
-    high = float(shifts[below]) if below < shifts.size else math.inf
-    note = ""
+        return Estimate(float(walsh[0]), float(walsh[0]), float(walsh[0]), level, d.size, name, note)
+    ranks = midranks(without_noise(np.abs(d)))
+    tied = np.unique(ranks).size < ranks.size
+    exact = method == "exact" or (method == "auto" and d.size <= _EXACT_PAIRS)
+    if exact:
+        null = sign_distribution(ranks)
+        low, high = steps.exact_limits(null.quantile(tail), null.quantile(1 - tail), tied=tied)
+    else:
+        low, high = steps.normal_limits(*_normal_quantiles(ranks, tail))
+    notes = [f"{n_zero} differences are zero: left out"] if n_zero else []
     if 0.5**d.size > tail:
         low, high = -math.inf, math.inf
     if math.isinf(low) or math.isinf(high):
-        note = f"{d.size} pairs cannot bound the change at {100 * level:g}% confidence"
-    value = float(np.median(walsh)) if estimate == "median" else _centre(d, shifts)
+        notes.append(f"{d.size} pairs cannot bound the change at {100 * level:g}% confidence")
+    value = float(np.median(walsh)) if estimate == "median" else steps.centre(float(ranks.sum()) / 2, tied=tied)
+    if low == high:
+        notes.append("almost all differences are equal: the interval has no width")
     kind = "exact interval" if exact else "asymptotic interval"
-    return Estimate(value, min(low, value), max(high, value), level, d.size, f"{name}, {kind}", note)
+    method_name = f"{name}, {kind}"
+    return Estimate(value, min(low, value), max(high, value), level, d.size, method_name, "; ".join(notes))
+
+
+def _walsh_steps(d: Array) -> tuple[Steps, Array]:
+    """Signed-rank sum as a function of the shift, and the pairwise means at which it jumps."""
+    first, second = np.triu_indices(d.size)
+    walsh = without_noise((d[first] + d[second]) / 2)
+    points, inverse, counts = np.unique(walsh, return_inverse=True, return_counts=True)
+    # at a pairwise mean its two patients have opposite signs and share their ranks: half of the jump is made; a patient
+    # whose own difference is the shift has no sign
+    unlike = np.bincount(inverse.reshape(-1), weights=d[first] != d[second], minlength=points.size)
+    return Steps.of(counts.astype(np.float64), points, half=unlike / 2), walsh
 
 
 def mcnemar_exact(table: Any, *, midp: bool = False) -> Test:
@@ -268,34 +289,8 @@ def _binomial_half(one: int, two: int) -> float:
     return min(1.0, 2 * float(bdtr(min(one, two), one + two, 0.5)))
 
 
-def _v_at(d: Array, shift: float) -> float:
-    """Signed-rank sum of d - shift with the zero differences ranked at the bottom, ties mid-ranked."""
-    moved = without_noise(d - shift)
-    ranks = midranks(np.abs(moved))
-    return float(ranks[moved > 0].sum())
-
-
-def _quantiles(d: Array, tail: float, *, exact: bool) -> tuple[float, float]:
-    ranks = midranks(without_noise(np.abs(d[d != 0] if (d != 0).any() else d)))
-    if exact:
-        null = sign_distribution(ranks)
-        return null.quantile(tail), null.quantile(1 - tail)
+def _normal_quantiles(ranks: Array, tail: float) -> tuple[float, float]:
     from scipy.special import ndtri
 
     half = float(ndtri(1 - tail)) * math.sqrt(float((ranks**2).sum()) / 4)
     return float(ranks.sum()) / 2 - half, float(ranks.sum()) / 2 + half
-
-
-def _first_at_most(d: Array, shifts: Array, limit: float) -> int:
-    """Index of the first ascending shift at which the signed-rank sum is at most ``limit``; their number if none."""
-    return bisect.bisect_left(range(shifts.size), -limit, key=lambda i: -_v_at(d, float(shifts[i])))
-
-
-def _centre(d: Array, shifts: Array) -> float:
-    used = d[d != 0]
-    v = np.array([_v_at(d, shift) for shift in shifts])
-    centre = used.size * (used.size + 1) / 4
-    at_or_below, above = shifts[v <= math.ceil(centre)], shifts[v > centre]
-    ends = [float(at_or_below.min())] if at_or_below.size else []
-    ends += [float(above.max())] if above.size else []
-    return float(np.mean(ends))

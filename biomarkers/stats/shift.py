@@ -13,8 +13,11 @@ import numpy as np
 
 from biomarkers.stats._checks import Array, choice, confidence, sample, without_noise
 from biomarkers.stats.exact import MAX_WORK, QUICK_WORK, TooLargeError, split_distribution
+from biomarkers.stats.inversion import Steps
 from biomarkers.stats.linear import midranks
 from biomarkers.stats.results import Estimate
+
+_NORMAL = "asymptotic interval"
 
 
 def hodges_lehmann(
@@ -55,24 +58,27 @@ def hodges_lehmann(
     choice(estimate, ("median", "centre"), name="estimate")
     one, two = sample(x, name="x"), sample(y, name="y")
     tail = (1 - confidence(level)) / 2
+    ranks = midranks(np.concatenate([one, two]))
+    tied = np.unique(ranks).size < ranks.size
     differences = without_noise(np.subtract.outer(one, two).ravel())
-    shifts, counts = np.unique(differences, return_counts=True)
+    points, counts = np.unique(differences, return_counts=True)
+    steps = Steps.of(counts.astype(np.float64), points)
     note, kind = "", "exact interval"
     low, high = -math.inf, math.inf
-    if method == "asymptotic":
-        low, high = _asymptotic(one, two, shifts, counts, tail, continuity=continuity)
-        kind = "asymptotic interval"
-    else:
+    if method != "asymptotic":
         try:
-            work = QUICK_WORK if method == "auto" else MAX_WORK
-            low, high = _exact(one, two, shifts, counts, tail, work)
+            null = split_distribution(ranks, one.size, work=QUICK_WORK if method == "auto" else MAX_WORK)
+            base = one.size * (one.size + 1) / 2
+            low, high = steps.exact_limits(null.quantile(tail) - base, null.quantile(1 - tail) - base, tied=tied)
         except TooLargeError:
             if method == "exact":
                 raise
-            note = "the exact distribution was too large: normal approximation with tie correction"
-            low, high = _asymptotic(one, two, shifts, counts, tail, continuity=continuity)
-            kind = "asymptotic interval"
-    value = float(np.median(differences)) if estimate == "median" else _centre(shifts, _u_at(counts))
+            note, kind = "the exact distribution was too large: normal approximation with tie correction", _NORMAL
+    else:
+        kind = _NORMAL
+    if kind == _NORMAL:
+        low, high = steps.normal_limits(*_normal_quantiles(one, two, tail, half=0.5 if continuity else 0.0))
+    value = float(np.median(differences)) if estimate == "median" else steps.centre(one.size * two.size / 2, tied=tied)
     if 1 / math.comb(one.size + two.size, one.size) > tail:
         low, high = -math.inf, math.inf
     if math.isinf(low) or math.isinf(high):
@@ -83,52 +89,15 @@ def hodges_lehmann(
     return Estimate(value, min(low, value), max(high, value), level, one.size + two.size, f"{name}, {kind}", note)
 
 
-def _u_at(counts: np.ndarray) -> Array:
-    """Mann-Whitney count of x - shift against y at each shift, ties count half: falls as the shift grows."""
-    return np.asarray(counts.sum() - np.cumsum(counts) + counts / 2, dtype=np.float64)
+def _normal_quantiles(x: Array, y: Array, tail: float, *, half: float) -> tuple[float, float]:
+    """Give normal quantiles of the Mann-Whitney count, its variance corrected for ties within the groups.
 
-
-def _exact(x: Array, y: Array, shifts: Array, counts: np.ndarray, tail: float, work: float) -> tuple[float, float]:
-    null = split_distribution(midranks(np.concatenate([x, y])), x.size, work=work)
-    base = x.size * (x.size + 1) / 2
-    low_u, high_u = null.quantile(tail) - base, null.quantile(1 - tail) - base
-    u = _u_at(counts)
-    above, below = shifts[u > high_u + 1e-9], shifts[u <= low_u + 1e-9]
-    return (float(above.max()) if above.size else -math.inf), (float(below.min()) if below.size else math.inf)
-
-
-def _asymptotic(
-    x: Array, y: Array, shifts: Array, counts: np.ndarray, tail: float, *, continuity: bool
-) -> tuple[float, float]:
-    """Shifts where the standardised rank sum jumps across its two normal quantiles."""
+    Between two neighbouring differences no x is tied with a y.
+    """
     from scipy.special import ndtri
 
-    z = float(ndtri(1 - tail))
-    centre = x.size * y.size / 2
-    half = 0.5 if continuity else 0.0
-    # between two neighbouring shifts no x is tied with a y, so U and the ties within the groups are all there is
-    u = np.append(float(counts.sum()), counts.sum() - np.cumsum(counts))
-    spread = math.sqrt(_variance_apart(x, y))
-    if spread == 0:
-        return -math.inf, math.inf
-    above = np.flatnonzero((u - centre - half) / spread > z)
-    below = np.flatnonzero((u - centre + half) / spread < -z)
-    low = float(shifts[above.max()]) if above.size else -math.inf
-    high = float(shifts[below.min() - 1]) if below.size and below.min() > 0 else math.inf
-    return low, high
-
-
-def _variance_apart(x: Array, y: Array) -> float:
-    """Null variance of U when ties occur within the groups only."""
     n = x.size + y.size
     ties = sum(float((c.astype(float) ** 3 - c).sum()) for c in (np.unique(v, return_counts=True)[1] for v in (x, y)))
-    return x.size * y.size / 12 * (n + 1 - ties / (n * (n - 1)))
-
-
-def _centre(shifts: Array, u: Array) -> float:
-    """Middle of the shifts between which the rank sum crosses its mean."""
-    centre = float(u[0] + u[-1]) / 2
-    at_or_below, above = shifts[u <= math.ceil(centre)], shifts[u > centre]
-    ends = [float(at_or_below.min())] if at_or_below.size else []
-    ends += [float(above.max())] if above.size else []
-    return float(np.mean(ends))
+    spread = math.sqrt(x.size * y.size / 12 * (n + 1 - ties / (n * (n - 1))))
+    reach = float(ndtri(1 - tail)) * spread + half
+    return x.size * y.size / 2 - reach, x.size * y.size / 2 + reach

@@ -266,7 +266,7 @@ def landmark_log_rank(time: Any, event: Any, group: Any, *, at: float) -> Test:
 
 
 def times(time: Any, event: Any) -> tuple[Array, np.ndarray]:
-    """Return checked times and events."""
+    """Return checked times and events; times that differ by rounding noise only are one time, as in R."""
     t, seen = sample(time, name="time"), binary(event, name="event")
     same_length(t, seen, names=("time", "event"))
     if (t < 0).any():
@@ -274,7 +274,7 @@ def times(time: Any, event: Any) -> tuple[Array, np.ndarray]:
         raise DataError(
             "a time is negative", where=f"time, position {first}", seen=float(t[first]), allowed="0 or more"
         )
-    return t, seen
+    return without_noise(t), seen
 
 
 def _table(t: Array, seen: np.ndarray) -> tuple[Array, Array, Array, Array]:

@@ -47,7 +47,7 @@ def _signed(d: Data, m: re.Match[str], r: dict[str, str]) -> Answer:
     change = d.changes[0]
     exact = m[1] == "exact_log"
     test = paired.signed_rank(change, method="exact" if exact else "asymptotic", continuity=not exact)
-    limits = paired.hodges_lehmann_paired(change, method="asymptotic")
+    limits = paired.hodges_lehmann_paired(change, method="asymptotic", zeros="drop")
     v = test.statistic
     total = change.size * (change.size + 1) / 2
     return Answer(min(v, total - v) if r["statistic"].startswith("W") else v, limits.low, limits.high, test.p)
@@ -56,7 +56,7 @@ def _signed(d: Data, m: re.Match[str], r: dict[str, str]) -> Answer:
 add(
     r"hl_signed_exact_log\[pd1\]",
     "paired.hodges_lehmann_paired",
-    lambda d, *_: est(paired.hodges_lehmann_paired(d.changes[0], method="exact")),
+    lambda d, *_: est(paired.hodges_lehmann_paired(d.changes[0], method="exact", estimate="centre", zeros="drop")),
 )
 add(
     r"perm_signflip_exact_log\[pd1\]", "paired.sign_flip", lambda d, *_: tst(paired.sign_flip(d.changes[0], decimals=3))

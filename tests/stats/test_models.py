@@ -125,6 +125,15 @@ def test_ancova_is_the_group_coefficient() -> None:
     assert found.name == "group"
 
 
+def test_times_apart_by_rounding_noise_are_one_time() -> None:
+    noisy, clean = np.array([0.1 + 0.2, 0.3, 0.7, 1.1]), np.array([0.3, 0.3, 0.7, 1.1])
+    event, arm = [1, 1, 0, 1], np.array([0.0, 1, 1, 0])
+    assert survival.kaplan_meier(noisy, event).time.size == 3
+    assert survival.log_rank(noisy, event, arm).p == survival.log_rank(clean, event, arm).p
+    assert cox.cox(noisy, event, arm).score.p == pytest.approx(cox.cox(clean, event, arm).score.p)
+    assert survival.concordance(arm, noisy, event).value == survival.concordance(arm, clean, event).value
+
+
 def test_concordance_by_counting_pairs() -> None:
     won = ties = pairs = 0.0
     for i in range(N):
@@ -179,6 +188,31 @@ def test_exact_p_values_agree_with_scipy_where_there_are_no_ties() -> None:
     assert ranks.wilcoxon_rank_sum(x, y).p == pytest.approx(scipy_stats.mannwhitneyu(x, y, method="exact").pvalue)
     assert paired.signed_rank(x).p == pytest.approx(scipy_stats.wilcoxon(x, method="exact").pvalue)
     assert paired.sign_test(x).p == pytest.approx(scipy_stats.binomtest(int((x > 0).sum()), x.size).pvalue)
+
+
+def test_shift_intervals_without_ties_are_the_classical_order_statistics() -> None:
+    x, y = RNG.normal(size=9), RNG.normal(size=11)
+    null = exact.split_distribution(np.arange(1.0, 21), 9)
+    k = int(null.quantile(0.025) - 45)  # R: qwilcox(.025, 9, 11)
+    assert k == 24
+    ordered = np.sort(np.subtract.outer(x, y).ravel())
+    found = shift.hodges_lehmann(x, y)
+    assert (found.low, found.high) == pytest.approx((ordered[k - 1], ordered[-k]), rel=1e-9)
+    assert shift.hodges_lehmann(x, y, estimate="centre").value == pytest.approx(np.median(ordered), rel=1e-9)
+    k = int(exact.sign_distribution(np.arange(1.0, 10)).quantile(0.025))  # R: qsignrank(.025, 9)
+    assert k == 6
+    walsh = np.sort((x[:, None] + x[None, :])[np.triu_indices(9)] / 2)
+    found = paired.hodges_lehmann_paired(x)
+    assert (found.low, found.high) == pytest.approx((walsh[k - 1], walsh[-k]), rel=1e-9)
+    assert paired.hodges_lehmann_paired(x, estimate="centre").value == pytest.approx(np.median(walsh), rel=1e-9)
+
+
+def test_zeros_count_as_no_change_unless_dropped() -> None:
+    d = np.array([0.0, 0.0, 0.0, 1.1, 2.3, 0.7, 1.9, -0.4])
+    kept, dropped = paired.hodges_lehmann_paired(d), paired.hodges_lehmann_paired(d, zeros="drop")
+    assert kept.value < dropped.value
+    assert (kept.n, dropped.n) == (8, 5)
+    assert "3 differences are zero" in dropped.note
 
 
 def test_unconditional_tests_by_enumeration() -> None:

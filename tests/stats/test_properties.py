@@ -188,6 +188,11 @@ def test_sign_distribution_is_that_of_every_sign(values: list[float]) -> None:
     assert paired.sign_flip(d).p == pytest.approx(paired.sign_flip(-d).p, rel=1e-9)
     found, mirrored = paired.hodges_lehmann_paired(d), paired.hodges_lehmann_paired(-d)
     sound(found)
+    steps, _ = paired._walsh_steps(d)
+    for i, point in enumerate(steps.points[:: max(1, steps.points.size // 7)]):
+        moved = np.round(d - point, 9)
+        ranked = midranks(np.abs(moved))
+        assert steps.at[i * max(1, steps.points.size // 7)] == pytest.approx(ranked[moved > 0].sum())
     assert found.value == pytest.approx(-mirrored.value, abs=1e-9)
 
 

@@ -6,12 +6,14 @@ import csv
 import importlib
 import math
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from biomarkers.stats import auc
+from biomarkers.stats.results import Estimate
 from tests.stats import reference_groups, reference_models, reference_permutation  # noqa: F401  (they register rows)
 from tests.stats.reference_data import HANDLERS, Answer, Data
 
@@ -165,10 +167,14 @@ def _mine(r: dict[str, str]) -> float:
     return 9_999 if r["method"].startswith(("dcov", "hyppo")) else 99_999
 
 
+@cache
+def _bootstraps(data: Data, name: str) -> list[Estimate]:
+    return [auc.auc_bootstrap(*data.groups(name), rng=seed) for seed in range(100, 112)]
+
+
 def _quantile_error(data: Data, r: dict[str, str], share: float) -> float:
     """Standard error of a bootstrap limit at 10,000 resamples, from 12 bootstraps with other seeds."""
-    name = r["method"].split("[")[1].rstrip("]")
-    ends = [auc.auc_bootstrap(*data.groups(name), rng=seed) for seed in range(100, 112)]
+    ends = _bootstraps(data, r["method"].split("[")[1].rstrip("]"))
     return float(np.std([e.low if share < 0.5 else e.high for e in ends], ddof=1))
 
 
