@@ -78,7 +78,6 @@ def change(
     is unknown and no single patient's change is called. Research use only.
     """  # noqa: D301
     from biomarkers.change.measure import measure_change
-    from biomarkers.change.write import write_change
     from biomarkers.cohort.tables import read_table, table_notes
 
     options = {
@@ -114,8 +113,18 @@ def change(
             **options,  # type: ignore[arg-type]
         )
     inputs = [table] if replicates is None else [table, replicates]
-    written = write_change(made, out, inputs=inputs)
-    _summary(made, notes, written, out)
+    _summary(made, notes, _write(made, out, inputs=inputs), out)
+
+
+def _write(made, out: Path, *, inputs: list[Path]) -> list[Path]:  # type: ignore[no-untyped-def]
+    from biomarkers.change.write import write_record, write_tables
+    from biomarkers.plot.change_files import save_change_figures
+    from biomarkers.report.change import write_change_report
+
+    tables = write_tables(made, out)
+    save_change_figures(made, out / "figures")
+    report = write_change_report(made, out / "report.html", figures=out / "figures")
+    return [*tables, report, write_record(made, out, inputs=inputs)]
 
 
 def _only(frame, text: str | None, where: str):  # type: ignore[no-untyped-def]

@@ -254,7 +254,7 @@ def _by_patient(
 def _checked(
     visits: pd.DataFrame, *, day: str, sum_mm: str, ids: np.ndarray, unit: TimeUnit, where: str
 ) -> dict[str, np.ndarray]:
-    days = numeric_column(visits, day, where=where).to_numpy() * MONTHS_PER[unit] * DAYS_PER_MONTH
+    days = numeric_column(visits, day, where=where).to_numpy() * round(MONTHS_PER[unit] * DAYS_PER_MONTH, 9)
     sums = numeric_column(visits, sum_mm, where=where).to_numpy()
     _refuse(visits, np.isnan(days), "a visit without a day", where)
     _refuse(visits, sums < 0, "a negative sum of diameters", where)

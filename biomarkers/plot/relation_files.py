@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from biomarkers.plot.relation import plot_forest, plot_levels, plot_response_rate, plot_roc
 from biomarkers.plot.relation_survival import plot_survival
-from biomarkers.plot.style import save
+from biomarkers.plot.style import file_stem, save
 
 if TYPE_CHECKING:
     from biomarkers.relate import Relation
@@ -35,14 +34,10 @@ def save_relation_figures(relation: Relation, folder: Path) -> list[Path]:
     for at, name in enumerate(names[:_MOST], start=1):
         if relation.data[name].notna().sum() < 2:
             continue
-        stem = f"{at:02d}_{_plain(name)}"
+        stem = f"{at:02d}_{file_stem(name)}"
         made.append(save(plot_levels(relation, name), folder / f"{stem}_levels_by_response.png"))
         made.append(save(plot_response_rate(relation, name), folder / f"{stem}_response_rate_by_level.png"))
         made.append(save(plot_roc(relation, name), folder / f"{stem}_ROC.png"))
         if "time" in relation.data:
             made.append(save(plot_survival(relation, name), folder / f"{stem}_times_by_level.png"))
     return made
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "level"

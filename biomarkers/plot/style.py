@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,3 +124,8 @@ def mark_simulated(ax: Axes) -> Axes:
 def p_words(p: float) -> str:
     """Write a p-value for a figure: two digits, and below .001 its power of ten."""
     return f"p = {p:.2g}" if p >= 0.001 else f"p = {p:.0e}"
+
+
+def file_stem(name: str) -> str:
+    """Make a biomarker's name safe as part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "level"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from biomarkers.errors import DataError, UsageError
-from biomarkers.stats._checks import Array, binary, choice, confidence, labels, same_length, sample
+from biomarkers.stats._checks import Array, binary, choice, confidence, labels, same_length, sample, without_noise
 from biomarkers.stats.concordance import concordance
 from biomarkers.stats.cox import CoxFit, cox, cox_firth, proportional_hazards
 from biomarkers.stats.results import Estimate, Test, undefined_test

@@ -1,0 +1,121 @@
+"""What tables get wrong: refused with row and column, or not testable with the reason; never a p without a word."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from biomarkers.errors import BiomarkersError, DataError, UsageError
+from biomarkers.relate import relate, relate_counts
+
+
+def table(**changed: object) -> pd.DataFrame:
+    base = {
+        "id": [f"P{i}" for i in range(8)],
+        "bor": ["PR", "PR", "CR", "SD", "SD", "PD", "PD", "NE"],
+        "level": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0],
+        "months": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0],
+        "dead": [1, 0, 1, 1, 1, 0, 1, 1],
+    }
+    return pd.DataFrame({**base, **changed})
+
+
+def ask(frame: pd.DataFrame, **options: object) -> pd.Series:
+    settings = {"levels": ["level"], "response": "bor", "patient": "id", "n_permutations": 99, **options}
+    return relate(frame, **settings).verdicts.iloc[0]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"bor": ["PR"] * 8}, "two of each"),
+        ({"bor": ["SD"] * 8}, "two of each"),
+        ({"bor": ["PR", *["SD"] * 7]}, "1 responders and 7 others"),
+        ({"level": [3.0] * 8}, "same level"),
+        ({"level": [np.nan] * 8}, "no patient has both"),
+        ({"bor": ["NE"] * 8}, "no patient has both"),
+    ],
+)
+def test_not_testable_with_a_reason(changed: dict[str, object], reason: str) -> None:
+    found = ask(table(**changed))
+    assert found["verdict"] == "not_testable"
+    assert reason in found["reason"]
+    assert np.isnan(found["p_dependence"])
+    assert np.isnan(found["auc"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "options", "message"),
+    [
+        ({"id": ["P0", "P0", *[f"P{i}" for i in range(6)]]}, {}, "one patient stands in several rows"),
+        ({"id": [None, *[f"P{i}" for i in range(7)]]}, {}, "an identifier is missing"),
+        ({"bor": ["PR", "PR", "CR", "SD", "SD", "PD", "PD", "respnse"]}, {}, "not a response word"),
+        ({"level": [1, 2, 3, "high", 5, 6, 7, 8]}, {}, "'high'"),
+        ({"level": [1, 2, 3, "5%", 5, 6, 7, 8]}, {}, "percent sign"),
+        ({"level": [1, 2, 3, np.inf, 5, 6, 7, 8]}, {}, "inf"),
+        ({"months": [0.0, *range(1, 8)]}, {"time": "months", "event": "dead"}, "times above 0"),
+        ({"months": [-1.0, *range(1, 8)]}, {"time": "months", "event": "dead"}, "times above 0"),
+        ({"dead": [2, 0, 1, 1, 1, 0, 1, 1]}, {"time": "months", "event": "dead"}, r"1 \(the event was seen\)"),
+    ],
+)
+def test_refused_naming_row_or_column(changed: dict[str, object], options: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        ask(table(**changed), **options)
+    assert caught.value.exit_code == 2
+    assert caught.value.where is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"margin": 0.0}, "margin"),
+        ({"margin": 0.5}, "margin"),
+        ({"margin": -0.1}, "margin"),
+        ({"alpha": 0.0}, "alpha"),
+        ({"levels": ["lvel"]}, "Did you mean 'level'"),
+        ({"levels": ["level", "level"]}, "named twice"),
+        ({"levels": None}, "no level column"),
+        ({"endpoint": "orrr"}, "Did you mean 'orr'"),
+        ({"time": "months"}, "both columns"),
+        ({"cutoffs": {"other": 1}}, "names no level"),
+        ({"cutoffs": {"level": float("nan")}}, "no number"),
+        ({"lloq": {"other": 1}}, "no level"),
+        ({"n_permutations": 0}, "below 1"),
+        ({"response": None}, "needs the column of the response"),
+        ({"endpoint": "pfs"}, "needs times"),
+        ({"responders": ["good"]}, "responders"),
+    ],
+)
+def test_wrong_calls_stop(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        ask(table(), **options)
+
+
+@pytest.mark.parametrize("counts", [(3, 2, 1, 4), (-1, 4, 1, 4), (0, 0, 0, 0)])
+def test_impossible_counts_stop(counts: tuple[int, int, int, int]) -> None:
+    with pytest.raises(BiomarkersError):
+        relate_counts(*counts, n_permutations=99)
+
+
+@pytest.mark.parametrize("counts", [(0, 5, 0, 5), (5, 5, 5, 5), (3, 6, 0, 0)])
+def test_degenerate_counts_are_not_testable(counts: tuple[int, int, int, int]) -> None:
+    found = relate_counts(*counts, n_permutations=99).verdicts.iloc[0]
+    assert found["verdict"] == "not_testable"
+    assert found["reason"]
+
+
+def test_complete_separation_has_finite_answers() -> None:
+    frame = table(bor=["PR"] * 4 + ["SD"] * 4)
+    found = ask(frame, n_permutations=9_999)
+    assert found["auc"] == 0
+    assert 0 < found["p_dependence"] < 0.06
+    assert 0 <= found["auc_low95"] < found["auc_high95"] < 1
+    assert "Newcombe" in " ".join(relate(frame, levels=["level"], response="bor", n_permutations=99).table["note"])
+
+
+def test_a_stratum_of_one_kind_says_so() -> None:
+    frame = table(site=list("aaabbbbb"))
+    found = relate(frame, levels=["level"], response="bor", strata="site", n_permutations=99)
+    assert found.verdicts["verdict"].item() == "not_testable"
+    assert "no stratum holds both" in found.verdicts["reason"].item()

@@ -1,0 +1,85 @@
+"""Tissue at a coarse grain, and the description of files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from biomarkers.cli.main import run
+from biomarkers.errors import UsageError
+from biomarkers.slide import make_tile, open_slide, read_tile, tile_rgb, tissue_mask
+
+WHITE = (240.0, 240.0, 240.0)
+
+
+def _field(level: tuple[int, int, int], *, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, 2, (200, 200, 3))
+    pixels = np.full((200, 200, 3), 240.0) + noise
+    pixels[60:140, 40:160] = np.array(level) + noise[60:140, 40:160]
+    return pixels.clip(0, 255).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("level", [(120, 120, 190), (226, 226, 232), (90, 60, 30)])
+def test_tissue_is_found_even_when_pale(level: tuple[int, int, int]) -> None:
+    mask = tissue_mask(make_tile(_field(level), mpp=0.5), white=WHITE)
+    truth = np.zeros((200, 200), bool)
+    truth[60:140, 40:160] = True
+    both = (mask & truth).sum() / (mask | truth).sum()
+    assert both > 0.9
+    assert not mask[:40].any()
+
+
+def test_glass_has_no_tissue() -> None:
+    assert not tissue_mask(make_tile(_field((240, 240, 240)), mpp=0.5), white=WHITE).any()
+
+
+def test_real_slide_tissue_is_between_glass_and_all(shared_data: Path) -> None:
+    tile = read_tile(shared_data / "images" / "slides" / "CMU-1-Small-Region.svs")
+    share = tissue_mask(tile, white=(249.0, 247.0, 247.0)).mean()
+    assert 0.3 < share < 0.8
+
+
+def test_tiles_are_views_with_checked_shape() -> None:
+    rgb = _field((100, 100, 100))
+    tile = make_tile(rgb, mpp=0.5)
+    assert np.shares_memory(tile.values, rgb)
+    np.testing.assert_array_equal(tile_rgb(tile), rgb)
+    with pytest.raises(UsageError, match="not an RGB image"):
+        make_tile(rgb.astype(np.float64), mpp=0.5)
+    with pytest.raises(UsageError, match="not an RGB tile"):
+        tile_rgb(tile.astype(float))
+    with pytest.raises(UsageError, match="not an RGB tile"):
+        tile_rgb(tile.transpose("y", "x", "c"))
+
+
+def test_wrong_pyramid_levels_are_left_out_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    rgb = _field((100, 100, 100))
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(rgb, photometric="rgb", tile=(64, 64), subifds=2)
+        writer.write(rgb[::2, ::2], photometric="rgb", tile=(64, 64), subfiletype=1)
+        writer.write(rgb[::4, ::2][:, :90], photometric="rgb", tile=(64, 64), subfiletype=1)
+    with open_slide(path, mpp=0.5) as slide:
+        assert [(level.width, level.height) for level in slide.levels] == [(200, 200), (100, 100)]
+        assert "does not match" in slide.problems[0]
+        assert slide.read_region(10, 20, 30, 40, level=1).shape == (40, 30, 3)
+        with pytest.raises(UsageError, match="no such level"):
+            slide.read_region(0, 0, 5, 5, level=2)
+
+
+def test_info_tells_and_exits_by_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    Image.fromarray(_field((100, 100, 100))).save(good, dpi=(50_800, 50_800))
+    bad.write_text("no image")
+    assert run(["info", str(good)]) == 0
+    assert "0.5 um/px (PNG pHYs)" in capsys.readouterr().out
+    assert run(["info", str(good), str(bad), "--json"]) == 1
+    described = json.loads(capsys.readouterr().out)
+    assert described[0]["scenes"][0]["width"] == 200
+    assert "text file" in described[1]["error"]
+    assert run(["info", str(bad)]) == 3

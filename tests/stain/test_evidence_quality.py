@@ -1,0 +1,105 @@
+"""H-DAB, hematoxylin alone, H&E and grey are told apart; bad fields are flagged."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biomarkers.simulate import Nuisance, render_hdab, simulate_scene
+from biomarkers.slide import make_tile, read_tile
+from biomarkers.stain import dab_evidence, estimate_white, measure_quality
+
+
+def _kind(tile: object) -> str:
+    return dab_evidence(tile, white=estimate_white(tile)).kind  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["22_2.png", "6_2.png", "lung1.png"])
+def test_real_immunostains_are_recognised(shared_data: Path, name: str) -> None:
+    assert _kind(read_tile(shared_data / "images" / "hdab" / name, mpp=0.25)) == "dab"
+
+
+def test_real_immunostain_of_a_library() -> None:
+    import skimage.data
+
+    assert _kind(make_tile(skimage.data.immunohistochemistry(), mpp=0.5)) == "dab"
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("slides", "CMU-1-Small-Region.svs"), ("slides", "tcga-cr-7395-01a-01-ts1.svs"), ("stardist", "histo.jpg")],
+)
+def test_real_eosin_is_recognised(shared_data: Path, folder: str, name: str) -> None:
+    tile = read_tile(shared_data / "images" / folder / name, mpp=0.5)
+    evidence = dab_evidence(tile, white=estimate_white(tile))
+    assert evidence.kind == "eosin"
+    assert not evidence.scorable
+    assert "H&E" in evidence.reason
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_negative_immunostain_stays_scorable(seed: int) -> None:
+    scene = simulate_scene(rng=seed, size_px=256, mpp=0.5, tps=0, macrophage_share=0.0)
+    tile = make_tile(render_hdab(scene, marker="PD-L1", rng=seed), mpp=0.5)
+    evidence = dab_evidence(tile, white=estimate_white(tile))
+    assert evidence.kind in ("hematoxylin_only", "dab")
+    assert evidence.pink_share < 0.08
+    assert evidence.brown_share < 0.05
+
+
+def test_the_negative_part_of_a_real_immunostain(shared_data: Path) -> None:
+    tile = read_tile(shared_data / "images" / "hdab" / "22_2.png", mpp=0.25, region=(200, 40, 120, 130))
+    white = estimate_white(read_tile(shared_data / "images" / "hdab" / "22_2.png", mpp=0.25))
+    assert dab_evidence(tile, white=white).kind == "hematoxylin_only"
+
+
+def test_grey_and_empty() -> None:
+    rng = np.random.default_rng(0)
+    grey = np.repeat(rng.integers(60, 230, (100, 100, 1), dtype=np.uint8), 3, axis=2)
+    assert _kind(make_tile(grey, mpp=0.5)) == "no_colour"
+    assert _kind(make_tile(np.full((100, 100, 3), 240, np.uint8), mpp=0.5)) == "no_tissue"
+
+
+SCENE = simulate_scene(rng=7, size_px=384, mpp=0.5, crowding="dense", tps=80)
+
+
+def _flags(**effects: object) -> dict[str, bool]:
+    nuisance = dataclasses.replace(Nuisance(), **effects)  # type: ignore[arg-type]
+    tile = make_tile(render_hdab(SCENE, marker="PD-L1", rng=3, nuisance=nuisance), mpp=0.5)
+    return measure_quality(tile, white=estimate_white(tile)).flags()
+
+
+def test_a_good_field_has_no_flag() -> None:
+    assert not any(_flags().values())
+    assert not any(_flags(glass=(236.0, 220.0, 190.0)).values())
+
+
+@pytest.mark.parametrize(
+    ("effects", "flag"),
+    [
+        ({"pen": True}, "pen"),
+        ({"pigment": 1.0}, "pigment"),
+        ({"defocus_um": 1.2}, "blurred"),
+        ({"dab": 4.0}, "over_stained"),
+    ],
+)
+def test_each_accident_is_flagged(effects: dict[str, object], flag: str) -> None:
+    assert _flags(**effects)[flag]
+
+
+def test_messages_name_the_flags() -> None:
+    nuisance = dataclasses.replace(Nuisance(), pen=True)
+    tile = make_tile(render_hdab(SCENE, marker="PD-L1", rng=3, nuisance=nuisance), mpp=0.5)
+    assert any("pen" in message for message in measure_quality(tile, white=estimate_white(tile)).messages())
+
+
+def test_real_tiles_are_sharp_and_free_of_pen(shared_data: Path) -> None:
+    for name in ("22_2.png", "6_2.png", "lung1.png"):
+        tile = read_tile(shared_data / "images" / "hdab" / name, mpp=0.25)
+        flags = measure_quality(tile, white=estimate_white(tile)).flags()
+        assert not flags["pen"]
+        assert not flags["blurred"]
+        assert not flags["pigment"]
