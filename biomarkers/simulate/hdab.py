@@ -132,11 +132,10 @@ def _noise(rng: np.random.Generator, shape: tuple[int, ...], sigma_px: float) ->
     """Smooth noise of unit variance."""
     step = max(1, int(sigma_px / 2))
     coarse = tuple(edge // step + 4 for edge in shape)
-    field: np.ndarray = ndimage.gaussian_filter(
-        rng.standard_normal(coarse, dtype=np.float32), sigma_px / step, mode="wrap"
-    )
-    field = np.kron(field, np.ones((step, step), dtype=np.float32)) if step > 1 else field
-    field = field[: shape[0], : shape[1]]
+    white = rng.standard_normal(coarse, dtype=np.float32)
+    field: np.ndarray = ndimage.gaussian_filter(white, sigma_px / step, mode="wrap")
+    for axis, edge in enumerate(shape):
+        field = np.repeat(field, step, axis=axis).take(range(edge), axis=axis)
     unit: np.ndarray = field / (field.std() + np.float32(1e-9))
     return unit
 
