@@ -136,15 +136,16 @@ def _noise(rng: np.random.Generator, shape: tuple[int, ...], sigma_px: float) ->
     field: np.ndarray = ndimage.gaussian_filter(white, sigma_px / step, mode="wrap")
     for axis, edge in enumerate(shape):
         field = np.repeat(field, step, axis=axis).take(range(edge), axis=axis)
-    unit: np.ndarray = field / (field.std() + np.float32(1e-9))
+    unit: np.ndarray = field / (float(field.std()) + 1e-9)
     return unit
 
 
 def _pigment(scene: Scene, rng: np.random.Generator, per_100um2: float) -> np.ndarray:
     """Anthracotic grains: small, near black."""
     n = rng.poisson(per_100um2 * scene.area_mm2 * 1e4)
-    spots = np.zeros(scene.cell_labels.shape, dtype=np.float32)
-    spots[rng.integers(0, spots.shape[0], n), rng.integers(0, spots.shape[1], n)] = 1
+    rows, columns = scene.cell_labels.shape
+    spots = np.zeros((rows, columns), dtype=np.float32)
+    spots[rng.integers(0, rows, n), rng.integers(0, columns, n)] = 1
     grown = ndimage.gaussian_filter(spots, 0.6 / scene.mpp)
     amount: np.ndarray = np.minimum(grown / (grown.max() + np.float32(1e-9)) * 8, 2.5)
     return amount
