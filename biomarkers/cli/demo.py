@@ -39,7 +39,9 @@ def demo(out: Path, workers: int | None, quiet: bool) -> int:
     shown = study.relation.verdicts[list(_COLUMNS)]
     click.echo(f"\nResponders: {study.relation.definition}\n")
     headers = ["biomarker", "n", "resp.", "verdict", "AUC", "low", "high", "p", "p adj."]
-    click.echo(tabulate(shown.to_numpy().tolist(), headers=headers, floatfmt=".3f"))
+    click.echo(
+        tabulate(shown.to_numpy().tolist(), headers=headers, floatfmt=("", "", "", "", *[".3f"] * 3, ".4f", ".4f"))
+    )
     click.echo(
         f"\n{len(study.scores.slides)} slides scored, {study.scores.n_failed} failed. Simulated data; research use only"
     )

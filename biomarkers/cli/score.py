@@ -69,6 +69,8 @@ def score(inputs: tuple[str, ...], out: Path, config: Path | None, quiet: bool, 
 
 def summary(result: BatchResult) -> str:
     """Return the closing lines: how many by status, each slide when they are few, each failure always."""
+    import textwrap
+
     from tabulate import tabulate
 
     table = result.slides
@@ -76,7 +78,7 @@ def summary(result: BatchResult) -> str:
     lines = []
     if len(shown):
         cells = shown[list(_SHOWN)].astype(object).where(shown[list(_SHOWN)].notna(), "")
-        cells["reason"] = [_short(str(text)) for text in cells["reason"]]
+        cells["reason"] = [textwrap.fill(str(text), _REASON_WIDTH) for text in cells["reason"]]
         rows = cells.to_numpy().tolist()
         lines.append(tabulate(rows, headers=list(_SHOWN), floatfmt=".3f", tablefmt="simple"))
     counts = ", ".join(f"{count} {status}" for status, count in result.counts.items())
@@ -84,7 +86,3 @@ def summary(result: BatchResult) -> str:
     noun = "slide" if len(table) == 1 else "slides"
     lines += ["", f"{len(table)} {noun}: {counts}{resumed}", f"Results: {result.out}/ (slides.csv, scores.csv)"]
     return "\n".join(lines)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _REASON_WIDTH else f"{text[: _REASON_WIDTH - 1]}…"

@@ -109,7 +109,8 @@ class RunState:
 
     def keep(self, file_stem: str, part: Mapping[str, Any]) -> None:
         """Write a slide's part, complete or not at all: from now on it is never scored again."""
-        write_text(self.part(file_stem), json.dumps(part, sort_keys=True, default=str))
+        # in the order it came: the columns of slides.csv must not depend on which slides were finished earlier
+        write_text(self.part(file_stem), json.dumps(part, default=str))
 
 
 def content_key(sha256: str, settings: Mapping[str, Any], version: str) -> str:

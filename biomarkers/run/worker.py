@@ -52,7 +52,7 @@ def score_job(job: Job) -> Outcome:
         return {"environment": str(error)}
     except BiomarkersError as error:
         _log.error("failed: %s", error)
-        return failed_part(job, str(error))
+        return failed_part(job, str(error).removeprefix(f"{job['path']}: "))  # the row names its file already
     except MemoryError:
         _log.exception("out of memory")
         return failed_part(job, "out of memory")
