@@ -39,9 +39,8 @@ def demo(out: Path, workers: int | None, quiet: bool) -> int:
     shown = study.relation.verdicts[list(_COLUMNS)]
     click.echo(f"\nResponders: {study.relation.definition}\n")
     headers = ["biomarker", "n", "resp.", "verdict", "AUC", "low", "high", "p", "p adj."]
-    click.echo(
-        tabulate(shown.to_numpy().tolist(), headers=headers, floatfmt=("", "", "", "", *[".3f"] * 3, ".4f", ".4f"))
-    )
+    formats = ("", "", "", "", ".3f", ".3f", ".3f", ".4f", ".4f")
+    click.echo(tabulate(shown.to_numpy().tolist(), headers=headers, floatfmt=formats))
     click.echo(
         f"\n{len(study.scores.slides)} slides scored, {study.scores.n_failed} failed. Simulated data; research use only"
     )
