@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ def flow_table(responses: pd.Series, steps: Sequence[Step]) -> pd.DataFrame:
         standing[step.name] = step.patients
         inside = words[words.index.isin(list(step.patients))]
         gone = sorted(standing[step.of] - step.patients) if step.of else []
-        why = pd.Series([step.reasons.get(name) or step.otherwise for name in gone], dtype=object)
+        why = pd.Series([_alike(step.reasons.get(name) or step.otherwise) for name in gone], dtype=object)
         reasons = ", ".join(f"{count} {reason}" for reason, count in why[why != ""].value_counts().items())
         counts = {word: int((inside == word).sum()) for word in (*keys.RESPONSES, MISSING)}
         rows.append([step.name, step.of, len(inside), *counts.values(), len(gone), reasons])
@@ -151,6 +152,11 @@ def _response_reasons(responses: pd.Series) -> dict[str, str]:
     words = responses.astype(object).where(responses.notna(), MISSING)
     text = {keys.NE: "not evaluable (NE)", MISSING: "no response recorded"}
     return {str(patient): text.get(str(word), "") for patient, word in words.items()}
+
+
+def _alike(reason: str) -> str:
+    """Make one reason of those that differ in a count only, so that patients add up: 36 cells, 38 cells, ..."""
+    return re.sub(r"^\d+ (.*?)s?, at least (\d+) needed$", r"with fewer than \2 \1s", reason)
 
 
 def _reasons(rows: pd.DataFrame) -> dict[str, str]:
