@@ -127,3 +127,15 @@ def without_noise(values: Array, digits: int = 12) -> Array:
         return values
     decimals = digits - int(np.ceil(np.log10(largest)))
     return values if decimals > 290 else np.round(values, decimals)
+
+
+def times(time: Any, event: Any) -> tuple[Array, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Return checked times and events; times that differ by rounding noise only are one time, as in R."""
+    t, seen = sample(time, name="time"), binary(event, name="event")
+    same_length(t, seen, names=("time", "event"))
+    if (t < 0).any():
+        first = int(np.flatnonzero(t < 0)[0])
+        raise DataError(
+            "a time is negative", where=f"time, position {first}", seen=float(t[first]), allowed="0 or more"
+        )
+    return without_noise(t), seen

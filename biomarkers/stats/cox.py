@@ -18,13 +18,11 @@ from biomarkers.errors import DataError
 from biomarkers.stats._checks import (
     Array,
     IntArray,
-    binary,
     choice,
     confidence,
     labels,
     same_length,
-    sample,
-    without_noise,
+    times,
 )
 from biomarkers.stats.fits import Coefficient, Fit, design, maximise, penalised
 from biomarkers.stats.linear import normal_p
@@ -296,13 +294,11 @@ class _Model:
 
 
 def _times(time: Any, event: Any) -> tuple[Array, np.ndarray]:
-    t, seen = sample(time, name="time"), binary(event, name="event")
-    same_length(t, seen, names=("time", "event"))
-    if (t < 0).any():
-        raise DataError("a time is negative", where="time", seen=float(t.min()), allowed="0 or more")
+    """Return times and events, one event at least."""
+    t, seen = times(time, event)
     if not seen.any():
         raise DataError("no event was seen: a hazard ratio is undefined", where="event", seen=0, allowed="1 or more")
-    return without_noise(t), seen  # times that differ by rounding noise only are one time, as in R
+    return t, seen
 
 
 def _time_scale(t: Array, seen: np.ndarray, transform: str) -> dict[float, float]:

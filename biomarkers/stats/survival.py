@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from biomarkers.errors import DataError, UsageError
-from biomarkers.stats._checks import Array, binary, choice, confidence, labels, same_length, sample, without_noise
+from biomarkers.stats._checks import Array, choice, confidence, labels, same_length, times
 from biomarkers.stats.concordance import concordance
 from biomarkers.stats.cox import CoxFit, cox, cox_firth, proportional_hazards
 from biomarkers.stats.results import Estimate, Test, undefined_test
@@ -263,18 +263,6 @@ def landmark_log_rank(time: Any, event: Any, group: Any, *, at: float) -> Test:
     test = log_rank(later, seen, arm[keep])
     left = f"{int(keep.sum())} of {keep.size} patients still at risk at the landmark {at:g}"
     return Test(test.statistic, test.p, test.n, f"landmark {test.method}", "; ".join(s for s in (left, test.note) if s))
-
-
-def times(time: Any, event: Any) -> tuple[Array, np.ndarray]:
-    """Return checked times and events; times that differ by rounding noise only are one time, as in R."""
-    t, seen = sample(time, name="time"), binary(event, name="event")
-    same_length(t, seen, names=("time", "event"))
-    if (t < 0).any():
-        first = int(np.flatnonzero(t < 0)[0])
-        raise DataError(
-            "a time is negative", where=f"time, position {first}", seen=float(t[first]), allowed="0 or more"
-        )
-    return without_noise(t), seen
 
 
 def _table(t: Array, seen: np.ndarray) -> tuple[Array, Array, Array, Array]:

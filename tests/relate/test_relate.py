@@ -169,12 +169,25 @@ def test_levels_at_a_limit_are_tied() -> None:
 
 
 def test_several_limits_use_gehan_scores() -> None:
+    """1.5 was measured, another patient stands at "below 2": nobody knows which of the two is higher."""
     table = trial(8, 4)
-    table["a"] = [5.0, 2.0, 3.0, 9.0, 1.0, 2.0, 2.5, 0.5]
+    table["a"] = [5.0, 2.0, 3.0, 9.0, 1.0, 1.5, 2.5, 0.5]
     table["low"] = [0, 1, 0, 0, 1, 0, 0, 1]
     found = ask(table, levels=["a"], censored={"a": "low"})
     assert "Gehan" in " ".join(found.notes)
     assert 0.5 < found.verdicts["auc"].item() < 1
+
+
+def test_limits_below_everything_measured_are_ties() -> None:
+    """Every measured level is at or above every limit: Gehan's scores and ties at the bottom order patients alike."""
+    table = trial(8, 4)
+    table["a"] = [5.0, 2.0, 3.0, 9.0, 1.0, 2.0, 2.5, 0.5]
+    table["low"] = [0, 1, 0, 0, 1, 0, 0, 1]
+    found = ask(table, levels=["a"], censored={"a": "low"})
+    tied = ask(table.assign(a=table["a"].where(table["low"] == 0, 0.0)), levels=["a"])
+    assert "tied at the bottom" in " ".join(found.notes)
+    assert found.verdicts["auc"].item() == tied.verdicts["auc"].item()
+    assert found.verdicts["p_dependence"].item() == tied.verdicts["p_dependence"].item()
 
 
 def test_missing_levels_are_bounded() -> None:
