@@ -112,7 +112,7 @@ def score_slide(
     return score_tile(
         tile,
         assay=assay,
-        slide=Path(path).stem if slide is None else slide,
+        slide=Path(path).stem.removesuffix(".ome") if slide is None else slide,
         marker=assay.marker if marker is None else marker,
         thresholds=assay.thresholds if cuts is None else cuts,
         classes=classes,
