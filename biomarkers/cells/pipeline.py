@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from biomarkers.cells.blocks import HALO_UM, Block, make_blocks
 from biomarkers.cells.contrast import amounts, nuclear_contrast, working_factor, working_image

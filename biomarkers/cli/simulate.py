@@ -65,7 +65,7 @@ def _tiles(
 ) -> int:  # fmt: skip
     import numpy as np
     import pandas as pd
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     from biomarkers.files import write_csv
     from biomarkers.simulate import render_hdab, scene_truth, simulate_scene

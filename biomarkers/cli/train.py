@@ -45,7 +45,7 @@ def train(
     Classes are told by nuclear shape, counterstain and neighbourhood, never by
     the marker. The file holds plain numbers (JSON). Research use only.
     """  # noqa: D301
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     from biomarkers.cells.classify_train import train_classifier
     from biomarkers.errors import UsageError

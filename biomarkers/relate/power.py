@@ -125,7 +125,7 @@ def power(
     family = Family(levels) if isinstance(levels, str) else levels
     yes, no = _evaluable(n, n_responders, missing_share)
     _check(margins, alpha, n_simulations)
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     from biomarkers.stats.bayes import jzs_ceiling
 

@@ -231,7 +231,7 @@ def _record(
 
 
 def _progress(outcomes: Iterable[tuple[Job, Outcome]], *, total: int, wanted: bool) -> Iterable[tuple[Job, Outcome]]:
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     return tqdm(outcomes, total=total, desc="scoring", unit="slide", disable=not wanted or total == 0)
 

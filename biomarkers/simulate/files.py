@@ -109,7 +109,7 @@ def write_scene(folder: Path, name: str, scene: Scene, rgb: np.ndarray) -> None:
 
 def write_trial(trial: Trial, folder: Path, *, seed: int, progress: bool = False) -> None:
     """Render every biopsy of a trial and write all its tables; each file's name begins with ``simulated_``."""
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     manifest, truth = [], []
     total = 2 * len(trial.biopsies)

@@ -329,7 +329,7 @@ def _pieces(chunks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _with_progress(chunks: Iterator[np.ndarray], n: int, *, wanted: bool) -> Iterator[np.ndarray]:
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     yield from tqdm(chunks, total=-(-n // _CHUNK), desc="permutations", unit="chunk", disable=not wanted)
 

@@ -83,7 +83,7 @@ def _alike(
     matrix: np.ndarray, first: np.ndarray, blocks: np.ndarray, *, n_permutations: int, seed: int, progress: bool
 ) -> np.ndarray:
     """Markers with equally many patients of either group in every stratum share their relabellings: (4, m)."""
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     from biomarkers.stats.kernels import two_sample, two_sample_hits
 
