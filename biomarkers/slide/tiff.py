@@ -30,8 +30,8 @@ class TiffReader:
         except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
             raise SlideError(f"the TIFF cannot be opened: {error}", where=path) from error
         try:
-            self._series = _image_series(self._file)
-            self.scenes: tuple[Scene, ...] = tuple(describe(self._file, one) for one in self._series)
+            self._series, stray = _image_series(self._file)
+            self.scenes: tuple[Scene, ...] = tuple(describe(self._file, one, stray=stray) for one in self._series)
             self.needs_openslide = any(needs_openslide(one) for one in self._series)
         except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
             self._file.close()
@@ -78,10 +78,16 @@ class TiffReader:
         return raw
 
 
-def _image_series(file: Any) -> list[Any]:
-    """Series that are images of tissue: no label, macro or thumbnail is ever read."""
+def _image_series(file: Any) -> tuple[list[Any], list[Any]]:
+    """Series that are images of tissue, and reduced images that belong to no pyramid.
+
+    No label, macro or thumbnail is ever read. A reduced image (bit 0 of NewSubfileType) is by the TIFF standard a
+    smaller version of another one: as a series of its own it is a level whose shape does not fit, not a second scene.
+    """
     left_out = {"label", "macro", "thumbnail", "map", "overview", "barcode", "probability"}
-    return [one for one in file.series if one.name.strip().lower() not in left_out and one.ndim >= 2]
+    images = [one for one in file.series if one.name.strip().lower() not in left_out and one.ndim >= 2]
+    stray = [one for one in images[1:] if int(one.keyframe.subfiletype) & 1]
+    return [one for one in images if one not in stray], stray
 
 
 def _page(level: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from biomarkers.slide.pixelsize import PixelSize, from_aperio, from_imagej, from_ome, from_resolution
@@ -16,10 +17,11 @@ _J2K_YCBCR = 33003
 _ASPECT_TOLERANCE = 0.02
 
 
-def describe(file: Any, series: Any) -> Scene:
-    """Return the :class:`Scene` of one series without reading a pixel."""
+def describe(file: Any, series: Any, *, stray: Sequence[Any] = ()) -> Scene:
+    """Return the :class:`Scene` of one series without reading a pixel; ``stray`` are levels that fit no pyramid."""
     page = series.keyframe
     levels, problems = _levels(series)
+    problems += [_misfit(one.keyframe) for one in stray]
     orientation = int(page.tags.valueof(274, 1))
     if orientation not in (0, 1):
         problems.append(f"orientation tag {orientation} is not applied: pixels are taken as they are stored")
@@ -46,14 +48,18 @@ def _levels(series: Any) -> tuple[tuple[Level, ...], list[str]]:
     kept: list[Level] = []
     problems: list[str] = []
     first = series.levels[0].keyframe
-    for number, level in enumerate(series.levels):
+    for level in series.levels:
         width, height = level.keyframe.imagewidth, level.keyframe.imagelength
         across, down = first.imagewidth / max(width, 1), first.imagelength / max(height, 1)
         if abs(across - down) > _ASPECT_TOLERANCE * max(across, down) + max(across, down) / min(width, height):
-            problems.append(f"level {number} ({width} x {height}) does not match level 0 and is left out")
+            problems.append(_misfit(level.keyframe))
             break  # levels are addressed by number, so those after it go too
         kept.append(Level(width, height, (across + down) / 2))
     return tuple(kept), problems
+
+
+def _misfit(page: Any) -> str:
+    return f"a level of {page.imagewidth} x {page.imagelength} px does not match level 0 and is left out"
 
 
 def _refusal(series: Any, page: Any) -> str | None:

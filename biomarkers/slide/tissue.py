@@ -45,7 +45,7 @@ def tissue_mask(
     rgb = tile_rgb(tile)
     mpp = float(tile.attrs[keys.MPP])
     step = max(1, round(grain_um / mpp))
-    coarse = _block_means(rgb, step)
+    coarse = block_means(rgb, step)
     density = np.log10(np.asarray(white) / np.maximum(coarse, 1.0)).clip(min=0.0).sum(axis=-1)
     mask = ndimage.median_filter(density, size=3, mode="nearest") > MIN_OD_SUM
     grain_area = (step * mpp) ** 2
@@ -55,7 +55,7 @@ def tissue_mask(
     return np.repeat(np.repeat(mask, step, axis=0), step, axis=1)[:height, :width]
 
 
-def _block_means(rgb: NDArray[np.uint8], step: int) -> NDArray[np.float64]:
+def block_means(rgb: NDArray[np.uint8], step: int) -> NDArray[np.float64]:
     """Mean colour of step x step squares; squares cut by the border use what they have."""
     height, width = rgb.shape[:2]
     rows, columns = np.arange(0, height, step), np.arange(0, width, step)

@@ -23,7 +23,9 @@ _RESIDUAL_OD, _RESIDUAL_SHARE = 0.15, 0.10
 _DARK_OD = 1.3  # denser pixels have lost their hue to the camera's floor
 _GRAIN_OD, _GRAIN_UM2, _AROUND_GRAIN_OD = 0.5, (0.2, 6.0), 0.2
 _GRAINS_PER_MM2, _LEAST_GRAINS = 800.0, 5
-_PEN_OD, _PEN_TURN, _PEN_UM2, _PEN_GRAIN_UM = 0.35, 0.25, 2_500.0, 2.0
+# solid areas wider than a nucleus: ink has a colour beyond both stains, folds and black ink let no light through
+_SOLID_GRAIN_UM, _SOLID_UM, _SOLID_UM2 = 2.0, 5.0, 500.0
+_PEN_OD, _PEN_TURN, _PEN_RESIDUAL, _DARK_SOLID_OD = 0.35, 0.15, 0.25, 1.0
 _SOFT_UM, _DETAIL_UM, _FORM_UM = 0.35, 0.7, 2.0
 _BLURRED_BELOW = 0.30
 _WINDOW_PX, _WINDOWS_ON_A_SIDE = 1024, 2
@@ -33,6 +35,7 @@ _EXPLAINED = {
     "foreign_colour": "foreign colour: neither stain explains {residual_share:.0%} of the stained pixels",
     "pigment": "pigment: {grains_per_mm2:.0f} dark grains per mm2",
     "pen": "pen or ink covers {pen_share:.1%} of the field",
+    "dark": "folds, black ink or stain that lets no light through cover {dark_share:.1%} of the field",
     "blurred": "blurred: sharpness {sharpness:.2f}, at least 0.30 expected",
 }
 
@@ -50,7 +53,9 @@ class Quality:
     grains_per_mm2
         Isolated dark grains smaller than 6 um2.
     pen_share
-        Share of the field under ink: large areas of a colour beyond either stain.
+        Share of the field under ink: solid areas, wider than 10 um, of a colour beyond either stain.
+    dark_share
+        Share of the field in solid areas, wider than 10 um, denser than 1.0 OD: folds, black ink, opaque stain.
     sharpness
         Detail between 0.35 and 0.7 um as a share of that between 0.7 and 2 um, in stained tissue; NaN without any.
     """
@@ -59,6 +64,7 @@ class Quality:
     residual_share: float
     grains_per_mm2: float
     pen_share: float
+    dark_share: float
     sharpness: float
     n_grains: int
 
@@ -69,6 +75,7 @@ class Quality:
             "foreign_colour": self.residual_share > _RESIDUAL_SHARE,
             "pigment": self.grains_per_mm2 > _GRAINS_PER_MM2 and self.n_grains >= _LEAST_GRAINS,
             "pen": self.pen_share > 0,
+            "dark": self.dark_share > 0,
             "blurred": self.sharpness < _BLURRED_BELOW,
         }
 
@@ -93,13 +100,15 @@ def measure_quality(tile: xr.DataArray, *, white: White, vectors: StainVectors |
     rgb, mpp = tile_rgb(tile), float(tile.attrs[keys.MPP])
     vectors = vectors or StainVectors()
     matrix = vectors.unmixing().astype(np.float32)
+    pen_share, dark_share = solid_shares(rgb, white=white, vectors=vectors, mpp=mpp)
     parts = [_measure_window(window, white, matrix, mpp) for window in _windows(rgb)]
     pixels, stained, brown, black, residual, grains, fine, coarse = np.sum(parts, axis=0)
     return Quality(
         black_share=_share(black, brown),
         residual_share=_share(residual, stained),
         grains_per_mm2=_share(grains, pixels * mpp**2 * 1e-6),
-        pen_share=_pen_share(rgb, white, matrix, mpp),
+        pen_share=pen_share,
+        dark_share=dark_share,
         sharpness=float((fine / coarse) ** 0.5) if coarse > 0 else float("nan"),
         n_grains=int(grains),
     )
@@ -159,22 +168,36 @@ def _count_grains(dab: NDArray[np.float32], mpp: float) -> int:
     return int((small & alone).sum())
 
 
-def _pen_share(rgb: NDArray[np.uint8], white: White, matrix: NDArray[np.float32], mpp: float) -> float:
-    """Share of the field in large areas whose colour lies beyond hematoxylin, beyond DAB, or off their plane."""
+def solid_shares(rgb: NDArray[np.uint8], *, white: White, vectors: StainVectors, mpp: float) -> tuple[float, float]:
+    """Return the shares (0-1) of an image in solid areas of foreign colour (pen, ink) and in solid dark ones.
+
+    Light is averaged over 2 um; an area is solid where a disc of 5 um radius fits, which no nucleus holds, and counts
+    from 500 um2 on.
+    """
+    from biomarkers.slide.tissue import block_means
+
+    step = max(1, round(_SOLID_GRAIN_UM / mpp))
+    grain = step * mpp
+    light = np.maximum(block_means(rgb, step), 1.0)
+    density = np.log10(np.asarray(white) / light)
+    amounts = density @ vectors.unmixing()
+    length = np.sqrt((density**2).sum(axis=-1))
+    beyond = (amounts[..., :2].min(axis=-1) < -_PEN_TURN * length) | (np.abs(amounts[..., 2]) > _PEN_RESIDUAL * length)
+    pen = _solid((length > _PEN_OD) & beyond, grain)
+    return float(pen.mean()), float((_solid(length > _DARK_SOLID_OD, grain) & ~pen).mean())
+
+
+def _solid(mask: NDArray[np.bool_], grain_um: float) -> NDArray[np.bool_]:
+    """Keep what a disc fits into, in pieces of some size."""
     from scipy import ndimage
 
-    step = max(1, round(_PEN_GRAIN_UM / mpp))
-    coarse = rgb[step // 2 :: step, step // 2 :: step]
-    density = optical_density(coarse, white=white)
-    amounts = density @ matrix
-    length = np.sqrt((density**2).sum(axis=-1))
-    beyond = (amounts[..., :2].min(axis=-1) < -_PEN_TURN * length) | (np.abs(amounts[..., 2]) > 0.35 * length)
-    ink = ndimage.binary_opening(beyond & (length > _PEN_OD))
-    areas, _ = ndimage.label(ink)
-    sizes = np.bincount(areas.ravel())
-    large = sizes * (step * mpp) ** 2 >= _PEN_UM2
+    radius = max(1, round(_SOLID_UM / grain_um))
+    rows, columns = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    areas, _ = ndimage.label(ndimage.binary_opening(mask, rows**2 + columns**2 <= radius**2))
+    large = np.bincount(areas.ravel()) * grain_um**2 >= _SOLID_UM2
     large[0] = False
-    return float(large[areas].mean()) if areas.size else 0.0
+    kept: NDArray[np.bool_] = large[areas]
+    return kept
 
 
 def _gauss(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:

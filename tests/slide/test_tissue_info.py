@@ -27,11 +27,10 @@ def _field(level: tuple[int, int, int], *, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("level", [(120, 120, 190), (226, 226, 232), (90, 60, 30)])
 def test_tissue_is_found_even_when_pale(level: tuple[int, int, int]) -> None:
     mask = tissue_mask(make_tile(_field(level), mpp=0.5), white=WHITE)
-    truth = np.zeros((200, 200), bool)
-    truth[60:140, 40:160] = True
-    both = (mask & truth).sum() / (mask | truth).sum()
-    assert both > 0.9
-    assert not mask[:40].any()
+    # tissue is judged in squares of 4 um (8 px), so its edge is known to one of them (corners to two)
+    assert mask[68:132, 56:144].all()
+    mask[52:148, 32:168] = False
+    assert not mask.any()
 
 
 def test_glass_has_no_tissue() -> None:

@@ -81,6 +81,7 @@ def test_a_good_field_has_no_flag() -> None:
     ("effects", "flag"),
     [
         ({"pen": True}, "pen"),
+        ({"hematoxylin": 8.0}, "dark"),
         ({"pigment": 1.0}, "pigment"),
         ({"defocus_um": 1.2}, "blurred"),
         ({"dab": 4.0}, "over_stained"),
@@ -88,6 +89,25 @@ def test_a_good_field_has_no_flag() -> None:
 )
 def test_each_accident_is_flagged(effects: dict[str, object], flag: str) -> None:
     assert _flags(**effects)[flag]
+
+
+@pytest.mark.parametrize(
+    "ink", [(0.12, 0.22, 0.75), (0.15, 0.6, 0.25), (0.1, 0.1, 0.12)], ids=["blue", "green", "black"]
+)
+@pytest.mark.parametrize("seed", [21, 22, 23])
+def test_ink_of_any_colour_is_flagged_on_any_tissue(ink: tuple[float, float, float], seed: int) -> None:
+    crowding = ("sparse", "dense", "touching")[seed % 3]
+    scene = simulate_scene(rng=seed, size_px=320, mpp=0.5, crowding=crowding, tps=40 * (seed % 3), strength=1.0)
+    pixels = render_hdab(scene, marker="PD-L1", rng=seed).astype(float)
+    clean = make_tile(pixels.astype(np.uint8), mpp=0.5)
+    before = measure_quality(clean, white=estimate_white(clean))
+    assert not before.flags()["pen"]
+    assert not before.flags()["dark"]
+    pixels[100:140] *= ink  # a stroke 20 um wide
+    found = make_tile(pixels.astype(np.uint8), mpp=0.5)
+    after = measure_quality(found, white=estimate_white(clean))
+    assert after.pen_share + after.dark_share == pytest.approx(40 / 320, abs=0.05)
+    assert after.flags()["dark" if ink[2] < 0.2 else "pen"]
 
 
 def test_messages_name_the_flags() -> None:
@@ -101,5 +121,6 @@ def test_real_tiles_are_sharp_and_free_of_pen(shared_data: Path) -> None:
         tile = read_tile(shared_data / "images" / "hdab" / name, mpp=0.25)
         flags = measure_quality(tile, white=estimate_white(tile)).flags()
         assert not flags["pen"]
+        assert not flags["dark"]
         assert not flags["blurred"]
         assert not flags["pigment"]

@@ -112,6 +112,8 @@ def _tissue(white: tuple[float, float, float], *, dab: bool = True, glass: float
         patch = np.s_[row - 6 : row + 6, column - 6 : min(column + 6, 240)]
         hematoxylin[patch] = rng.uniform(0.3, 0.6)
         brown[patch] = rng.uniform(0.2, 0.6) if dab and rng.random() < 0.5 else 0
+        if brown[patch].any() and rng.random() < 0.5:
+            hematoxylin[patch] = 0.05  # DAB outside nuclei: only there is its own colour seen
     clean = painted(hematoxylin, brown, white=white).astype(float)
     return (clean + rng.normal(0, 1.5, clean.shape)).clip(0, 255).round().astype(np.uint8)
 
