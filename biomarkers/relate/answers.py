@@ -24,7 +24,13 @@ from biomarkers.relate.inputs import Patients, ranked_levels
 from biomarkers.relate.missing import missing_rows
 from biomarkers.relate.outcomes import Association, continuous, ordered, outcome_problem, time_to_event
 from biomarkers.relate.permuted import BinaryTests, binary_tests
-from biomarkers.relate.precision import excluded_effect, min_detectable_auc, patients_needed, tie_factor
+from biomarkers.relate.precision import (
+    attainable_auc,
+    excluded_effect,
+    min_detectable_auc,
+    patients_needed,
+    tie_factor,
+)
 from biomarkers.relate.strata import Pooled, aligned_ranks, pool_strata
 from biomarkers.relate.verdict import Verdict, decide, decide_without_margin, not_testable, smallest_margin
 from biomarkers.stats.adjust import adjust
@@ -124,7 +130,7 @@ def _one_binary(
             made.notes.append(f"{name} ({endpoint.name}): {pooled.warning}")
     verdict = decide(
         p_dependence=tests.p, p_adjusted=tests.p_adjusted, p_omnibus=tests.p_energy, ci90=ci90, margin=rules.margin,
-        alpha=rules.alpha,
+        alpha=rules.alpha, attainable=attainable_auc(level[known], len(yes)),
     )  # fmt: skip
     if isinstance(pooled, Pooled) and pooled.warning:
         verdict = Verdict(verdict.verdict, f"{verdict.reason}; {pooled.warning}")

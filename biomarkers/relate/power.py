@@ -14,6 +14,7 @@ import pandas as pd
 from biomarkers.errors import UsageError
 from biomarkers.relate.families import Family
 from biomarkers.relate.precision import (
+    attainable_auc,
     check_margin,
     independence_power,
     min_detectable_auc,
@@ -193,6 +194,7 @@ def simulated_verdicts(
             for verdicts in found.values():
                 verdicts.append("not_testable")
             continue
+        attainable = attainable_auc(levels[:, j], n_responders)
         ci90 = auc_logit_delong(levels[group, j], levels[~group, j], level=1 - 2 * alpha)
         for margin, verdicts in found.items():
             verdict = decide(
@@ -201,6 +203,7 @@ def simulated_verdicts(
                 ci90=ci90,
                 margin=margin,
                 alpha=alpha,
+                attainable=attainable,
             )
             verdicts.append(verdict.verdict)
     return found

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from biomarkers.errors import UsageError
+from biomarkers.stats.ranks import midranks
 
 POWER: Final = 0.80
 _MOST = 10**8
@@ -26,6 +27,33 @@ def tie_factor(levels: Any) -> float:
     counts = np.unique(np.asarray(levels, dtype=float), return_counts=True)[1].astype(float)
     n = float(counts.sum())
     return 1.0 if n < 2 else float(1 - (counts**3 - counts).sum() / (n**3 - n))
+
+
+def attainable_auc(levels: Any, n_responders: int) -> tuple[float, float]:
+    """Least and greatest AUC that these levels allow, whoever had responded.
+
+    Many equal levels keep the AUC near one half: with one negative patient of 16, nobody's response can move it by more
+    than a tenth. An interval inside the margin then says nothing about response.
+
+    Parameters
+    ----------
+    levels
+        Levels of responders and others together.
+    n_responders
+        How many of them responded.
+
+    Returns
+    -------
+    AUC if the responders had the lowest levels, and if they had the highest.
+    """
+    x = np.sort(np.asarray(levels, dtype=float))
+    n_others = x.size - n_responders
+    ranks = midranks(x)
+
+    def auc(of_responders: np.ndarray) -> float:
+        return float((of_responders.sum() - n_responders * (n_responders + 1) / 2) / (n_responders * n_others))
+
+    return auc(ranks[:n_responders]), auc(ranks[n_others:])
 
 
 def min_detectable_auc(

@@ -98,7 +98,8 @@ def could_have_shown(row: Mapping[Any, Any]) -> str:
     if not _gone(row["largest_effect_excluded"]):
         parts.append(f"An AUC of {row['largest_effect_excluded']:.2f} or more, in either direction, is excluded.")
     if not _gone(row["smallest_margin"]):
-        parts.append(f"The 90% interval lies within a margin of {row['smallest_margin']:.2f} and of no smaller one.")
+        least = math.ceil(row["smallest_margin"] * 100) / 100  # upwards: 0.151 is not within 0.15
+        parts.append(f"The 90% interval lies within a margin of {least:.2f} and of no smaller one.")
     text = " ".join(parts)
     if not _gone(row["n_needed"]):
         text += f" About {int(row['n_needed'])} patients are needed to show independence within {row['margin']:g}."

@@ -14,6 +14,7 @@ from biomarkers.errors import UsageError
 from biomarkers.keys import CR, PR, SD
 from biomarkers.relate.engine import DEFAULT_MARGIN, relate
 from biomarkers.relate.missing import auc_bounds, tipping_point
+from biomarkers.relate.precision import attainable_auc
 from biomarkers.relate.relation import Relation
 from biomarkers.relate.verdict import SHOWN_MARGINS
 
@@ -192,6 +193,9 @@ def _conclusion(yes: np.ndarray, no: np.ndarray, *, margin: float, alpha: float)
     test = brunner_munzel(yes, no)
     if test.p <= alpha:
         return "dependent"
+    low, high = attainable_auc(np.concatenate([yes, no]), len(yes))
+    if low >= 0.5 - margin or high <= 0.5 + margin:
+        return "inconclusive"
     interval = auc_logit_delong(yes, no, level=1 - 2 * alpha)
     inside = interval.low > 0.5 - margin and interval.high < 0.5 + margin
     return "independent_within_margin" if inside else "inconclusive"

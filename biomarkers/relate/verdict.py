@@ -34,13 +34,15 @@ def decide(
     margin: float,
     alpha: float,
     p_adjusted: float | None = None,
+    attainable: tuple[float, float] = (0.0, 1.0),
     scale: str = "AUC",
 ) -> Verdict:
     """Apply the rule.
 
     Dependence when the permutation test says so, over the family of biomarkers. Otherwise independence within the
-    margin when the 90% interval lies inside it, the biomarker's own p is above alpha, and the omnibus test saw no other
-    pattern; those two gates can only take the verdict away, so they cost no error. Otherwise the data do not decide.
+    margin when the 90% interval lies inside it, the biomarker's own p is above alpha, the omnibus test saw no other
+    pattern, and the levels could have left the margin had others responded; those gates can only take the verdict away,
+    so they cost no error. Otherwise the data do not decide.
 
     Parameters
     ----------
@@ -52,6 +54,8 @@ def decide(
         90% interval of the AUC.
     margin, alpha
         Margin on the AUC scale, and level.
+    attainable
+        Least and greatest AUC that the levels allow (:func:`biomarkers.relate.precision.attainable_auc`).
     scale
         What the scale is called in the reason.
     """
@@ -67,6 +71,13 @@ def decide(
     if p_dependence <= alpha:
         alone = f"p {_p(p_dependence)} alone, but {_p(family)} over all biomarkers tested"
         return Verdict(INCONCLUSIVE, f"{alone}: {interval}")
+    if attainable[0] >= low or attainable[1] <= high:
+        span = f"{_two(attainable[0])} to {_two(attainable[1])}"
+        return Verdict(
+            INCONCLUSIVE,
+            f"too many equal levels: whoever had responded, the {scale} would lie in {span}, so being within "
+            f"{margin:g} of one half says nothing: {interval}",
+        )
     if inside and not p_omnibus <= alpha:
         return Verdict(
             INDEPENDENT_WITHIN_MARGIN, f"{scale} within {margin:g} of one half, no other pattern detected: {interval}"
