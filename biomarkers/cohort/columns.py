@@ -51,12 +51,31 @@ class EventColumns(Settings):
     unit: TimeUnit
 
 
+class VisitColumns(Settings):
+    """Columns of a table of visits or lesions, in the user's words.
+
+    ``time`` with its ``unit`` counts from the start of treatment, ``date`` from the clinical table's first dose. What
+    is not named is found by its usual name.
+    """
+
+    patient: str | None = None
+    time: str | None = None
+    unit: TimeUnit | None = None
+    date: str | None = None
+    sum_mm: str | None = None
+    new_lesion: str | None = None
+    non_target: str | None = None
+    all_targets: str | None = None
+    targets_gone: str | None = None
+
+
 class ColumnMap(Settings):
     """The user's column names.
 
     ``endpoints`` maps a short name (``pfs``, ``os``) to :class:`EventColumns`; ``timepoints`` renames time points
     (``{"Pre" = "baseline", "C3D1" = "on_treatment"}``); ``lloq`` gives biomarkers their lower limit of
-    quantification in the unit of their levels; ``default_timepoint`` is what a sample without a time point is.
+    quantification in the unit of their levels; ``default_timepoint`` is what a sample without a time point is;
+    ``visits`` names the columns of a table of tumor sums or lesions.
     Dates stand in ISO form or are told apart by ``date_order``.
     """
 
@@ -72,6 +91,7 @@ class ColumnMap(Settings):
     endpoints: Mapping[str, EventColumns] = Field(default_factory=dict)
     timepoints: Mapping[str, str] = Field(default_factory=dict)
     lloq: Mapping[str, float] = Field(default_factory=dict)
+    visits: VisitColumns = Field(default_factory=VisitColumns)
     default_timepoint: str = BASELINE
     date_order: Literal["iso", "day_first", "month_first"] = "iso"
 

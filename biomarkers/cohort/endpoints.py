@@ -95,7 +95,7 @@ def endpoint_arrays(patients: pd.DataFrame, name: str) -> tuple[np.ndarray, np.n
     return time[known], event[known].astype(int)
 
 
-def response_times(patients: pd.DataFrame, best: pd.DataFrame, *, end: str = "pfs") -> pd.DataFrame:
+def response_times(patients: pd.DataFrame, best: pd.DataFrame, *, end: str | None = "pfs") -> pd.DataFrame:
     """Add time to response and duration of response, in responders only.
 
     Parameters
@@ -105,19 +105,22 @@ def response_times(patients: pd.DataFrame, best: pd.DataFrame, *, end: str = "pf
     best
         As :func:`biomarkers.cohort.best_response.best_responses` makes it, days since the start of treatment.
     end
-        The end point that ends a response: progression or death.
+        The end point that ends a response: progression or death. None: there is none, and no duration is given.
 
     Returns
     -------
-    The patients with ``ttr_months``, ``dor_months`` and ``dor_event``; missing for everybody who did not respond.
+    The patients with ``ttr_months`` and, where a response has an end, ``dor_months`` and ``dor_event``; missing for
+    everybody who did not respond.
 
     Raises
     ------
     DataError
         A responder's end comes before the response.
     """
-    require_columns(patients, [f"{end}_months", f"{end}_event"], where="clinical table")
     first = best.set_index(keys.PATIENT)["first_response_day"].reindex(patients.index) / DAYS_PER_MONTH
+    if end is None:
+        return patients.assign(ttr_months=first)
+    require_columns(patients, [f"{end}_months", f"{end}_event"], where="clinical table")
     duration = patients[f"{end}_months"].astype(float) - first
     wrong = [str(name) for name in patients.index[(duration < -0.5).to_numpy()]]
     if wrong:
@@ -161,32 +164,65 @@ def survival_by_response(
     DataError
         Nobody is left at the landmark.
     """
-    from biomarkers.stats.survival import landmark, landmark_log_rank
+    from biomarkers.stats.survival import log_rank
 
-    if at < 0:
-        raise UsageError("the landmark is negative", seen=at)
-    require_columns(patients, [response_months], where="clinical table")
-    known = patients[f"{endpoint}_months"].notna() & patients[f"{endpoint}_event"].notna()
-    time, event = endpoint_arrays(patients, endpoint)
-    responded = (patients.loc[known, response_months].astype(float) <= at).to_numpy()
-    test = landmark_log_rank(time, event, responded, at=at)
-    keep, _, seen = landmark(time, event, at=at)
-    groups = responded[keep]
+    left = landmark_groups(patients, endpoint=endpoint, response_months=response_months, at=at)
+    lost = len(endpoint_arrays(patients, endpoint)[0]) - len(left)
+    responded, event = left["responded"].to_numpy(dtype=bool), left[f"{endpoint}_event"].to_numpy(dtype=int)
+    test = log_rank(left[f"{endpoint}_months"].to_numpy(dtype=float), event, responded.astype(int))
     return pd.DataFrame(
         [
             {
                 "endpoint": endpoint,
                 "landmark_months": at,
-                "n_responded": int(groups.sum()),
-                "n_not": int((~groups).sum()),
-                "events_responded": int(seen[groups].sum()),
-                "events_not": int(seen[~groups].sum()),
+                "n_responded": int(responded.sum()),
+                "n_not": int((~responded).sum()),
+                "events_responded": int(event[responded].sum()),
+                "events_not": int(event[~responded].sum()),
                 "chi2": test.statistic,
                 "p": test.p,
-                "note": f"{int((~keep).sum())} patients with an event or censored before month {at:g} are left out"
+                "note": f"{lost} patients with an event or censored before month {at:g} are left out"
                 + (f"; {test.note}" if test.note else ""),
             }
         ]
+    )
+
+
+def landmark_groups(
+    patients: pd.DataFrame, *, endpoint: str, response_months: str = "ttr_months", at: float
+) -> pd.DataFrame:
+    """Patients still event-free and followed at a landmark, by whether they had responded by then.
+
+    Parameters
+    ----------
+    patients, endpoint, response_months, at
+        As for :func:`survival_by_response`.
+
+    Returns
+    -------
+    Index = patient: ``<endpoint>_months`` since the landmark, ``<endpoint>_event``, ``responded`` (bool) and ``group``
+    in words.
+
+    Raises
+    ------
+    UsageError
+        The landmark is negative, or a column is absent.
+    DataError
+        Nobody is left at the landmark.
+    """
+    from biomarkers.stats.survival import landmark
+
+    if at < 0:
+        raise UsageError("the landmark is negative", seen=at)
+    require_columns(patients, [response_months], where="clinical table")
+    known = patients[patients[f"{endpoint}_months"].notna() & patients[f"{endpoint}_event"].notna()]
+    time, event = endpoint_arrays(known, endpoint)
+    keep, after, seen = landmark(time, event, at=at)
+    responded = (known[response_months].astype(float) <= at).to_numpy()[keep]
+    words = np.where(responded, f"responded by month {at:g}", f"not by month {at:g}")
+    return pd.DataFrame(
+        {f"{endpoint}_months": after, f"{endpoint}_event": seen.astype(int), "responded": responded, "group": words},
+        index=known.index[keep],
     )
 
 

@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 
 from biomarkers import keys
-from biomarkers.cohort.clinical import FIRST_DOSE, Clinical, read_clinical
+from biomarkers.cohort.best_response import Confirmation
 from biomarkers.cohort.columns import ColumnMap
 from biomarkers.cohort.flow import build_flow
 from biomarkers.cohort.match import Matched, match
 from biomarkers.cohort.measurements import ASSAY, BIOMARKER, DENOMINATOR, NUMERATOR, gather
+from biomarkers.cohort.patients import Patients, ResponseFrom, first_doses, load_table, read_patients
 from biomarkers.cohort.pooling import Several, one_value
 from biomarkers.cohort.samples import DATE, DAY, check_dates, read_samples, sample_lookup
-from biomarkers.cohort.tables import read_table, table_notes
+from biomarkers.cohort.tables import table_notes
 from biomarkers.errors import DataError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 Source = str | Path | pd.DataFrame
 NOTES, PATIENTS, UNMATCHED, NOT_EVALUABLE, SOURCES = "notes", "patients", "unmatched", "not_evaluable", "sources"
+VISITS, BEST = "visits", "best_responses"
 _BELOW = "below_lloq"
 
 
@@ -32,8 +34,13 @@ def build_cohort(
     *,
     scores: Sequence[Source] = (),
     levels: Sequence[Source] = (),
-    clinical: Source,
+    clinical: Source | Patients,
     samples: Source | None = None,
+    visits: Source | None = None,
+    lesions: Source | None = None,
+    rules: Confirmation | None = None,
+    immune: bool = False,
+    response_from: ResponseFrom | None = None,
     columns: ColumnMap | None = None,
     several: Several = "refuse",
     baseline: str = keys.BASELINE,
@@ -50,10 +57,15 @@ def build_cohort(
     levels
         Files that ``biomarkers express`` wrote, or level tables (columns ``keys.LEVEL_COLUMNS``).
     clinical
-        The clinical table or its path: one row a patient, or one row a sample.
+        The clinical table or its path: one row a patient, or one row a sample; or what
+        :func:`biomarkers.cohort.patients.read_patients` made of it (then visits and lesions are in it already).
     samples
         A sample sheet (sample, patient and, optionally, time point, date or day since first dose), when neither the
         measurements nor the clinical table say whose each sample is.
+    visits, lesions, rules, immune
+        Tumor measurements, from which RECIST responses are derived (see :func:`biomarkers.assess`).
+    response_from
+        Whose best overall response counts, ``table`` or ``visits``; by default the table's where it has one.
     columns
         Which column of the clinical table and the sample sheet is what.
     several
@@ -68,7 +80,8 @@ def build_cohort(
     (1 happened, 0 censored), every other clinical column), var = biomarkers (``keys.VAR_COLUMNS``), X = levels with
     NaN where there is none; layers ``censored`` (bool: the level stands at its lower limit), ``numerator`` and
     ``denominator`` (the counts behind a score); uns: ``flow``, ``patients`` (the whole clinical table),
-    ``unmatched``, ``not_evaluable``, ``sources``, ``notes``.
+    ``unmatched``, ``not_evaluable``, ``sources``, ``notes``, and with tumor measurements ``visits`` and
+    ``best_responses``.
 
     Raises
     ------
@@ -78,57 +91,56 @@ def build_cohort(
         The tables contradict each other or themselves; the message names rows.
     """
     columns = ColumnMap() if columns is None else columns
-    table, where = _load(clinical, "clinical table", columns)
-    found = read_clinical(table, columns=columns, where=where)
-    notes = [*(f"{where}: {note}" for note in table_notes(table)), *found.notes]
+    if isinstance(clinical, Patients):
+        found = clinical
+    else:
+        found = read_patients(
+            clinical,
+            columns=columns,
+            visits=visits,
+            lesions=lesions,
+            rules=rules,
+            immune=immune,
+            response_from=response_from,
+        )
+    notes = list(found.notes)
     lookup = _samples(samples, found, columns, notes)
     rows = gather(scores, levels)
     matched = match(
         rows,
-        patients=found.patients.index,
+        patients=found.table.index,
         lookup=lookup,
         default_timepoint=columns.default_timepoint,
         renames=dict(columns.timepoints),
     )
     notes += matched.notes
-    _check_days(matched.rows, found, where)
+    _check_days(matched.rows, found)
     limited, limits = _at_limits(matched.rows, columns, notes)
     values = one_value(limited[limited["value"].notna()], several=several)
     merged = values[values["n_samples"] > 1]
     if len(merged):
         notes.append(f"{len(merged)} levels come from several samples by the rule {several!r}")
-    return _assemble(found.patients, matched, limited, values, limits, baseline=baseline, notes=notes)
+    cohort = _assemble(found.table, matched, limited, values, limits, baseline=baseline, notes=notes)
+    if found.assessment is not None:
+        cohort.uns[VISITS], cohort.uns[BEST] = found.assessment.visits, found.assessment.best
+    return cohort
 
 
-def _load(source: Source, name: str, columns: ColumnMap) -> tuple[pd.DataFrame, str]:
-    if isinstance(source, pd.DataFrame):
-        return source, name
-    from biomarkers.cohort.columns import identifier_columns
-
-    return read_table(source, text=identifier_columns(columns)), Path(source).name
-
-
-def _samples(source: Source | None, found: Clinical, columns: ColumnMap, notes: list[str]) -> pd.DataFrame:
+def _samples(source: Source | None, found: Patients, columns: ColumnMap, notes: list[str]) -> pd.DataFrame:
     sheets = [] if found.samples is None else [found.samples]
     if source is not None:
-        table, where = _load(source, "sample sheet", columns)
+        table, where = load_table(source, "sample sheet", columns)
         notes += [f"{where}: {note}" for note in table_notes(table)]
         sheets.append(read_samples(table, columns=columns, where=where, notes=notes))
     for sheet in sheets:
-        check_dates(sheet, _first_doses(found), where="samples")
+        check_dates(sheet, first_doses(found.table), where="samples")
     return sample_lookup(sheets)
 
 
-def _check_days(rows: pd.DataFrame, found: Clinical, where: str) -> None:
+def _check_days(rows: pd.DataFrame, found: Patients) -> None:
     """Hold the measurements' own time points to the sample sheet's dates as well."""
     once = rows.drop_duplicates([keys.SAMPLE, keys.TIMEPOINT])[[keys.PATIENT, keys.SAMPLE, keys.TIMEPOINT, DATE, DAY]]
-    check_dates(once.set_index(keys.SAMPLE, drop=False), _first_doses(found), where=f"{where} and samples")
-
-
-def _first_doses(found: Clinical) -> dict[str, pd.Timestamp]:
-    if FIRST_DOSE not in found.patients:
-        return {}
-    return {str(patient): day for patient, day in found.patients[FIRST_DOSE].items()}
+    check_dates(once.set_index(keys.SAMPLE, drop=False), first_doses(found.table), where=f"{found.where} and samples")
 
 
 def _at_limits(rows: pd.DataFrame, columns: ColumnMap, notes: list[str]) -> tuple[pd.DataFrame, dict[str, float]]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from biomarkers.cohort.ids import identifiers
+from biomarkers.cohort.recist import yes_no
 from biomarkers.cohort.tables import numeric_column, require_columns, row_names
 from biomarkers.errors import DataError
 from biomarkers.keys import PATIENT
@@ -66,7 +67,7 @@ def sums_from_lesions(
             "lesion": lesions[lesion].map(str),
             "organ": lesions[organ].map(lambda word: str(word).strip().casefold()),
             "mm": numeric_column(lesions, diameter_mm, where=where),
-            "node": False if node is None else numeric_column(lesions, node, where=where) == 1,
+            "node": yes_no(lesions, node, default=False, where=where),
         },
         index=lesions.index,
     )

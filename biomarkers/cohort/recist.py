@@ -120,12 +120,12 @@ def derive_responses(
     ids = identifiers(visits[patient], where=f"{where} column {patient!r}").to_numpy()
     table = _checked(visits, day=day, sum_mm=sum_mm, ids=ids, unit=unit, where=where)
     columns = {
-        "new_lesion": _flags(visits, new_lesion, default=False, where=where),
+        "new_lesion": yes_no(visits, new_lesion, default=False, where=where),
         "non_target": _non_targets(visits, non_target, where=where),
     }
-    gone = table["sum"] == 0 if targets_gone is None else _flags(visits, targets_gone, default=False, where=where)
+    gone = table["sum"] == 0 if targets_gone is None else yes_no(visits, targets_gone, default=False, where=where)
     measured = ~np.isnan(table["sum"])
-    complete = measured if all_targets is None else measured & _flags(visits, all_targets, default=True, where=where)
+    complete = measured if all_targets is None else measured & yes_no(visits, all_targets, default=True, where=where)
     made: list[list[object]] = []
     # plain lists: a numpy scalar costs more than the arithmetic done with it
     cells = list(
@@ -269,7 +269,7 @@ def _refuse(visits: pd.DataFrame, wrong: np.ndarray, what: str, where: str) -> N
         raise DataError(what, where=f"{where} {row_names(visits, bad)}")
 
 
-def _flags(visits: pd.DataFrame, column: str | None, *, default: bool, where: str) -> np.ndarray:
+def yes_no(visits: pd.DataFrame, column: str | None, *, default: bool, where: str) -> np.ndarray:
     """Read a yes/no column; an empty cell is the default."""
     if column is None or (column == "new_lesion" and column not in visits):
         return np.full(len(visits), default)

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import textwrap
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pandas as pd
 
 from biomarkers import keys
 from biomarkers.change.chain import CONVERSIONS, NEGATIVE, POSITIVE
 from biomarkers.change.result import Change
 from biomarkers.errors import DataError
+from biomarkers.plot import style as look
+from biomarkers.plot.style import BLUE, ORANGE, PALE, SKY, VERMILION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COLOURS = {POSITIVE: "#0072B2", NEGATIVE: "#E69F00", "not evaluable": "#EEEEEE"}
-_FLOW_COLOURS = {
-    "stays positive": "#0072B2",
-    "becomes positive": "#56B4E9",
-    "becomes negative": "#D55E00",
-    "stays negative": "#E69F00",
-}
+_COLOURS: Final[Mapping[str, str]] = {POSITIVE: BLUE, NEGATIVE: ORANGE, "not evaluable": PALE}
+_FLOW_COLOURS: Final = dict(zip(CONVERSIONS, (BLUE, SKY, VERMILION, ORANGE), strict=True))
+_ON_DARK: Final = ("stays positive", "becomes negative")
+_LABEL_WIDTH: Final = 22
 
 
 def plot_conversions(change: Change, *, ax: Axes | None = None) -> Axes:
@@ -35,38 +37,36 @@ def plot_conversions(change: Change, *, ax: Axes | None = None) -> Axes:
 
     Returns
     -------
-    The Axes, one stacked bar a component with its counts and the exact McNemar p.
+    The Axes, one stacked bar a component with its counts, and beside it the exact McNemar p and how many patients are
+    not in it since a state is unknown.
 
     Raises
     ------
     DataError
         The result has no components.
     """
-    import matplotlib.pyplot as plt
-
     _need_components(change)
     table = change.conversions.iloc[::-1].reset_index(drop=True)
-    if ax is None:
-        _, ax = plt.subplots(figsize=(8, 0.65 * len(table) + 1.4))
+    at = np.arange(len(table))
     left = np.zeros(len(table))
-    names = (*CONVERSIONS, "not_evaluable")
-    for name in names:
-        counts = table[name].to_numpy(dtype=float)
-        colour = _FLOW_COLOURS.get(name, "#EEEEEE")
-        ax.barh(np.arange(len(table)), counts, left=left, color=colour, label=name.replace("_", " "), height=0.7)
-        for i, count in enumerate(counts):
-            if count:
-                shade = "white" if name in ("stays positive", "becomes negative") else "0.15"
-                ax.text(left[i] + count / 2, i, f"{int(count)}", ha="center", va="center", fontsize=9, color=shade)
-        left += counts
-    for i, p in enumerate(table["p_mcnemar"]):
-        text = "not testable" if np.isnan(p) else f"p = {p:.2g}"
-        ax.text(left[i] + 0.02 * left.max(), i, text, va="center", fontsize=8, color="0.3")
-    ax.set_yticks(np.arange(len(table)), table["component"])
-    ax.set_xlim(0, left.max() * 1.16)
-    ax.set_xlabel("patients (p: exact McNemar test of the conversions)")
-    ax.legend(frameon=False, fontsize=8, ncols=5, loc="lower center", bbox_to_anchor=(0.45, 1.0), columnspacing=1)
-    ax.spines[["top", "right"]].set_visible(False)
+    with look.style():
+        ax = look.axes(ax, size=(8.2, 0.6 * len(table) + 1.5))
+        for name in CONVERSIONS:
+            counts = table[name].to_numpy(dtype=float)
+            ax.barh(at, counts, left=left, color=_FLOW_COLOURS[name], label=name, height=0.68)
+            for i in np.flatnonzero(counts).tolist():
+                shade = "white" if name in _ON_DARK else "0.15"
+                ax.text(left[i] + counts[i] / 2, i, f"{int(counts[i])}", ha="center", va="center", color=shade)
+            left += counts
+        widest = max(float(left.max()), 1.0)
+        for k, (p, unknown) in enumerate(zip(table["p_mcnemar"], table["not_evaluable"], strict=True)):
+            text = "not testable" if np.isnan(p) else look.p_words(p)
+            text += f"\n{int(unknown)} not evaluable" if unknown else ""
+            ax.text(left[k] + 0.015 * widest, k, text, va="center", fontsize=8)
+        ax.set_yticks(at, [textwrap.fill(str(name), _LABEL_WIDTH) for name in table["component"]])
+        ax.set_xlim(0, widest * 1.22)
+        ax.set_xlabel("patients with both states (p: exact McNemar test)")
+        ax.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2, handlelength=1.2)
     return ax
 
 
@@ -82,51 +82,57 @@ def plot_chain(change: Change, *, ax: Axes | None = None) -> Axes:
 
     Returns
     -------
-    The Axes: columns are components in the order of the chain, once for each time point; rows are patients with any
-    state known at both or at one time point.
+    The Axes: columns are components in the order of the chain, once for each time point; rows are patients with a
+    known state at both time points, or, when there is none, at one.
 
     Raises
     ------
     DataError
-        The result has no components.
+        The result has no components, or no state is known.
     """
-    import matplotlib.pyplot as plt
     from matplotlib.patches import Patch, Rectangle
 
     _need_components(change)
     states = change.states
     points = [str(change.settings["baseline"]), str(change.settings["on_treatment"])]
-    components = list(dict.fromkeys(states["component"]))
-    paired = change.chain.groupby(keys.PATIENT)[keys.TIMEPOINT].nunique()
-    words = states.drop_duplicates(keys.PATIENT).set_index(keys.PATIENT)[keys.RESPONSE]
-    order = {word: i for i, word in enumerate(keys.RESPONSES)}
-    patients = sorted(
-        (str(name) for name in paired.index[paired == 2]), key=lambda name: (order.get(words[name], 9), name)
-    )
-    if not patients:
-        raise DataError("no patient has components at both time points", where="plot_chain")
+    components = [str(name) for name in dict.fromkeys(states["component"])]
+    rows = _patients(change)
     state = states.set_index([keys.PATIENT, keys.TIMEPOINT, "component"])["state"].to_dict()
-    if ax is None:
-        _, ax = plt.subplots(figsize=(1.1 * len(components) * 2 + 2.4, 0.24 * len(patients) + 2.2))
-    for y, patient in enumerate(patients):
+    shift = len(components) + 0.5
+    with look.style():
+        ax = look.axes(ax, size=(0.75 * len(components) * 2 + 3.4, 0.23 * len(rows) + 1.9))
+        for y, patient in enumerate(rows["patient"]):
+            for k, point in enumerate(points):
+                for j, component in enumerate(components):
+                    colour = _COLOURS[state[patient, point, component]]
+                    corner = (k * shift + j - 0.47, y - 0.43)
+                    ax.add_patch(Rectangle(corner, 0.94, 0.86, facecolor=colour, edgecolor="none"))
+        centres = [k * shift + j for k in range(2) for j in range(len(components))]
+        names = [textwrap.fill(name, 16) for name in components] * 2
+        ax.set_xticks(centres, names, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+        ax.set_yticks(range(len(rows)), rows["label"].tolist(), fontsize=7)
         for k, point in enumerate(points):
-            for j, component in enumerate(components):
-                x = k * (len(components) + 0.6) + j
-                colour = _COLOURS[state[patient, point, component]]
-                ax.add_patch(Rectangle((x - 0.46, y - 0.42), 0.92, 0.84, facecolor=colour, edgecolor="none"))
-    centres = [k * (len(components) + 0.6) + j for k in range(2) for j in range(len(components))]
-    ax.set_xticks(centres, components * 2, rotation=40, ha="right", fontsize=8)
-    ax.set_yticks(range(len(patients)), [f"{name}  {words[name]}" for name in patients], fontsize=7)
-    for k, point in enumerate(points):
-        middle = k * (len(components) + 0.6) + (len(components) - 1) / 2
-        ax.text(middle, -1.1, point, ha="center", va="bottom", fontsize=10)
-    ax.set_xlim(-0.7, centres[-1] + 0.7)
-    ax.set_ylim(len(patients) - 0.4, -1.2)
-    handles = [Patch(facecolor=colour, label=name) for name, colour in _COLOURS.items()]
-    ax.legend(handles=handles, frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0)
+            ax.text(k * shift + (len(components) - 1) / 2, -0.75, point, ha="center", va="bottom", weight="bold")
+        ax.set_xlim(-0.6, centres[-1] + 0.6)
+        ax.set_ylim(len(rows) - 0.4, -1.8)
+        handles = [Patch(facecolor=colour, label=name) for name, colour in _COLOURS.items()]
+        ax.legend(handles=handles, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        ax.spines[:].set_visible(False)
+        ax.tick_params(length=0)
     return ax
+
+
+def _patients(change: Change) -> pd.DataFrame:
+    """Patients to draw with their labels, best response first."""
+    known = change.chain.groupby(keys.PATIENT)[keys.TIMEPOINT].nunique()
+    if known.empty:
+        raise DataError("no component's state is known", where="plot_chain")
+    chosen = known.index[known == 2] if (known == 2).any() else known.index
+    words = change.states.drop_duplicates(keys.PATIENT).set_index(keys.PATIENT)[keys.RESPONSE]
+    order = {word: i for i, word in enumerate(keys.RESPONSES)}
+    names = sorted((str(name) for name in chosen), key=lambda name: (order.get(words[name], len(order)), name))
+    labels = [f"{name}  {words[name]}" if isinstance(words[name], str) else name for name in names]
+    return pd.DataFrame({"patient": names, "label": labels})
 
 
 def _need_components(change: Change) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import textwrap
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,9 @@ from biomarkers import keys
 from biomarkers.change.pairs import BIOMARKER
 from biomarkers.change.result import Change
 from biomarkers.errors import UsageError, did_you_mean
-from biomarkers.plot.cohort_response import RESPONSE_COLOURS
+from biomarkers.plot import style as look
+from biomarkers.plot.cohort_colours import response_colour, response_legend, response_words
+from biomarkers.plot.style import INK, PALE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +34,7 @@ def plot_pairs(change: Change, *, biomarker: str, ax: Axes | None = None) -> Axe
 
     Returns
     -------
-    The Axes. Lines are coloured by response; hollow points stand at their lower limit; points without a line have no
+    The Axes. Lines are coloured by response; hollow points stand at their lower limit; faint points have no
     partner; the black line joins the medians of the pairs.
 
     Raises
@@ -39,33 +42,29 @@ def plot_pairs(change: Change, *, biomarker: str, ax: Axes | None = None) -> Axe
     UsageError
         There is no such biomarker.
     """
-    import matplotlib.pyplot as plt
-
     rows = _rows(change, biomarker)
-    if ax is None:
-        _, ax = plt.subplots(figsize=(4.6, 4.4))
-    colours = [RESPONSE_COLOURS[word] for word in _words(rows)]
+    words = response_words(rows[keys.RESPONSE])
     paired = (rows["reason"] == "").to_numpy()
     values = rows[["baseline_scaled", "on_treatment_scaled"]].to_numpy(dtype=float)
     limits = rows[["baseline_censored", "on_treatment_censored"]].to_numpy(dtype=bool)
-    jitter = np.linspace(-0.06, 0.06, max(len(rows), 2))[: len(rows)]
-    for i, colour in enumerate(colours):
-        if paired[i]:
-            ax.plot([jitter[i], 1 + jitter[i]], values[i], color=colour, linewidth=0.9, alpha=0.8)
-        for side in (0, 1):
-            face = "white" if limits[i, side] else colour
-            ax.plot(side + jitter[i], values[i, side], "o", markersize=4, markerfacecolor=face, markeredgecolor=colour)
-    if paired.any():
-        ax.plot([0, 1], np.median(values[paired], axis=0), color="black", linewidth=2, marker="s", markersize=5)
-    ax.set_xticks([0, 1], [str(change.settings["baseline"]), str(change.settings["on_treatment"])])
-    ax.set_xlim(-0.35, 1.35)
-    ax.set_ylabel(_axis_label(change.settings["scale"][biomarker]))
-    summary = change.table.set_index(BIOMARKER)
-    n, p = int(summary["n_pairs"][biomarker]), float(summary["p"][biomarker])
-    below = "not testable" if np.isnan(p) else f"exact signed-rank p = {p:.3g}"
-    ax.set_title(f"{biomarker}: {n} pairs, {below}", fontsize=10)
-    _legend(ax, _words(rows))
-    ax.spines[["top", "right"]].set_visible(False)
+    jitter = np.linspace(-0.08, 0.08, max(len(rows), 2))[: len(rows)]
+    with look.style():
+        ax = look.axes(ax, size=(5.2, 4.4))
+        for i, word in enumerate(words):
+            colour, shade = response_colour(word), 0.85 if paired[i] else 0.3
+            if paired[i]:
+                ax.plot([jitter[i], 1 + jitter[i]], values[i], color=colour, lw=1.0, alpha=0.75)
+            for side in (0, 1):
+                face = "white" if limits[i, side] else colour
+                ax.plot(side + jitter[i], values[i, side], "o", ms=4.5, mfc=face, mec=colour, alpha=shade)
+        if paired.any():
+            ax.plot([0, 1], np.median(values[paired], axis=0), color=INK, lw=2.4, marker="s", ms=6, zorder=5)
+        points = (str(change.settings["baseline"]), str(change.settings["on_treatment"]))
+        ax.set_xticks([0, 1], [f"{point}\nn = {n}" for point, n in zip(points, _counts(values), strict=True)])
+        ax.set_xlim(-0.3, 1.3)
+        ax.set_ylabel(_level_label(change.settings["scale"][biomarker]))
+        ax.set_title(f"{biomarker}: {_verdict(change, biomarker)}", fontsize=9)
+        response_legend(ax, words)
     return ax
 
 
@@ -83,33 +82,37 @@ def plot_changes(change: Change, *, biomarker: str, ax: Axes | None = None) -> A
 
     Returns
     -------
-    The Axes. Bars are coloured by response, hatched where the change is a bound.
-    """
-    import matplotlib.pyplot as plt
+    The Axes. Bars are coloured by response, hatched where the change is a bound; a change of 0 is a dot.
 
+    Raises
+    ------
+    UsageError
+        There is no such biomarker.
+    """
     rows = _rows(change, biomarker)
     rows = rows[rows["reason"] == ""].sort_values("change", ascending=False, kind="stable")
-    if ax is None:
-        _, ax = plt.subplots(figsize=(6.4, 3.8))
+    words, values = response_words(rows[keys.RESPONSE]), rows["change"].to_numpy(dtype=float)
     gate = float(change.table.set_index(BIOMARKER)["gate"][biomarker])
-    if not np.isnan(gate):
-        ax.axhspan(-gate, gate, color="0.9", zorder=0, label=f"within technical noise (gate {gate:.2g})")
-    bars = ax.bar(
-        np.arange(len(rows)), rows["change"], color=[RESPONSE_COLOURS[word] for word in _words(rows)], width=0.85
-    )
-    for bar, bound in zip(bars, rows["bound"], strict=True):
-        if bound:
-            bar.set_hatch("///")
-            bar.set_edgecolor("0.3")
-    ax.axhline(0, color="0.2", linewidth=0.8)
-    ax.set_xticks([])
-    ax.set_xlabel(
-        f"patients with a pair (n = {len(rows)})" + ("; hatched: bound" if (rows["bound"] != "").any() else "")
-    )
-    ax.set_ylabel(_axis_label(change.settings["scale"][biomarker]))
-    ax.set_title(biomarker if not np.isnan(gate) else f"{biomarker} (technical noise unknown)", fontsize=10)
-    _legend(ax, _words(rows), keep=not np.isnan(gate))
-    ax.spines[["top", "right"]].set_visible(False)
+    known = not np.isnan(gate)
+    with look.style():
+        ax = look.axes(ax, size=(6.8, 3.8))
+        if known:
+            ax.axhspan(-gate, gate, color=PALE, zorder=0, label=f"within technical noise\n(gate {gate:.2g})")
+        bars = ax.bar(np.arange(len(rows)), values, color=[response_colour(word) for word in words], width=0.85)
+        for bar, bound in zip(bars, rows["bound"], strict=True):
+            if bound:
+                bar.set_hatch("///")
+                bar.set_edgecolor("white")
+        still = np.flatnonzero(values == 0)
+        ax.plot(still, np.zeros(len(still)), "o", ms=4, color=INK)
+        ax.axhline(0, color=INK, lw=0.8)
+        ax.set_xticks([])
+        below = "" if known else "; technical noise unknown, so no patient is called"
+        hatched = "; hatched: a bound" if (rows["bound"] != "").any() else ""
+        ax.set_xlabel(f"patients with a pair (n = {len(rows)}{hatched}{below})")
+        ax.set_ylabel(_change_label(change.settings["scale"][biomarker]))
+        ax.set_title(f"{biomarker}: change per patient", fontsize=10)
+        response_legend(ax, words, more=ax.get_legend_handles_labels()[0])
     return ax
 
 
@@ -120,22 +123,26 @@ def _rows(change: Change, biomarker: str) -> pd.DataFrame:
     return change.pairs[change.pairs[BIOMARKER] == biomarker]
 
 
-def _words(rows: pd.DataFrame) -> list[str]:
-    return [word if isinstance(word, str) and word in RESPONSE_COLOURS else "missing" for word in rows[keys.RESPONSE]]
+def _counts(values: np.ndarray) -> list[int]:
+    return [int((~np.isnan(column)).sum()) for column in values.T]
 
 
-def _axis_label(label: str) -> str:
-    return label.replace("difference of log2 levels as given", "log2 level").replace("log2 ratio, ", "")
+def _verdict(change: Change, biomarker: str) -> str:
+    row: dict[str, Any] = change.table.set_index(BIOMARKER).loc[biomarker].to_dict()
+    p = float(row["p"])
+    if row["verdict"] == keys.NOT_TESTABLE or np.isnan(p):
+        return f"not testable\n{textwrap.fill(str(row['reason']), 50)}"
+    return f"{row['verdict']}\n{int(row['n_pairs'])} pairs, exact signed-rank {look.p_words(p)}"
 
 
-def _legend(ax: Axes, words: list[str], *, keep: bool = False) -> None:
-    from matplotlib.patches import Patch
+def _level_label(label: str) -> str:
+    """Turn the scale of change into the scale of a level: what stands on the axis before a difference is taken."""
+    if label.startswith("difference of log2"):
+        return "log2 level"
+    if label.startswith("difference of logits"):
+        return f"logit of the share\n({label.partition(', ')[2]})"
+    return label.partition(", ")[2]
 
-    order = [word for word in RESPONSE_COLOURS if word in words]
-    if order == ["missing"]:
-        order = []
-    handles: list = [Patch(color=RESPONSE_COLOURS[word], label=word) for word in order]
-    if keep:
-        handles += ax.get_legend_handles_labels()[0]
-    if handles:
-        ax.legend(handles=handles, frameon=False, fontsize=8, loc="best")
+
+def _change_label(label: str) -> str:
+    return label.partition(", ")[0].removesuffix(" as given")

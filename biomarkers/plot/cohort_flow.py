@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
 from biomarkers import keys
+from biomarkers.plot import style as look
+from biomarkers.plot.style import GREY, PALE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BOX_WIDTH, _SIDE_WIDTH, _GAP = 4.6, 3.6, 0.5
-_LINE = 0.42
+_LEAVES: Final = ("analysed", "paired")
+_MOST_LEAVES: Final = 12
+_COLUMNS: Final = 3
+_STEP, _LEAF = 1.0, 0.92
+_WRAP: Final = 27
 
 
 def plot_flow(flow: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -22,8 +28,8 @@ def plot_flow(flow: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     flow
-        As :func:`biomarkers.cohort.store.flow_of` returns it. Steps with the same parent stand side by side below the
-        chain as one box a biomarker.
+        As :func:`biomarkers.cohort.store.flow_of` returns it. Steps with the same parent (what was analysed, the
+        pairs) stand side by side below the chain; beyond twelve they are counted, and the table holds them.
     ax
         Axes to draw on; made when absent, with a height that fits.
 
@@ -31,52 +37,68 @@ def plot_flow(flow: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     -------
     The Axes.
     """
-    import matplotlib.pyplot as plt
-
-    main = flow[~flow["step"].str.startswith(("analysed", "paired"))]
-    leaves = flow[flow["step"].str.startswith(("analysed", "paired"))]
-    n_rows = (len(leaves) + 1) // 2
-    if ax is None:
-        _, ax = plt.subplots(figsize=(9, 0.95 * len(main) + 0.8 * n_rows + 0.6))
-    y = 0.0
-    for i, row in enumerate(main.to_dict("records")):
-        y -= 1.0
-        if i:
-            ax.annotate("", (0, y + 0.34), (0, y + 0.68), arrowprops={"arrowstyle": "-|>", "color": "0.35"})
-            _side_box(ax, y + 0.5, str(row["reason"]), int(row["left_out"]))
-        _box(ax, 0, y, f"{row['step']}: {row['n']}", _by_response(row))
-    for k, row in enumerate(leaves.to_dict("records")):
-        column, line = k % 2, k // 2
-        x = -2.6 + column * 5.2
-        _box(ax, x, y - 1.15 - line * 0.95, f"{row['step']}: {row['n']}", _by_response(row), small=True)
-    ax.set_xlim(-5.4, 6.6)
-    ax.set_ylim(y - 0.6 - 0.95 * n_rows, -0.5)
-    ax.set_axis_off()
+    leaf = flow["step"].str.startswith(_LEAVES)
+    main, leaves, beyond = flow[~leaf], *_chosen(flow[leaf])
+    n_lines = -(-len(leaves) // _COLUMNS)
+    bottom = -len(main) * _STEP
+    with look.style():
+        ax = look.axes(ax, size=(8.6, 0.72 * len(main) + 0.74 * n_lines + 0.5))
+        for i, row in enumerate(main.to_dict("records")):
+            y = -(i + 1) * _STEP
+            if i:
+                _arrow(ax, (0, y + 0.72), (0, y + 0.28))
+                _side(ax, y + 0.5, row)
+            _box(ax, 0, y, f"{row['step']}: {row['n']}", _by_response(row))
+        for k, row in enumerate(leaves.to_dict("records")):
+            x, y = (k % _COLUMNS - 1) * 3.5, bottom - 1.05 - (k // _COLUMNS) * _LEAF
+            title = textwrap.fill(f"{row['step']}: {row['n']}", _WRAP)
+            _box(ax, x, y, title, _by_response(row), small=True)
+        if len(leaves):
+            _arrow(ax, (0, bottom - 0.28), (0, bottom - 0.6))
+        low = bottom - 0.6 - _LEAF * n_lines
+        if beyond:
+            ax.text(0, low + 0.02, f"and {beyond} more biomarkers (flow.csv)", ha="center", va="top", fontsize=8.5)
+        ax.set_xlim(-5.3, 5.3)
+        ax.set_ylim(low - (0.4 if beyond else 0.0), -0.45)
+        ax.set_axis_off()
     return ax
 
 
-def _by_response(row: dict) -> str:
-    counts = [f"{word} {row[word]}" for word in (*keys.RESPONSES, "missing") if row[word]]
-    return ", ".join(counts)
+def _chosen(leaves: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Leave out biomarkers beyond the first dozen; pairs always stand."""
+    pairs = leaves[leaves["step"].str.startswith("paired")]
+    analysed = leaves[leaves["step"].str.startswith("analysed")]
+    room = max(_MOST_LEAVES - len(pairs), 0)
+    return pd.concat([analysed.head(room), pairs]), max(len(analysed) - room, 0)
+
+
+def _by_response(row: Mapping[Any, Any]) -> str:
+    return ", ".join(f"{word} {row[word]}" for word in (*keys.RESPONSES, "missing") if row[word])
 
 
 def _box(ax: Axes, x: float, y: float, title: str, below: str, *, small: bool = False) -> None:
-    size = 8.5 if small else 10
+    face = "white" if small else PALE
     ax.text(
         x,
         y,
         f"{title}\n{below}" if below else title,
         ha="center",
         va="center",
-        fontsize=size,
-        linespacing=1.35,
-        bbox={"boxstyle": "round,pad=0.35", "facecolor": "#eef3f8" if not small else "white", "edgecolor": "0.45"},
+        fontsize=8 if small else 9.5,
+        linespacing=1.3,
+        bbox={"boxstyle": "round,pad=0.4", "facecolor": face, "edgecolor": GREY},
     )
 
 
-def _side_box(ax: Axes, y: float, reason: str, left_out: int) -> None:
+def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": GREY, "shrinkA": 0, "shrinkB": 0})
+
+
+def _side(ax: Axes, y: float, row: Mapping[Any, Any]) -> None:
+    """Write beside the arrow how many left there, and why."""
+    left_out, reason = int(row["left_out"]), str(row["reason"])
     if not left_out:
         return
-    text = textwrap.fill(reason or "left out", 46)
-    ax.annotate("", (2.15, y), (0, y), arrowprops={"arrowstyle": "-|>", "color": "0.6"})
-    ax.text(2.25, y, f"{left_out} left: {text}", ha="left", va="center", fontsize=8.5, color="0.25")
+    _arrow(ax, (0, y), (1.9, y))
+    text = reason if reason and reason[0].isdigit() else f"{left_out} {reason or 'left out'}"
+    ax.text(2.0, y, textwrap.fill(text, 44), ha="left", va="center", fontsize=8)

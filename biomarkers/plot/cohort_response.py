@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -11,20 +11,15 @@ import pandas as pd
 from biomarkers import keys
 from biomarkers.cohort.columns import DAYS_PER_MONTH
 from biomarkers.cohort.tables import require_columns
+from biomarkers.plot import style as look
+from biomarkers.plot.cohort_colours import MISSING, response_colour, response_legend, response_words
+from biomarkers.plot.style import GREY, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# colour-blind safe (Okabe and Ito), best to worst
-RESPONSE_COLOURS: Mapping[str, str] = {
-    keys.CR: "#0072B2",
-    keys.PR: "#56B4E9",
-    keys.SD: "#999999",
-    keys.PD: "#D55E00",
-    keys.NE: "#F0E442",
-    "missing": "#DDDDDD",
-}
-_PR_LIMIT, _PD_LIMIT = -30, 20
+_LIMITS: Final = {-30: "-30%", 20: "+20%"}  # of baseline: PR by RECIST 1.1; the 20% of PD counts from the nadir
+_TOP: Final = 100
 
 
 def plot_waterfall(
@@ -47,36 +42,38 @@ def plot_waterfall(
 
     Returns
     -------
-    The Axes. Patients without a change are counted below the bars; a change above +100% is cut and its value written.
+    The Axes. Patients without a change are counted below the bars; a change above +100% is cut and its value written;
+    a change of 0 is a dot.
 
     Raises
     ------
     UsageError
         A column is absent.
     """
-    import matplotlib.pyplot as plt
-
     require_columns(patients, [change, response], where="patients")
-    if ax is None:
-        _, ax = plt.subplots(figsize=(9, 4.2))
     known = patients[patients[change].notna()].sort_values(change, ascending=False, kind="stable")
-    values = known[change].to_numpy(dtype=float)
-    words = known[response].astype(object).where(known[response].notna(), "missing")
-    shown = np.clip(values, None, 100)
-    ax.bar(np.arange(len(values)), shown, color=[RESPONSE_COLOURS.get(str(w), "#DDDDDD") for w in words], width=0.85)
-    for i in np.flatnonzero(values > 100):
-        ax.text(float(i), 101, f"{values[i]:+.0f}", ha="center", va="bottom", fontsize=7)
-    for limit in (_PR_LIMIT, _PD_LIMIT):
-        ax.axhline(limit, color="0.4", linewidth=0.8, linestyle="--")
-    ax.axhline(0, color="0.2", linewidth=0.8)
-    without = len(patients) - len(known)
-    ax.set_xlabel(
-        f"patients (n = {len(known)}" + (f"; {without} without a measurement after baseline)" if without else ")")
-    )
-    ax.set_ylabel("best change of the sum of diameters (%)")
-    ax.set_xticks([])
-    _legend(ax, list(dict.fromkeys(map(str, words))))
-    return _clean(ax)
+    values, words = known[change].to_numpy(dtype=float), response_words(known[response])
+    with look.style():
+        ax = look.axes(ax, size=(8.6, 4.2))
+        ax.bar(
+            np.arange(len(values)),
+            np.clip(values, None, _TOP),
+            color=[response_colour(word) for word in words],
+            width=0.85,
+        )
+        still = np.flatnonzero(values == 0)
+        ax.plot(still, np.zeros(len(still)), "o", ms=3.5, color=INK)
+        for i in np.flatnonzero(values > _TOP):
+            ax.text(float(i), _TOP + 1, f"{values[i]:+.0f}", ha="center", va="bottom", fontsize=7)
+        _limits(ax)
+        without = len(patients) - len(known)
+        more = f"; {without} without a measurement after baseline" if without else ""
+        ax.set_xlabel(f"patients (n = {len(known)}{more})")
+        ax.set_ylabel("best change of the sum of diameters (%)")
+        ax.set_xticks([])
+        ax.margins(x=0.01)
+        response_legend(ax, words)
+    return ax
 
 
 def plot_spider(visits: pd.DataFrame, *, responses: Mapping[str, str] | None = None, ax: Axes | None = None) -> Axes:
@@ -95,28 +92,27 @@ def plot_spider(visits: pd.DataFrame, *, responses: Mapping[str, str] | None = N
     -------
     The Axes. A filled marker is a visit with a new lesion.
     """
-    import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
 
-    if ax is None:
-        _, ax = plt.subplots(figsize=(9, 4.6))
-    seen: list[str] = []
-    for patient, rows in visits.groupby(keys.PATIENT, sort=False):
-        word = str((responses or {}).get(str(patient), "missing"))
-        seen.append(word)
-        months = rows["day"].to_numpy(dtype=float) / DAYS_PER_MONTH
-        colour = RESPONSE_COLOURS.get(word, "#DDDDDD")
-        change = rows["change_percent"].to_numpy(dtype=float)
-        ax.plot(months, change, color=colour, linewidth=1.1, alpha=0.85)
-        new = rows["new_lesion"].to_numpy(dtype=bool)
-        ax.plot(months[new], change[new], linestyle="", marker="o", markersize=4, color=colour)
-    for limit in (_PR_LIMIT, _PD_LIMIT):
-        ax.axhline(limit, color="0.4", linewidth=0.8, linestyle="--")
-    ax.axhline(0, color="0.2", linewidth=0.8)
-    ax.set_xlabel("months since start")
-    ax.set_ylabel("change of the sum of diameters (%)")
-    if responses is not None:
-        _legend(ax, list(dict.fromkeys(seen)))
-    return _clean(ax)
+    words: list[str] = []
+    with look.style():
+        ax = look.axes(ax, size=(8.6, 4.6))
+        for patient, rows in visits.groupby(keys.PATIENT, sort=False):
+            word = response_words([(responses or {}).get(str(patient))])[0]
+            words.append(word)
+            colour = response_colour(word) if responses is not None else GREY
+            months = rows["day"].to_numpy(dtype=float) / DAYS_PER_MONTH
+            change = rows["change_percent"].to_numpy(dtype=float)
+            new = rows["new_lesion"].to_numpy(dtype=bool)
+            ax.plot(months, change, color=colour, lw=1.1, alpha=0.8)
+            ax.plot(months[new], change[new], ls="", marker="o", ms=4.5, color=colour, mec="white", mew=0.4)
+        _limits(ax)
+        ax.set_xlabel("months since start")
+        ax.set_ylabel("change of the sum of diameters (%)")
+        ax.margins(x=0.01)
+        dot = [Line2D([], [], ls="", marker="o", ms=4.5, color=INK, label="new lesion")]
+        response_legend(ax, words, more=dot if bool(visits["new_lesion"].any()) else [])
+    return ax
 
 
 def plot_swimmer(
@@ -146,41 +142,40 @@ def plot_swimmer(
     Returns
     -------
     The Axes. A triangle marks the start of the response, a cross an event, an arrow a patient still followed.
+
+    Raises
+    ------
+    UsageError
+        A column is absent.
     """
-    import matplotlib.pyplot as plt
-
-    require_columns(patients, [months, event, response], where="patients")
+    needed = [months, event] + ([response] if response in patients or response != keys.RESPONSE else [])
+    require_columns(patients, needed, where="patients")
     known = patients[patients[months].notna()].sort_values(months, kind="stable")
-    if ax is None:
-        _, ax = plt.subplots(figsize=(9, max(3.0, 0.17 * len(known) + 1)))
-    y = np.arange(len(known))
-    words = known[response].astype(object).where(known[response].notna(), "missing")
-    length = known[months].to_numpy(dtype=float)
+    words = response_words(known[response]) if response in known else [MISSING] * len(known)
+    length, y = known[months].to_numpy(dtype=float), np.arange(len(known))
     ended = known[event].astype(object).map(float, na_action="ignore").to_numpy(dtype=float) == 1
-    ax.barh(y, length, color=[RESPONSE_COLOURS.get(str(word), "#DDDDDD") for word in words], height=0.72)
-    ax.plot(length[ended], y[ended], linestyle="", marker="x", color="0.1", markersize=5, label="event")
-    ax.plot(length[~ended] + 0.25, y[~ended], linestyle="", marker=">", color="0.35", markersize=5, label="followed on")
-    if response_at is not None and response_at in known:
-        when = known[response_at].to_numpy(dtype=float)
-        ax.plot(when, y, linestyle="", marker="^", color="0.1", markersize=5, label="response")
-    ax.set_yticks(y, [str(name) for name in known.index], fontsize=6)
-    ax.set_ylim(-0.8, len(known) - 0.2)
-    ax.set_xlim(left=0)
-    ax.set_xlabel("months since start")
-    _legend(ax, list(dict.fromkeys(map(str, words[::-1]))), keep=True)
-    return _clean(ax)
-
-
-def _legend(ax: Axes, words: list[str], *, keep: bool = False) -> None:
-    from matplotlib.patches import Patch
-
-    order = [word for word in RESPONSE_COLOURS if word in words]
-    handles: list = [Patch(color=RESPONSE_COLOURS[word], label=word) for word in order]
-    if keep:
-        handles += ax.get_legend_handles_labels()[0]
-    ax.legend(handles=handles, frameon=False, fontsize=8, loc="best")
-
-
-def _clean(ax: Axes) -> Axes:
-    ax.spines[["top", "right"]].set_visible(False)
+    with look.style():
+        ax = look.axes(ax, size=(8.6, max(2.4, 0.15 * len(known) + 0.9)))
+        ax.barh(y, length, color=[response_colour(word) for word in words], height=0.72)
+        marks = [
+            ax.plot(length[ended], y[ended], ls="", marker="x", color=INK, ms=4.5, label="event")[0],
+            ax.plot(length[~ended], y[~ended], ls="", marker=">", color=INK, ms=5, label="followed on")[0],
+        ]
+        if response_at is not None and response_at in known:
+            when = known[response_at].to_numpy(dtype=float)
+            marks += ax.plot(when, y, ls="", marker="^", color="white", mec=INK, ms=5, label="response")
+        ax.set_yticks(y, [str(name) for name in known.index], fontsize=6)
+        ax.set_ylim(-0.8, len(known) - 0.2)
+        ax.set_xlim(0, max(float(length.max(initial=1.0)) * 1.02, 1.0))
+        ax.set_xlabel(f"{months.removesuffix('_months').upper()}, months since start (n = {len(known)})")
+        response_legend(
+            ax, words, more=[mark for mark in marks if np.isfinite(np.asarray(mark.get_xdata(), dtype=float)).any()]
+        )
     return ax
+
+
+def _limits(ax: Axes) -> None:
+    for limit, text in _LIMITS.items():
+        ax.axhline(limit, color=GREY, lw=0.8, ls="--", zorder=0)
+        ax.text(1.0, limit, text, transform=ax.get_yaxis_transform(), ha="right", va="bottom", fontsize=7, color=GREY)
+    ax.axhline(0, color=INK, lw=0.8)

@@ -1,20 +1,25 @@
-"""Kaplan-Meier curves with numbers at risk."""
+"""Kaplan-Meier curves with numbers at risk, from the start or from a landmark."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
 
-from biomarkers.cohort.endpoints import endpoint_arrays
+from biomarkers.cohort.endpoints import endpoint_arrays, landmark_groups
 from biomarkers.errors import DataError
+from biomarkers.plot import style as look
+from biomarkers.plot.style import GREY, PALETTE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+    from biomarkers.stats.survival import KaplanMeier
+
+_STEPS: Final = (1, 2, 3, 6, 12, 24, 48, 96)
+_MOST_TICKS: Final = 9
 
 
 def plot_survival(
@@ -49,45 +54,66 @@ def plot_survival(
     DataError
         Nobody has a time.
     """
-    import matplotlib.pyplot as plt
-
     from biomarkers.stats.survival import kaplan_meier
 
-    if ax is None:
-        _, ax = plt.subplots(figsize=(7.5, 5))
     groups = _groups(patients, group)
     last = 0.0
-    curves = []
-    for i, (name, mine) in enumerate(groups.items()):
-        time, event = endpoint_arrays(mine, endpoint)
-        if not len(time):
-            continue
-        curve = kaplan_meier(time, event, transform=transform)
-        median = curve.quantile(0.5)
-        label = f"{name}: n = {len(time)}, {int(event.sum())} events, median {_months(median.value)}"
-        label += f" ({_months(median.low)} to {_months(median.high)})"
-        colour = _COLOURS[i % len(_COLOURS)]
-        x, y = np.r_[0, curve.time], np.r_[1, curve.survival]
-        ax.step(x, y, where="post", color=colour, label=label)
-        low, high = (np.r_[1, np.where(np.isnan(edge), 0, edge)] for edge in (curve.low, curve.high))
-        ax.fill_between(x, low, high, step="post", color=colour, alpha=0.12, linewidth=0)
-        gone = curve.censored > 0
-        ax.plot(curve.time[gone], curve.survival[gone], linestyle="", marker="|", markersize=6, color=colour)
-        last = max(last, float(curve.time.max()))
-        curves.append((name, colour, time))
-    if not curves:
-        raise DataError("nobody has a time", where=endpoint)
-    _at_risk(ax, curves, last)
-    ax.set_ylim(0, 1.02)
-    ax.set_ylabel(f"{endpoint.upper()} (share of patients)")
-    ax.legend(frameon=False, fontsize=8, loc="upper right")
-    ax.spines[["top", "right"]].set_visible(False)
+    with look.style():
+        ax = look.axes(ax, size=(7.0, 4.6 + 0.2 * len(groups)))
+        curves: list[tuple[str, np.ndarray]] = []
+        for (name, mine), colour in zip(groups.items(), PALETTE, strict=False):
+            time, event = endpoint_arrays(mine, endpoint)
+            if not len(time):
+                continue
+            curve = kaplan_meier(time, event, transform=transform)
+            median = curve.quantile(0.5)
+            label = f"{name}: n = {len(time)}, {int(event.sum())} events\nmedian {_months(median.value)}"
+            label += f" (95% CI {_months(median.low)} to {_months(median.high)})"
+            _draw(ax, curve, label, colour)
+            last = max(last, float(curve.time.max()))
+            curves.append((colour, time))
+        if not curves:
+            raise DataError("nobody has a time", where=endpoint)
+        _at_risk(ax, curves, last)
+        ax.set_ylim(0, 1.02)
+        ax.set_ylabel(f"{endpoint.upper()} (share of patients)")
+        ax.legend(fontsize=8, loc="upper right")
+    return ax
+
+
+def plot_landmark(
+    patients: pd.DataFrame,
+    *,
+    endpoint: str,
+    at: float,
+    response_months: str = "ttr_months",
+    transform: str = "log-log",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw times after a landmark, of patients who had responded by then and of those who had not.
+
+    Parameters
+    ----------
+    patients, endpoint, transform, ax
+        As for :func:`plot_survival`.
+    at
+        The landmark in months; who had an event or was lost before is left out.
+    response_months
+        Column of the month of the response.
+
+    Returns
+    -------
+    The Axes; months count from the landmark.
+    """
+    left = landmark_groups(patients, endpoint=endpoint, response_months=response_months, at=at)
+    ax = plot_survival(left, endpoint=endpoint, group="group", transform=transform, ax=ax)
+    ax.set_xlabel(f"months since month {at:g}")
     return ax
 
 
 def _groups(patients: pd.DataFrame, group: str | None) -> Mapping[str, pd.DataFrame]:
     if group is None:
-        return {"all": patients}
+        return {"all patients": patients}
     return {str(name): mine for name, mine in patients.groupby(group, sort=True, observed=True)}
 
 
@@ -95,18 +121,26 @@ def _months(value: float) -> str:
     return "not reached" if not np.isfinite(value) else f"{value:.1f}"
 
 
-def _at_risk(ax: Axes, curves: list[tuple[str, str, np.ndarray]], last: float) -> None:
+def _draw(ax: Axes, curve: KaplanMeier, label: str, colour: str) -> None:
+    x = np.r_[0, curve.time]
+    ax.step(x, np.r_[1, curve.survival], where="post", color=colour, label=label)
+    # where the curve has reached 0 its band is undefined and ends
+    ax.fill_between(x, np.r_[1, curve.low], np.r_[1, curve.high], step="post", color=colour, alpha=0.12, lw=0)
+    gone = curve.censored > 0
+    ax.plot(curve.time[gone], curve.survival[gone], ls="", marker="|", ms=6, mew=1, color=colour)
+
+
+def _at_risk(ax: Axes, curves: list[tuple[str, np.ndarray]], last: float) -> None:
     """Write how many are still at risk below each tick of the time axis."""
-    step = next(width for width in (1, 2, 3, 6, 12, 24, 48, 96) if last / width <= 9 or width == 96)
-    ticks = np.arange(0, last + step, step)
+    step = next((width for width in _STEPS if last / width <= _MOST_TICKS), _STEPS[-1])
+    ticks = np.arange(0, last + 1e-9, step)
     ax.set_xticks(ticks)
-    ax.set_xlim(0, ticks[-1])
-    ax.set_xlabel("months")
+    ax.set_xlim(0, last * 1.03 if last > 0 else 1)
+    ax.set_xlabel("months since start")
     below = ax.get_xaxis_transform()
-    ax.text(0, -0.17, "at risk", transform=below, fontsize=8, ha="left", va="top", color="0.3")
-    for row, (_, colour, time) in enumerate(curves):
+    ax.text(0, -0.18, "at risk", transform=below, fontsize=8, ha="left", va="top", color=GREY)
+    for row, (colour, time) in enumerate(curves):
         for tick in ticks:
             count = int((time >= tick).sum())
-            ax.text(
-                tick, -0.225 - 0.05 * row, str(count), transform=below, fontsize=8, ha="center", va="top", color=colour
-            )
+            y = -0.235 - 0.05 * row
+            ax.text(tick, y, str(count), transform=below, fontsize=8, ha="center", va="top", color=colour)

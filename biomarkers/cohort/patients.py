@@ -1,0 +1,184 @@
+"""The patients of a study: the clinical table, and what was derived from tumor measurements beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from biomarkers import keys
+from biomarkers.cohort.assess import Assessment, assess, recist_words
+from biomarkers.cohort.best_response import Confirmation
+from biomarkers.cohort.clinical import FIRST_DOSE, read_clinical
+from biomarkers.cohort.columns import ColumnMap, identifier_columns
+from biomarkers.cohort.endpoints import DOR, TTR, response_times
+from biomarkers.cohort.ids import near_misses
+from biomarkers.cohort.tables import read_table, table_notes
+from biomarkers.errors import DataError, UsageError
+
+Source = str | Path | pd.DataFrame
+ResponseFrom = Literal["table", "visits"]
+RESPONSE_SOURCES: tuple[ResponseFrom, ...] = ("table", "visits")
+BEST_CHANGE = "best_change_percent"
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Patients:
+    """Everything known of the patients before any level.
+
+    Attributes
+    ----------
+    table
+        One row a patient (index = patient) as :func:`biomarkers.cohort.clinical.read_clinical` makes it, with
+        ``best_change_percent``, ``ttr_months``, ``dor_months`` and ``dor_event`` where visits tell them.
+    samples
+        Rows of samples when the clinical table has them, else None.
+    assessment
+        Responses by visit and patient when tumor measurements were given, else None.
+    where
+        Name of the clinical table.
+    notes
+        What was done on the way.
+    """
+
+    table: pd.DataFrame
+    samples: pd.DataFrame | None
+    assessment: Assessment | None
+    where: str
+    notes: tuple[str, ...]
+
+
+def read_patients(
+    clinical: Source,
+    *,
+    columns: ColumnMap | None = None,
+    visits: Source | None = None,
+    lesions: Source | None = None,
+    rules: Confirmation | None = None,
+    immune: bool = False,
+    response_from: ResponseFrom | None = None,
+) -> Patients:
+    """Read the clinical table, and derive responses from tumor measurements where there are any.
+
+    Parameters
+    ----------
+    clinical
+        The clinical table or its path: one row a patient, or one row a sample.
+    columns
+        Which column is what.
+    visits, lesions, rules, immune
+        Tumor measurements (see :func:`biomarkers.assess`).
+    response_from
+        Whose best overall response counts: the clinical ``table``'s, or the one derived from ``visits``. By default
+        the table's where it has one. Patients in whom the two differ are noted.
+
+    Raises
+    ------
+    UsageError
+        A file, column or rule is absent or unknown.
+    DataError
+        A table contradicts itself; the message names rows.
+    """
+    if response_from is not None and response_from not in RESPONSE_SOURCES:
+        raise UsageError("no such source of the response", seen=response_from, allowed=RESPONSE_SOURCES)
+    named = ColumnMap() if columns is None else columns
+    table, where = load_table(clinical, "clinical table", named)
+    found = read_clinical(table, columns=named, where=where)
+    notes = [*(f"{where}: {note}" for note in table_notes(table)), *found.notes]
+    if visits is None and lesions is None:
+        if response_from == "visits":
+            raise UsageError(
+                "the response cannot come from visits: none were given", hint="Give --visits or --lesions."
+            )
+        return Patients(found.patients, found.samples, None, where, tuple(notes))
+    derived = assess(
+        visits, lesions=lesions, columns=named, first_dose=first_doses(found.patients), rules=rules, immune=immune
+    )
+    notes += derived.notes
+    patients = _with_assessment(found.patients, derived, response_from, notes)
+    return Patients(patients, found.samples, derived, where, tuple(notes))
+
+
+def load_table(source: Source, name: str, columns: ColumnMap) -> tuple[pd.DataFrame, str]:
+    """Return a table and its name for messages, identifiers read letter for letter."""
+    if isinstance(source, pd.DataFrame):
+        return source, name
+    return read_table(source, text=identifier_columns(columns)), Path(source).name
+
+
+def first_doses(patients: pd.DataFrame) -> dict[str, pd.Timestamp]:
+    """Date of first dose of each patient; empty when the clinical table has none."""
+    if FIRST_DOSE not in patients:
+        return {}
+    return {str(patient): day for patient, day in patients[FIRST_DOSE].items()}
+
+
+def _with_assessment(
+    patients: pd.DataFrame, derived: Assessment, response_from: ResponseFrom | None, notes: list[str]
+) -> pd.DataFrame:
+    best = derived.best.set_index(keys.PATIENT)
+    _match(patients.index, best.index, notes)
+    words = recist_words(derived.best, notes).reindex(patients.index)
+    made = patients.copy()
+    if keys.RESPONSE not in made or response_from == "visits":
+        notes.append("best overall response: derived from the visits by RECIST 1.1")
+        made[keys.RESPONSE] = words
+    else:
+        _compare(made[keys.RESPONSE], words, notes)
+    if BEST_CHANGE not in made:
+        made[BEST_CHANGE] = best[BEST_CHANGE].reindex(made.index)
+    return _with_times(made, derived)
+
+
+def _match(patients: pd.Index, assessed: pd.Index, notes: list[str]) -> None:
+    """List who stands on one side only; nobody in common stops."""
+    strangers = [str(name) for name in assessed if name not in patients]
+    without = [str(name) for name in patients if name not in assessed]
+    near = near_misses(strangers, without)
+    if len(strangers) == len(assessed):
+        raise DataError(
+            "visits and clinical table have no patient in common",
+            seen=_listed(strangers),
+            allowed=_listed(list(map(str, patients))),
+            hint="Spell the identifiers alike." if near else None,
+        )
+    if strangers:
+        notes.append(f"{len(strangers)} patients with visits are not in the clinical table: {_listed(strangers)}")
+    if without:
+        notes.append(f"{len(without)} patients of the clinical table have no visits: {_listed(without)}")
+    if near:
+        pairs = [f"{name!r} resembles {other!r}" for name, other in near.items()]
+        notes.append(
+            f"identifiers that differ only by case, padding or zeros were NOT joined: {'; '.join(pairs[:_SHOWN])}"
+        )
+
+
+def _compare(recorded: pd.Series, words: pd.Series, notes: list[str]) -> None:
+    differ = recorded.notna() & words.notna() & (recorded.astype(object) != words.astype(object))
+    if not differ.any():
+        return
+    cases = [f"{name} {recorded[name]}, by the visits {words[name]}" for name in recorded.index[differ]]
+    more = f" and {len(cases) - _SHOWN} more" if len(cases) > _SHOWN else ""
+    notes.append(
+        f"{len(cases)} patients have another best response in the clinical table than by their visits; the table's "
+        f"counts (--response-from visits takes the other): {'; '.join(cases[:_SHOWN])}{more}"
+    )
+
+
+def _with_times(patients: pd.DataFrame, derived: Assessment) -> pd.DataFrame:
+    """Time to response and duration of response, of those who count as responders and whose visits show it."""
+    if f"{TTR}_months" in patients or f"{DOR}_months" in patients:
+        return patients
+    responders = patients.index[patients[keys.RESPONSE].isin([keys.CR, keys.PR])]
+    best = derived.best.copy()
+    best.loc[~best[keys.PATIENT].isin(responders), "first_response_day"] = float("nan")
+    if {"pfs_months", "pfs_event"} <= set(patients.columns):
+        return response_times(patients, best)
+    return response_times(patients, best, end=None)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
