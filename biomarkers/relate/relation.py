@@ -79,13 +79,16 @@ def _paragraph(row: Mapping[Any, Any]) -> str:
     text += ")." if _gone(row["p_adjusted"]) else f", {_p(row['p_adjusted'])} adjusted for all levels tested)."
     if row["verdict"] == INCONCLUSIVE and graded:
         text += " No margin is fixed for this end point, so independence cannot be claimed of it."
+    elif row["verdict"] == INCONCLUSIVE and _gone(row["smallest_margin"]):
+        text += f" The data could not have shown more: {row['reason']}."
     elif row["verdict"] == INCONCLUSIVE:
         text += " " + could_have_shown(row)
     if not _gone(row["negatives"]) and row["negatives"]:
-        text += (
-            f" Responses occur in the negative stratum, {int(row['responders_in_negative'])} of "
-            f"{int(row['negatives'])}; that by itself is no evidence of independence."
+        k, n = int(row["responders_in_negative"]), int(row["negatives"])
+        occur = (
+            f"Responses occur in the negative stratum, {k} of {n}" if k else f"None of {n} negative patients responded"
         )
+        text += f" {occur}; that by itself is no evidence of {'independence' if k else 'dependence'}."
     return text
 
 

@@ -16,7 +16,7 @@ from biomarkers.relate.engine import DEFAULT_MARGIN, relate
 from biomarkers.relate.missing import auc_bounds, tipping_point
 from biomarkers.relate.precision import attainable_auc
 from biomarkers.relate.relation import Relation
-from biomarkers.relate.verdict import SHOWN_MARGINS
+from biomarkers.relate.verdict import SHOWN_MARGINS, leaves_margin
 
 SENSITIVITY_COLUMNS = (
     "biomarker", "choice", "setting", "n", "n_responders", "verdict", "auc", "auc_low95", "auc_high95", "p_dependence",
@@ -193,8 +193,7 @@ def _conclusion(yes: np.ndarray, no: np.ndarray, *, margin: float, alpha: float)
     test = brunner_munzel(yes, no)
     if test.p <= alpha:
         return "dependent"
-    low, high = attainable_auc(np.concatenate([yes, no]), len(yes))
-    if low >= 0.5 - margin or high <= 0.5 + margin:
+    if not leaves_margin(attainable_auc(np.concatenate([yes, no]), len(yes)), margin=margin):
         return "inconclusive"
     interval = auc_logit_delong(yes, no, level=1 - 2 * alpha)
     inside = interval.low > 0.5 - margin and interval.high < 0.5 + margin

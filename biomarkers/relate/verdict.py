@@ -71,7 +71,7 @@ def decide(
     if p_dependence <= alpha:
         alone = f"p {_p(p_dependence)} alone, but {_p(family)} over all biomarkers tested"
         return Verdict(INCONCLUSIVE, f"{alone}: {interval}")
-    if attainable[0] >= low or attainable[1] <= high:
+    if not leaves_margin(attainable, margin=margin):
         span = f"{_two(attainable[0])} to {_two(attainable[1])}"
         return Verdict(
             INCONCLUSIVE,
@@ -100,6 +100,11 @@ def decide_without_margin(*, p_dependence: float, ci95: Estimate, alpha: float) 
         INCONCLUSIVE,
         f"no association shown (p {_p(p_dependence)}), and no margin is fixed for this outcome: {interval}",
     )
+
+
+def leaves_margin(attainable: tuple[float, float], *, margin: float) -> bool:
+    """Tell whether the levels could have left the margin on both sides, had others responded."""
+    return attainable[0] < 0.5 - margin and attainable[1] > 0.5 + margin
 
 
 def not_testable(reason: str) -> Verdict:

@@ -12,10 +12,14 @@ from biomarkers.stats.auc import auc_delong
 
 def test_one_negative_patient_of_sixteen_shows_nothing():
     """PD-L1 of the published trial: 6 of 15 positive patients responded, 0 of 1 negative."""
-    row = relate_counts(6, 15, 0, 1, biomarker="PD-L1").verdicts.iloc[0]
+    result = relate_counts(6, 15, 0, 1, biomarker="PD-L1")
+    row = result.verdicts.iloc[0]
     assert row["verdict"] == "inconclusive"
     assert "equal levels" in row["reason"]
     assert row["auc_high90"] < 0.65, "the interval alone would have called it independent"
+    assert np.isnan(row["n_needed"]), "more such patients would not help"
+    assert "equal levels" in result.explain()
+    assert "None of 1 negative patients responded" in result.explain()
 
 
 def test_two_by_two_by_hand():
