@@ -1,6 +1,7 @@
 """Levels with too many ties cannot show independence, whoever had responded."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ def test_one_negative_patient_of_sixteen_shows_nothing():
     assert row["verdict"] == "inconclusive"
     assert "equal levels" in row["reason"]
     assert row["auc_high90"] < 0.65, "the interval alone would have called it independent"
-    assert np.isnan(row["n_needed"]), "more such patients would not help"
+    assert pd.isna(row["n_needed"]), "more such patients would not help"
     assert "equal levels" in result.explain()
     assert "None of 1 negative patients responded" in result.explain()
 
