@@ -22,7 +22,8 @@ from biomarkers.relate.counts import Counts, count_rows
 from biomarkers.relate.endpoints import EndPoint
 from biomarkers.relate.inputs import Patients, ranked_levels
 from biomarkers.relate.missing import missing_rows
-from biomarkers.relate.outcomes import Association, continuous, ordered, outcome_problem, time_to_event
+from biomarkers.relate.outcomes import Association, continuous, median_rows, ordered, outcome_problem, time_to_event
+from biomarkers.relate.outcomes_strata import within_strata
 from biomarkers.relate.permuted import BinaryTests, binary_tests
 from biomarkers.relate.precision import (
     attainable_auc,
@@ -31,8 +32,15 @@ from biomarkers.relate.precision import (
     patients_needed,
     tie_factor,
 )
-from biomarkers.relate.strata import Pooled, aligned_ranks, pool_strata
-from biomarkers.relate.verdict import Verdict, decide, decide_without_margin, not_testable, smallest_margin
+from biomarkers.relate.strata import Pooled, pool_strata
+from biomarkers.relate.verdict import (
+    Verdict,
+    decide,
+    decide_without_margin,
+    leaves_margin,
+    not_testable,
+    smallest_margin,
+)
 from biomarkers.stats.adjust import adjust
 
 _MANY = 300  # patients above which the slow exact tables of ordinal levels are left out
@@ -49,6 +57,15 @@ class Rules:
     cutoffs: Mapping[str, tuple[float, ...]]
     stratified: bool
     search_cuts: bool
+    planned: Sequence[str] | None = None
+
+    def families(self, names: Sequence[str]) -> list[list[int]]:
+        """Positions of the biomarkers of each family: the planned ones and the others, or all in one without a plan."""
+        if self.planned is None:
+            return [list(range(len(names)))]
+        inside = [at for at, name in enumerate(names) if name in self.planned]
+        outside = [at for at, name in enumerate(names) if name not in self.planned]
+        return [family for family in (inside, outside) if family]
 
 
 @dataclass
@@ -75,11 +92,16 @@ def _binary(patients: Patients, endpoint: EndPoint, rules: Rules, *, progress: b
     strata = _strata(patients, endpoint) if rules.stratified else None
     levels, notes = _ranked(patients, endpoint)
     made.notes += [f"{name}: {note}" for name, note in notes.items() if note]
-    tests = binary_tests(
-        levels, responder, strata=strata, n_permutations=rules.n_permutations, seed=rules.seed, progress=progress
-    )
-    for at, name in enumerate(patients.levels.columns):
-        _one_binary(made, patients, endpoint, rules, name, levels[:, at], responder, strata, tests.of(at))
+    names = list(patients.levels.columns)
+    tests: dict[int, BinaryTests] = {}
+    for family in rules.families(names):
+        found = binary_tests(
+            levels[:, family], responder, strata=strata, n_permutations=rules.n_permutations, seed=rules.seed,
+            progress=progress,
+        )  # fmt: skip
+        tests |= {at: found.of(place) for place, at in enumerate(family)}
+    for at, name in enumerate(names):
+        _one_binary(made, patients, endpoint, rules, name, levels[:, at], responder, strata, tests[at])
     return made
 
 
@@ -128,29 +150,40 @@ def _one_binary(
         ci95, ci90 = pooled.ci95, pooled.ci90
         if pooled.warning:
             made.notes.append(f"{name} ({endpoint.name}): {pooled.warning}")
+    span = attainable_auc(level[known], len(yes))
     verdict = decide(
         p_dependence=tests.p, p_adjusted=tests.p_adjusted, p_omnibus=tests.p_energy, ci90=ci90, margin=rules.margin,
-        alpha=rules.alpha, attainable=attainable_auc(level[known], len(yes)),
+        alpha=rules.alpha, attainable=span,
     )  # fmt: skip
-    if isinstance(pooled, Pooled) and pooled.warning:
-        verdict = Verdict(verdict.verdict, f"{verdict.reason}; {pooled.warning}")
-    ties = tie_factor(level[known])
-    share = len(yes) / int(known.sum())
+    if isinstance(pooled, Pooled):
+        verdict = _warned(verdict, pooled.warning)
     made.verdicts.append({
         **base, **_cells(verdict, rules), **_intervals(ci95, ci90), **negative,
         "p_dependence": tests.p, "p_adjusted": tests.p_adjusted, "p_omnibus": tests.p_energy,
         "bf01": need["bf01"], "bf01_ceiling": need["bf01_ceiling"],
-        "min_detectable_auc": min_detectable_auc(len(yes), len(no), alpha=rules.alpha, ties=ties),
-        "n_needed": patients_needed(rules.margin, responder_share=share, alpha=rules.alpha, ties=ties),
+        **_could_have_shown(level[known], len(yes), len(no), span=span, rules=rules),
     })  # fmt: skip
+
+
+def _could_have_shown(
+    level: np.ndarray, n_responders: int, n_others: int, *, span: tuple[float, float], rules: Rules
+) -> Row:
+    """State the least AUC that would be found and the patients needed; nothing where ties forbid such an AUC."""
+    ties = tie_factor(level)
+    found = min_detectable_auc(n_responders, n_others, alpha=rules.alpha, ties=ties)
+    row: Row = {"min_detectable_auc": found if found <= span[1] else math.nan}
+    if leaves_margin(span, margin=rules.margin):
+        share = n_responders / (n_responders + n_others)
+        return {**row, "n_needed": patients_needed(rules.margin, responder_share=share, alpha=rules.alpha, ties=ties)}
+    return {**row, "n_needed": math.nan, "smallest_margin": math.nan}
 
 
 def _graded(patients: Patients, endpoint: EndPoint, rules: Rules) -> Answer:
     """Ordered, continuous and time end points: dependence can be shown, no margin is fixed for them."""
     made = Answer()
-    if rules.stratified:
-        made.notes.append(f"{endpoint.name}: strata are not used for this end point")
-    levels, _ = _ranked(patients, endpoint)
+    strata = _strata(patients, endpoint) if rules.stratified else None
+    levels, notes = _ranked(patients, endpoint)
+    made.notes += [f"{name}: {note}" for name, note in notes.items() if note]
     outcome = endpoint.time if endpoint.kind == "time" else endpoint.value
     for at, name in enumerate(patients.levels.columns):
         known = ~np.isnan(levels[:, at])
@@ -162,23 +195,49 @@ def _graded(patients: Patients, endpoint: EndPoint, rules: Rules) -> Answer:
         if problem is not None:
             made.verdicts.append({**base, **_cells(not_testable(problem), rules)})
             continue
-        found = _association(name, endpoint, levels[known, at], known, rules)
+        here = None if strata is None else strata[known]
+        found = _association(name, endpoint, levels[known, at], known, here, rules)
+        if endpoint.kind == "time":
+            raw = patients.levels[name].to_numpy()[endpoint.rows][known]
+            time, event = endpoint.time[known], endpoint.event[known] == 1
+            made.rows += median_rows(name, endpoint.name, raw, time, event, rules.cutoffs.get(name, ()))
+        if isinstance(found, str):
+            made.verdicts.append({**base, **_cells(not_testable(found), rules)})
+            continue
         made.rows += found.rows
+        if found.warning:
+            made.notes.append(f"{name} ({endpoint.name}): {found.warning}")
         made.verdicts.append({
             **base, **_intervals(found.ci95, found.ci90), "p_dependence": found.dependence.p,
-            "p_omnibus": found.omnibus.p, "_ci95": found.ci95,
+            "p_omnibus": found.omnibus.p, "_found": found,
         })  # fmt: skip
-    tested = [item for item in made.verdicts if "_ci95" in item]
-    adjusted = adjust([item["p_dependence"] for item in tested]) if tested else ()
-    for item, p in zip(tested, adjusted, strict=True):
-        item["p_adjusted"] = float(p)
-        verdict = decide_without_margin(p_dependence=float(p), ci95=item.pop("_ci95"), alpha=rules.alpha)
-        item.update(_cells(verdict, rules), margin=math.nan)
+    for family in rules.families(list(patients.levels.columns)):
+        tested = [made.verdicts[at] for at in family if "_found" in made.verdicts[at]]
+        adjusted = adjust([item["p_dependence"] for item in tested]) if tested else ()
+        for item, p in zip(tested, adjusted, strict=True):
+            item["p_adjusted"] = float(p)
+    for item in [item for item in made.verdicts if "_found" in item]:
+        found = item.pop("_found")
+        verdict = decide_without_margin(p_dependence=item["p_adjusted"], ci95=found.ci95, alpha=rules.alpha)
+        item.update(_cells(_warned(verdict, found.warning), rules), margin=math.nan)
     return made
 
 
-def _association(name: str, endpoint: EndPoint, level: np.ndarray, known: np.ndarray, rules: Rules) -> Association:
+def _warned(verdict: Verdict, warning: str) -> Verdict:
+    return Verdict(verdict.verdict, f"{verdict.reason}; {warning}") if warning else verdict
+
+
+def _association(
+    name: str, endpoint: EndPoint, level: np.ndarray, known: np.ndarray, strata: np.ndarray | None, rules: Rules
+) -> Association | str:
     settings: dict[str, Any] = {"n": rules.n_permutations, "seed": rules.seed}
+    if strata is not None:
+        timed = endpoint.kind == "time"
+        outcome, event = (endpoint.time, endpoint.event[known] == 1) if timed else (endpoint.value, None)
+        kind: Any = endpoint.kind
+        return within_strata(
+            name, endpoint.name, level, outcome[known], strata, event=event, kind=kind, **settings
+        )  # fmt: skip
     if endpoint.kind == "time":
         time, event = endpoint.time[known], endpoint.event[known] == 1
         return time_to_event(name, endpoint.name, level, time, event, **settings)
@@ -223,10 +282,10 @@ def _at_cuts(
     for cut in cuts:
         positive = known & (level >= cut)
         below = known & (level < cut)
+        if not known.any():
+            continue
         counts = Counts(int((positive & responder).sum()), int(positive.sum()), int((below & responder).sum()),
                         int(below.sum()))  # fmt: skip
-        if counts.positive + counts.negative == 0:
-            continue
         rows += count_rows(name, endpoint, counts, note=f"positive at or above {cut:g}, fixed beforehand")
         if not negative:
             negative = {"responders_in_negative": counts.negative_responders, "negatives": counts.negative}
@@ -245,4 +304,4 @@ def _intervals(ci95: Any, ci90: Any) -> Row:
     }  # fmt: skip
 
 
-__all__ = ["Answer", "Rules", "aligned_ranks", "answer"]
+__all__ = ["Answer", "Rules", "answer"]

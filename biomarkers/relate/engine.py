@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 DEFAULT_MARGIN, DEFAULT_ALPHA = 0.15, 0.05
 ORR = "orr"
+_FEW_NAMES = 6  # up to so many biomarkers are named in one sentence
+_DEFAULTS = {
+    "margin": DEFAULT_MARGIN, "alpha": DEFAULT_ALPHA, "responders": (CR, PR), "non_responders": None,
+    "not_evaluable": "exclude", "benefit_months": 6.0, "strata": (),
+}  # fmt: skip
 Words = Literal["exclude", "nonresponder"]
 
 
@@ -125,13 +130,19 @@ def relate(
     Neubert K, Brunner E. Comput Stat Data Anal 2007;51:5192-5204 (studentised permutation test). Westfall PH, Young SS.
     Resampling-based multiple testing. Wiley 1993 (max-T). Qin G, Hotilovac L. Stat Methods Med Res 2008;17:207-221.
     """
+    strata = (strata,) if isinstance(strata, str) else tuple(strata or ())
     fixed = plan if isinstance(plan, Plan) or plan is None else load_plan(plan)
     if fixed is not None:
-        fixed.hold({"margin": (margin, DEFAULT_MARGIN), "alpha": (alpha, DEFAULT_ALPHA)})
-        margin, alpha, responders = fixed.margin, fixed.alpha, fixed.responders
-        levels = levels or fixed.levels or None
-        cutoffs = {**fixed.cutoffs, **(cutoffs or {})}
-        endpoint = fixed.endpoints if endpoint == ORR else endpoint
+        said = {
+            "margin": margin, "alpha": alpha, "responders": responders, "non_responders": non_responders,
+            "not_evaluable": not_evaluable, "benefit_months": benefit_months, "strata": strata,
+        }  # fmt: skip
+        margin, alpha, responders, non_responders, not_evaluable, benefit_months, strata = fixed.hold(
+            said, _DEFAULTS
+        ).values()
+        levels = levels or fixed.levels
+        cutoffs, lloq = fixed.merged("cutoffs", cutoffs or {}), fixed.merged("lloq", lloq or {})
+        endpoint = fixed.endpoints if endpoint in (ORR, [ORR], (ORR,)) else endpoint
     check_margin(margin)
     if not 0 < alpha < 0.5:
         raise UsageError("alpha is out of range", seen=alpha, allowed="above 0 and below 0.5")
@@ -142,7 +153,7 @@ def relate(
         response=response,
         patient=patient,
         change=best_change,
-        strata=(strata,) if isinstance(strata, str) else tuple(strata or ()),
+        strata=tuple(strata),
         covariates=tuple(covariates),
         lloq=dict(lloq or {}),
         censored=dict(censored or {}),
@@ -161,7 +172,7 @@ def relate(
     }  # fmt: skip
     rules = Rules(
         margin=margin, alpha=alpha, n_permutations=n_permutations, seed=rng, cutoffs=_cuts(cutoffs, patients),
-        stratified=bool(columns.strata), search_cuts=search_cuts,
+        stratified=bool(columns.strata), search_cuts=search_cuts, planned=None if fixed is None else fixed.levels,
     )  # fmt: skip
     points = [_within_strata(make_endpoint(name, patients, options=options), patients) for name in names]
     answers = [answer(patients, point, rules, progress=progress) for point in points]
@@ -239,10 +250,10 @@ def _relation(
 ) -> Relation:
     verdicts = pd.DataFrame([row for made in answers for row in made.verdicts], columns=list(VERDICT_COLUMNS))
     table = pd.DataFrame([row for made in answers for row in made.rows], columns=list(STATISTIC_COLUMNS))
-    notes = [*patients.notes, *(note for made in answers for note in made.notes), *_families(points, patients)]
+    notes = [*patients.notes, *(note for made in answers for note in made.notes), *_families(points, patients, fixed)]
     if fixed is not None:
         verdicts["reason"] = fixed.marked(verdicts)
-        notes.append(f"plan {fixed.sha256[:16]}; what is not in it is labelled exploratory")
+        notes += fixed.told(list(patients.levels.columns), [point.name for point in points])
     return Relation(
         verdicts=_whole(verdicts),
         table=table,
@@ -250,7 +261,7 @@ def _relation(
         data=_data(patients, points),
         definition=points[0].definition,
         settings=settings,
-        notes=(*dict.fromkeys(notes), *_all_independent(verdicts, float(settings["margin"]))),
+        notes=(*dict.fromkeys(notes), *_together(verdicts, float(settings["margin"]))),
     )
 
 
@@ -275,9 +286,21 @@ def _cuts(cutoffs: Mapping[str, float | Sequence[float]] | None, patients: Patie
     return found
 
 
-def _families(points: Sequence[EndPoint], patients: Patients) -> list[str]:
+def _family_sizes(levels: Sequence[str], fixed: Plan | None) -> list[tuple[int, str]]:
+    if fixed is None:
+        return [(len(levels), "")]
+    planned = sum(name in fixed.levels for name in levels)
+    return [(planned, "planned"), (len(levels) - planned, "exploratory")]
+
+
+def _families(points: Sequence[EndPoint], patients: Patients, fixed: Plan | None) -> list[str]:
     m = len(patients.levels.columns)
-    told = [f"family of {m} biomarkers: p adjusted by step-down max-T ({points[0].name})"] if m > 1 else []
+    binary = [point.name for point in points if point.kind == "binary"]
+    told = []
+    for size, kind in _family_sizes(list(patients.levels.columns), fixed):
+        if size > 1 and binary:
+            words = f"{kind} family of {size} biomarkers".strip()
+            told.append(f"{words}: p adjusted by step-down max-T over joint permutations ({', '.join(binary)})")
     if len(points) > 1:
         others = ", ".join(point.name for point in points[1:])
         told.append(f"primary end point {points[0].name}; secondary, each a family of its own: {others}")
@@ -286,16 +309,21 @@ def _families(points: Sequence[EndPoint], patients: Patients) -> list[str]:
     return told
 
 
-def _all_independent(verdicts: pd.DataFrame, margin: float) -> tuple[str, ...]:
+def _together(verdicts: pd.DataFrame, margin: float) -> tuple[str, ...]:
     """State independence of several levels together only when each is shown (intersection-union)."""
     told = []
     for endpoint, part in verdicts.groupby("endpoint", sort=False):
+        shown = part["verdict"] == INDEPENDENT_WITHIN_MARGIN
         names = list(part["biomarker"])
-        if len(names) > 1 and (part["verdict"] == INDEPENDENT_WITHIN_MARGIN).all():
+        if len(names) < 2 or not shown.any():
+            continue
+        rule = "intersection-union: each has to show it at alpha"
+        if shown.all():
+            told.append(f"{endpoint}: independent of {' and of '.join(names)}, each within {margin:g} ({rule})")
+        elif len(names) <= _FEW_NAMES:
+            alone = ", ".join(part["biomarker"][shown])
             both = " and of ".join(names)
-            told.append(
-                f"{endpoint}: independent of {both}, each within {margin:g} (intersection-union: each at alpha)"
-            )
+            told.append(f"{endpoint}: independence of {both} together is not shown, of {alone} alone it is ({rule})")
     return tuple(told)
 
 

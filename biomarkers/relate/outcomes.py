@@ -6,14 +6,15 @@ has the higher outcome or the longer time (.5 is none; for yes or no it is the A
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from biomarkers.errors import BiomarkersError
 from biomarkers.relate.binary import Row, row
 from biomarkers.stats.concordance import concordance, somers_d
-from biomarkers.stats.cox import cox
+from biomarkers.stats.cox import cox, cox_firth
 from biomarkers.stats.linear import midranks
 from biomarkers.stats.ordinal import proportional_odds
 from biomarkers.stats.permutation_association import (
@@ -23,20 +24,22 @@ from biomarkers.stats.permutation_association import (
     kruskal_permutation,
 )
 from biomarkers.stats.results import Estimate, Test
-from biomarkers.stats.survival import log_rank_scores
+from biomarkers.stats.survival import log_rank, log_rank_scores, median_survival
 
-_OMNIBUS = 9_999
+OMNIBUS = 9_999  # permutations of the omnibus test
+_EVENTS_PER_VARIABLE = 10
 
 
 @dataclass(frozen=True)
 class Association:
-    """What the verdict needs: the concordance with its intervals, and the two tests."""
+    """What the verdict needs: the concordance with its intervals, the two tests, and what strata warn of."""
 
     rows: list[Row]
     ci95: Estimate
     ci90: Estimate
     dependence: Test
     omnibus: Test
+    warning: str = ""
 
 
 def ordered(
@@ -45,18 +48,26 @@ def ordered(
     """Relate a level to ordered categories (PD < SD < PR < CR)."""
     trend = jonckheere_permutation(level, category, n_permutations=n, rng=seed)
     unordered = kruskal_permutation(level, category, n_permutations=n, rng=seed)
-    omnibus = distance_covariance_permutation(midranks(level), midranks(category), n_permutations=_OMNIBUS, rng=seed)
-    found = _on_one_scale(lambda at: somers_d(level, category, level=at))
-    odds = proportional_odds(category, {"level": _standardised(level)}).coefficients[0]
+    omnibus = distance_covariance_permutation(midranks(level), midranks(category), n_permutations=OMNIBUS, rng=seed)
+    found = on_one_scale(lambda at: somers_d(level, category, level=at))
     size = len(level)
     rows = [
         row(biomarker, endpoint, "Somers' D, as concordance", "concordance", found[0], n=size),
         row(biomarker, endpoint, trend.method, "J", trend, n=size),
         row(biomarker, endpoint, unordered.method, "H", unordered, n=size),
-        row(biomarker, endpoint, "proportional odds, odds ratio per SD, profile", "odds_ratio", odds.ratio, n=size),
+        _proportional_row(biomarker, endpoint, level, category),
         row(biomarker, endpoint, omnibus.method, "nV2", omnibus, n=size),
     ]
     return Association(rows, found[0], found[1], trend, omnibus)
+
+
+def _proportional_row(biomarker: str, endpoint: str, level: np.ndarray, category: np.ndarray) -> Row:
+    method = "proportional odds, odds ratio per SD, profile"
+    try:
+        found = proportional_odds(category, {"level": standardised(level)}).coefficients[0].ratio
+    except BiomarkersError as error:
+        return row(biomarker, endpoint, method, "odds_ratio", float("nan"), n=len(level), note=str(error))
+    return row(biomarker, endpoint, method, "odds_ratio", found, n=len(level))
 
 
 def continuous(
@@ -64,8 +75,8 @@ def continuous(
 ) -> Association:
     """Relate a level to a continuous outcome (best per cent change)."""
     test = association_permutation(midranks(level), midranks(value), n_permutations=n, rng=seed, method="Spearman")
-    omnibus = distance_covariance_permutation(midranks(level), midranks(value), n_permutations=_OMNIBUS, rng=seed)
-    found = _on_one_scale(lambda at: somers_d(level, value, level=at))
+    omnibus = distance_covariance_permutation(midranks(level), midranks(value), n_permutations=OMNIBUS, rng=seed)
+    found = on_one_scale(lambda at: somers_d(level, value, level=at))
     size = len(level)
     rows = [
         row(biomarker, endpoint, "Somers' D, as concordance", "concordance", found[0], n=size),
@@ -77,32 +88,75 @@ def continuous(
 
 def time_to_event(
     biomarker: str, endpoint: str, level: np.ndarray, time: np.ndarray, event: np.ndarray, *, n: int, seed: int
-) -> Association:
-    """Relate a level to a time that may be censored."""
+) -> Association | str:
+    """Relate a level to a time that may be censored; the reason where no two patients can be compared."""
+    found = [concordance(level, time, event, level=at) for at in (0.95, 0.90)]
     scores = -log_rank_scores(time, event)  # high = longer without the event
     method = "ranks against log-rank scores"
     test = association_permutation(midranks(level), scores, n_permutations=n, rng=seed, method=method)
-    omnibus = distance_covariance_permutation(midranks(level), scores, n_permutations=_OMNIBUS, rng=seed)
-    found = [concordance(level, time, event, level=at) for at in (0.95, 0.90)]
-    fit = cox(time, event, {"level": _standardised(level)})
+    if np.isnan(found[0].value) or np.isnan(test.p):
+        return found[0].note or test.note
+    omnibus = distance_covariance_permutation(midranks(level), scores, n_permutations=OMNIBUS, rng=seed)
     size = len(level)
-    note = f"{fit.events} events" + (f"; {fit.note}" if fit.note else "")
     rows = [
         row(biomarker, endpoint, "Harrell's C", "concordance", found[0], n=size),
         row(biomarker, endpoint, test.method, "z", test, n=size),
-        row(
-            biomarker,
-            endpoint,
-            "Cox, hazard ratio per SD",
-            "hazard_ratio",
-            fit.coefficients[0].ratio,
-            n=size,
-            note=note,
-        ),
-        row(biomarker, endpoint, "Cox, Wald", "z", fit.coefficients[0].test, n=size),
+        *hazard_rows(biomarker, endpoint, level, time, event),
         row(biomarker, endpoint, omnibus.method, "nV2", omnibus, n=size),
     ]
     return Association(rows, found[0], found[1], test, omnibus)
+
+
+def hazard_rows(
+    biomarker: str,
+    endpoint: str,
+    level: np.ndarray,
+    time: np.ndarray,
+    event: np.ndarray,
+    *,
+    strata: np.ndarray | None = None,
+) -> list[Row]:
+    """Hazard ratio per standard deviation: Cox, with Firth's penalty (no strata) where events are fewer than ten."""
+    size, events = len(level), int(event.sum())
+    firth = events < _EVENTS_PER_VARIABLE and strata is None
+    method = ("Cox with Firth's penalty" if firth else "Cox") + ("" if strata is None else " with strata")
+    scaled = {"level": standardised(level)}
+    try:
+        found = (cox_firth(time, event, scaled) if firth else cox(time, event, scaled, strata=strata)).coefficients[0]
+    except BiomarkersError as error:
+        return [row(biomarker, endpoint, method, "hazard_ratio", float("nan"), n=size, note=str(error))]
+    note = f"{events} events"
+    return [
+        row(biomarker, endpoint, f"{method}, hazard ratio per SD", "hazard_ratio", found.ratio, n=size, note=note),
+        row(biomarker, endpoint, f"{method}, {found.test.method}", "statistic", found.test, n=size),
+    ]
+
+
+def median_rows(
+    biomarker: str, endpoint: str, level: np.ndarray, time: np.ndarray, event: np.ndarray, cuts: Sequence[float]
+) -> list[Row]:
+    """Kaplan-Meier medians of all patients and on either side of each cut fixed beforehand, with the log-rank test."""
+    size = len(level)
+    rows = [row(biomarker, endpoint, "median, all patients", "median_time", median_survival(time, event), n=size)]
+    for cut in cuts:
+        positive = level >= cut
+        note = f"positive at or above {cut:g}, fixed beforehand"
+        for name, here in (("positive", positive), ("negative", ~positive)):
+            if here.any():
+                found = median_survival(time[here], event[here])
+                method = f"median, marker {name}"
+                rows.append(row(biomarker, endpoint, method, "median_time", found, n=int(here.sum()), note=note))
+        if positive.any() and not positive.all():
+            test = log_rank(time, event, positive)
+            rows.append(row(biomarker, endpoint, test.method, "chi2", test, n=size, note=note))
+            method = "hazard ratio, marker positive against negative"
+            try:
+                ratio = cox(time, event, {"positive": positive.astype(float)}).coefficients[0].ratio
+            except BiomarkersError as error:
+                rows.append(row(biomarker, endpoint, method, "hazard_ratio", float("nan"), n=size, note=str(error)))
+            else:
+                rows.append(row(biomarker, endpoint, method, "hazard_ratio", ratio, n=size, note=note))
+    return rows
 
 
 def outcome_problem(level: np.ndarray, outcome: np.ndarray) -> str | None:
@@ -116,7 +170,8 @@ def outcome_problem(level: np.ndarray, outcome: np.ndarray) -> str | None:
     return None
 
 
-def _on_one_scale(somers: Any) -> tuple[Estimate, Estimate]:
+def on_one_scale(somers: Callable[[float], Estimate]) -> tuple[Estimate, Estimate]:
+    """Turn Somers' D into the chance of agreement, with its 95% and 90% interval."""
     found = []
     for at in (0.95, 0.90):
         d = somers(at)
@@ -125,6 +180,7 @@ def _on_one_scale(somers: Any) -> tuple[Estimate, Estimate]:
     return found[0], found[1]
 
 
-def _standardised(level: np.ndarray) -> np.ndarray:
+def standardised(level: np.ndarray) -> np.ndarray:
+    """Centre a level and divide it by its standard deviation."""
     scaled: np.ndarray = (level - level.mean()) / level.std(ddof=1)
     return scaled

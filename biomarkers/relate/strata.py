@@ -12,6 +12,7 @@ from biomarkers.stats.auc import auc, auc_logit_delong, auc_variance
 from biomarkers.stats.results import Estimate, Test
 
 _MOVED = 0.05
+_UNLIKE = 0.05  # heterogeneity below this is told
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,11 @@ def pool_strata(
     pooled, sd, n = float(share @ theta), math.sqrt(float(share**2 @ variance)), len(values)
     whole = auc(values[responder], values[~responder])
     ci95, ci90 = (_interval(pooled, sd, z, level, n) for z, level in ((1.959963985, 0.95), (1.644853627, 0.90)))
-    warning = _confounding(whole, pooled, sd)
     rows.append(row(biomarker, endpoint, ci95.method, "auc", ci95, n=n, note=f"without strata {whole:.3f}"))
     rows.append(row(biomarker, endpoint, ci90.method, "auc", ci90, n=n))
-    rows += _heterogeneity(biomarker, endpoint, theta, variance, n)
-    return Pooled(ci95, ci90, rows, warning)
+    found, unlike = heterogeneity(biomarker, endpoint, theta, variance, n)
+    warnings = [told for told in (confounding(whole, pooled, sd), unlike) if told]
+    return Pooled(ci95, ci90, rows + found, "; ".join(warnings))
 
 
 def aligned_ranks(levels: np.ndarray, strata: np.ndarray) -> np.ndarray:
@@ -104,21 +105,44 @@ def _interval(theta: float, sd: float, z: float, level: float, n: int) -> Estima
     return Estimate(theta, min(low, theta), max(high, theta), level, n, method)
 
 
-def _confounding(whole: float, pooled: float, sd: float) -> str:
+def confounding(whole: float, pooled: float, sd: float, *, scale: str = "AUC") -> str:
     """Warn when the strata move the estimate by more than its own uncertainty, or across one half."""
     moved = abs(whole - pooled)
-    if moved > max(sd, _MOVED) or ((whole - 0.5) * (pooled - 0.5) < 0 and moved > _MOVED):
-        return f"the AUC is {whole:.2f} over all patients but {pooled:.2f} within strata: confounding by stratum"
+    turned = (whole - 0.5) * (pooled - 0.5) < 0
+    if moved > max(sd, _MOVED) or (turned and moved > _MOVED):
+        told = f"the {scale} is {whole:.2f} over all patients but {pooled:.2f} within strata: confounding by stratum"
+        return told + (", the direction turns over (Simpson's paradox)" if turned else "")
     return ""
 
 
-def _heterogeneity(biomarker: str, endpoint: str, theta: np.ndarray, variance: np.ndarray, n: int) -> list[Row]:
+def heterogeneity(
+    biomarker: str, endpoint: str, theta: np.ndarray, variance: np.ndarray, n: int
+) -> tuple[list[Row], str]:
+    """Test whether strata tell one story: the row of Cochran's Q, and a warning when they do not.
+
+    Parameters
+    ----------
+    biomarker, endpoint
+        Names for the row.
+    theta, variance
+        (k,) estimates of the strata and their variances.
+    n
+        Number of patients.
+
+    References
+    ----------
+    Cochran WG. Biometrics 1954;10:101-129.
+    """
     from scipy.special import chdtrc
 
     if len(theta) < 2:
-        return []
+        return [], ""
     weight = 1 / variance
     centre = float((weight * theta).sum() / weight.sum())
     q = float((weight * (theta - centre) ** 2).sum())
     test = Test(q, float(chdtrc(len(theta) - 1, q)), n, f"heterogeneity, Cochran's Q over {len(theta)} strata")
-    return [row(biomarker, endpoint, test.method, "Q", test, n=n)]
+    told = ""
+    if test.p <= _UNLIKE:
+        span = f"{theta.min():.2f} to {theta.max():.2f}"
+        told = f"strata differ, {span} (heterogeneity p {test.p:.2g}): read them one by one"
+    return [row(biomarker, endpoint, test.method, "Q", test, n=n)], told

@@ -7,29 +7,31 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.stats._checks import Array, binary, confidence, same_length, sample, without_noise
+from biomarkers.stats._checks import Array, confidence, labels, same_length, sample, times
 from biomarkers.stats.results import Estimate, undefined_estimate
 
 
-def concordance(score: Any, time: Any, event: Any, *, level: float = 0.95) -> Estimate:
+def concordance(score: Any, time: Any, event: Any, *, level: float = 0.95, strata: Any = None) -> Estimate:
     """Harrell's C: chance that of two comparable patients the one with the higher score has the longer time.
 
     Ties of the score count half; pairs with both events at one time are not comparable. The interval uses the
-    infinitesimal jackknife, as R's ``survival::concordance``.
+    infinitesimal jackknife, as R's ``survival::concordance``. With ``strata`` (labels a patient) only patients of one
+    stratum are compared.
 
     References
     ----------
     Harrell FE et al. JAMA 1982;247:2543-2546. Therneau TM, Watson DA. Mayo Clinic technical report 85, 2015.
     """
-    s, t, seen = sample(score, name="score"), without_noise(sample(time, name="time")), binary(event, name="event")
-    same_length(s, t, seen, names=("score", "time", "event"))
+    s, (t, seen) = sample(score, name="score"), times(time, event)
+    same_length(s, t, names=("score", "time"))
     # pair (i, j) is comparable when i had the event before j's time, or at j's censoring time
     earlier = seen[:, None] & ((t[:, None] < t[None, :]) | ((t[:, None] == t[None, :]) & ~seen[None, :]))
+    earlier &= _together(s.size, strata)
     agree = np.where(s[:, None] < s[None, :], 1.0, np.where(s[:, None] == s[None, :], 0.5, 0.0)) * earlier
-    return _jackknifed(agree, earlier.astype(float), level, "Harrell's C, infinitesimal jackknife interval", to_d=False)
+    return _jackknifed(agree, earlier.astype(float), level, "Harrell's C, infinitesimal jackknife interval")
 
 
-def somers_d(score: Any, response: Any, *, level: float = 0.95) -> Estimate:
+def somers_d(score: Any, response: Any, *, level: float = 0.95, strata: Any = None) -> Estimate:
     """Somers' D of a level given an ordered response (pairs that differ in response; ties of the level count zero).
 
     For a yes/no response D = 2 AUC - 1. The interval is the normal one of Hmisc's ``rcorr.cens``.
@@ -40,7 +42,7 @@ def somers_d(score: Any, response: Any, *, level: float = 0.95) -> Estimate:
     """
     s, r = sample(score, name="score"), sample(response, name="response")
     same_length(s, r, names=("score", "response"))
-    lower = r[:, None] < r[None, :]
+    lower = (r[:, None] < r[None, :]) & _together(s.size, strata)
     sign = np.sign(s[None, :] - s[:, None]) * lower
     n = s.size
     method = "Somers' D given response, U-statistic interval"
@@ -49,7 +51,17 @@ def somers_d(score: Any, response: Any, *, level: float = 0.95) -> Estimate:
     return _rcorr_interval(sign + sign.T, (lower | lower.T).astype(float), n, level, method)
 
 
-def _jackknifed(agree: Array, comparable: Array, level: float, method: str, *, to_d: bool) -> Estimate:
+def _together(n: int, strata: Any) -> np.ndarray:
+    """Which pairs of patients may be compared, (n, n) or a scalar array."""
+    if strata is None:
+        return np.array(True)  # noqa: FBT003
+    block = labels(strata)
+    same_length(np.empty(n), block, names=("score", "strata"))
+    same: np.ndarray = block[:, None] == block[None, :]
+    return same
+
+
+def _jackknifed(agree: Array, comparable: Array, level: float, method: str) -> Estimate:
     from scipy.special import ndtri
 
     n = agree.shape[0]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from biomarkers.errors import UsageError
-from biomarkers.stats._checks import same_length, sample
+from biomarkers.stats._checks import IntArray, labels, same_length, sample
 from biomarkers.stats.linear import midranks
 from biomarkers.stats.permutation import DEFAULT_PERMUTATIONS, Rng
 from biomarkers.stats.results import Test, undefined_test
@@ -77,32 +78,62 @@ def kruskal_permutation(level: Any, category: Any, *, n_permutations: int = DEFA
 
 
 def association_permutation(
-    one: Any, two: Any, *, n_permutations: int = DEFAULT_PERMUTATIONS, rng: Rng = 0, method: str = "linear association"
+    one: Any,
+    two: Any,
+    *,
+    n_permutations: int = DEFAULT_PERMUTATIONS,
+    rng: Rng = 0,
+    strata: Any = None,
+    method: str = "linear association",
 ) -> Test:
     """Permutation test of the sum of products of two scores, two-sided about its mean; the statistic is z.
 
     With mid-ranks on both sides this is Spearman's test; with mid-ranks and log-rank scores, a rank test of survival.
+    With strata both scores are centred, and patients change places, within a stratum.
+
+    Parameters
+    ----------
+    one, two
+        Scores a patient, (n,).
+    n_permutations, rng
+        Number of permutations, generator or seed.
+    strata
+        Labels a patient, (n,), or None.
+    method
+        Name of the test.
     """
-    x, y, n = _pair(one, two)
-    method = f"{method}, permutation test, two-sided, B = {n_permutations:,}"
-    if _flat(x, y):
-        return undefined_test(n=n, method=method, note="one side is constant")
-    x, y = x - x.mean(), y - y.mean()
-    scale = np.sqrt((x**2).sum() * (y**2).sum() / (n - 1))
+    x, y, block = _blocks(one, two, strata)
+    n, where = x.size, "" if strata is None else " within strata"
+    method = f"{method}, permutation test{where}, two-sided, B = {n_permutations:,}"
+    variance = 0.0
+    for code in range(int(block.max(initial=-1)) + 1):
+        here = block == code
+        x[here] -= x[here].mean()
+        y[here] -= y[here].mean()
+        variance += float((x[here] ** 2).sum() * (y[here] ** 2).sum() / max(int(here.sum()) - 1, 1))
+    if variance <= 1e-14 * max(1.0, float(x @ x) * float(y @ y)):
+        return undefined_test(n=n, method=method, note=f"one side is constant{where}")
+    scale = np.sqrt(variance)
     observed = float(x @ y / scale)
-    hits = sum(int((np.abs(p @ x / scale) >= abs(observed) - _TIE).sum()) for p in _shuffled(y, n_permutations, rng))
+    chunks = _shuffled(y, n_permutations, rng, block=None if strata is None else block)
+    hits = sum(int((np.abs(p @ x / scale) >= abs(observed) - _TIE).sum()) for p in chunks)
     return Test(observed, (hits + 1) / (n_permutations + 1), n, method)
 
 
-def distance_covariance_permutation(one: Any, two: Any, *, n_permutations: int = 9_999, rng: Rng = 0) -> Test:
+def distance_covariance_permutation(
+    one: Any, two: Any, *, n_permutations: int = 9_999, rng: Rng = 0, strata: Any = None
+) -> Test:
     """Test of any dependence at all by the distance covariance; the statistic is n V2.
+
+    With strata patients change places within a stratum only; scores should then be those within strata.
 
     References
     ----------
     Szekely GJ, Rizzo ML, Bakirov NK. Ann Stat 2007;35:2769-2794.
     """
-    x, y, n = _pair(one, two)
-    method = f"distance covariance, permutation test, B = {n_permutations:,}"
+    x, y, block = _blocks(one, two, strata)
+    n, where = x.size, "" if strata is None else " within strata"
+    method = f"distance covariance, permutation test{where}, B = {n_permutations:,}"
     if _flat(x, y):
         return undefined_test(n=n, method=method, note="one side is constant")
     from biomarkers.stats.kernels import permuted_products
@@ -110,9 +141,10 @@ def distance_covariance_permutation(one: Any, two: Any, *, n_permutations: int =
     a, b = _centred(x), _centred(y)
     observed = float((a * b).sum())
     # each side sorted on its own: the relabellings then depend on the two sets of values alone
-    a, b = a[np.ix_(order := np.argsort(x, kind="stable"), order)], b[np.ix_(order := np.argsort(y), order)]
+    a, b = a[np.ix_(order := np.lexsort((x, block)), order)], b[np.ix_(order := np.lexsort((y, block)), order)]
     hits = 0
-    for orders in _shuffled(np.arange(n, dtype=np.int32), n_permutations, rng):
+    numbers = np.arange(n, dtype=np.int32)
+    for orders in _shuffled(numbers, n_permutations, rng, block=None if strata is None else block):
         sums = np.empty(len(orders))
         permuted_products(np.ascontiguousarray(a), np.ascontiguousarray(b), orders, sums)
         hits += int((sums >= observed - _TIE * max(1.0, abs(observed))).sum())
@@ -127,17 +159,32 @@ def _pair(one: Any, two: Any) -> tuple[np.ndarray, np.ndarray, int]:
     return x[order], y[order], x.size
 
 
+def _blocks(one: Any, two: Any, strata: Any) -> tuple[np.ndarray, np.ndarray, IntArray]:
+    """Return both columns and the stratum numbers, patients by stratum, then by level, then by outcome."""
+    x, y = sample(one, name="level"), sample(two, name="outcome")
+    block: IntArray = np.zeros(x.size, dtype=np.int64) if strata is None else labels(strata)
+    same_length(x, y, block, names=("level", "outcome", "strata"))
+    order = np.lexsort((y, x, block))
+    return x[order], y[order], block[order]
+
+
 def _flat(x: np.ndarray, y: np.ndarray) -> bool:
     return bool(np.ptp(x) == 0 or np.ptp(y) == 0)
 
 
-def _shuffled(values: np.ndarray, n_permutations: int, rng: Rng) -> Iterator[np.ndarray]:
+def _shuffled(
+    values: np.ndarray, n_permutations: int, rng: Rng, *, block: IntArray | None = None
+) -> Iterator[np.ndarray]:
+    """Yield chunks of permuted rows, (B, n); with ``block`` (sorted stratum numbers) within strata only."""
     if n_permutations < 1:
         raise UsageError("the number of permutations is below 1", seen=n_permutations)
-    generator, values = np.random.default_rng(rng), np.sort(values)
+    generator = np.random.default_rng(rng)
+    edges = [0, len(values)] if block is None else [*np.flatnonzero(np.diff(block, prepend=-1)), len(values)]
+    parts = [np.sort(values[low:high]) for low, high in itertools.pairwise(edges)]
     for start in range(0, n_permutations, _CHUNK):
         rows = min(_CHUNK, n_permutations - start)
-        yield generator.permuted(np.repeat(values[None, :], rows, axis=0), axis=1)
+        shuffled = [generator.permuted(np.repeat(part[None, :], rows, axis=0), axis=1) for part in parts]
+        yield shuffled[0] if len(shuffled) == 1 else np.concatenate(shuffled, axis=1)
 
 
 def _centred(values: np.ndarray) -> np.ndarray:
