@@ -83,10 +83,29 @@ def find_rows(
     return rows, order[nuclei], order[cells]
 
 
+def window_rows(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], *, block: Block, plan: Plan) -> Rows:
+    """Measure the cells that a block of a slide owns, in slide pixels and in no particular order.
+
+    Parameters
+    ----------
+    rgb, tissue
+        Pixels of the block's window, uint8 (height, width, 3), and where they are tissue, bool (height, width).
+    block
+        Core and window in slide pixels; the window begins at a multiple of the working factor.
+    plan
+        What was decided for the slide. No cell is dropped for its contrast here.
+    """
+    return _one_block(rgb, tissue, block, plan)[0]
+
+
+def halo_px(plan: Plan) -> int:
+    """How far a window must reach beyond its core, px."""
+    return round(HALO_UM / plan.mpp)
+
+
 def _blocks(height: int, width: int, plan: Plan) -> list[Block]:
     step = 1 if plan.plugin else working_factor(plan.mpp, plan.settings)
-    halo = round(HALO_UM / plan.mpp)
-    return list(make_blocks(height, width, side=plan.settings.block_px, halo=halo, step=step))
+    return list(make_blocks(height, width, side=plan.settings.block_px, halo=halo_px(plan), step=step))
 
 
 def _one_block(

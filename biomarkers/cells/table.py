@@ -54,8 +54,13 @@ class Rows:
         return self.middle.shape[0]
 
     def shifted(self, *, x: int, y: int) -> Rows:
-        """Return the same cells, moved by whole pixels."""
-        return dataclasses.replace(self, middle=self.middle + np.array([x, y], float))
+        """Return the same cells, moved by whole pixels.
+
+        The sums of coordinates are moved, not their quotients: the last digit then does not tell where a window began.
+        """
+        area = np.maximum(self.nucleus_area, 1)[:, None]
+        sums = np.rint(self.middle * area) + area * np.array([x, y], float)
+        return dataclasses.replace(self, middle=sums / area)
 
     def taken(self, order: NDArray[np.intp]) -> Rows:
         """Return the cells in another order."""
