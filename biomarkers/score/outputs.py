@@ -14,6 +14,7 @@ from biomarkers.score.slide_score import SlideScore
 
 if TYPE_CHECKING:
     import pandas as pd
+    from anndata import AnnData
 
 __all__ = ["cells_geojson", "cells_table", "overlay_image"]
 
@@ -29,7 +30,11 @@ def cells_table(result: SlideScore) -> pd.DataFrame:
     ``slide``, ``cell`` (its name in ``obs``), the columns of ``obs`` (``x_um``, ``y_um``, ``cell_class``,
     ``<marker>_positive`` ...), then ``<marker>_mean`` and ``<marker>_<layer>`` of every channel.
     """
-    cells = result.cells
+    return cell_frame(result.cells, slide=result.slide)
+
+
+def cell_frame(cells: AnnData, *, slide: str) -> pd.DataFrame:
+    """Lay called cells out as one row each; see :func:`cells_table`."""
     frame = cells.obs.reset_index(drop=True).copy()
     for name in frame.columns:
         if frame[name].dtype.kind not in "biuf":
@@ -38,7 +43,7 @@ def cells_table(result: SlideScore) -> pd.DataFrame:
         frame[f"{marker}_mean"] = np.asarray(cells.X)[:, number]
         for layer in sorted(cells.layers):
             frame[f"{marker}_{layer}"] = np.asarray(cells.layers[layer])[:, number]
-    frame.insert(0, "slide", result.slide)
+    frame.insert(0, "slide", slide)
     frame.insert(1, "cell", cells.obs_names.astype(str))
     return frame
 

@@ -27,7 +27,12 @@ _IMMUNE = (keys.LYMPHOCYTE, keys.MACROPHAGE)
 
 
 def call_positivity(
-    cells: AnnData, *, assay: Assay | str, thresholds: Thresholds | None = None, marker: str | None = None
+    cells: AnnData,
+    *,
+    assay: Assay | str,
+    thresholds: Thresholds | None = None,
+    marker: str | None = None,
+    pattern: str | None = None,
 ) -> AnnData:
     """Call every cell positive or negative and give it an intensity bin.
 
@@ -45,6 +50,9 @@ def call_positivity(
         Cuts to use in place of the assay's own (see :func:`biomarkers.score.anchor_thresholds`).
     marker
         The marker to call, a name in ``cells.var_names``; the assay's marker when None.
+    pattern
+        The slide's staining pattern where it is known already (``cells`` are then a part of it); told by the cells
+        when None.
 
     Returns
     -------
@@ -64,8 +72,9 @@ def call_positivity(
     value, membrane_rule = readings(cells, assay=assay, column=column, complete=complete)
     bins = bin_values(value, cuts)
     ratio = outline_ratio(cells, column=column)
-    telling = _telling(cells, membrane_rule & complete & (bins > 0), value=value)
-    pattern = staining_pattern(ratio[telling], cuts=cuts)
+    if pattern is None:
+        telling = _telling(cells, membrane_rule & complete & (bins > 0), value=value)
+        pattern = staining_pattern(ratio[telling], cuts=cuts)
     least = cuts.strict_ratio if pattern == CYTOPLASMIC else cuts.min_ratio
     bins[membrane_rule & ~(complete & (ratio >= least))] = 0
     called = cells.copy()

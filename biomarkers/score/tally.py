@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -116,41 +117,134 @@ def tally(
     DataError
         The cells carry no bin of ``marker`` or no ``cell_class``.
     """
+    counts = count_cells(cells, assay=assay, marker=marker, region=region)
+    named = class_names(cells)
+    return make_tally(
+        counts,
+        assay=assay,
+        marker=marker,
+        named=named,
+        tissue_mm2=tissue_mm2,
+        tumor_mm2=tumor_mm2,
+        stained_mm2=stained_mm2,
+    )
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What parts of a slide add up: cells by class and bin, sums by class, and the stained immune cells' areas."""
+
+    bins: Mapping[str, Bins]
+    od_sum: Mapping[str, float]
+    immune_positive: int = 0
+    immune_out_of_reach: int = 0
+    immune_area_um2: float = 0.0
+    immune_area_squares: float = 0.0
+    largest_immune: float = 0.0
+    largest: float = 0.0
+
+    def of(self, *classes: str) -> Bins:
+        """Cells by bin, of these classes together (of any when none is named)."""
+        chosen = [bins for name, bins in self.bins.items() if not classes or name in classes]
+        first, second, third, fourth = (sum(bins[level] for bins in chosen) for level in range(4))
+        return first, second, third, fourth
+
+
+def count_cells(
+    cells: AnnData, *, assay: Assay, marker: str, region: str | None = None, own: np.ndarray | None = None
+) -> Counts:
+    """Count the analysed cells (of one region, when it is given); see :func:`tally`.
+
+    ``own`` (n,) bool says which cells count where the others are only neighbours to them.
+    """
     _require(cells, keys.bin_column(marker), keys.CELL_CLASS)
-    keep = analysed(cells)
+    keep = analysed(cells) if own is None else analysed(cells) & own
     if region is not None:
         _require(cells, keys.REGION)
         keep = keep & (cells.obs[keys.REGION].astype(str).to_numpy() == region)
     classes = cells.obs[keys.CELL_CLASS].astype(str).to_numpy()
     bins = cells.obs[keys.bin_column(marker)].to_numpy(dtype=np.int64)
-    known = keep & (classes != keys.UNKNOWN)
-    immune_known = _immune_known(cells, known=bool(known.any()))
-    # tissue annotations tell tumor from stroma, not lymphocytes from either
-    untold = not known.any() or (assay.scored_class == keys.LYMPHOCYTE and not immune_known)
-    any_class = assay.scored_class == "any" or untold
-    scored = keep if any_class else keep & (classes == assay.scored_class)
     immune = keep & np.isin(classes, _IMMUNE)
     near = within_reach(cells, assay=assay)
     positive = immune & near & (bins > 0)
-    areas = _column(cells, keys.AREA_UM2)
-    counted = areas[positive]
+    areas, reading = _column(cells, keys.AREA_UM2), _reading(cells, marker)
+    here = {str(name): keep & (classes == name) for name in np.unique(classes[keep])}
+    return Counts(
+        bins={name: _count_bins(bins[of_class]) for name, of_class in here.items()},
+        od_sum={name: math.fsum(reading[of_class]) for name, of_class in here.items()},
+        immune_positive=int(positive.sum()),
+        immune_out_of_reach=int((immune & ~near & (bins > 0)).sum()),
+        immune_area_um2=math.fsum(areas[positive]),
+        immune_area_squares=math.fsum(areas[positive] ** 2),
+        largest_immune=float(areas[immune].max(initial=0.0)),
+        largest=float(areas[keep].max(initial=0.0)),
+    )
+
+
+def add_counts(parts: Sequence[Counts]) -> Counts:
+    """Add up the parts of one slide."""
+    names = sorted({name for part in parts for name in part.bins})
+    return Counts(
+        bins={name: add_bins([part.bins[name] for part in parts if name in part.bins]) for name in names},
+        od_sum={name: math.fsum(part.od_sum[name] for part in parts if name in part.od_sum) for name in names},
+        immune_positive=sum(part.immune_positive for part in parts),
+        immune_out_of_reach=sum(part.immune_out_of_reach for part in parts),
+        immune_area_um2=math.fsum(part.immune_area_um2 for part in parts),
+        immune_area_squares=math.fsum(part.immune_area_squares for part in parts),
+        largest_immune=max((part.largest_immune for part in parts), default=0.0),
+        largest=max((part.largest for part in parts), default=0.0),
+    )
+
+
+def add_bins(parts: Sequence[Bins]) -> Bins:
+    """Add counts bin by bin."""
+    first, second, third, fourth = (sum(part[level] for part in parts) for level in range(4))
+    return first, second, third, fourth
+
+
+def class_names(cells: AnnData) -> frozenset[str] | None:
+    """Return the classes that the cells' source could have given, or None where nothing is said of it."""
+    named = cells.uns.get(CLASS_SOURCE, {}).get("classes")
+    return None if named is None else frozenset(str(name) for name in named)
+
+
+def make_tally(
+    counts: Counts,
+    *,
+    assay: Assay,
+    marker: str,
+    named: frozenset[str] | None,
+    tissue_mm2: float | None = None,
+    tumor_mm2: float | None = None,
+    stained_mm2: float | None = None,
+) -> Tally:
+    """Make the counts of a whole slide or region into what the scores read; see :func:`tally`."""
+    n_cells = sum(counts.of())
+    n_known = n_cells - sum(counts.of(keys.UNKNOWN))
+    # a table of one's own says nothing of its classes: then immune cells were told apart
+    immune_known = n_known > 0 and (named is None or bool(named & set(_IMMUNE)))
+    # tissue annotations tell tumor from stroma, not lymphocytes from either
+    untold = n_known == 0 or (assay.scored_class == keys.LYMPHOCYTE and not immune_known)
+    any_class = assay.scored_class == "any" or untold
+    scored = counts.of() if any_class else counts.of(assay.scored_class)
+    n_immune = sum(counts.of(*_IMMUNE))
     return Tally(
         assay=assay,
         marker=marker,
-        n_cells=int(keep.sum()),
-        n_classified=int(known.sum()),
-        tumor_bins=_count_bins(bins[keep & (classes == keys.TUMOR)]),
-        scored_bins=_count_bins(bins[scored]),
+        n_cells=n_cells,
+        n_classified=n_known,
+        tumor_bins=counts.of(keys.TUMOR),
+        scored_bins=scored,
         any_class=any_class,
-        countable_positive=int(((scored if assay.scored_class == "lymphocyte" else keep) & (bins > 0)).sum()),
+        countable_positive=sum((scored if assay.scored_class == keys.LYMPHOCYTE else counts.of())[1:]),
         immune_known=immune_known,
-        n_immune=int(immune.sum()),
-        immune_positive=int(positive.sum()),
-        immune_out_of_reach=int((immune & ~near & (bins > 0)).sum()),
-        immune_area_um2=math.fsum(counted),
-        immune_area_squares=math.fsum(counted**2),
-        immune_area_largest=float(areas[immune if immune.any() else keep].max(initial=0.0)),
-        od_sum=math.fsum(_reading(cells, marker)[scored]),
+        n_immune=n_immune,
+        immune_positive=counts.immune_positive,
+        immune_out_of_reach=counts.immune_out_of_reach,
+        immune_area_um2=counts.immune_area_um2,
+        immune_area_squares=counts.immune_area_squares,
+        immune_area_largest=counts.largest_immune if n_immune else counts.largest,
+        od_sum=math.fsum(value for name, value in counts.od_sum.items() if any_class or name == assay.scored_class),
         tissue_mm2=tissue_mm2,
         tumor_mm2=tumor_mm2,
         stained_mm2=stained_mm2,
@@ -170,14 +264,6 @@ def within_reach(cells: AnnData, *, assay: Assay) -> np.ndarray:
     xy = np.column_stack([_column(cells, keys.X_UM), _column(cells, keys.Y_UM)])
     distance, _ = KDTree(xy[tumor]).query(xy, distance_upper_bound=assay.immune_reach_um)
     return np.isfinite(distance)
-
-
-def _immune_known(cells: AnnData, *, known: bool) -> bool:
-    """Whether the way classes were given could have given an immune class (a table of one's own says nothing: yes)."""
-    if not known:
-        return False
-    named = cells.uns.get(CLASS_SOURCE, {}).get("classes")
-    return named is None or bool({str(name) for name in named} & set(_IMMUNE))
 
 
 def _count_bins(bins: np.ndarray) -> Bins:
