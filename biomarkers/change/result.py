@@ -29,6 +29,7 @@ SUMMARY_COLUMNS = (
     "p",
     "p_adjusted",
     "p_by_response",
+    "p_by_response_adjusted",
     "rose",
     "fell",
     "called_increase",
@@ -129,7 +130,9 @@ def summarise(
 
     made = [_summary(name, pairs, statistics, scale, noise.get(name), gate) for name, scale in scales.items()]
     table = pd.DataFrame(made)
-    table["p_adjusted"] = adjust(table["p"].to_numpy(dtype=float)) if table["p"].notna().any() else np.nan
+    for name in ("p", "p_by_response"):
+        p = table[name].to_numpy(dtype=float)
+        table[f"{name}_adjusted"] = adjust(p) if table[name].notna().any() else np.nan
     table["verdict"] = [_verdict(row, alpha) for row in _records(table)]
     return table.reindex(columns=list(SUMMARY_COLUMNS))
 
@@ -214,7 +217,10 @@ def _sentence(row: Mapping[str, Any]) -> str:
         f"signed-rank p = {row['p']:.3g}, adjusted {row['p_adjusted']:.3g}; scale: {row['scale']}."
     )
     if not np.isnan(row["p_by_response"]):
-        text += f" Change by response: p = {row['p_by_response']:.3g}."
+        text += (
+            f" Change by response: p = {row['p_by_response']:.3g}, adjusted {row['p_by_response_adjusted']:.3g}"
+            " (exact rank sum)."
+        )
     if not np.isnan(row["gate"]):
         text += (
             f" Beyond technical noise (gate {row['gate']:.3g}): {row['called_increase']} patients up, "

@@ -36,11 +36,35 @@ import click
     "--replicates", type=click.Path(path_type=Path), help="Table of technical replicates, a row a measurement."
 )
 @click.option("--replicate-of", default="sample", show_default=True, help="Its column that names the sample.")
-@click.option("--gate", type=click.Choice(["coefficient", "prediction"]), default="coefficient", show_default=True)
-@click.option("--several", type=click.Choice(["refuse", "mean"]), default="refuse", show_default=True)
+@click.option(
+    "--gate",
+    type=click.Choice(["coefficient", "prediction"]),
+    default="coefficient",
+    show_default=True,
+    help="Least change that is called one: 2.77 SDw, or with the factor for few replicates.",
+)
+@click.option(
+    "--several",
+    type=click.Choice(["refuse", "mean"]),
+    default="refuse",
+    show_default=True,
+    help="Several samples of one patient at one time point.",
+)
 @click.option("--drug", help="The treatment, so that epitope masking can be judged.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Two-sided level of the group tests.")
-@click.option("--where", "only", metavar="COL=VALUE", help="Use only rows of a table with this value.")
+@click.option("--responders", default="CR,PR", show_default=True, help="Words that count as response.")
+@click.option(
+    "--not-evaluable",
+    type=click.Choice(["exclude", "nonresponder"]),
+    default="exclude",
+    show_default=True,
+    help="What NE is when changes are compared by response.",
+)
+@click.option("--where", "only", multiple=True, metavar="COL=VALUE", help="Use only such rows of a table; repeatable.")
+@click.option(
+    "--figures/--no-figures", default=True, show_default=True, help="Draw pairs, changes, conversions."
+)
+@click.option("--simulated", is_flag=True, help="These patients are simulated: say so on the page and every figure.")
 def change(
     table: Path,
     out: Path,
@@ -60,7 +84,11 @@ def change(
     several: str,
     drug: str | None,
     alpha: float,
-    only: str | None,
+    responders: str,
+    not_evaluable: str,
+    only: tuple[str, ...],
+    figures: bool,
+    simulated: bool,
 ) -> None:
     """Baseline -> on-treatment: paired pharmacodynamic change.
 
@@ -88,6 +116,8 @@ def change(
         "several": several,
         "components": cutoffs,
         "drug": drug,
+        "responders": tuple(word.strip() for word in responders.split(",")),
+        "not_evaluable": not_evaluable,
         "alpha": alpha,
         "replicates": None if replicates is None else read_table(replicates, text=(replicate_of,)),
         "replicate_of": replicate_of,
@@ -101,8 +131,11 @@ def change(
     else:
         frame = read_table(table, text=(patient, timepoint))
         notes = table_notes(frame)
+        for condition in only:
+            frame = _only(frame, condition, table.name)
+            notes.append(f"only rows with {condition}: {len(frame)}")
         made = measure_change(
-            _only(frame, only, table.name),
+            frame,
             levels=levels,
             patient=patient,
             timepoint=timepoint,
@@ -113,27 +146,31 @@ def change(
             **options,  # type: ignore[arg-type]
         )
     inputs = [table] if replicates is None else [table, replicates]
-    _summary(made, notes, _write(made, out, inputs=inputs), out)
+    _summary(made, notes, _write(made, out, inputs=inputs, figures=figures, simulated=simulated), out)
 
 
-def _write(made, out: Path, *, inputs: list[Path]) -> list[Path]:  # type: ignore[no-untyped-def]
+def _write(made, out: Path, *, inputs: list[Path], figures: bool, simulated: bool) -> list[Path]:  # type: ignore[no-untyped-def]
     from biomarkers.change.write import write_record, write_tables
-    from biomarkers.plot.change_files import save_change_figures
     from biomarkers.report.change import write_change_report
+    from biomarkers.report.page import Figure
 
     tables = write_tables(made, out)
-    save_change_figures(made, out / "figures")
-    report = write_change_report(made, out / "report.html", figures=out / "figures")
+    drawn: list[Path] = []
+    if figures:
+        from biomarkers.plot.change_files import save_change_figures
+
+        drawn = save_change_figures(made, out / "figures", simulated=simulated)
+    # the figures of this run, not what an earlier one may have left in the folder
+    named = [Figure.named(path) for path in drawn]
+    report = write_change_report(made, out / "report.html", figures=named, simulated=simulated)
     return [*tables, report, write_record(made, out, inputs=inputs)]
 
 
-def _only(frame, text: str | None, where: str):  # type: ignore[no-untyped-def]
+def _only(frame, text: str, where: str):  # type: ignore[no-untyped-def]
     """Keep the rows that the option asks for."""
     from biomarkers.cohort.tables import require_columns
     from biomarkers.errors import UsageError
 
-    if text is None:
-        return frame
     column, equals, value = text.partition("=")
     if not equals:
         raise UsageError("--where is not understood", seen=text, allowed="COLUMN=VALUE")

@@ -1,32 +1,37 @@
-"""``biomarkers cohort``: join scores and levels to the clinical table."""
+"""``biomarkers cohort``: join scores and levels to the clinical table, and say how the patients did."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from biomarkers.cohort.columns import ColumnMap
+    from biomarkers.cohort.patients import Patients
+    from biomarkers.cohort.summary import StudySummary
+
 _RULES = ("refuse", "pool", "mean", "max", "earliest", "latest")
 _UNITS = ("days", "weeks", "months", "years")
+_FILE = click.Path(path_type=Path)
+_ROLES = ("patient", "response", "sample", "timepoint", "treated", "first_dose", "date_order")
 
 
 @click.command()
-@click.option(
-    "--scores", multiple=True, type=click.Path(path_type=Path), help="Folder that 'biomarkers score' wrote; repeatable."
-)
-@click.option(
-    "--levels", multiple=True, type=click.Path(path_type=Path), help="levels.csv of 'biomarkers express'; repeatable."
-)
-@click.option(
-    "--clinical", required=True, type=click.Path(path_type=Path), help="Clinical table: CSV, TSV, XLSX or Parquet."
-)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The cohort to write, FILE.h5ad.")
-@click.option("--samples", type=click.Path(path_type=Path), help="Sample sheet: sample, patient, time point, date.")
-@click.option("--columns", "map_file", type=click.Path(path_type=Path), help="Column map in TOML (see docs/cohort.md).")
+@click.option("--scores", multiple=True, type=_FILE, help="Folder that 'biomarkers score' wrote; repeatable.")
+@click.option("--levels", multiple=True, type=_FILE, help="levels.csv of 'biomarkers express'; repeatable.")
+@click.option("--clinical", required=True, type=_FILE, help="Clinical table: CSV, TSV, XLSX or Parquet.")
+@click.option("--out", required=True, type=_FILE, help="The cohort to write, FILE.h5ad.")
+@click.option("--samples", type=_FILE, help="Sample sheet: sample, patient, time point, date.")
+@click.option("--columns", "map_file", type=_FILE, help="Column map in TOML (see docs/cohort.md).")
 @click.option("--patient", help="Column of the patient's identifier.")
 @click.option("--response", help="Column of the best overall response.")
 @click.option("--sample", help="Column of the sample's name, in a table with a row a sample.")
 @click.option("--timepoint", help="Column of the time point, in a table with a row a sample.")
+@click.option("--treated", help="Column that says who was treated (yes/no).")
+@click.option("--first-dose", help="Column of the date of the first dose.")
+@click.option("--date-order", type=click.Choice(["iso", "day_first", "month_first"]), help="How 03/04/2024 is read.")
 @click.option(
     "--endpoint",
     "endpoints",
@@ -48,23 +53,43 @@ _UNITS = ("days", "weeks", "months", "years")
     help="Several samples of one patient at one time point.",
 )
 @click.option("--baseline", default="baseline", show_default=True, help="The time point the flow is about.")
-def cohort(
-    scores: tuple[Path, ...],
-    levels: tuple[Path, ...],
-    clinical: Path,
-    out: Path,
-    samples: Path | None,
-    map_file: Path | None,
-    patient: str | None,
-    response: str | None,
-    sample: str | None,
-    timepoint: str | None,
-    endpoints: tuple[str, ...],
-    renames: tuple[str, ...],
-    limits: tuple[str, ...],
-    several: str,
-    baseline: str,
-) -> None:
+@click.option("--visits", type=_FILE, help="Tumor sums: patient, day/week/month, sum_mm, new_lesion, non_target.")
+@click.option("--lesions", type=_FILE, help="Target lesions: patient, day, lesion, organ, diameter_mm, node.")
+@click.option("--visit-time", metavar="COLUMN:UNIT", help="When visits were, since the start, e.g. t:weeks.")
+@click.option(
+    "--response-from",
+    type=click.Choice(["table", "visits"]),
+    help="Whose best overall response counts.  [default: the clinical table's, if it has one]",
+)
+@click.option(
+    "--confirm-days",
+    type=float,
+    default=28,
+    show_default=True,
+    help="CR and PR are confirmed so much later; 0: no confirmation.",
+)
+@click.option("--min-sd-days", type=float, default=28, show_default=True, help="SD counts from this day on.")
+@click.option("--max-ne-between", type=int, default=1, show_default=True, help="NE visits before a confirmation.")
+@click.option("--sd-between", is_flag=True, help="One SD may stand between two PR.")
+@click.option("--immune", is_flag=True, help="Derive iRECIST responses as well.")
+@click.option(
+    "--transform",
+    type=click.Choice(["log-log", "log", "plain"]),
+    default="log-log",
+    show_default=True,
+    help="Scale of the intervals of median times.",
+)
+@click.option(
+    "--landmark",
+    "landmarks",
+    type=float,
+    multiple=True,
+    metavar="MONTHS",
+    help="Compare PFS and OS by response from this month on; repeatable.",
+)
+@click.option("--figures/--no-figures", default=True, show_default=True, help="Draw flow, waterfall, swimmer, ...")
+@click.option("--simulated", is_flag=True, help="These patients are simulated: say so on the page and every figure.")
+def cohort(out: Path, **options: Any) -> None:
     """Join scores and levels to the clinical table, with what did not match on either side.
 
     \b
@@ -72,50 +97,94 @@ def cohort(
     biomarkers cohort --scores pdl1/ --scores pd1/ --levels levels.csv \\
         --clinical trial.xlsx --patient ID --response BOR \\
         --endpoint pfs=PFS_days:PFS_cens:0:days --rename C3D1=on_treatment --out cohort.h5ad
+    biomarkers cohort --clinical trial.csv --visits tumor_sums.csv --landmark 4 --out trial.h5ad
 
     Writes the cohort (h5ad: samples x biomarkers) and, beside it, flow.csv: how many patients are left at each step,
-    by response, and why. Identifiers match letter for letter; look-alikes are listed, never joined. Research use
-    only.
+    by response, and why; and a folder of the cohort's name with report.html, figures/ (flow, waterfall, spider,
+    swimmer, Kaplan-Meier), endpoints.csv, patients.csv, run.json, and with --visits or --lesions the RECIST 1.1
+    responses: visits.csv, best_responses.csv. Without scores and levels there is no h5ad. Identifiers match letter
+    for letter; look-alikes are listed, never joined. Research use only.
     """  # noqa: D301
-    from biomarkers.cohort.join import build_cohort
-    from biomarkers.cohort.store import write_cohort
+    import warnings
+
+    from biomarkers.cohort.summary import summarise_study
     from biomarkers.errors import UsageError
 
     if out.suffix != ".h5ad":
-        raise UsageError("--out must name an .h5ad file", seen=str(out))
-    columns = _columns(
-        map_file,
-        given={"patient": patient, "response": response, "sample": sample, "timepoint": timepoint},
-        endpoints=dict(_endpoint(text) for text in endpoints),
-        renames=dict(_pair(text, "--rename") for text in renames),
-        limits={name: _number(value, "--lloq") for name, value in (_pair(text, "--lloq") for text in limits)},
-    )
-    import warnings
-
+        raise UsageError("--out must name an .h5ad file", seen=str(out), hint=f"For instance {out.stem}.h5ad.")
+    columns = _columns(options)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="identifiers that differ only by")  # the summary prints it
-        made = build_cohort(
-            scores=scores,
-            levels=levels,
-            clinical=clinical,
-            samples=samples,
-            columns=columns,
-            several=several,  # type: ignore[arg-type]  # click.Choice holds it
-            baseline=baseline,
-        )
-    write_cohort(made, out)
-    _summary(made, out)
+        patients = _patients(columns, options)
+        study: Any = patients
+        made: list[Path] = []
+        if options["scores"] or options["levels"]:
+            study, made = _join(patients, columns, options), [out]
+    summary = summarise_study(
+        study, baseline=options["baseline"], transform=options["transform"], landmarks=options["landmarks"]
+    )
+    if made:
+        from biomarkers.cohort.store import write_cohort
+
+        write_cohort(study, out)
+    _write(summary, out, options)
+    _say(summary)
+    if made:
+        n_patients = study.obs["patient"].nunique()
+        click.echo(f"\n{study.n_obs} samples of {n_patients} patients x {study.n_vars} biomarkers -> {out}")
+    else:
+        click.echo("\nNo scores and no levels: the patients alone, no h5ad.")
+    click.echo(f"Flow of patients: {out.parent / 'flow.csv'}")
+    click.echo(f"Report: {out.with_suffix('') / 'report.html'}\nResearch use only.")
 
 
-def _columns(map_file: Path | None, *, given: dict, endpoints: dict, renames: dict, limits: dict):  # type: ignore[no-untyped-def]
+def _patients(columns: ColumnMap, options: dict[str, Any]) -> Patients:
+    from biomarkers.cohort.best_response import Confirmation
+    from biomarkers.cohort.patients import read_patients
+
+    rules = Confirmation(
+        confirm_days=options["confirm_days"],
+        min_sd_days=options["min_sd_days"],
+        max_ne_between=options["max_ne_between"],
+        sd_between=options["sd_between"],
+    )
+    return read_patients(
+        options["clinical"],
+        columns=columns,
+        visits=options["visits"],
+        lesions=options["lesions"],
+        rules=rules,
+        immune=options["immune"],
+        response_from=options["response_from"],
+    )
+
+
+def _join(patients: Patients, columns: ColumnMap, options: dict[str, Any]) -> Any:
+    from biomarkers.cohort.join import build_cohort
+
+    return build_cohort(
+        scores=options["scores"],
+        levels=options["levels"],
+        clinical=patients,
+        samples=options["samples"],
+        columns=columns,
+        several=options["several"],
+        baseline=options["baseline"],
+    )
+
+
+def _columns(options: dict[str, Any]) -> ColumnMap:
     """Lay options over the map: an option wins."""
     from biomarkers.cohort.columns import ColumnMap, load_column_map
 
-    base = (ColumnMap() if map_file is None else load_column_map(map_file)).model_dump()
-    base.update({role: name for role, name in given.items() if name is not None})
-    base["endpoints"] = {**base["endpoints"], **endpoints}
-    base["timepoints"] = {**base["timepoints"], **renames}
-    base["lloq"] = {**base["lloq"], **limits}
+    base = (ColumnMap() if options["map_file"] is None else load_column_map(options["map_file"])).model_dump()
+    base.update({role: options[role] for role in _ROLES if options[role] is not None})
+    base["endpoints"] = {**base["endpoints"], **dict(_endpoint(text) for text in options["endpoints"])}
+    base["timepoints"] = {**base["timepoints"], **dict(_pair(text, "--rename") for text in options["renames"])}
+    limits = dict(_pair(text, "--lloq") for text in options["limits"])
+    base["lloq"] = {**base["lloq"], **{name: _number(value, "--lloq") for name, value in limits.items()}}
+    if options["visit_time"] is not None:
+        base["visits"] = {**base["visits"], **_visit_time(options["visit_time"])}
     return ColumnMap.model_validate(base)
 
 
@@ -132,6 +201,16 @@ def _endpoint(text: str) -> tuple[str, dict[str, object]]:
             hint="For instance os=OS_time:dead:1:years, where 1 means that the patient died.",
         )
     return name, {"time": parts[0], "event": parts[1], "event_when": tuple(parts[2].split("|")), "unit": parts[3]}
+
+
+def _visit_time(text: str) -> dict[str, object]:
+    from biomarkers.errors import UsageError
+
+    column, colon, unit = text.rpartition(":")
+    if not (column and colon) or unit not in _UNITS:
+        allowed = f"COLUMN:UNIT with UNIT one of {', '.join(_UNITS)}"
+        raise UsageError("--visit-time is not understood", seen=text, allowed=allowed)
+    return {"time": column, "unit": unit}
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:
@@ -152,20 +231,71 @@ def _number(text: str, option: str) -> float:
         raise UsageError(f"{option} needs a number", seen=text) from error
 
 
-def _summary(made, out: Path) -> None:  # type: ignore[no-untyped-def]
+def _write(summary: StudySummary, out: Path, options: dict[str, Any]) -> None:
+    """Write flow.csv beside the cohort, and tables, figures, report and record into the folder of its name."""
+    from biomarkers.cohort.summary import write_study
+    from biomarkers.files import write_csv
+    from biomarkers.provenance import run_record, write_run_json
+    from biomarkers.report.cohort import write_cohort_report
+    from biomarkers.report.page import Figure
+
+    folder, simulated = out.with_suffix(""), bool(options["simulated"])
+    write_csv(summary.flow, out.parent / "flow.csv")
+    write_study(summary, folder)
+    drawn: list[Path] = []
+    if options["figures"]:
+        from biomarkers.plot.cohort_files import save_study_figures
+
+        drawn = save_study_figures(summary, folder / "figures", simulated=simulated)
+    settings = {name: _plain(value) for name, value in options.items() if value not in (None, (), False)}
+    write_cohort_report(
+        summary,
+        folder / "report.html",
+        figures=[Figure.named(path) for path in drawn],
+        settings=settings,
+        simulated=simulated,
+    )
+    inputs = [options[name] for name in ("clinical", "samples", "visits", "lesions", "map_file") if options[name]]
+    inputs += [*options["levels"], *(folder / "scores.csv" for folder in options["scores"])]
+    write_run_json(run_record("cohort", settings=settings, inputs=inputs), folder)
+
+
+def _plain(value: Any) -> Any:
+    """Keep a file's name, without its folder."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value.name if isinstance(value, Path) else value
+
+
+def _say(summary: StudySummary) -> None:
+    import textwrap
+
     from tabulate import tabulate
 
-    from biomarkers.cohort.store import flow_of
-
-    flow = flow_of(made).drop(columns="of")
+    flow = summary.flow.drop(columns="of")
     table = [[str(cell) for cell in row] for row in flow.itertuples(index=False)]
     click.echo(tabulate(table, headers=[str(name) for name in flow.columns], maxcolwidths=[None] * 9 + [40]))
-    notes = list(made.uns["notes"])
-    if notes:
+    click.echo("")
+    for row in summary.endpoints.to_dict("records"):
+        if not str(row["method"]).startswith("Wilson"):
+            click.echo(textwrap.fill(_endpoint_line(row), width=110, subsequent_indent="  "))
+    if summary.notes:
         click.echo("\nNotes")
-        for note in notes:
-            click.echo(f"  - {note}")
-    patients = made.obs["patient"].nunique()
-    click.echo(f"\n{made.n_obs} samples of {patients} patients x {made.n_vars} biomarkers -> {out}")
-    click.echo(f"flow of patients -> {out.parent / 'flow.csv'}")
-    click.echo("Research use only.")
+        for note in summary.notes:
+            click.echo(textwrap.fill(f"- {note}", width=110, initial_indent="  ", subsequent_indent="    "))
+
+
+def _endpoint_line(row: dict[Any, Any]) -> str:
+    import math
+
+    value, low, high = (row[name] for name in ("value", "ci_low", "ci_high"))
+    if row["statistic"] == "rate":
+        said = f"{row['events']} of {row['n']}, {value:.1%} (95% CI {low:.1%} to {high:.1%})"
+    elif value != value and not row["n"]:  # NaN is not itself
+        said = str(row["note"])
+    elif "range" in row["statistic"]:
+        said = f"median {value:.1f} months (range {low:.1f} to {high:.1f}), n = {row['n']}"
+    else:
+        edges = [f"{number:.1f}" if math.isfinite(number) else "not reached" for number in (value, low, high)]
+        said = f"median {edges[0]} months (95% CI {edges[1]} to {edges[2]}), n = {row['n']}, {row['events']} events"
+    return f"{row['endpoint']}: {said}"

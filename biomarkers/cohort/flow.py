@@ -77,10 +77,8 @@ def build_flow(
     biomarkers
         Columns of the cohort.
     """
-    responses = patients[keys.RESPONSE] if keys.RESPONSE in patients else pd.Series(pd.NA, index=patients.index)
-    everybody = set(map(str, patients.index))
-    treated = set(patients.index[patients["treated"]]) if "treated" in patients else everybody
-    evaluable = treated & set(responses.index[responses.isin(_EVALUABLE)])
+    responses, first = _first_steps(patients)
+    evaluable = first[-1].patients
     at_baseline = rows[rows[keys.TIMEPOINT] == baseline]
     biopsied = evaluable & set(at_baseline[keys.PATIENT])
     bad = at_baseline["marker"].isna()
@@ -88,9 +86,7 @@ def build_flow(
     valued = values[values[keys.TIMEPOINT] == baseline]
     scored = adequate & set(valued[keys.PATIENT])
     steps = [
-        Step("enrolled", everybody),
-        Step("treated", treated, "enrolled", otherwise="not treated"),
-        Step("response evaluable", evaluable, "treated", _response_reasons(responses)),
+        *first,
         Step("biopsied", biopsied, "response evaluable", otherwise=f"no {baseline} sample"),
         Step("adequate", adequate, "biopsied", _reasons(at_baseline[bad]), "no usable sample"),
         Step("scored", scored, "adequate", _reasons(at_baseline), "no evaluable level"),
@@ -104,6 +100,12 @@ def build_flow(
         paired = scored & _paired(valued, later)
         reasons = _reasons(rows[rows[keys.TIMEPOINT] == timepoint])
         steps.append(Step(f"paired with {timepoint}", paired, "scored", reasons, f"no {timepoint} level"))
+    return flow_table(responses, steps)
+
+
+def patient_flow(patients: pd.DataFrame) -> pd.DataFrame:
+    """Make the flow of patients without any level: enrolled -> treated -> evaluable."""
+    responses, steps = _first_steps(patients)
     return flow_table(responses, steps)
 
 
@@ -140,6 +142,18 @@ def biopsy_selection(cohort: AnnData, *, baseline: str = keys.BASELINE) -> pd.Da
         rows.append([name, len(group), int(group.sum()), *edges, p, found.definition])
     columns = ["group", "n", "responders", "rate", "ci_low", "ci_high", "p_fisher", "definition"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _first_steps(patients: pd.DataFrame) -> tuple[pd.Series, list[Step]]:
+    responses = patients[keys.RESPONSE] if keys.RESPONSE in patients else pd.Series(pd.NA, index=patients.index)
+    everybody = set(map(str, patients.index))
+    treated = set(patients.index[patients["treated"]]) if "treated" in patients else everybody
+    evaluable = treated & set(responses.index[responses.isin(_EVALUABLE)])
+    return responses, [
+        Step("enrolled", everybody),
+        Step("treated", treated, "enrolled", otherwise="not treated"),
+        Step("response evaluable", evaluable, "treated", _response_reasons(responses)),
+    ]
 
 
 def _paired(first: pd.DataFrame, later: pd.DataFrame) -> set[str]:

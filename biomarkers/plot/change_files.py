@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 from biomarkers.plot.change_chain import plot_chain, plot_conversions
 from biomarkers.plot.change_levels import plot_changes, plot_pairs
-from biomarkers.plot.style import file_stem, save
+from biomarkers.plot.style import file_stem, mark_simulated, save
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from biomarkers.change.result import Change
 
 _MOST = 12  # biomarkers that get figures of their own
 
 
-def save_change_figures(change: Change, folder: Path) -> list[Path]:
+def save_change_figures(change: Change, folder: Path, *, simulated: bool = False) -> list[Path]:
     """Write, for each of the first twelve biomarkers, its pairs and changes; with components, conversions and chain.
 
     Parameters
@@ -24,18 +26,25 @@ def save_change_figures(change: Change, folder: Path) -> list[Path]:
         The result of :func:`biomarkers.measure_change`.
     folder
         Where the PNG files go; names begin with a number, so that they sort as they should be read.
+    simulated
+        Write SIMULATED across each.
 
     Returns
     -------
     The files. A biomarker without any complete pair has none.
     """
-    made = []
+    made: list[Path] = []
+
+    def keep(ax: Axes, name: str) -> None:
+        made.append(save(mark_simulated(ax) if simulated else ax, folder / f"{name}.png"))
+
     measured = change.table[change.table["n_pairs"] > 0]["biomarker"]
     for at, name in enumerate(measured[:_MOST], start=1):
         stem = f"{at:02d}_{file_stem(name)}"
-        made.append(save(plot_pairs(change, biomarker=name), folder / f"{stem}_pairs.png"))
-        made.append(save(plot_changes(change, biomarker=name), folder / f"{stem}_change_per_patient.png"))
+        keep(plot_pairs(change, biomarker=name), f"{stem}_pairs")
+        keep(plot_changes(change, biomarker=name), f"{stem}_change_per_patient")
     if len(change.states):
-        made.append(save(plot_conversions(change), folder / "98_conversions.png"))
-        made.append(save(plot_chain(change), folder / "99_chain.png"))
+        keep(plot_conversions(change), "98_conversions")
+    if len(change.chain):
+        keep(plot_chain(change), "99_chain")
     return made

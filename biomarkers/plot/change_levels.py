@@ -128,7 +128,7 @@ def _counts(values: np.ndarray) -> list[int]:
 
 
 def _verdict(change: Change, biomarker: str) -> str:
-    row: dict[str, Any] = change.table.set_index(BIOMARKER).loc[biomarker].to_dict()
+    row: dict[Any, Any] = change.table.set_index(BIOMARKER).loc[biomarker].to_dict()
     p = float(row["p"])
     if row["verdict"] == keys.NOT_TESTABLE or np.isnan(p):
         return f"not testable\n{textwrap.fill(str(row['reason']), 50)}"

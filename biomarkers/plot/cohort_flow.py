@@ -51,8 +51,8 @@ def plot_flow(flow: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             _box(ax, 0, y, f"{row['step']}: {row['n']}", _by_response(row))
         for k, row in enumerate(leaves.to_dict("records")):
             x, y = (k % _COLUMNS - 1) * 3.5, bottom - 1.05 - (k // _COLUMNS) * _LEAF
-            title = textwrap.fill(f"{row['step']}: {row['n']}", _WRAP)
-            _box(ax, x, y, title, _by_response(row), small=True)
+            below = f"n = {row['n']}: {_by_response(row)}".removesuffix(": ")
+            _box(ax, x, y, textwrap.fill(str(row["step"]), _WRAP), textwrap.fill(below, _WRAP + 5), small=True)
         if len(leaves):
             _arrow(ax, (0, bottom - 0.28), (0, bottom - 0.6))
         low = bottom - 0.6 - _LEAF * n_lines

@@ -177,5 +177,7 @@ def plot_swimmer(
 def _limits(ax: Axes) -> None:
     for limit, text in _LIMITS.items():
         ax.axhline(limit, color=GREY, lw=0.8, ls="--", zorder=0)
-        ax.text(1.0, limit, text, transform=ax.get_yaxis_transform(), ha="right", va="bottom", fontsize=7, color=GREY)
+        # rises stand left in a waterfall and falls right: each limit is written where no bar reaches
+        x, side = (0.0, "left") if limit < 0 else (1.0, "right")
+        ax.text(x, limit, text, transform=ax.get_yaxis_transform(), ha=side, va="bottom", fontsize=7, color=GREY)
     ax.axhline(0, color=INK, lw=0.8)

@@ -77,7 +77,7 @@ def plot_survival(
         _at_risk(ax, curves, last)
         ax.set_ylim(0, 1.02)
         ax.set_ylabel(f"{endpoint.upper()} (share of patients)")
-        ax.legend(fontsize=8, loc="upper right")
+        ax.legend(fontsize=8, loc="best")
     return ax
 
 

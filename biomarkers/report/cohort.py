@@ -1,0 +1,88 @@
+"""The report of a study's patients: who is in it, how they did, and what did not match."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biomarkers.report.page import Figure, Page, Section, as_table, write_page
+from biomarkers.report.relation import collect
+from biomarkers.report.settings import made_by
+
+if TYPE_CHECKING:
+    from biomarkers.cohort.summary import StudySummary
+
+
+def write_cohort_report(
+    summary: StudySummary,
+    path: Path,
+    *,
+    figures: Path | Sequence[Figure] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    title: str | None = None,
+    simulated: bool = False,
+) -> Path:
+    """Write a study's patients as one self-contained HTML file.
+
+    Parameters
+    ----------
+    summary
+        The result of :func:`biomarkers.cohort.summary.summarise_study`.
+    path
+        The file.
+    figures
+        A folder of PNG files, or figures with captions.
+    settings
+        What made it.
+    title
+        Heading of the page.
+    simulated
+        Say that the data are simulated.
+
+    Returns
+    -------
+    The path.
+    """
+    page = Page(
+        title=title or "The patients of the study",
+        subtitle=f"{len(summary.patients)} patients",
+        sections=[*cohort_sections(summary, figures=figures), made_by(settings or {})],
+        simulated=simulated,
+    )
+    return write_page(page, path)
+
+
+def cohort_sections(summary: StudySummary, *, figures: Path | Sequence[Figure] | None = None) -> list[Section]:
+    """Lay out the flow with its notes, end points, selection by biopsy, figures, and what lies behind them."""
+    tables = [as_table(summary.endpoints)]
+    texts = [
+        f"Intervals of medians: Brookmeyer-Crowley, {summary.transform}. The response rate counts NE as no response.",
+    ]
+    if len(summary.selection):
+        p = float(summary.selection["p_fisher"].iloc[0])
+        said = "everybody has a level" if p != p else f"Fisher p = {p:.3g}"  # NaN is not itself
+        texts.append(f"Response of patients with and without a baseline level: {said}.")
+        tables.append(as_table(summary.selection))
+    if len(summary.landmarks):
+        texts.append("Times by response count from a landmark: from the first day on they would favour responders.")
+        tables.append(as_table(summary.landmarks))
+    folded = [
+        as_table(frame, caption=caption, folded=True)
+        for frame, caption in (
+            (summary.patients.reset_index(), "Every patient"),
+            (summary.best, "Best overall response by RECIST 1.1"),
+            (summary.visits, "Every visit"),
+            (summary.unmatched, "Identifiers without a partner"),
+            (summary.not_evaluable, "Levels that are not evaluable"),
+        )
+        if len(frame)
+    ]
+    notes = [f"{note}." for note in summary.notes]
+    counted = "Counted as REMARK asks: who was treated, evaluable, biopsied, scored and analysed, and why not."
+    return [
+        Section("Flow of patients", paragraphs=[counted, *notes], tables=[as_table(summary.flow)]),
+        Section("End points", paragraphs=texts, tables=tables),
+        Section("Figures", figures=collect(figures)),
+        Section("Behind these figures", tables=folded),
+    ]
