@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-HALO_UM = 40.0
+HALO_UM = 50.0
 
 
 @dataclass(frozen=True)

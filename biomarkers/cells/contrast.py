@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from biomarkers.cells.filters import smooth
 from biomarkers.cells.grow import dilate, erode
 from biomarkers.cells.settings import CellSettings
 from biomarkers.stain.density import White
@@ -17,6 +18,8 @@ MILLI = 1000.0  # optical densities are held as whole thousandths
 _HEMATOXYLIN_WEIGHT, _DAB_WEIGHT = 0.65, 0.5
 _COMPACT_UM = 2.0  # DAB that a disc of this radius fits into is nuclear; membranes and thin rims are not
 _REGAIN_UM = 1.0
+# where nothing paler than this lies within a disc wider than any nucleus, DAB is the ground that nuclei lie in
+_SHEET_UM, _SHEET_SMOOTH_UM, _SHEET_OD = 10.0, 1.0, 100
 _CAP, _ABOVE_CAP, _MOST_ABOVE = 300, 0.3, 45  # a soft cap keeps dark nuclei from drowning pale neighbours
 
 
@@ -71,19 +74,29 @@ def nuclear_contrast(work: WorkingImage) -> NDArray[np.int32]:
     """Return what is high in nuclei, whichever stain they took: thousandths, int32 (rows, columns).
 
     Hematoxylin, plus the compact part of DAB: a nucleus full of DAB hides its hematoxylin but is a blob, while a
-    stained membrane is a thin ring, which a disc of 2 um radius does not fit into. A soft cap at 0.3 keeps one
-    black nucleus from drowning the pale one beside it.
+    stained membrane is a thin ring, which a disc of 2 um radius does not fit into. In a sheet of stain that is wider
+    than any nucleus (a stained gland, a nest of stained cytoplasm) DAB is the ground and nuclei are what is blue: the
+    level of the sheet counts against DAB there. A soft cap at 0.3 keeps one black nucleus from drowning the pale one
+    beside it.
     """
     dab = np.maximum(work.dab, 0)
     inner = round(_COMPACT_UM / work.mpp)
     compact = dilate(erode(dab, steps=inner), steps=inner)
     compact = np.minimum(dab, dilate(compact, steps=round(_REGAIN_UM / work.mpp)))
+    compact = np.maximum(compact - 2 * np.maximum(_sheet(work, dab) - _SHEET_OD, 0), 0)
     # products of whole numbers by 65 and 50, so that no rounding depends on a library
     mixed = (
         round(100 * _HEMATOXYLIN_WEIGHT) * np.maximum(work.hematoxylin, 0) + round(100 * _DAB_WEIGHT) * compact
     ) // 100
     above = np.minimum(np.maximum(mixed - _CAP, 0) * round(10 * _ABOVE_CAP) // 10, _MOST_ABOVE)
     return (np.minimum(mixed, _CAP) + above).astype(np.int32)
+
+
+def _sheet(work: WorkingImage, dab: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the level that both stains together keep over a whole disc of 10 um radius."""
+    total = smooth(np.maximum(work.hematoxylin, 0) + dab, sigma_px=_SHEET_SMOOTH_UM / work.mpp)
+    steps = round(_SHEET_UM / work.mpp)
+    return dilate(erode(total, steps=steps), steps=steps)
 
 
 def amounts(

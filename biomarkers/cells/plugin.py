@@ -19,7 +19,7 @@ class SegmenterPlugin(Protocol):
     """Anything that finds nuclei. A package offers one under the entry-point group ``biomarkers.segmenters``.
 
     The object must be made without arguments (a class, or a function that returns one); it is asked for one window at
-    a time, with 40 um of surroundings around the part that counts.
+    a time, with 50 um of surroundings around the part that counts.
     """
 
     def segment(self, rgb: NDArray[np.uint8], *, mpp: float) -> NDArray[Any]:
