@@ -40,19 +40,33 @@ def tissue_mask(
     bool (height, width): True where there is tissue. Islands below 150 um2 are dropped and holes below 2000 um2 are
     filled, so lumina and torn glass stay outside while gaps between cells count as tissue.
     """
-    from scipy import ndimage
-
     rgb = tile_rgb(tile)
     mpp = float(tile.attrs[keys.MPP])
     step = max(1, round(grain_um / mpp))
-    coarse = block_means(rgb, step)
-    density = np.log10(np.asarray(white) / np.maximum(coarse, 1.0)).clip(min=0.0).sum(axis=-1)
-    mask = ndimage.median_filter(density, size=3, mode="nearest") > MIN_OD_SUM
-    grain_area = (step * mpp) ** 2
-    mask = _without_small(mask, max(1, round(_MIN_ISLAND_UM2 / grain_area)))
-    mask = ~_without_small(~mask, max(1, round(_MAX_HOLE_UM2 / grain_area)))
+    dense = dense_grains(block_means(rgb, step), white=white)
+    mask = clean_grains(dense, grain_um2=(step * mpp) ** 2)
     height, width = rgb.shape[:2]
     return np.repeat(np.repeat(mask, step, axis=0), step, axis=1)[:height, :width]
+
+
+def dense_grains(means: NDArray[np.float64], *, white: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """Tell which mean colours (rows, columns, 3) are darker than glass, each judged with its eight neighbours."""
+    from scipy import ndimage
+
+    density = np.log10(np.asarray(white) / np.maximum(means, 1.0)).clip(min=0.0).sum(axis=-1)
+    dense: NDArray[np.bool_] = ndimage.median_filter(density, size=3, mode="nearest") > MIN_OD_SUM
+    return dense
+
+
+def clean_grains(dense: NDArray[np.bool_], *, grain_um2: float) -> NDArray[np.bool_]:
+    """Drop islands below 150 um2, then fill holes below 2000 um2; pieces that touch the border may be part of more."""
+    mask = _without_small(dense, max(1, round(_MIN_ISLAND_UM2 / grain_um2)))
+    return ~_without_small(~mask, max(1, round(_MAX_HOLE_UM2 / grain_um2)))
+
+
+def reach_grains(grain_um2: float) -> int:
+    """How many grains away :func:`clean_grains` may look: the length of the largest island upon the largest hole."""
+    return round(_MIN_ISLAND_UM2 / grain_um2) + round(_MAX_HOLE_UM2 / grain_um2) + 2
 
 
 def block_means(rgb: NDArray[np.uint8], step: int) -> NDArray[np.float64]:

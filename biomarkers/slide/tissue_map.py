@@ -1,0 +1,121 @@
+"""Where a whole slide holds tissue: the definition of :func:`tissue_mask`, made band by band and held as bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biomarkers.slide.coarse import coarse_bands
+from biomarkers.slide.slide import Slide
+from biomarkers.slide.tissue import GRAIN_UM, clean_grains, dense_grains, reach_grains
+
+_BAND_GRAINS = 512
+
+
+@dataclass(frozen=True)
+class TissueMap:
+    """Squares of ``step`` x ``step`` level-0 pixels that are tissue.
+
+    Attributes
+    ----------
+    step
+        Side of a square, level-0 px.
+    shape
+        Rows and columns of squares.
+    size
+        Width and height of the slide, level-0 px.
+    """
+
+    step: int
+    shape: tuple[int, int]
+    size: tuple[int, int]
+    _bits: NDArray[np.uint8]
+
+    def grains(self, rows: slice, columns: slice) -> NDArray[np.bool_]:
+        """Return squares ``rows`` x ``columns`` as bool."""
+        unpacked = np.unpackbits(self._bits[rows], axis=1, count=self.shape[1])
+        return unpacked[:, columns].astype(bool)
+
+    def window(self, rows: slice, columns: slice) -> NDArray[np.bool_]:
+        """Return level-0 pixels ``rows`` x ``columns`` (inside the slide) as bool."""
+        step = self.step
+        high, wide = (
+            slice(rows.start // step, -(-rows.stop // step)),
+            slice(columns.start // step, -(-columns.stop // step)),
+        )
+        grains = self.grains(high, wide)
+        down = np.arange(rows.start, rows.stop) // step - high.start
+        across = np.arange(columns.start, columns.stop) // step - wide.start
+        return grains[down[:, None], across[None, :]]
+
+    @property
+    def any(self) -> bool:
+        """Whether there is tissue at all."""
+        return bool(self._bits.any())
+
+    def area_px(self) -> int:
+        """Count the level-0 pixels in tissue; squares cut by the slide's border count what they have."""
+        width, height = self.size
+        rows, columns = self.shape
+        wide = np.full(columns, self.step)
+        wide[-1] = width - (columns - 1) * self.step
+        tall = np.full(rows, self.step)
+        tall[-1] = height - (rows - 1) * self.step
+        total = 0
+        for top in range(0, rows, _BAND_GRAINS):
+            band = slice(top, min(top + _BAND_GRAINS, rows))
+            total += int(tall[band] @ (self.grains(band, slice(0, columns)) @ wide))
+        return total
+
+
+def map_tissue(slide: Slide, *, mpp: float, white: tuple[float, float, float], grain_um: float = GRAIN_UM) -> TissueMap:
+    """Find tissue on a whole slide.
+
+    Parameters
+    ----------
+    slide
+        An open slide. The smallest pyramid level that squares of ``grain_um`` can be made of is read; without one,
+        level 0.
+    mpp
+        Micrometres per level-0 pixel.
+    white
+        Level of empty glass per channel.
+    grain_um
+        Side of the squares that are judged.
+
+    Returns
+    -------
+    The squares that :func:`biomarkers.slide.tissue.tissue_mask` finds on the slide read whole; where a pyramid level is
+    read, as far as that level is the mean of level 0.
+    """
+    step = max(1, round(grain_um / mpp))
+    rows, columns = (-(-side // step) for side in (slide.size[1], slide.size[0]))
+    raw = np.zeros((rows, -(-columns // 8)), np.uint8)
+    for top, dense in _dense_rows(slide, step, white):
+        raw[top : top + dense.shape[0]] = np.packbits(dense, axis=1)
+    grain_um2 = (step * mpp) ** 2
+    halo = reach_grains(grain_um2)
+    clean = np.zeros_like(raw)
+    for top in range(0, rows, _BAND_GRAINS):
+        stop = min(top + _BAND_GRAINS, rows)
+        first, last = max(0, top - halo), min(rows, stop + halo)
+        mask = np.unpackbits(raw[first:last], axis=1, count=columns).astype(bool)
+        mask = clean_grains(mask, grain_um2=grain_um2)[top - first : stop - first]
+        clean[top:stop] = np.packbits(mask, axis=1)
+    return TissueMap(step, (rows, columns), slide.size, clean)
+
+
+def _dense_rows(slide: Slide, step: int, white: tuple[float, float, float]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Yield bands of squares that are dense enough; each is smoothed with the rows above and below it."""
+    rows = -(-slide.size[1] // step)
+    held = np.zeros((0, 0, 3))  # rows whose lower neighbour is still to come, and the one above them
+    first, done = 0, 0  # first row held; rows given out so far
+    for top, means in coarse_bands(slide, step=step):
+        held = means if held.size == 0 else np.concatenate([held, means])
+        known = top + means.shape[0]
+        ready = known if known == rows else known - 1
+        yield done, dense_grains(held, white=white)[done - first : ready - first]
+        held, first, done = held[max(ready - 1, first) - first :], max(ready - 1, first), ready
