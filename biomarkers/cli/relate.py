@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from biomarkers.relate import Relation
+    from biomarkers.relate.sensitivity import Sensitivity
 
 
 @click.command()
@@ -20,15 +21,29 @@ if TYPE_CHECKING:
 @click.option("--level", "levels", multiple=True, help="Level column, or biomarker of a cohort; repeatable.")
 @click.option("--response", help="Column of the best overall response (a cohort has its own).")
 @click.option("--patient", help="Column of the patient; each must stand once.")
-@click.option("--strata", help="Column of site, batch or tumor type: patients change places within a stratum only.")
+@click.option(
+    "--strata",
+    multiple=True,
+    help="Column of site, batch or tumor type: patients change places within a stratum only; repeatable.",
+)
 @click.option("--time", help="Column of a time above 0; with --event.")
 @click.option("--event", help="Column of its event: 1 = it happened, 0 = censored.")
 @click.option(
     "--endpoint",
     "endpoints",
     multiple=True,
-    help="orr, dcr, clinical_benefit, recist, or a numeric column such as the best change; repeatable.  [default: orr]",
+    help="orr, dcr, clinical_benefit, recist, best_change, pfs, os, dor, ttr, or a numeric column (larger is better); "
+    "repeatable, the first is primary.  [default: orr]",
 )
+@click.option("--best-change", help="Column of the best change of the tumor sum in per cent (negative = shrinkage).")
+@click.option(
+    "--benefit-months",
+    type=float,
+    default=6.0,
+    show_default=True,
+    help="How long SD must last to count as clinical benefit.",
+)
+@click.option("--covariate", "covariates", multiple=True, help="Numeric column to adjust an estimate for; repeatable.")
 @click.option("--responder", "responders", multiple=True, help="Word that counts as response.  [default: CR, PR]")
 @click.option("--non-responder", "non_responders", multiple=True, help="For a yes/no column: the word for no response.")
 @click.option(
@@ -41,15 +56,40 @@ if TYPE_CHECKING:
 @click.option("--margin", type=float, default=0.15, show_default=True, help="Margin of independence, AUC scale.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the tests.")
 @click.option("--cutoff", "cutoffs", multiple=True, metavar="COL=1", help="Cut fixed beforehand; repeatable.")
+@click.option(
+    "--search-cuts", is_flag=True, help="Search the best cut too, with p and effect corrected for the search."
+)
 @click.option("--lloq", "limits", multiple=True, metavar="COL=VALUE", help="Lower limit of a level; repeatable.")
-@click.option("--plan", type=click.Path(path_type=Path), help="TOML file that fixed all this beforehand.")
+@click.option(
+    "--censored",
+    "flags",
+    multiple=True,
+    metavar="COL=FLAG",
+    help="Column FLAG is 1 where level COL stands at its own lower limit; repeatable.",
+)
+@click.option("--timepoint", default="baseline", show_default=True, help="Which samples of a cohort.")
+@click.option(
+    "--sensitivity",
+    "panel",
+    is_flag=True,
+    help="Ask again under other definitions, margins, cuts, without each site; writes sensitivity.csv.",
+)
+@click.option("--site", help="With --sensitivity: column whose values are left out one at a time.")
+@click.option(
+    "--plan",
+    type=click.Path(path_type=Path),
+    help="TOML file that fixed margin, levels, endpoints, responders, cutoffs ... beforehand; its hash is kept, "
+    "what is not in it is labelled exploratory.",
+)
 @click.option("--permutations", type=click.IntRange(99), default=99_999, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--where", "only", metavar="COL=VALUE", help="Use only rows of a table with this value; repeatable.",
               multiple=True)  # fmt: skip
 @click.option("--figures/--no-figures", default=True, show_default=True, help="Draw figures/*.png.")
 @click.option("--simulated", is_flag=True, help="These patients are simulated: say so on every page and figure.")
-def relate(table: Path, out: Path, figures: bool, simulated: bool, only: tuple[str, ...], **options: Any) -> None:
+def relate(
+    table: Path, out: Path, figures: bool, simulated: bool, panel: bool, only: tuple[str, ...], **options: Any
+) -> None:
     """Do responses occur independently of the levels? One honest verdict.
 
     TABLE is a cohort (.h5ad of 'biomarkers cohort') or a CSV, TSV, XLSX or Parquet table with a row a patient.
@@ -65,6 +105,7 @@ def relate(table: Path, out: Path, figures: bool, simulated: bool, only: tuple[s
     the result says what they could have shown. p > 0.05 alone is never independence.
 
     Writes verdicts.csv, statistics.csv, flow.csv, figures/, report.html and run.json. Research use only.
+    'biomarkers power' says beforehand what a cohort of a size can show.
     """  # noqa: D301
     from biomarkers.relate.engine import relate as ask
 
@@ -76,19 +117,26 @@ def relate(table: Path, out: Path, figures: bool, simulated: bool, only: tuple[s
         "non_responders": list(options["non_responders"]) or None,
         "cutoffs": _cuts(options["cutoffs"]),
         "lloq": {name: values[0] for name, values in _cuts(options["limits"]).items()},
+        "censored": dict(_pair(text) for text in options["flags"]),
         "n_permutations": options["permutations"],
         "rng": options["seed"],
-        **{name: options[name] for name in ("response", "patient", "strata", "time", "event", "not_evaluable",
-                                            "margin", "alpha", "plan")},
+        **{name: options[name] for name in ("response", "patient", "strata", "time", "event", "best_change",
+                                            "benefit_months", "covariates", "search_cuts", "not_evaluable", "margin",
+                                            "alpha", "plan", "timepoint")},
     }  # fmt: skip
+    if options["site"] and not panel:
+        raise click.UsageError("--site belongs to --sensitivity")
     result = ask(data, where=table.name, progress=True, **arguments)
+    others = _panel(data, result, options, where=table.name) if panel else None
     if simulated:
         import dataclasses
 
         result = dataclasses.replace(result, simulated=True)
+        if others is not None:
+            others = dataclasses.replace(others, base=dataclasses.replace(others.base, simulated=True))
     inputs = [table] + ([options["plan"]] if options["plan"] else [])
-    report = _write(result, out, inputs=inputs, figures=figures, only=only)
-    _summary(result, notes, report)
+    report = _write(result, out, inputs=inputs, figures=figures, only=only, panel=others)
+    _summary(result, notes, report, panel=others)
 
 
 def _read(path: Path, only: tuple[str, ...], options: dict[str, Any]) -> tuple[Any, list[str]]:
@@ -102,7 +150,7 @@ def _read(path: Path, only: tuple[str, ...], options: dict[str, Any]) -> tuple[A
         return read_cohort(path), []
     from biomarkers.cohort.tables import read_table, table_notes
 
-    text = [options[role] for role in ("patient", "strata") if options[role]]
+    text = [name for name in (options["patient"], *options["strata"], options["site"]) if name]
     table = read_table(path, text=text)
     notes = table_notes(table)
     for condition in only:
@@ -144,7 +192,44 @@ def _cuts(texts: tuple[str, ...]) -> dict[str, list[float]]:
     return made
 
 
-def _write(result: Relation, out: Path, *, inputs: list[Path], figures: bool, only: tuple[str, ...]) -> Path:
+def _pair(text: str) -> tuple[str, str]:
+    """Read COL=FLAG."""
+    from biomarkers.errors import UsageError
+
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise UsageError("this option is not understood", seen=text, allowed="COLUMN=COLUMN")
+    return name, value
+
+
+def _panel(data: Any, result: Relation, options: dict[str, Any], *, where: str) -> Sensitivity:
+    """Ask again under other choices, with everything else as it was asked."""
+    from biomarkers.relate.sensitivity import sensitivity
+
+    kept = ("responders", "non_responders", "not_evaluable", "margin", "alpha", "cutoffs", "lloq", "censored", "strata")
+    return sensitivity(
+        data,
+        levels=result.settings["levels"],
+        response=options["response"],
+        patient=options["patient"],
+        site=options["site"],
+        timepoint=options["timepoint"],
+        where=where,
+        rng=options["seed"],
+        n_permutations=min(options["permutations"], 9_999),
+        **{name: result.settings[name] for name in kept},
+    )
+
+
+def _write(
+    result: Relation,
+    out: Path,
+    *,
+    inputs: list[Path],
+    figures: bool,
+    only: tuple[str, ...],
+    panel: Sensitivity | None,
+) -> Path:
     from biomarkers.files import write_csv
     from biomarkers.provenance import run_record, write_run_json
     from biomarkers.report import write_relation_report
@@ -152,18 +237,21 @@ def _write(result: Relation, out: Path, *, inputs: list[Path], figures: bool, on
     write_csv(result.verdicts, out / "verdicts.csv")
     write_csv(result.table, out / "statistics.csv")
     write_csv(result.flow, out / "flow.csv")
+    if panel is not None:
+        write_csv(panel.table, out / "sensitivity.csv")
     if figures:
         from biomarkers.plot.relation_files import save_relation_figures
 
-        save_relation_figures(result, out / "figures")
-    report = write_relation_report(result, out / "report.html", figures=out / "figures" if figures else None)
+        save_relation_figures(result, out / "figures", sensitivity=panel)
+    drawn = out / "figures" if figures else None
+    report = write_relation_report(result, out / "report.html", figures=drawn, sensitivity=panel)
     settings = {**result.settings, "where": list(only), "definition": result.definition}
     record = run_record("relate", settings=settings, inputs=inputs, seed=result.settings["seed"])
     write_run_json(record, out)
     return Path(report)
 
 
-def _summary(result: Relation, notes: list[str], report: Path) -> None:
+def _summary(result: Relation, notes: list[str], report: Path, *, panel: Sensitivity | None) -> None:
     import shutil
     import textwrap
 
@@ -182,12 +270,16 @@ def _summary(result: Relation, notes: list[str], report: Path) -> None:
         click.echo(textwrap.fill(paragraph, width=width, subsequent_indent="  "))
     for note in notes:
         click.echo(f"Note: {note}.")
+    if panel is not None:
+        click.echo("\nUnder other choices:")
+        for line in panel.explain().splitlines():
+            click.echo(textwrap.fill(line, width=width, subsequent_indent="  "))
     click.echo(f"\nReport: {report}")
 
 
 def _line(row: Mapping[Any, Any]) -> list[str]:
     return [
-        str(row["biomarker"]), str(row["endpoint"]), str(row["n"]), str(row["n_responders"]), str(row["verdict"]),
+        str(row["biomarker"]), str(row["endpoint"]), str(row["n"]), _count(row["n_responders"]), str(row["verdict"]),
         _number(row["auc"], 3), f"{_number(row['auc_low95'], 3)}-{_number(row['auc_high95'], 3)}",
         _number(row["p_dependence"], 4), _number(row["p_adjusted"], 4), _number(row["p_omnibus"], 4),
     ]  # fmt: skip
@@ -204,6 +296,10 @@ def _conventional(result: Relation) -> list[str]:
             interval = f"{a['value']:.3f} (95% {a['ci_low']:.3f}-{a['ci_high']:.3f})"
             lines.append(f"As papers print it, {name}: AUC {interval} by DeLong; Wilcoxon p {_number(t['p'], 3)}")
     return ["", *lines] if lines else []
+
+
+def _count(value: Any) -> str:
+    return "-" if value is None or str(value) in ("<NA>", "nan") else str(int(value))
 
 
 def _number(value: float, digits: int) -> str:

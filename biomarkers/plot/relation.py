@@ -41,7 +41,7 @@ def plot_levels(relation: Relation, biomarker: str, *, ax: Axes | None = None, e
     UsageError
         There is no such biomarker in the result.
     """
-    level, responder = _groups(relation, biomarker)
+    level, responder = known_groups(relation, biomarker)
     verdict = _verdict(relation, biomarker, endpoint)
     with look.style():
         ax = look.axes(ax, size=(4.6, 4.4))
@@ -59,11 +59,13 @@ def plot_levels(relation: Relation, biomarker: str, *, ax: Axes | None = None, e
             ax.text(at, -0.08, f"{name}\nn = {len(values)}", transform=ax.get_xaxis_transform(), ha="center", va="top")
         if skewed:
             ax.set_yscale("symlog", linthresh=_threshold(level))
+        if len(values := np.unique(level)) <= _FEW:
+            ax.set_yticks(values)
         ax.set_xticks([])
         ax.set_xlim(-0.6, 1.6)
         ax.set_ylabel(biomarker)
         ax.set_title(_headline(verdict), fontsize=9.5)
-        return _marked(relation, ax)
+        return marked(relation, ax)
 
 
 def plot_forest(relation: Relation, *, ax: Axes | None = None, endpoint: str | None = None) -> Axes:
@@ -80,18 +82,21 @@ def plot_forest(relation: Relation, *, ax: Axes | None = None, endpoint: str | N
     with look.style():
         ax = look.axes(ax, size=(7.4, 1.5 + 0.42 * max(len(rows), 1)))
         margin = float(relation.settings["margin"])
-        ax.axvspan(0.5 - margin, 0.5 + margin, color=PALE, zorder=0)
         ax.axvline(0.5, color=GREY, lw=1, zorder=1)
         for at, row in enumerate(rows):
+            if not np.isnan(row["margin"]):  # the margin is fixed for yes/no end points only
+                ax.fill_betweenx([at - 0.5, at + 0.5], 0.5 - margin, 0.5 + margin, color=PALE, lw=0, zorder=0)
+            if at and row["endpoint"] != rows[at - 1]["endpoint"]:
+                ax.axhline(at - 0.5, color=GREY, lw=0.6)
             _forest_row(ax, at, row)
         names = [f"{row['biomarker']} ({row['endpoint']})" if many else str(row["biomarker"]) for row in rows]
         ax.set_yticks(range(len(rows)), names)
-        ax.set_ylim(len(rows) - 0.4, -0.6)
+        ax.set_ylim(len(rows) - 0.5, -0.5)
         ax.set_xlim(0, 1)
         ax.tick_params(axis="y", length=0)
         ax.set_xlabel("AUC: chance that a responder has the higher level" if not many else "AUC or concordance")
         ax.set_title(f"Margin {margin:g} shaded; thick 90%, thin 95% interval", fontsize=9.5)
-        return _marked(relation, ax)
+        return marked(relation, ax)
 
 
 def _forest_row(ax: Axes, at: int, row: dict[Any, Any]) -> None:
@@ -108,7 +113,7 @@ def _forest_row(ax: Axes, at: int, row: dict[Any, Any]) -> None:
 
 def plot_roc(relation: Relation, biomarker: str, *, ax: Axes | None = None, endpoint: str = "orr") -> Axes:
     """ROC curve with a pointwise 95% band (patients resampled within each group, 1,000 times, fixed seed)."""
-    level, responder = _groups(relation, biomarker)
+    level, responder = known_groups(relation, biomarker)
     verdict = _verdict(relation, biomarker, endpoint)
     yes, no = level[responder], level[~responder]
     with look.style():
@@ -127,7 +132,7 @@ def plot_roc(relation: Relation, biomarker: str, *, ax: Axes | None = None, endp
         ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="others above the cut", ylabel="responders above the cut")
         ax.set_aspect("equal")
         ax.set_title(f"{biomarker}: {_auc_words(verdict)}", fontsize=9.5)
-        return _marked(relation, ax)
+        return marked(relation, ax)
 
 
 def plot_response_rate(relation: Relation, biomarker: str, *, ax: Axes | None = None) -> Axes:
@@ -138,8 +143,8 @@ def plot_response_rate(relation: Relation, biomarker: str, *, ax: Axes | None = 
     """
     from biomarkers.stats.proportions import clopper_pearson
 
-    level, responder = _groups(relation, biomarker)
-    groups, names, how = _level_groups(level, relation.settings.get("cutoffs", {}).get(biomarker, ()))
+    level, responder = known_groups(relation, biomarker)
+    groups, names, how = level_groups(level, relation.settings.get("cutoffs", {}).get(biomarker, ()))
     with look.style():
         ax = look.axes(ax, size=(5.2, 4.0))
         overall = 100 * float(responder.mean()) if len(responder) else 0.0
@@ -161,10 +166,10 @@ def plot_response_rate(relation: Relation, biomarker: str, *, ax: Axes | None = 
         ax.set_xlabel(f"{biomarker} ({how})")
         ax.set_ylabel("responders, %")
         ax.set_title("95% Clopper-Pearson intervals; dashed: all patients", fontsize=9.5)
-        return _marked(relation, ax)
+        return marked(relation, ax)
 
 
-def _level_groups(level: np.ndarray, cuts: Any) -> tuple[np.ndarray, list[str], str]:
+def level_groups(level: np.ndarray, cuts: Any) -> tuple[np.ndarray, list[str], str]:
     """Group number of each patient, names of the groups, and how they were made."""
     chosen = np.unique(np.asarray(cuts, dtype=float)) if len(cuts) else np.array([])
     how = "cut-offs fixed beforehand"
@@ -173,13 +178,14 @@ def _level_groups(level: np.ndarray, cuts: Any) -> tuple[np.ndarray, list[str], 
         return np.searchsorted(distinct, level), [f"{value:g}" for value in distinct], "each level"
     if not chosen.size:
         chosen = np.unique(np.quantile(level, np.arange(1, _GROUPS) / _GROUPS))
+        chosen = chosen[chosen > distinct[0]]  # many ties at the bottom: nobody lies below it
         how = "groups of equal size, for looking only"
     edges = [f"{value:.3g}" for value in chosen]
     inner = [f"{a} to < {b}" for a, b in itertools.pairwise(edges)]
     return np.searchsorted(chosen, level, side="right"), [f"< {edges[0]}", *inner, f"≥ {edges[-1]}"], how
 
 
-def _groups(relation: Relation, biomarker: str) -> tuple[np.ndarray, np.ndarray]:
+def known_groups(relation: Relation, biomarker: str) -> tuple[np.ndarray, np.ndarray]:
     """Known levels and whether each patient responded."""
     data = relation.data
     names = list(relation.settings["levels"])
@@ -253,5 +259,6 @@ def _beeswarm(values: np.ndarray, *, skewed: bool) -> np.ndarray:
     return shift
 
 
-def _marked(relation: Relation, ax: Axes) -> Axes:
+def marked(relation: Relation, ax: Axes) -> Axes:
+    """Say on the figure that patients are simulated, where they are."""
     return look.mark_simulated(ax) if relation.simulated else ax

@@ -8,7 +8,7 @@ import numpy as np
 
 from biomarkers.errors import UsageError
 from biomarkers.plot import style as look
-from biomarkers.plot.relation import _level_groups, _marked
+from biomarkers.plot.relation import level_groups, marked
 from biomarkers.plot.style import GREY, PALETTE
 
 if TYPE_CHECKING:
@@ -39,12 +39,13 @@ def plot_survival(relation: Relation, biomarker: str, *, ax: Axes | None = None)
     part = data[data[biomarker].notna() & data["time"].notna() & data["event"].notna()]
     level = part[biomarker].to_numpy(dtype=float)
     cuts = relation.settings.get("cutoffs", {}).get(biomarker, ())
-    groups, names, how = _level_groups(level, cuts if len(cuts) else [float(np.median(level))])
+    groups, names, how = level_groups(level, cuts if len(cuts) else [float(np.median(level))])
     how = how if len(cuts) else "cut at the median, for looking only"
     time, event = part["time"].to_numpy(dtype=float), part["event"].to_numpy(dtype=float)
     with look.style():
         ax = look.axes(ax, size=(6.0, 4.8))
-        ticks = [tick for tick in ax.get_xaxis().get_major_locator().tick_values(0, float(time.max())) if tick >= 0]
+        located = ax.get_xaxis().get_major_locator().tick_values(0, float(time.max()))
+        ticks = [tick for tick in located if 0 <= tick <= time.max()]
         below = -0.22
         for at, (name, colour) in enumerate(zip(names, PALETTE, strict=False)):
             here = groups == at
@@ -65,7 +66,7 @@ def plot_survival(relation: Relation, biomarker: str, *, ax: Axes | None = None)
         ax.set_ylabel("event-free share")
         ax.set_xlabel(str(relation.settings.get("time") or "time"))
         ax.legend(title=f"{biomarker} ({how})", loc="best")
-        return _marked(relation, ax)
+        return marked(relation, ax)
 
 
 def _draw(ax: Axes, curve: KaplanMeier, label: str, colour: str) -> None:

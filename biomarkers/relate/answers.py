@@ -20,7 +20,7 @@ from biomarkers.relate.binary import (
 )
 from biomarkers.relate.counts import Counts, count_rows
 from biomarkers.relate.endpoints import EndPoint
-from biomarkers.relate.inputs import Patients, ranked_levels
+from biomarkers.relate.inputs import GEHAN, Patients, ranked_levels
 from biomarkers.relate.missing import missing_rows
 from biomarkers.relate.outcomes import Association, continuous, median_rows, ordered, outcome_problem, time_to_event
 from biomarkers.relate.outcomes_strata import within_strata
@@ -101,7 +101,8 @@ def _binary(patients: Patients, endpoint: EndPoint, rules: Rules, *, progress: b
         )  # fmt: skip
         tests |= {at: found.of(place) for place, at in enumerate(family)}
     for at, name in enumerate(names):
-        _one_binary(made, patients, endpoint, rules, name, levels[:, at], responder, strata, tests[at])
+        scored = GEHAN in notes.get(name, "")
+        _one_binary(made, patients, endpoint, rules, name, levels[:, at], responder, strata, tests[at], scored=scored)
     return made
 
 
@@ -115,6 +116,8 @@ def _one_binary(
     responder: np.ndarray,
     strata: np.ndarray | None,
     tests: BinaryTests,
+    *,
+    scored: bool,
 ) -> None:
     known = ~np.isnan(level)
     yes, no = level[known & responder], level[known & ~responder]
@@ -133,7 +136,7 @@ def _one_binary(
         made.rows += cut_rows
         made.verdicts.append({**base, **_cells(not_testable(problem), rules), **negative})
         return
-    found, need = two_groups(name, endpoint.name, yes, no, margin=rules.margin, alpha=rules.alpha)
+    found, need = two_groups(name, endpoint.name, yes, no, margin=rules.margin, alpha=rules.alpha, scores=scored)
     made.rows += [*found, *_test_rows(name, endpoint.name, tests, int(known.sum()))]
     made.rows += regression_rows(name, endpoint.name, level, responder, patients.covariates.iloc[endpoint.rows])
     if known.sum() <= _MANY:

@@ -14,6 +14,7 @@ from biomarkers.stats.association import distance_correlation
 from biomarkers.stats.auc import auc_delong, auc_logit_delong, auc_newcombe, auc_tost
 from biomarkers.stats.bayes import jzs_ceiling, jzs_scores
 from biomarkers.stats.linear import midranks, normal_scores
+from biomarkers.stats.proportions import clopper_pearson
 from biomarkers.stats.ranks import brunner_munzel, wilcoxon_rank_sum
 from biomarkers.stats.results import Estimate, Test
 from biomarkers.stats.shift import hodges_lehmann
@@ -47,13 +48,21 @@ def row(
         words = "; ".join(dict.fromkeys(text for text in (note, result.note) if text))
         return {**base, "value": result.value, "ci_low": result.low, "ci_high": result.high, "p": nan, "note": words}
     if isinstance(result, Test):
-        words = "; ".join(dict.fromkeys(text for text in (note, result.note) if text))
+        one = "p = 1: no other arrangement of the data lies closer to no difference" if result.p == 1 else ""
+        words = "; ".join(dict.fromkeys(text for text in (note, result.note, one) if text))
         return {**base, "value": result.statistic, "ci_low": nan, "ci_high": nan, "p": result.p, "note": words}
     return {**base, "value": float(result), "ci_low": nan, "ci_high": nan, "p": nan}
 
 
 def two_groups(
-    biomarker: str, endpoint: str, yes: np.ndarray, no: np.ndarray, *, margin: float, alpha: float = 0.05
+    biomarker: str,
+    endpoint: str,
+    yes: np.ndarray,
+    no: np.ndarray,
+    *,
+    margin: float,
+    alpha: float = 0.05,
+    scores: bool = False,
 ) -> tuple[list[Row], dict[str, Any]]:
     """Compare the levels of responders with those of the rest, but for the joint permutation.
 
@@ -67,6 +76,8 @@ def two_groups(
         The margin of the verdict; .10, .15 and .20 are always shown.
     alpha
         Level of each one-sided test of independence: the interval that has to lie inside is the (1 - 2 alpha) one.
+    scores
+        The levels are Gehan scores: the rows in units of the level are marked so.
 
     Returns
     -------
@@ -80,6 +91,7 @@ def two_groups(
         rows.append(row(biomarker, endpoint, method, statistic, result, n=n, note=note))
 
     rows: list[Row] = []
+    add("response rate, all patients with a level, Clopper-Pearson", "rate", clopper_pearson(len(yes), n))
     add("logit-DeLong 95%", "auc", ci95)
     add(f"logit-DeLong {100 * (1 - 2 * alpha):g}%", "auc", ci90)
     add("DeLong 95%", "auc", auc_delong(yes, no))
@@ -87,8 +99,9 @@ def two_groups(
     add("Brunner-Munzel t, for comparison (inflated in small groups)", "t", brunner_munzel(yes, no))
     wilcoxon = wilcoxon_rank_sum(yes, no)
     add(wilcoxon.method, "U", wilcoxon)
+    unit = "in Gehan scores, not in the level's unit" if scores else ""
     shift = hodges_lehmann(yes, no)
-    add(f"Hodges-Lehmann shift, {shift.method}", "shift", shift)
+    add(f"Hodges-Lehmann shift, {shift.method}", "shift", shift, unit)
     for value in sorted({*SHOWN_MARGINS, margin}):
         tost = auc_tost(yes, no, margin=value)
         add(f"two one-sided tests, margin {value:g}", "equivalence", tost)
@@ -97,7 +110,7 @@ def two_groups(
     add("distance correlation of mid-ranks", "dcor", distance_correlation(midranks(np.concatenate([yes, no])), group))
     for name, values in (("responders", yes), ("others", no)):
         low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
-        add(f"median and quartiles, {name}", "median", Estimate(middle, low, high, 0.5, len(values), "quartiles"))
+        add(f"median and quartiles, {name}", "median", Estimate(middle, low, high, 0.5, len(values), "quartiles"), unit)
     return rows, {"auc": ci95.value, "ci95": ci95, "ci90": ci90, "bf01": bf01, "bf01_ceiling": ceiling}
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from biomarkers.errors import DataError, UsageError
 from biomarkers.relate.binary import Row, row
 from biomarkers.stats import bayes, differences, proportions, ratios, tables, unconditional
-from biomarkers.stats.results import Estimate
 
 
 @dataclass(frozen=True)
@@ -77,9 +76,3 @@ def count_rows(biomarker: str, endpoint: str, counts: Counts, *, note: str = "")
     bf10 = bayes.contingency(table)
     add("Gunel-Dickey Bayes factor, independent multinomial", "bf01", 1 / bf10)
     return rows
-
-
-def rate(k: int, n: int) -> Estimate:
-    """Response rate with its Clopper-Pearson interval, in per cent."""
-    found = proportions.clopper_pearson(k, n)
-    return Estimate(100 * found.value, 100 * found.low, 100 * found.high, found.level, n, found.method)

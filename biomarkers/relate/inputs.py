@@ -17,6 +17,8 @@ from biomarkers.errors import DataError, UsageError
 if TYPE_CHECKING:
     from anndata import AnnData
 
+GEHAN = "Gehan scores"  # how levels with several lower limits are ranked
+
 
 @dataclass(frozen=True, eq=False)
 class Patients:
@@ -150,6 +152,32 @@ def from_cohort(cohort: AnnData, columns: Columns, *, timepoint: str, where: str
     return made
 
 
+def flat_cohort(
+    cohort: AnnData, levels: Sequence[str] | None, options: Mapping[str, Any]
+) -> tuple[pd.DataFrame, list[str], str, str, dict[str, Any]]:
+    """Turn a cohort at one time point into a table that :func:`biomarkers.relate` takes with the same meaning.
+
+    Returns
+    -------
+    The table, its level columns, its columns of the response and of the patient, and the options with the limits.
+    """
+    rest = dict(options)
+    lloq = rest.pop("lloq", None) or {}
+    columns = Columns(tuple(levels) if levels else None, None, None, None, (), (), lloq, {})
+    made = from_cohort(
+        cohort, columns, timepoint=rest.pop("timepoint", keys.BASELINE), where=rest.get("where", "cohort")
+    )
+    names = [str(name) for name in made.levels.columns]
+    table, flags = made.table.copy(), {}
+    for name in names:
+        if made.censored[name].any():
+            flags[name] = f"{name} at its limit"
+            table[flags[name]] = made.censored[name].astype(int)
+    if "response" not in table:
+        raise UsageError("this cohort holds no responses", where=made.where, allowed="a column response")
+    return table, names, "response", keys.PATIENT, {**rest, "censored": flags}
+
+
 def _clinical(cohort: AnnData, samples: pd.DataFrame) -> pd.DataFrame:
     """All patients of the cohort, those without a sample here too (index = patient)."""
     patients = cohort.uns.get("patients")
@@ -271,4 +299,4 @@ def ranked_levels(level: np.ndarray, censored: np.ndarray) -> tuple[np.ndarray, 
     sure = (~censored[:, None]) & (level[:, None] > level[None, :])
     sure |= (~censored[:, None]) & censored[None, :] & (level[:, None] >= level[None, :])
     scores = sure.sum(axis=1) - sure.sum(axis=0)
-    return scores.astype(float), f"{k} of {len(level)} at or below several lower limits: Gehan scores"
+    return scores.astype(float), f"{k} of {len(level)} at or below several lower limits: {GEHAN}"

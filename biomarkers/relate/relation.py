@@ -53,6 +53,8 @@ class Relation:
     def explain(self) -> str:
         """Say it in plain sentences, one paragraph a verdict."""
         parts = [f"Responders: {self.definition}"]
+        defined = self.settings.get("definitions", {})
+        parts += [f"{name}: {words}" for name, words in defined.items() if words != self.definition]
         parts += [_paragraph(row) for row in self.verdicts.to_dict("records")]
         parts += [f"Note: {note}." for note in self.notes]
         parts.append("Associations with response in this data set; research use only.")
@@ -77,6 +79,15 @@ def _paragraph(row: Mapping[Any, Any]) -> str:
         f"(95% interval {row['auc_low95']:.2f} to {row['auc_high95']:.2f}; permutation p {_p(row['p_dependence'])}"
     )
     text += ")." if _gone(row["p_adjusted"]) else f", {_p(row['p_adjusted'])} adjusted for all levels tested)."
+    if row["verdict"] in (INDEPENDENT_WITHIN_MARGIN, DEPENDENT_WITHIN_MARGIN):
+        text += (
+            f" The 90% interval, {row['auc_low90']:.2f} to {row['auc_high90']:.2f}, lies inside "
+            f"{0.5 - row['margin']:.2f} to {0.5 + row['margin']:.2f}"
+        )
+        other = ", and no other pattern was detected; a weaker association is not excluded."
+        text += other if row["verdict"] == INDEPENDENT_WITHIN_MARGIN else "."
+    if "omnibus" in row["reason"]:
+        text += f" The omnibus test points to a pattern that is not monotone (p {_p(row['p_omnibus'])})."
     if row["verdict"] == INCONCLUSIVE and graded:
         text += " No margin is fixed for this end point, so independence cannot be claimed of it."
     elif row["verdict"] == INCONCLUSIVE and _gone(row["smallest_margin"]):
@@ -116,4 +127,6 @@ def _gone(value: Any) -> bool:
 
 
 def _p(value: float) -> str:
+    if value == 1:
+        return "1, no relabelling lies closer to one half,"
     return f"{value:.2g}" if value >= 0.001 else f"{value:.1e}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,14 @@ import pandas as pd
 from biomarkers.errors import UsageError
 from biomarkers.keys import CR, PR, SD
 from biomarkers.relate.engine import DEFAULT_MARGIN, relate
+from biomarkers.relate.inputs import flat_cohort
 from biomarkers.relate.missing import auc_bounds, tipping_point
 from biomarkers.relate.precision import attainable_auc
 from biomarkers.relate.relation import Relation
 from biomarkers.relate.verdict import SHOWN_MARGINS, leaves_margin
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 SENSITIVITY_COLUMNS = (
     "biomarker", "choice", "setting", "n", "n_responders", "verdict", "auc", "auc_low95", "auc_high95", "p_dependence",
@@ -52,17 +56,11 @@ class Sensitivity:
         return str(self.table.to_html(index=False, float_format="{:.3g}".format))
 
 
-def _told(row: Mapping[Any, Any]) -> str:
-    if row["setting"] == "tipping point":
-        return str(row["note"])
-    return f"{row['verdict']} with {row['choice']}: {row['setting']}"
-
-
 def sensitivity(
-    table: pd.DataFrame,
+    table: pd.DataFrame | AnnData,
     *,
-    levels: Sequence[str],
-    response: str,
+    levels: Sequence[str] | None = None,
+    response: str | None = None,
     patient: str | None = None,
     margin: float = DEFAULT_MARGIN,
     margins: Sequence[float] = SHOWN_MARGINS,
@@ -77,7 +75,7 @@ def sensitivity(
     Parameters
     ----------
     table, levels, response, patient, margin
-        As for :func:`biomarkers.relate`; the end point is objective response.
+        As for :func:`biomarkers.relate`; the end point is objective response. A cohort brings its own names.
     margins
         Other margins.
     site
@@ -87,22 +85,25 @@ def sensitivity(
     n_permutations, rng
         Permutations of each run, seed.
     options
-        Handed on to :func:`biomarkers.relate` in every run (``strata``, ``lloq``, ``alpha`` ...).
+        Handed on to :func:`biomarkers.relate` in every run (``strata``, ``lloq``, ``alpha``, ``responders`` ...).
 
     Returns
     -------
-    Sensitivity: rows for NE as no response, disease control (CR, PR, SD) as response, complete response only, each
-    margin, each site left out, each cut, and for patients without a level the worst and best case and the tipping
-    point.
+    Sensitivity: rows for the other rule for NE, disease control (CR, PR, SD) as response, complete response only (not
+    for a column that is already yes/no), each margin, each site left out, each cut, and for patients without a level
+    the worst and best case and the tipping point.
 
     Raises
     ------
     UsageError
         An option belongs to the panel itself.
     """
-    taken = {"endpoint", "responders", "non_responders", "not_evaluable", "plan"} & set(options)
-    if taken and taken != {"responders", "non_responders"}:
+    if taken := {"endpoint", "plan"} & set(options):
         raise UsageError("the panel sets these options itself", seen=", ".join(sorted(taken)))
+    if not isinstance(table, pd.DataFrame):
+        table, levels, response, patient, options = flat_cohort(table, levels, options)
+    if not levels or response is None:
+        raise UsageError("the panel needs levels and the column of the response", seen=f"{levels}, {response}")
     shared: dict[str, Any] = {
         "levels": list(levels),
         "response": response,
@@ -112,25 +113,29 @@ def sensitivity(
     shared |= {"rng": rng, "where": options.pop("where", "table"), **options}
     base = relate(table, margin=margin, **shared)
     rows: list[dict[str, Any]] = []
-    for choice, setting, changed in _choices(base, table, margin, margins, site, binary="non_responders" in options):
+    for choice, setting, changed in _choices(base, table, margin, margins, site):
         found = relate(changed.pop("table", table), **{**shared, "margin": margin, **changed})
         rows += _rows(base, found, choice, setting)
     for name, cuts in (cutoffs or {}).items():
         for cut in cuts:
             positive = table.assign(**{name: (table[name] >= cut).astype(float).where(table[name].notna())})
-            found = relate(positive, margin=margin, **{**shared, "levels": [name], "lloq": None})
+            found = relate(positive, margin=margin, **{**shared, "levels": [name], "lloq": None, "censored": None})
             rows += _rows(base, found, "cut-off", f"{name} >= {cut:g}")
     rows += [row for name in levels for row in _missing(base, name, margin)]
     return Sensitivity(base, pd.DataFrame(rows, columns=list(SENSITIVITY_COLUMNS)))
 
 
 def _choices(
-    base: Relation, table: pd.DataFrame, margin: float, margins: Sequence[float], site: str | None, *, binary: bool
+    base: Relation, table: pd.DataFrame, margin: float, margins: Sequence[float], site: str | None
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    if not binary:
-        yield "response", "NE counts as no response", {"not_evaluable": "nonresponder"}
-        yield "response", "CR, PR and SD count as response", {"responders": (CR, PR, SD)}
-        yield "response", "CR alone counts as response", {"responders": (CR,)}
+    if base.settings["non_responders"] is None:
+        if base.settings["not_evaluable"] == "exclude":
+            yield "response", "NE counts as no response", {"not_evaluable": "nonresponder"}
+        else:
+            yield "response", "NE is left out", {"not_evaluable": "exclude"}
+        for words in ((CR, PR), (CR, PR, SD), (CR,)):
+            if set(words) != set(base.settings["responders"]):
+                yield "response", f"{', '.join(words)} = response", {"responders": words}
     for other in margins:
         if not math.isclose(other, margin):
             yield "margin", f"{other:g}", {"margin": other}
@@ -174,8 +179,8 @@ def _missing(base: Relation, name: str, margin: float) -> list[dict[str, Any]]:
     reached = (
         "no placement of the missing levels changes the conclusion"
         if math.isnan(tip)
-        else f"the conclusion changes when missing responders stand at quantile {0.5 + tip:.2f} and missing others at "
-        f"{0.5 - tip:.2f} of the known levels"
+        else f"changes with missing responders at quantile {0.5 + tip:.2f}, missing others at {0.5 - tip:.2f} of the "
+        "known levels"
     )
     return [
         {"biomarker": name, "choice": "missing levels", "setting": "worst and best case", **bounds, "changed": False,

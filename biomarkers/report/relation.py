@@ -13,6 +13,7 @@ from biomarkers.report.settings import made_by
 
 if TYPE_CHECKING:
     from biomarkers.relate import Relation
+    from biomarkers.relate.sensitivity import Sensitivity
 
 _HEADINGS: Final = {
     "auc": "AUC",
@@ -30,7 +31,12 @@ _PRECISION: Final = ("biomarker", "endpoint", "auc_low90", "auc_high90", "margin
 
 
 def write_relation_report(
-    relation: Relation, path: Path, *, figures: Path | Sequence[Figure] | None = None, title: str | None = None
+    relation: Relation,
+    path: Path,
+    *,
+    figures: Path | Sequence[Figure] | None = None,
+    title: str | None = None,
+    sensitivity: Sensitivity | None = None,
 ) -> Path:
     """Write a relation as one self-contained HTML file.
 
@@ -44,6 +50,8 @@ def write_relation_report(
         A folder of PNG files, or figures with captions.
     title
         Heading of the page.
+    sensitivity
+        The panel of other choices, for a section of its own.
 
     Returns
     -------
@@ -52,7 +60,11 @@ def write_relation_report(
     page = Page(
         title=title or "Do responses occur independently of the levels?",
         subtitle=f"Responders: {relation.definition}",
-        sections=[*relation_sections(relation, figures=figures), made_by(relation.settings)],
+        sections=[
+            *relation_sections(relation, figures=figures),
+            *([] if sensitivity is None else [_other_choices(sensitivity)]),
+            made_by(relation.settings),
+        ],
         simulated=relation.simulated,
     )
     return write_page(page, path)
@@ -77,6 +89,14 @@ def relation_sections(relation: Relation, *, figures: Path | Sequence[Figure] | 
         ),
         Section("Every statistic", tables=[as_table(relation.table, caption="All estimates and tests", folded=True)]),
     ]
+
+
+def _other_choices(sensitivity: Sensitivity) -> Section:
+    return Section(
+        "Under other choices",
+        paragraphs=sensitivity.explain().splitlines(),
+        tables=[as_table(sensitivity.table.drop(columns="note"), names=_HEADINGS)],
+    )
 
 
 def _precision(relation: Relation) -> Section:
