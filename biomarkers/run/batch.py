@@ -18,7 +18,7 @@ from biomarkers.provenance import run_record, versions, write_run_json
 from biomarkers.run.plan import Task, plan_tasks
 from biomarkers.run.pool import Worker, default_memory_bytes, score_jobs
 from biomarkers.run.settings import ScoreSettings, WorkSettings, canonical, split_settings
-from biomarkers.run.state import RunState, content_key
+from biomarkers.run.state import RunState, settings_key
 from biomarkers.run.tables import scores_table, slides_table, write_tables
 from biomarkers.run.worker import Job, Outcome
 
@@ -152,7 +152,6 @@ def _check_assays(tasks: Iterable[Task], score: ScoreSettings) -> None:
 
 
 def _job(task: Task, score: ScoreSettings, work: WorkSettings, meaning: Mapping[str, Any], out: Path) -> Job:
-    digest = sha256(task.path)
     annotations = None if task.annotations is None else sha256(task.annotations)
     own: dict[str, Any] = {"slide": task.slide, "assay": task.assay, "mpp": task.mpp, "annotations": annotations}
     if task.assay is not None:
@@ -169,14 +168,14 @@ def _job(task: Task, score: ScoreSettings, work: WorkSettings, meaning: Mapping[
         "slide": task.slide,
         "file_stem": task.file_stem,
         "path": str(task.path.absolute()),
-        "bytes": task.path.stat().st_size,
-        "sha256": digest,
+        "bytes": task.path.stat().st_size if task.path.exists() else 0,  # a link to nowhere is the worker's to report
         "assay": task.assay or score.assay,
         "mpp": task.mpp if task.mpp is not None else score.mpp,
         "annotations": None if task.annotations is None else str(task.annotations.absolute()),
         "overlays": work.overlays,
         "out": str(out.absolute()),
-        "key": content_key(digest, settings, versions()["biomarkers"]),
+        "meaning": settings_key(settings, versions()["biomarkers"]),
+        "sha256": None,  # of the image's bytes: read when it is scored, so that a batch of whole slides starts at once
     }
 
 
@@ -184,7 +183,7 @@ def _sort_out(jobs: Sequence[Job], state: RunState) -> tuple[dict[str, Outcome],
     parts: dict[str, Outcome] = {}
     todo = []
     for job in jobs:
-        part = state.finished(job["file_stem"], job["key"])
+        part = state.finished(job)
         if part is None:
             todo.append(job)
         else:
@@ -221,7 +220,7 @@ def _record(
 ) -> dict[str, Any]:
     record = run_record("score", settings=meaning)
     record["inputs"] = [
-        {"name": Path(job["path"]).name, "sha256": job["sha256"], "bytes": job["bytes"]} for job in jobs
+        {"name": Path(job["path"]).name, "sha256": parts[job["slide"]]["sha256"], "bytes": job["bytes"]} for job in jobs
     ]
     record["slides"] = {slide: parts[slide]["record"] for slide in sorted(parts)}
     record["work"] = work.model_dump(exclude={"scheduler", "cluster"})

@@ -111,7 +111,7 @@ def score_on_cluster(
 
     futures = {
         client.submit(
-            _remote, job, timeout_s, memory_bytes, key=f"score-{job['key']}-{job['file_stem']}", pure=False
+            _remote, job, timeout_s, memory_bytes, key=f"score-{job['meaning']}-{job['file_stem']}", pure=False
         ): job
         for job in jobs
     }

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from biomarkers.errors import EnvironmentFailure, UsageError
-from biomarkers.files import write_text
+from biomarkers.files import sha256, write_text
 
 STATE_FOLDER = ".biomarkers"
 
@@ -97,15 +97,15 @@ class RunState:
         paths = sorted((self.folder / "parts").glob("[!.]*.json"))
         return [(path, json.loads(path.read_text(encoding="utf-8"))) for path in paths]
 
-    def finished(self, file_stem: str, key: str) -> dict[str, Any] | None:
+    def finished(self, job: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return a slide's part if made from the same bytes with the same settings, and its files still stand."""
-        path = self.part(file_stem)
-        if not path.exists():
+        path, image = self.part(job["file_stem"]), Path(job["path"])
+        if not path.exists() or not image.is_file():
             return None
         part: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if part["key"] != key or not all((self.out / name).is_file() for name in part["files"]):
+        if not all((self.out / name).is_file() for name in part["files"]):
             return None
-        return part
+        return part if part["key"] == content_key(sha256(image), job["meaning"]) else None
 
     def keep(self, file_stem: str, part: Mapping[str, Any]) -> None:
         """Write a slide's part, complete or not at all: from now on it is never scored again."""
@@ -113,10 +113,15 @@ class RunState:
         write_text(self.part(file_stem), json.dumps(part, default=str))
 
 
-def content_key(sha256: str, settings: Mapping[str, Any], version: str) -> str:
-    """Name what a result depends on: the image's bytes, every setting, the package's version; no time stamp."""
-    text = json.dumps([sha256, settings, version], sort_keys=True, default=str)
+def settings_key(settings: Mapping[str, Any], version: str) -> str:
+    """Name what a result depends on beside its image: every setting and the package's version; no time stamp."""
+    text = json.dumps([settings, version], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def content_key(image: str, meaning: str) -> str:
+    """Name what a result depends on: the image's bytes (their sha256), and :func:`settings_key`."""
+    return hashlib.sha256(f"{image} {meaning}".encode()).hexdigest()
 
 
 def _take(path: Path) -> None:

@@ -82,9 +82,9 @@ def _scored_again(job: Job, state: RunState, worker: Worker) -> list[str]:
     slide = job["slide"]
     if not Path(job["path"]).is_file():
         return [f"{slide}: its image is gone, cannot be scored again"]
-    if sha256(Path(job["path"])) != job["sha256"]:
-        return [f"{slide}: its image was changed after the run"]
     held = json.loads(state.part(job["file_stem"]).read_text(encoding="utf-8"))
+    if sha256(Path(job["path"])) != held["sha256"]:
+        return [f"{slide}: its image was changed after the run"]
     with tempfile.TemporaryDirectory() as scratch:
         again = worker.ask({**job, "out": scratch})
         if "environment" in again or again["row"]["status"] == FAILED:

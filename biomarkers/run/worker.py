@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from biomarkers.errors import BiomarkersError, EnvironmentFailure
-from biomarkers.files import atomic_path, write_text
+from biomarkers.files import atomic_path, sha256, write_text
 from biomarkers.keys import FAILED
-from biomarkers.run.state import RunState
+from biomarkers.run.state import RunState, content_key
 
 Job = dict[str, Any]
 Outcome = dict[str, Any]
@@ -36,7 +36,7 @@ def main(score: Callable[[Job], Outcome] | None = None) -> None:
     for line in sys.stdin:
         job = json.loads(line)
         _log_into(Path(job["out"]) / "logs" / f"{job['file_stem']}.log")
-        outcome = run(job)
+        outcome = identified(job) or run(job)
         replies.write(json.dumps(outcome, default=plain) + "\n")
         replies.flush()
 
@@ -62,10 +62,21 @@ def score_job(job: Job) -> Outcome:
     return part
 
 
+def identified(job: Job) -> Outcome | None:
+    """Add the image's hash and the key of its result to a job; return the outcome if the file cannot be read."""
+    try:
+        job["sha256"] = sha256(Path(job["path"]))
+    except OSError as error:
+        _log.error("failed: %s", error)
+        return failed_part(job, f"the file cannot be opened: {error.strerror}")
+    job["key"] = content_key(job["sha256"], job["meaning"])
+    return None
+
+
 def failed_part(job: Job, reason: str) -> Outcome:
     """Return the part of a slide that could not be scored. It is not kept: the next run tries again."""
     row = {"slide": job["slide"], "status": FAILED, "reason": reason}
-    return {"key": job["key"], "row": row, "scores": [], "files": [], "record": {}}
+    return {"key": job.get("key"), "sha256": job["sha256"], "row": row, "scores": [], "files": [], "record": {}}
 
 
 def plain(value: Any) -> Any:
@@ -94,6 +105,7 @@ def _score(job: Job) -> Outcome:
     files = _write_files(result, job)
     return {
         "key": job["key"],
+        "sha256": job["sha256"],
         "row": {**result.row, "slide": job["slide"]},
         "scores": result.scores.to_dict("records"),
         "files": files,

@@ -35,6 +35,7 @@ def score(job: worker.Job) -> worker.Outcome:
     number = len(name)
     part = {
         "key": job["key"],
+        "sha256": job["sha256"],
         "row": {"slide": name, "status": "ok", "reason": "", "n_cells": number, "positive_fraction": 1 / number},
         "scores": [{"slide": name, "score": "h_score", "value": 100 / number}],
         "files": [f"cells/{job['file_stem']}.parquet"],

@@ -1,6 +1,7 @@
 """The batch around the scoring: resume, order, workers; scoring itself is a stand-in here."""
 
 import functools
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -126,3 +127,19 @@ def test_one_annotation_file_for_many_slides_is_refused(slides, tmp_path):
     (tmp_path / "a.geojson").write_text("{}")
     with pytest.raises(UsageError, match="several slides"):
         run(slides, tmp_path / "out", annotations=str(tmp_path / "a.geojson"))
+
+
+def test_a_link_to_nowhere_is_one_failed_row(slides, tmp_path):
+    (slides / "link.png").symlink_to(tmp_path / "nowhere.png")
+    result = run(slides, tmp_path / "out")
+    row = result.slides.set_index("slide").loc["link"]
+    assert row["status"] == "failed"
+    assert "cannot be opened" in row["reason"]
+    assert result.n_failed == 1
+
+
+def test_the_record_names_each_image_by_its_hash(slides, tmp_path):
+    run(slides, tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in slides.glob("*.png")}
+    assert {each["name"]: each["sha256"] for each in record["inputs"]} == digests

@@ -12,7 +12,12 @@ FAKE = (sys.executable, str(Path(__file__).parent / "fake_worker.py"))
 
 
 def jobs(out: Path, *names: str) -> list[dict]:
-    return [{"slide": name, "file_stem": name, "out": str(out), "key": f"key of {name}"} for name in names]
+    made = []
+    for name in names:
+        (out / f"{name}.png").write_text(name)
+        made.append({"slide": name, "file_stem": name, "out": str(out), "path": str(out / f"{name}.png"),
+                     "meaning": "m", "sha256": None})  # fmt: skip
+    return made
 
 
 def run(out: Path, *names: str, workers: int = 1, timeout_s: float = 30, memory_bytes: float = 4e9) -> dict[str, dict]:

@@ -7,7 +7,8 @@ import platform
 import pytest
 
 from biomarkers.errors import EnvironmentFailure, UsageError
-from biomarkers.run.state import RunState, content_key
+from biomarkers.files import sha256
+from biomarkers.run.state import RunState, content_key, settings_key
 
 
 def test_a_second_run_is_refused_with_pid_and_host(tmp_path):
@@ -54,19 +55,27 @@ def test_other_settings_are_refused_and_shown(tmp_path):
 
 def test_a_part_counts_only_with_its_key_and_its_files(tmp_path):
     state = RunState(tmp_path)
-    (tmp_path / "a.txt").write_text("x")
-    state.keep("a", {"key": "k", "files": ["a.txt"], "row": {}})
-    assert state.finished("a", "k") is not None
-    assert state.finished("a", "other") is None
+    for name in ("a.txt", "image.png"):
+        (tmp_path / name).write_text("x")
+    job = {"file_stem": "a", "path": str(tmp_path / "image.png"), "meaning": "m"}
+    state.keep("a", {"key": content_key(sha256(tmp_path / "image.png"), "m"), "files": ["a.txt"], "row": {}})
+    assert state.finished(job) is not None
+    assert state.finished({**job, "meaning": "other"}) is None
+    (tmp_path / "image.png").write_text("y")
+    assert state.finished(job) is None
+    (tmp_path / "image.png").write_text("x")
+    assert state.finished(job) is not None, "the time stamp does not count"
     (tmp_path / "a.txt").unlink()
-    assert state.finished("a", "k") is None
+    assert state.finished(job) is None
 
 
 def test_the_key_knows_bytes_settings_and_version():
-    base = content_key("00", {"mpp": 0.5}, "1")
-    assert base == content_key("00", {"mpp": 0.5}, "1")
-    assert len({base, content_key("01", {"mpp": 0.5}, "1"), content_key("00", {"mpp": 0.25}, "1"),
-                content_key("00", {"mpp": 0.5}, "2")}) == 4  # fmt: skip
+    def key(image, settings, version):
+        return content_key(image, settings_key(settings, version))
+
+    base = key("00", {"mpp": 0.5}, "1")
+    assert base == key("00", {"mpp": 0.5}, "1")
+    assert len({base, key("01", {"mpp": 0.5}, "1"), key("00", {"mpp": 0.25}, "1"), key("00", {"mpp": 0.5}, "2")}) == 4
 
 
 def test_a_folder_that_cannot_be_made_is_an_environment_failure(tmp_path):
