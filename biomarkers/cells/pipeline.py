@@ -160,13 +160,17 @@ def _owned(nuclei: Labels, tissue: NDArray[np.bool_], block: Block) -> list[int]
     ]
 
 
-def _stands_out(contrast: NDArray[np.float64], plan: Plan) -> NDArray[np.bool_]:
-    """Tell nuclei from haze by their contrast: the cut follows the slide's own, so pale stains are not lost."""
+def least_contrast(contrast: NDArray[np.float64], plan: Plan) -> float:
+    """Return the contrast that tells nuclei from haze: it follows the slide's own, so pale stains are not lost."""
     least = plan.settings.min_contrast
+    if plan.plugin is not None:
+        return -np.inf
     clear = contrast[contrast >= least]
-    if plan.plugin or clear.size == 0:
-        return np.full(contrast.size, plan.plugin is not None)
-    return contrast >= max(least, plan.settings.least_of_median * float(np.median(clear)))
+    return max(least, plan.settings.least_of_median * float(np.median(clear))) if clear.size else np.inf
+
+
+def _stands_out(contrast: NDArray[np.float64], plan: Plan) -> NDArray[np.bool_]:
+    return contrast >= least_contrast(contrast, plan)
 
 
 def _at_full_size(labels: Labels, factor: int, shape: tuple[int, ...]) -> Labels:

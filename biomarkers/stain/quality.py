@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from biomarkers import keys
 from biomarkers.slide.tile import tile_rgb
+from biomarkers.slide.tissue import block_means
 from biomarkers.stain.density import White, optical_density
 from biomarkers.stain.vectors import StainVectors
 
@@ -99,16 +100,29 @@ def measure_quality(tile: xr.DataArray, *, white: White, vectors: StainVectors |
     """
     rgb, mpp = tile_rgb(tile), float(tile.attrs[keys.MPP])
     vectors = vectors or StainVectors()
+    step = max(1, round(_SOLID_GRAIN_UM / mpp))
+    solid = solid_shares(block_means(rgb, step), white=white, vectors=vectors, grain_um=step * mpp)
+    return quality_of_windows(_windows(rgb), white=white, vectors=vectors, mpp=mpp, solid=solid)
+
+
+def quality_of_windows(
+    windows: Iterable[NDArray[np.uint8]],
+    *,
+    white: White,
+    vectors: StainVectors,
+    mpp: float,
+    solid: tuple[float, float],
+) -> Quality:
+    """Measure the quality of a slide on windows of it, uint8 (height, width, 3); ``solid`` is that of the whole."""
     matrix = vectors.unmixing().astype(np.float32)
-    pen_share, dark_share = solid_shares(rgb, white=white, vectors=vectors, mpp=mpp)
-    parts = [_measure_window(window, white, matrix, mpp) for window in _windows(rgb)]
+    parts = [_measure_window(window, white, matrix, mpp) for window in windows]
     pixels, stained, brown, black, residual, grains, fine, coarse = np.sum(parts, axis=0)
     return Quality(
         black_share=_share(black, brown),
         residual_share=_share(residual, stained),
         grains_per_mm2=_share(grains, pixels * mpp**2 * 1e-6),
-        pen_share=pen_share,
-        dark_share=dark_share,
+        pen_share=solid[0],
+        dark_share=solid[1],
         sharpness=float((fine / coarse) ** 0.5) if coarse > 0 else float("nan"),
         n_grains=int(grains),
     )
@@ -168,23 +182,21 @@ def _count_grains(dab: NDArray[np.float32], mpp: float) -> int:
     return int((small & alone).sum())
 
 
-def solid_shares(rgb: NDArray[np.uint8], *, white: White, vectors: StainVectors, mpp: float) -> tuple[float, float]:
+def solid_shares(
+    means: NDArray[np.float64], *, white: White, vectors: StainVectors, grain_um: float
+) -> tuple[float, float]:
     """Return the shares (0-1) of an image in solid areas of foreign colour (pen, ink) and in solid dark ones.
 
-    Light is averaged over 2 um; an area is solid where a disc of 5 um radius fits, which no nucleus holds, and counts
-    from 500 um2 on.
+    ``means`` are mean colours (rows, columns, 3) of squares of ``grain_um``, 2-4 um. An area is solid where a disc of
+    5 um radius fits, which no nucleus holds, and counts from 500 um2 on.
     """
-    from biomarkers.slide.tissue import block_means
-
-    step = max(1, round(_SOLID_GRAIN_UM / mpp))
-    grain = step * mpp
-    light = np.maximum(block_means(rgb, step), 1.0)
+    light = np.maximum(means, 1.0)
     density = np.log10(np.asarray(white) / light)
     amounts = density @ vectors.unmixing()
     length = np.sqrt((density**2).sum(axis=-1))
     beyond = (amounts[..., :2].min(axis=-1) < -_PEN_TURN * length) | (np.abs(amounts[..., 2]) > _PEN_RESIDUAL * length)
-    pen = _solid((length > _PEN_OD) & beyond, grain)
-    return float(pen.mean()), float((_solid(length > _DARK_SOLID_OD, grain) & ~pen).mean())
+    pen = _solid((length > _PEN_OD) & beyond, grain_um)
+    return float(pen.mean()), float((_solid(length > _DARK_SOLID_OD, grain_um) & ~pen).mean())
 
 
 def _solid(mask: NDArray[np.bool_], grain_um: float) -> NDArray[np.bool_]:
