@@ -90,9 +90,14 @@ def endpoint_arrays(patients: pd.DataFrame, name: str) -> tuple[np.ndarray, np.n
     """
     require_columns(patients, [f"{name}_months", f"{name}_event"], where="clinical table")
     time = patients[f"{name}_months"].to_numpy(dtype=float)
-    event = patients[f"{name}_event"].astype(object).map(float, na_action="ignore").to_numpy(dtype=float)
+    event = event_numbers(patients[f"{name}_event"])
     known = ~np.isnan(time) & ~np.isnan(event)
     return time[known], event[known].astype(int)
+
+
+def event_numbers(values: pd.Series) -> np.ndarray:
+    """Return an event column as floats: 1 it happened, 0 censored, NaN where missing in any of pandas' ways."""
+    return np.array([np.nan if pd.isna(value) else float(value) for value in values], dtype=float)
 
 
 def response_times(patients: pd.DataFrame, best: pd.DataFrame, *, end: str | None = "pfs") -> pd.DataFrame:
@@ -130,7 +135,7 @@ def response_times(patients: pd.DataFrame, best: pd.DataFrame, *, end: str | Non
             seen=f"{float(duration.loc[wrong[0]]):.1f} months",
             hint="Do both count from the start of treatment, and in the same unit?",
         )
-    event = patients[f"{end}_event"].astype(object).map(float, na_action="ignore").astype(float)
+    event = pd.Series(event_numbers(patients[f"{end}_event"]), index=patients.index)
     # a visit and an end point rounded to tenths of a month may cross by less than a visit window
     return patients.assign(ttr_months=first, dor_months=duration.clip(lower=0), dor_event=event.where(first.notna()))
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from biomarkers import keys
 from biomarkers.cohort.columns import DAYS_PER_MONTH
+from biomarkers.cohort.endpoints import event_numbers
 from biomarkers.cohort.tables import require_columns
 from biomarkers.plot import style as look
 from biomarkers.plot.cohort_colours import MISSING, response_colour, response_legend, response_words
@@ -153,7 +154,7 @@ def plot_swimmer(
     known = patients[patients[months].notna()].sort_values(months, kind="stable")
     words = response_words(known[response]) if response in known else [MISSING] * len(known)
     length, y = known[months].to_numpy(dtype=float), np.arange(len(known))
-    ended = known[event].astype(object).map(float, na_action="ignore").to_numpy(dtype=float) == 1
+    ended = event_numbers(known[event]) == 1
     with look.style():
         ax = look.axes(ax, size=(8.6, max(2.4, 0.15 * len(known) + 0.9)))
         ax.barh(y, length, color=[response_colour(word) for word in words], height=0.72)

@@ -1,0 +1,139 @@
+"""``biomarkers cohort`` as a user runs it: on the sample trial, on a spreadsheet's habits, and on what must stop."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from biomarkers.cli.main import run
+from biomarkers.cohort.store import read_cohort
+
+SAMPLE_DATA = Path(__file__).resolve().parents[2] / "sample_data"
+CLINICAL = SAMPLE_DATA / "simulated_clinical.csv"
+SUMS = SAMPLE_DATA / "simulated_tumor_sums.csv"
+
+
+@pytest.fixture(scope="module")
+def levels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("levels")
+    assert run(["express", str(SAMPLE_DATA / "simulated_expression.h5ad"), "--out", str(out)]) == 0
+    return out / "levels.csv"
+
+
+def _run(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "biomarkers", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def test_the_sample_trial_in_a_child_process(levels: Path, tmp_path: Path) -> None:
+    out = tmp_path / "trial.h5ad"
+    done = _run("cohort", "--levels", levels, "--clinical", CLINICAL, "--visits", SUMS, "--immune", "--landmark", 4,
+                "--transform", "plain", "--simulated", "--out", out)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "objective response rate: 19 of 52, 36.5% (95% CI 23.6% to 51.0%)" in done.stdout
+    assert "have another best response in the clinical table than by their visits" in " ".join(done.stdout.split())
+    cohort = read_cohort(out)
+    assert cohort.n_obs == 71
+    assert cohort.obs["patient"].nunique() == 52
+    assert len(cohort.uns["visits"]) == len(pd.read_csv(SUMS))
+    folder = tmp_path / "trial"
+    figures = {path.stem.split("_")[1] for path in (folder / "figures").glob("*.png")}
+    assert {"flow", "waterfall", "spider", "swimmer", "Kaplan-Meier"} <= figures
+    assert "Simulated data" in (folder / "report.html").read_text()
+    record = json.loads((folder / "run.json").read_text())
+    assert record["settings"]["transform"] == "plain"
+    assert {item["name"] for item in record["inputs"]} == {"simulated_clinical.csv", "simulated_tumor_sums.csv", "levels.csv"}  # fmt: skip
+    assert str(tmp_path) not in (folder / "run.json").read_text() + (folder / "report.html").read_text()
+    best = pd.read_csv(folder / "best_responses.csv")
+    assert set(best["immune_response"]) <= {"iCR", "iPR", "iSD", "iUPD", "iCPD", "NE"}
+    assert pd.read_csv(tmp_path / "flow.csv")["n"].iloc[0] == 52
+
+
+def test_a_spreadsheet_with_its_habits_gives_the_same_cohort(levels: Path, tmp_path: Path) -> None:
+    """Title row, Windows line ends, semicolons, decimal commas, padded responses, other names and units."""
+    table = pd.read_csv(CLINICAL)
+    table["best_response"] = [f" {word.lower()} " for word in table["best_response"]]
+    table["PFS_days"] = (table.pop("pfs_months") * 30.4375).round(4)
+    table["PFS_censored"] = 1 - table.pop("pfs_event")
+    table = table.rename(columns={"patient": "ID", "best_response": "BOR"})
+    text = table.to_csv(sep=";", decimal=",", index=False, lineterminator="\r\n")
+    sheet = tmp_path / "trial.csv"
+    sheet.write_bytes(b"\xef\xbb\xbf" + f"Trial listing, data cut 2024\r\n\r\n{text}".encode())
+    common = ["--levels", str(levels), "--no-figures"]
+    named = ["--patient", "ID", "--response", "BOR", "--endpoint", "pfs=PFS_days:PFS_censored:0:days"]
+    assert run(["cohort", *common, "--clinical", str(CLINICAL), "--out", str(tmp_path / "a.h5ad")]) == 0
+    assert run(["cohort", *common, "--clinical", str(sheet), *named, "--out", str(tmp_path / "b.h5ad")]) == 0
+    plain, habits = (read_cohort(tmp_path / name) for name in ("a.h5ad", "b.h5ad"))
+    np.testing.assert_array_equal(plain.X, habits.X)
+    assert plain.obs["response"].tolist() == habits.obs["response"].tolist()
+    np.testing.assert_allclose(plain.obs["pfs_months"], habits.obs["pfs_months"], atol=1e-4)
+    assert plain.obs["pfs_event"].tolist() == habits.obs["pfs_event"].tolist()
+    assert any("title" in note for note in habits.uns["notes"])
+
+
+def test_patients_without_levels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "trial.h5ad"
+    words = ["cohort", "--clinical", CLINICAL, "--visits", SUMS, "--response-from", "visits", "--confirm-days", 0]
+    assert run([*map(str, words), "--no-figures", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "No scores and no levels" in said
+    assert "19 of 52" in said, "without confirmation the visits give the table's responders"
+    assert not out.exists()
+    assert (tmp_path / "trial" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("cells", "options", "message"),
+    [
+        ("patient,response\nP1,PR\nP1,SD\n", [], "row 2 and row 3: patient 'P1' stands twice"),
+        ("patient,response\nP1,better\n", [], "row 2: not a response word; found 'better'"),
+        ("patient,response,first_dose\nP1,PR,45000\n", [], "serial number"),
+        ("patient,response,first_dose\nP1,PR,03/04/2024\n", [], "can be read two ways"),
+        ("patient,os_months,os_event\nP1,-3,1\n", [], "negative time"),
+        ("patient,os_months,os_event\nP1,1 year,1\nP2,3,0\n", [], "must hold numbers"),
+        ("group,outcome\n,best\nP1,PR\n", [], "no column for the patient was named"),
+        ("ID,Outcome,\n,response,OS\nP1,PR,3\nP2,SD,4\n", ["--patient", "ID"], "two header rows"),
+        ("patient,response\nP1,=A1\n", [], "holds a formula"),
+        ("patient,response\nP1,PR\n", ["--endpoint", "os=OS:dead"], "--endpoint is not understood"),
+        ("patient,response\nP1,PR\n", ["--rename", "Pre"], "--rename is not understood"),
+        ("patient,response\nP1,PR\n", ["--visit-time", "t"], "--visit-time is not understood"),
+        ("patient,response\nP1,PR\n", ["--response-from", "visits"], "response cannot come from visits"),
+        ("patient,response\nP1,PR\n", ["--visits", "absent.csv"], "no such table"),
+        ("patient,response\nP1,PR\n", ["--columns", "absent.toml"], "absent.toml"),
+        ("patient,response\nP1,PR\n", ["--landmark", "-1", "--endpoint", "os=a:b:1:days"], "no column 'a'"),
+    ],
+)
+def test_what_must_stop_says_what_and_writes_nothing(
+    cells: str, options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "clinical.csv"
+    table.write_text(cells)
+    assert run(["cohort", "--clinical", str(table), *options, "--out", str(tmp_path / "c.h5ad")]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["clinical.csv"]
+
+
+def test_names_that_are_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["cohort", "--clinical", str(CLINICAL), "--out", str(tmp_path / "folder")]) == 2
+    assert "--out must name an .h5ad file" in capsys.readouterr().err
+    assert run(["cohort", "--clinical", str(SAMPLE_DATA), "--out", str(tmp_path / "c.h5ad")]) == 2
+    assert (
+        run(["cohort", "--scores", str(tmp_path), "--clinical", str(CLINICAL), "--out", str(tmp_path / "c.h5ad")]) == 2
+    )
+    assert "no scores.csv here" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_the_machines_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = _run("cohort", "--clinical", CLINICAL, "--no-figures", "--out", tmp_path / "file" / "c.h5ad")
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
