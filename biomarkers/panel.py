@@ -121,7 +121,8 @@ def _find(key: str, channel: PanelChannel, there: list[str], where: object) -> s
         exact = [name for name in there if name == wanted]
         alike = [name for name in there if _plain(name) == _plain(wanted)]
         same = [name for name in there if canonical_marker(name) == canonical_marker(wanted)]
-        for found in (exact, alike, same):
+        bare = [name for name in there if canonical_marker(_without_dye(name)) == canonical_marker(wanted)]
+        for found in (exact, alike, same, bare):
             if len(found) == 1:
                 return found[0]
             if len(found) > 1:
@@ -132,6 +133,11 @@ def _find(key: str, channel: PanelChannel, there: list[str], where: object) -> s
         allowed=there,
         hint=did_you_mean(key, there),
     )
+
+
+def _without_dye(name: str) -> str:
+    """``CD8 (Opal 520)`` -> ``CD8``: names of Akoya and HALO exports carry the dye."""
+    return re.sub(r"\s*\([^)]*\)\s*$", "", name)
 
 
 def load_panel(path: str | Path) -> Panel:

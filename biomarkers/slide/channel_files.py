@@ -1,0 +1,270 @@
+"""What multichannel files hold: channel names, exposures, pixel size, and planes that are read when asked for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biomarkers.errors import SlideError
+from biomarkers.slide.pixelsize import PixelSize
+from biomarkers.slide.reader import check_is_image
+
+Box = tuple[slice, slice]
+# reads rows and columns of one channel
+Plane = Callable[[Box], NDArray[Any]]
+_UM_IN = {"micrometer": 1.0, "micron": 1.0, "um": 1.0, "µm": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "meter": 1e6}
+_MS_IN = {"s": 1e3, "ms": 1.0, "µs": 1e-3, "us": 1e-3}
+TIFF_SUFFIXES = (".tif", ".tiff", ".qptiff")
+_DECODE_ERRORS = (ValueError, RuntimeError, TypeError, KeyError, IndexError, NotImplementedError, OSError)
+
+
+@dataclass(frozen=True)
+class ChannelFile:
+    """An image with one plane a channel, not yet read.
+
+    ``names`` are the file's own, empty where it has none; ``exposure_ms`` holds those that are known.
+    """
+
+    names: tuple[str, ...]
+    shape: tuple[int, int]
+    planes: tuple[Plane, ...]
+    pixel_size: PixelSize | None
+    exposure_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+def open_channels(path: Path) -> ChannelFile:
+    """Look into an OME-TIFF, QPTIFF or TIFF, an OME-Zarr, or a folder with one TIFF a channel.
+
+    Raises
+    ------
+    SlideError
+        There is no such file, it is no multichannel image, or planes differ in size.
+    """
+    if path.is_dir():
+        if (path / "zarr.json").is_file() or (path / ".zattrs").is_file():
+            return _zarr(path)
+        return _folder(path)
+    check_is_image(path)
+    return _tiff(path)
+
+
+# -- TIFF ---
+
+
+def _tiff(path: Path) -> ChannelFile:
+    import tifffile
+
+    from biomarkers.slide.tiff_scene import describe
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            series = file.series[0]
+            axes, shape = series.axes, series.shape
+            scene = describe(file, series)
+            names, exposure = _tiff_names(file, series)
+    except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
+        raise SlideError(f"the TIFF cannot be opened: {error}", where=path) from error
+    height, width = shape[axes.index("Y")], shape[axes.index("X")]
+    count = int(np.prod([n for axis, n in zip(axes, shape, strict=True) if axis not in "YX"], dtype=int))
+    if axes.endswith("S"):
+        message = "this is a colour (RGB) image, not one plane a channel"
+        raise SlideError(message, where=path, seen=f"axes {axes}", hint="Score it with --assay, without a panel.")
+    if (
+        not axes.endswith("YX")
+        or max(sum(axis not in "YX" and n > 1 for axis, n in zip(axes, shape, strict=True)), 0) > 1
+    ):
+        raise SlideError("not an image with one plane a channel", where=path, seen=f"axes {axes}, shape {shape}")
+    planes = tuple(_tiff_plane(path, number) for number in range(count))
+    names = names if len(names) == count else ("",) * count
+    return ChannelFile(names, (height, width), planes, scene.pixel_size, exposure)
+
+
+def _tiff_plane(path: Path, number: int) -> Plane:
+    def read(box: Box) -> NDArray[Any]:
+        import tifffile
+        import zarr
+
+        try:
+            with tifffile.TiffFile(path) as file:
+                series = file.series[0]
+                page = series.levels[0].pages[number]
+                rows, columns = box
+                size = page.keyframe.imagelength, page.keyframe.imagewidth
+                if (rows.stop - rows.start, columns.stop - columns.start) == size:
+                    return np.asarray(page.asarray())
+                store: Any = page.aszarr()
+                return np.asarray(zarr.open_array(store, mode="r")[rows, columns])
+        except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
+            raise SlideError(f"channel {number + 1} cannot be decoded: {error}", where=path) from error
+
+    return read
+
+
+def _tiff_names(file: Any, series: Any) -> tuple[tuple[str, ...], dict[str, float]]:
+    if file.is_ome:
+        return _ome_names(file.ome_metadata or "")
+    pages = [page for page in series.levels[0].pages if page is not None]
+    if file.is_qpi or all("PerkinElmer-QPI" in (_description(page) or "") for page in pages):
+        return _qpi_names([_description(page) for page in pages])
+    labels = (file.imagej_metadata or {}).get("Labels")
+    if labels:
+        return tuple(str(label) for label in labels), {}
+    named = [_page_name(page) for page in pages]
+    return (tuple(named) if all(named) else (), {})
+
+
+def _description(page: Any) -> str:
+    tags = getattr(page, "tags", None)
+    return "" if tags is None else str(tags.valueof(270, "") or "")
+
+
+def _page_name(page: Any) -> str:
+    tags = getattr(page, "tags", None)
+    return "" if tags is None else str(tags.valueof(285, "") or "")
+
+
+def _ome_names(xml: str) -> tuple[tuple[str, ...], dict[str, float]]:
+    root = _xml(xml)
+    if root is None:
+        return (), {}
+    pixels = next((element for element in root.iter() if _tag(element) == "Pixels"), None)
+    if pixels is None:
+        return (), {}
+    names = tuple(element.get("Name", "").strip() for element in pixels if _tag(element) == "Channel")
+    exposure = {}
+    for element in pixels:
+        number = int(element.get("TheC", -1)) if _tag(element) == "Plane" else -1
+        if 0 <= number < len(names) and element.get("ExposureTime"):
+            unit = element.get("ExposureTimeUnit", "s")
+            exposure[names[number]] = float(element.get("ExposureTime", "0")) * _MS_IN.get(unit, np.nan)
+    return names, {name: value for name, value in exposure.items() if value > 0}
+
+
+def _qpi_names(descriptions: list[str]) -> tuple[tuple[str, ...], dict[str, float]]:
+    """Name channels of an Akoya / PerkinElmer file by biomarker where it says one, by fluorophore otherwise."""
+    names, exposure = [], {}
+    for text in descriptions:
+        root = _xml(text)
+        if root is None:
+            return (), {}
+        found = {_tag(element): (element.text or "").strip() for element in root}
+        name = found.get("Biomarker") or found.get("Name") or ""
+        names.append(name)
+        if re.fullmatch(r"[0-9.]+", found.get("ExposureTime", "")) and float(found["ExposureTime"]) > 0:
+            exposure[name] = float(found["ExposureTime"]) / 1000  # microseconds
+    return tuple(names), exposure
+
+
+def _xml(text: str) -> ElementTree.Element | None:
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        return None
+    try:
+        return ElementTree.fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text))  # noqa: S314
+    except ElementTree.ParseError:
+        return None
+
+
+def _tag(element: ElementTree.Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+# -- a folder with one TIFF a channel ---
+
+
+def _folder(path: Path) -> ChannelFile:
+    files = sorted(file for file in path.iterdir() if file.name.casefold().endswith(TIFF_SUFFIXES))
+    if not files:
+        raise SlideError("the folder holds no TIFF and is no OME-Zarr", where=path)
+    opened = [_tiff(file) for file in files]
+    for file, one in zip(files, opened, strict=True):
+        if len(one.planes) != 1:
+            message = "a folder of channels must hold one plane a file"
+            raise SlideError(message, where=file, seen=f"{len(one.planes)} planes")
+        if one.shape != opened[0].shape:
+            message = "this channel's size differs from the others'"
+            raise SlideError(message, where=file, seen=one.shape, allowed=opened[0].shape)
+    stems = [re.sub(r"\.ome$", "", file.name[: file.name.rindex(".")]) for file in files]
+    return ChannelFile(
+        names=tuple(_without_common_start(stems)),
+        shape=opened[0].shape,
+        planes=tuple(one.planes[0] for one in opened),
+        pixel_size=next((one.pixel_size for one in opened if one.pixel_size), None),
+        exposure_ms={},
+    )
+
+
+def _without_common_start(stems: list[str]) -> list[str]:
+    """Take off what all file names begin with, up to a separator: ``biopsy1_DAPI, biopsy1_CD8`` are DAPI and CD8."""
+    first, last = min(stems), max(stems)  # what these two share at their start, all share
+    same = next((k for k, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
+    cut = max(first[:same].rfind(mark) for mark in "_- .") + 1
+    return [stem[cut:] for stem in stems]
+
+
+# -- OME-Zarr ---
+
+
+def _zarr(path: Path) -> ChannelFile:
+    import zarr
+
+    try:
+        about = _zarr_attributes(path)
+        scales = about["multiscales"][0]
+        axes = [axis["name"] if isinstance(axis, dict) else axis for axis in scales.get("axes", "tczyx")]
+        inner = str(scales["datasets"][0]["path"])
+        root = path.resolve()
+        if not (path / inner).resolve().is_relative_to(root):
+            raise SlideError("the OME-Zarr points outside itself", where=path, seen=inner)
+        array: Any = zarr.open_array(str(path / inner), mode="r")
+    except (*_DECODE_ERRORS, json.JSONDecodeError) as error:
+        raise SlideError(f"not an OME-Zarr image: {type(error).__name__}: {error}", where=path) from error
+    sizes = dict(zip(axes, array.shape, strict=True))
+    wide = [axis for axis in axes if axis not in "cyx" and sizes[axis] > 1]
+    if wide or axes[-2:] != ["y", "x"]:
+        raise SlideError("not an image with one plane a channel", where=path, seen=sizes)
+    named = about.get("omero", {}).get("channels", [])
+    names = tuple(str(one.get("label", "")).strip() for one in named)
+    count = sizes.get("c", 1)
+    return ChannelFile(
+        names=names if len(names) == count else ("",) * count,
+        shape=(sizes["y"], sizes["x"]),
+        planes=tuple(_zarr_plane(array, axes, number) for number in range(count)),
+        pixel_size=_zarr_pixel_size(scales),
+    )
+
+
+def _zarr_attributes(path: Path) -> dict[str, Any]:
+    if (path / "zarr.json").is_file():
+        attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8")).get("attributes", {})
+        found: dict[str, Any] = attributes.get("ome", attributes)
+        return found
+    old: dict[str, Any] = json.loads((path / ".zattrs").read_text(encoding="utf-8"))
+    return old
+
+
+def _zarr_plane(array: Any, axes: list[str], number: int) -> Plane:
+    def read(box: Box) -> NDArray[Any]:
+        where = {"c": number, "y": box[0], "x": box[1]}
+        return np.asarray(array[tuple(where.get(axis, 0) for axis in axes)])
+
+    return read
+
+
+def _zarr_pixel_size(scales: Mapping[str, Any]) -> PixelSize | None:
+    steps = [
+        one["scale"] for one in scales["datasets"][0].get("coordinateTransformations", []) if one.get("type") == "scale"
+    ]
+    axes = scales.get("axes", [])
+    if not steps or not all(isinstance(axis, dict) for axis in axes):
+        return None
+    um = [step * _UM_IN.get(str(axis.get("unit", "")), np.nan) for step, axis in zip(steps[0], axes, strict=True)]
+    x, y = um[-1], um[-2]
+    return PixelSize(float(x), float(y), "OME-Zarr scale") if x > 0 and y > 0 else None
