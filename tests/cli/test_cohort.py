@@ -48,7 +48,7 @@ def test_the_sample_trial_in_a_child_process(levels: Path, tmp_path: Path) -> No
     assert "Simulated data" in (folder / "report.html").read_text()
     record = json.loads((folder / "run.json").read_text())
     assert record["settings"]["transform"] == "plain"
-    assert {item["name"] for item in record["inputs"]} == {"simulated_clinical.csv", "simulated_tumor_sums.csv", "levels.csv"}  # fmt: skip
+    assert {item["name"] for item in record["inputs"]} == {CLINICAL.name, SUMS.name, "levels.csv"}
     assert str(tmp_path) not in (folder / "run.json").read_text() + (folder / "report.html").read_text()
     best = pd.read_csv(folder / "best_responses.csv")
     assert set(best["immune_response"]) <= {"iCR", "iPR", "iSD", "iUPD", "iCPD", "NE"}
