@@ -17,6 +17,7 @@ from biomarkers.errors import DataError, UsageError
 if TYPE_CHECKING:
     from anndata import AnnData
 
+_LARGEST = 1e100
 GEHAN = "Gehan scores"  # how levels with several lower limits are ranked
 
 
@@ -93,7 +94,7 @@ def from_table(table: pd.DataFrame, columns: Columns, *, where: str) -> Patients
     if columns.change is not None:
         frame["change"] = numeric_column(table, columns.change, where=where)
     frame["stratum"] = _strata(table, columns.strata)
-    levels = pd.DataFrame({name: numeric_column(table, name, where=where) for name in columns.levels})
+    levels = pd.DataFrame({name: _level(table, name, where) for name in columns.levels})
     censored = _censored(table, levels, columns, where)
     covariates = pd.DataFrame(
         {name: numeric_column(table, name, where=where) for name in columns.covariates}, index=table.index
@@ -234,6 +235,19 @@ def refuse_doubled(names: Sequence[str]) -> None:
     doubled = sorted({name for name in names if list(names).count(name) > 1})
     if doubled:
         raise UsageError("a level is named twice", seen=", ".join(doubled))
+
+
+def _level(table: pd.DataFrame, column: str, where: str) -> pd.Series:
+    values = numeric_column(table, column, where=where)
+    bad = np.flatnonzero((values.abs() > _LARGEST).to_numpy())
+    if len(bad):
+        raise DataError(
+            f"column {column!r} holds a number too large to be a level",
+            where=f"{where} {row_names(table, [int(i) for i in bad])}",
+            seen=float(values.iloc[bad[0]]),
+            allowed=f"up to {_LARGEST:g}",
+        )
+    return values
 
 
 def _strata(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:

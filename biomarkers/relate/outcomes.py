@@ -182,5 +182,6 @@ def on_one_scale(somers: Callable[[float], Estimate]) -> tuple[Estimate, Estimat
 
 def standardised(level: np.ndarray) -> np.ndarray:
     """Centre a level and divide it by its standard deviation."""
-    scaled: np.ndarray = (level - level.mean()) / level.std(ddof=1)
+    unit = level / np.abs(level).max()  # squares of very small or large levels would leave the range of numbers
+    scaled: np.ndarray = (unit - unit.mean()) / unit.std(ddof=1)
     return scaled

@@ -173,13 +173,25 @@ def profile_limit(target: Target, best: Maximum, index: int, *, drop: float, dir
     free = np.ones(best.at.size, dtype=bool)
     free[index] = False
     warm = best.at.copy()
+    known: dict[float, float] = {}
 
     def fall(value: float) -> float:
-        start = warm.copy()
-        start[index] = value
-        found = maximise(target, start, free=free)
-        warm[:] = found.at
-        return best.loglik - found.loglik - drop
+        if value in known:  # the root search asks for its ends again: the same answer, wherever Newton started
+            return known[value]
+        here = float(warm[index])
+        for parts in (1, 8):  # where one stride fails, come nearer in small ones
+            path = here + (value - here) * np.arange(1, parts + 1) / parts
+            at = warm.copy()
+            for point in path:
+                at[index] = point
+                found = maximise(target, at, free=free)
+                at = found.at.copy()
+            if found.converged:
+                break
+        if found.converged:
+            warm[:] = found.at
+        known[value] = best.loglik - found.loglik - drop
+        return known[value]
 
     spread = 1 / math.sqrt(max(float(best.information[index, index]), 1e-12))
     near, reach = float(best.at[index]), max(spread, 1e-6)
