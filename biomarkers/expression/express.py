@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import pandas as pd
 
 from biomarkers.errors import DataError, UsageError, did_you_mean
+from biomarkers.expression.annotate import annotated
+from biomarkers.expression.batch import batch_confounding, batch_summary, within_batch
+from biomarkers.expression.compute import Plan, from_cells, from_samples
 from biomarkers.expression.genes import DEFAULT_GENES, symbol_of
-from biomarkers.expression.hdf5 import read_h5ad
 from biomarkers.expression.matrix import Matrix
-from biomarkers.expression.scale import COUNTS, LOG2, ZSCORE, settle, to_log2
-from biomarkers.expression.signatures import SIGNATURES, Signature
-from biomarkers.expression.text import read_text_matrix
-from biomarkers.keys import LEVEL_COLUMNS, PATIENT, TIMEPOINT
+from biomarkers.expression.normalise import CPM, METHODS
+from biomarkers.expression.read import read_matrix
+from biomarkers.expression.scale import COUNTS, settle
+from biomarkers.expression.signatures import SIGNATURES
 
-_ASSAY: Final = "RNA"
-_LEAST_SHARE: Final = 0.8  # of a signature's genes
-_OK, _NOT_EVALUABLE = "ok", "not_evaluable"
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_FEW_GENES: Final = 200
+_EMPTY: Final = pd.DataFrame()
 
 
 @dataclass(frozen=True)
 class Expression:
     """Levels of every sample.
 
-    ``levels`` is tidy (``keys.LEVEL_COLUMNS``, and ``patient``, ``timepoint`` where the matrix had them); ``genes``
-    says how each gene was found, ``scale`` what the numbers are and why, ``warnings`` what a reader must know.
+    ``levels`` is tidy (``keys.LEVEL_COLUMNS``; ``patient``, ``timepoint``, ``batch``, ``cell_type``, ``n_cells`` where
+    known); ``genes`` says how each gene was found, ``batches`` summarises levels by batch, ``scale`` says what the
+    numbers are and ``scale_reason`` why, ``warnings`` what a reader must know, ``settings`` what made it.
     """
 
     levels: pd.DataFrame
@@ -38,6 +42,7 @@ class Expression:
     scale_reason: str
     warnings: tuple[str, ...]
     settings: Mapping[str, Any]
+    batches: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def wide(self) -> pd.DataFrame:
         """Return samples x ``"<marker> <score>"``, for a notebook."""
@@ -45,38 +50,72 @@ class Expression:
         return named.pivot_table(index="sample", columns="column", values="value", sort=False)
 
     def _repr_html_(self) -> str:
-        return f"<p>{len(self.wide())} samples, scale: {self.scale}</p>{self.wide().head(10).to_html()}"
+        from html import escape
+
+        notes = "".join(f"<li>{escape(text)}</li>" for text in self.warnings)
+        head = f"{self.levels['sample'].nunique()} samples, scale: {escape(self.scale)} ({escape(self.scale_reason)})"
+        return f"<p>{head}</p><ul>{notes}</ul>{self.wide().head(10).to_html()}"
 
 
 def express(
-    path: str | Path,
+    data: str | Path | AnnData,
     *,
     genes: Sequence[str] | None = None,
     signatures: Sequence[str] | None = None,
     scale: str | None = None,
     layer: str | None = None,
-    sample: str | None = None,
+    normalise: str = CPM,
+    score_genes: bool = False,
+    sample: str | Sequence[str] | None = None,
+    cell_type: str | None = None,
     min_cells: int = 10,
+    min_expressing: int = 3,
+    sheet: pd.DataFrame | None = None,
+    annotations: Sequence[str] = (),
+    patient: str | None = None,
+    timepoint: str | None = None,
+    batch: str | None = None,
+    group: str | None = None,
 ) -> Expression:
     """Read levels from an expression matrix; only row totals and the wanted genes are held.
 
     Parameters
     ----------
-    path
-        h5ad, or CSV, TSV, GCT, Parquet (``.gz`` too) with genes in rows or columns.
+    data
+        h5ad, AnnData zarr folder, 10x h5 or mtx folder, loom, CSV, TSV, GCT, Parquet (genes in rows or columns;
+        ``.gz`` too), featureCounts, gene tables of Salmon, kallisto or RSEM (a file, or a folder of one a sample), or
+        an AnnData.
     genes
         Genes by any name; CD274, PDCD1, PDCD1LG2 and CD8A when None.
     signatures
         Names of ``SIGNATURES``; all when None.
     scale
-        What the numbers are (``counts, cpm, tpm, linear, log2, log1p, zscore``); found from the values when None.
+        What the numbers are (one of ``scale.SCALES``); found from the values, and said, when None.
     layer
-        Layer of an h5ad (``X``, ``raw``, a layer's name).
+        Layer of an h5ad, zarr or loom file (``X``, ``raw``, a layer's name).
+    normalise
+        Counts only: ``cpm``, ``tmm`` or ``ratio`` (median of ratios). The last two hold the whole matrix in memory.
+    score_genes
+        Score signatures by ``scanpy.tl.score_genes`` too; holds the whole matrix in memory.
     sample
-        Column of ``obs`` whose cells are pooled to one sample (single cells to pseudobulk, with the share of cells
-        that express a gene); each row is a sample when None.
+        Columns of ``obs`` whose cells are pooled to one sample: pseudobulk, the fraction of cells that express a gene,
+        and the mean among those. Each row is a sample when None.
+    cell_type
+        Column of ``obs``: the same for the cells of each type.
     min_cells
         A pooled sample of fewer cells is not evaluable.
+    min_expressing
+        With fewer expressing cells, the mean among them is not evaluable.
+    sheet
+        One row a sample (column ``sample``, else the first) with patient, time point, batch and the like.
+    annotations
+        Columns of a text matrix, genes in columns, that are no genes.
+    patient, timepoint
+        Columns of ``obs`` or the sheet; ``patient`` and ``timepoint`` where such columns exist.
+    batch
+        Column with the batch: adds each level's distance from the median of its batch, and ``batches``.
+    group
+        Column (response, arm, site) that a batch must not be confounded with: there is a warning when it is.
 
     Returns
     -------
@@ -89,165 +128,101 @@ def express(
     DataError
         The matrix cannot be read safely or holds none of the genes.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise UsageError("no such file", where=file)
-    chosen = _signatures(signatures)
-    wanted = list(dict.fromkeys(symbol_of(name) for name in (genes or DEFAULT_GENES)))
-    needed = list(dict.fromkeys([*wanted, *(gene for item in chosen for gene in item.genes)]))
-    matrix = _read(file, needed, layer)
+    least = (min_cells, min_expressing)
+    plan = _plan(genes, signatures, normalise, score_genes=score_genes, least=least)
+    columns = [] if sample is None else [sample] if isinstance(sample, str) else list(sample)
+    if cell_type is not None and not columns:
+        raise UsageError("a cell type needs the column that names the sample", hint="Give sample (--sample).")
+    where = Path(data).name if isinstance(data, str | Path) else "AnnData"
+    matrix = read_matrix(data, genes=plan.needed, layer=layer, annotations=annotations)
     if not matrix.genes:
-        raise DataError("none of the wanted genes is in the matrix", where=file, seen="; ".join(matrix.missing[:3]))
-    found_scale, reason, warnings = settle(matrix.seen, declared=scale, where=file)
-    warnings += matrix.notes + [text for text in matrix.missing if text.split()[0] in wanted]
-    if matrix.used == "layers/counts" and found_scale != COUNTS:
-        warnings.append(f"the layer 'counts' does not hold counts: {reason}")
-    if sample is not None:
-        matrix = _pooled(matrix, sample, found_scale, file)
-    rows = _levels(matrix, wanted, chosen, found_scale, warnings, min_cells=min_cells)
+        raise DataError("none of the wanted genes is in the matrix", where=where, seen="; ".join(matrix.missing[:3]))
+    names = {"patient": patient, "timepoint": timepoint, "batch": batch, "group": group}
+    matrix, notes = annotated(matrix, None if columns else sheet, names if not columns else {}, where)
+    found, reason, doubts = settle(matrix.seen, declared=scale or matrix.declared, where=where)
+    if scale is None and matrix.declared:
+        reason = f"the file says so; {reason.removeprefix('declared; ')}"
+    notes += [*doubts, *matrix.notes, *_wanted_notes(matrix, plan, found)]
+    if columns:
+        rows, obs, more = from_cells(matrix, plan, columns, cell_type, found, where, sheet, names)
+    else:
+        rows, obs, more = from_samples(matrix, plan, found, where)
+    rows, batches, about = _with_batch(rows, obs, batch=batch, group=group)
     return Expression(
         levels=rows,
-        genes=_gene_table(matrix),
-        scale=found_scale,
+        genes=_gene_table(matrix, plan),
+        scale=found,
         scale_reason=reason,
-        warnings=tuple(dict.fromkeys(warnings)),
+        warnings=tuple(dict.fromkeys([*notes, *more, *about])),
         settings={
-            "genes": wanted, "signatures": [item.name for item in chosen], "scale": found_scale,
-            "scale_reason": reason, "declared_scale": scale, "layer": matrix.used, "sample": sample,
-            "min_cells": min_cells,
+            "genes": plan.genes, "signatures": [item.name for item in plan.signatures], "scale": found,
+            "scale_reason": reason, "declared_scale": scale, "layer": matrix.used, "normalise": normalise,
+            "score_genes": score_genes, "sample": columns, "cell_type": cell_type, "min_cells": min_cells,
+            "min_expressing": min_expressing, "annotations": list(annotations), **names,
         },
+        batches=batches,
     )  # fmt: skip
 
 
-def _read(file: Path, genes: Sequence[str], layer: str | None) -> Matrix:
-    if file.suffix == ".h5ad":
-        return read_h5ad(file, genes=genes, layer=layer)
-    if layer is not None:
-        raise UsageError("only h5ad files have layers", where=file, seen=layer)
-    kinds = (".csv", ".tsv", ".txt", ".gct", ".gz", ".parquet")
-    if file.suffix.lower() not in kinds:
-        raise UsageError("unknown kind of matrix", where=file, seen=file.suffix, allowed=(".h5ad", *kinds))
-    return read_text_matrix(file, genes=genes)
-
-
-def _signatures(names: Sequence[str] | None) -> list[Signature]:
-    if names is None:
-        return list(SIGNATURES.values())
-    for name in names:
-        if name not in SIGNATURES:
-            raise UsageError(
-                "no such signature", seen=name, allowed=tuple(SIGNATURES), hint=did_you_mean(name, SIGNATURES)
-            )
-    return [SIGNATURES[name] for name in names]
-
-
-def _pooled(matrix: Matrix, column: str, scale: str, where: Path) -> Matrix:
-    """Pool cells to samples: sums of counts, or of linear values where the matrix holds logarithms."""
-    if column not in matrix.obs:
-        raise UsageError("obs has no such column", where=where, seen=column, allowed=list(matrix.obs.columns))
-    labels = matrix.obs[column].astype(str)
-    codes, names = pd.factorize(labels, sort=True)
-    linear = np.exp2(matrix.level) - 1 if scale == LOG2 else matrix.level
-    sums = np.column_stack([np.bincount(codes, weights=values, minlength=len(names)) for values in linear.T])
-    cells = np.bincount(codes, minlength=len(names))
-    pooled = sums if scale == COUNTS else sums / cells[:, None]
-    if scale == LOG2:
-        pooled = np.log2(pooled + 1)
-    share = np.column_stack([np.bincount(codes, weights=v > 0, minlength=len(names)) for v in matrix.level.T])
-    keep = [name for name in (PATIENT, TIMEPOINT) if name in matrix.obs]
-    obs = matrix.obs[keep].groupby(labels).first().reindex(names)
-    obs["n_cells"] = cells
-    for position, symbol in enumerate(matrix.genes):
-        obs[f"share {symbol}"] = share[:, position] / cells
-    totals = np.bincount(codes, weights=matrix.seen.totals, minlength=len(names))
-    seen = type(matrix.seen)(matrix.seen.low, matrix.seen.high, matrix.seen.whole, totals)
-    return Matrix(
-        list(names), obs, matrix.genes, matrix.missing, pooled, seen, matrix.n_genes, matrix.used, matrix.notes
-    )
-
-
-def _levels(
-    matrix: Matrix,
-    wanted: Sequence[str],
-    signatures: Sequence[Signature],
-    scale: str,
-    warnings: list[str],
+def _plan(
+    genes: Sequence[str] | None,
+    signatures: Sequence[str] | None,
+    normalise: str,
     *,
-    min_cells: int,
-) -> pd.DataFrame:
-    log2, score, unit = to_log2(matrix.level, scale, matrix.seen.totals)
-    place = {symbol: position for position, symbol in enumerate(matrix.genes)}
-    parts = []
-    for gene in wanted:
-        if gene in place:
-            parts.append(_part(matrix, gene, score, unit, log2[:, place[gene]], min_cells))
-            if "n_cells" in matrix.obs:
-                share = matrix.obs[f"share {gene}"].to_numpy()
-                parts.append(_part(matrix, gene, "expressing_fraction", "fraction", share, min_cells))
-    for signature in signatures:
-        have = [gene for gene in signature.genes if gene in place]
-        lack = [gene for gene in signature.genes if gene not in place]
-        if len(have) < max(1, _LEAST_SHARE * len(signature.genes)):
-            warnings.append(f"{signature.name} is not evaluable: {', '.join(lack)} missing")
-            continue
-        if lack:
-            warnings.append(f"{signature.name} without {', '.join(lack)}")
-        values = _combined(signature, log2[:, [place[gene] for gene in have]], scale)
-        parts.append(_part(matrix, signature.name, signature.combine, unit, values, min_cells))
-    if not parts:
-        raise DataError("none of the wanted genes or signatures is in the matrix", seen="; ".join(matrix.missing[:3]))
-    return pd.concat(parts, ignore_index=True)
+    score_genes: bool,
+    least: tuple[int, int],
+) -> Plan:
+    if normalise not in METHODS:
+        hint = did_you_mean(normalise, METHODS)
+        raise UsageError("no such normalisation", seen=normalise, allowed=METHODS, hint=hint)
+    for name in signatures or ():
+        if name not in SIGNATURES:
+            hint = did_you_mean(name, SIGNATURES)
+            raise UsageError("no such signature", seen=name, allowed=tuple(SIGNATURES), hint=hint)
+    chosen = list(SIGNATURES.values()) if signatures is None else [SIGNATURES[name] for name in signatures]
+    wanted = list(dict.fromkeys(symbol_of(name) for name in (genes or DEFAULT_GENES)))
+    return Plan(wanted, chosen, normalise, score_genes, *least)
 
 
-def _combined(signature: Signature, log2: np.ndarray, scale: str) -> np.ndarray:
-    if signature.combine == "geometric_mean" and scale != ZSCORE:
-        # of linear levels, offset by 0.01 as published, and back to log2
-        combined: np.ndarray = np.log2(np.exp2(log2) - 1 + 0.01).mean(axis=1)
-        return combined
-    mean: np.ndarray = log2.mean(axis=1)
-    return mean
+def _wanted_notes(matrix: Matrix, plan: Plan, scale: str) -> list[str]:
+    notes = [text for text in matrix.missing if text.split()[0] in plan.genes]
+    if matrix.used == "layers/counts" and scale != COUNTS:
+        notes.append("the layer 'counts' does not hold counts")
+    if scale == COUNTS and matrix.n_genes < _FEW_GENES:
+        notes.append(f"the matrix has {matrix.n_genes} genes: counts per million are relative to these alone")
+    if plan.normalise != CPM and scale != COUNTS:
+        raise UsageError(f"{plan.normalise} normalises counts", seen=scale, hint="Leave --normalise out.")
+    return notes
 
 
-def _part(matrix: Matrix, marker: str, score: str, unit: str, values: np.ndarray, min_cells: int) -> pd.DataFrame:
-    reason = np.where(np.isfinite(values), "", "the sample has no counts at all")
-    if "n_cells" in matrix.obs:
-        few = matrix.obs["n_cells"].to_numpy() < min_cells
-        counts = matrix.obs["n_cells"].astype(str).to_numpy()
-        reason = np.where(few, np.char.add(counts.astype(str), f" cells, {min_cells} are needed"), reason)
-    fine = reason == ""
-    columns = {
-        "sample": matrix.samples,
-        "marker": marker,
-        "assay": _ASSAY,
-        "score": score,
-        "value": np.where(fine, values, np.nan),
-        "unit": unit,
-        "scale": _scale_of(unit),
-        "status": np.where(fine, _OK, _NOT_EVALUABLE),
-        "reason": reason,
-    }
-    frame = pd.DataFrame(columns, columns=list(LEVEL_COLUMNS))
-    for column in (PATIENT, TIMEPOINT):
-        if column in matrix.obs:
-            frame[column] = matrix.obs[column].astype(str).to_numpy()
-    return frame
+def _with_batch(
+    rows: pd.DataFrame, obs: pd.DataFrame, *, batch: str | None, group: str | None
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Add levels within the batch, and say where batches differ or are confounded."""
+    notes: list[str] = []
+    if batch is None:
+        if group is not None:
+            raise UsageError("a group is held against a batch", hint="Give batch (--batch) too.")
+        return rows, _EMPTY, notes
+    labels = obs["batch"].astype(object).where(obs["batch"].notna(), "").astype(str)
+    rows = rows.assign(batch=rows["sample"].map(dict(zip(obs.index.astype(str), labels, strict=True))))
+    if group is not None:
+        warning = batch_confounding(obs.rename(columns={"group": group}), batch="batch", group=group).warning
+        notes += [warning] if warning else []
+    batches = batch_summary(rows)
+    told = batches[batches["p_kruskal_wallis"] < 0.05].drop_duplicates(["marker", "score"])
+    notes += [
+        f"{row.marker} {row.score} differs between batches (Kruskal-Wallis p = {row.p_kruskal_wallis:.2g}, uncorrected)"
+        for row in told.itertuples()
+    ]
+    return pd.concat([rows, within_batch(rows)], ignore_index=True), batches, notes
 
 
-def _scale_of(unit: str) -> str:
-    """Name the scale that a level stands on, for whoever takes ratios of it later."""
-    return "fraction" if unit == "fraction" else "zscore" if unit.startswith("z") else "log2"
-
-
-def _gene_table(matrix: Matrix) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {
-                "gene": match.symbol,
-                "found_as": ", ".join(match.names),
-                "rule": match.rule,
-                "columns": len(match.columns),
-            }
-            for match in matrix.genes.values()
-        ],
-        columns=["gene", "found_as", "rule", "columns"],
-    )
+def _gene_table(matrix: Matrix, plan: Plan) -> pd.DataFrame:
+    asked = {*plan.genes, *(gene for item in plan.signatures for gene in item.genes)}
+    rows = [
+        {"gene": m.symbol, "found_as": ", ".join(dict.fromkeys(m.names)), "rule": m.rule, "columns": len(m.columns)}
+        for m in matrix.genes.values()
+        if m.symbol in asked
+    ]
+    return pd.DataFrame(rows, columns=["gene", "found_as", "rule", "columns"])

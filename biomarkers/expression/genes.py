@@ -39,6 +39,7 @@ GENES: Final[Mapping[str, tuple[tuple[str, ...], str, str]]] = {
     "NKG7": ((), "ENSG00000105374", "4818"),
     "PSMB10": (("MECL1",), "ENSG00000205220", "5699"),
     "TIGIT": (("VSIG9", "VSTM3"), "ENSG00000181847", "201633"),
+    "TBX21": (("T-BET", "TBET"), "ENSG00000073861", "30009"),
     "CD3D": ((), "ENSG00000167286", "915"),
     "CD3E": ((), "ENSG00000198851", "916"),
     "CD2": ((), "ENSG00000116824", "914"),
@@ -57,6 +58,20 @@ _DATE: Final = re.compile(
 )
 
 
+# rows of HTSeq and STAR that count reads of no gene, spike-ins, control probes of NanoString
+_NO_GENE: Final = re.compile(
+    r"^(__(?:no_feature|ambiguous|too_low_aqual|not_aligned|alignment_not_unique)|N_(?:unmapped|multimapping|noFeature|"
+    r"ambiguous)|ERCC-\d{5}|(?:POS|NEG)_[A-H](?:\(.*\))?)$"
+)
+_CONTROL: Final = re.compile(r"^(POS|NEG)_[A-H](\(.*\))?$")
+_PROBE: Final = re.compile(r"^(\d+(_[a-z])?_at|ILMN_\d+|A_\d+_P\d+)$")
+# NanoString panels normalise by these: the 11 of the T-cell-inflamed profile (Ayers 2017) and five of older panels
+HOUSEKEEPING: Final = (
+    "STK11IP", "ZBTB34", "TBC1D10B", "OAZ1", "POLR2A", "G6PD", "ABCF1", "NRDE2", "UBB", "TBP", "SDHA",
+    "ACTB", "GAPDH", "HPRT1", "PGK1", "GUSB",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class GeneMatch:
     """How one gene was found: its symbol, its columns in the matrix, their names, and the rule."""
@@ -67,7 +82,9 @@ class GeneMatch:
     rule: str
 
 
-def find_genes(wanted: Sequence[str], available: Sequence[str]) -> tuple[dict[str, GeneMatch], list[str]]:
+def find_genes(
+    wanted: Sequence[str], available: Sequence[str], *, also: Mapping[str, Sequence[str]] | None = None
+) -> tuple[dict[str, GeneMatch], list[str]]:
     """Find genes by symbol, alias, previous symbol, Ensembl (a version does not matter) or NCBI number.
 
     Parameters
@@ -76,24 +93,39 @@ def find_genes(wanted: Sequence[str], available: Sequence[str]) -> tuple[dict[st
         Symbols, or any other name of the marker genes.
     available
         The matrix's names, in column order.
+    also
+        Other names of the same columns (``{"gene_symbols": [...]}``), asked only for genes that ``available`` lacks.
 
     Returns
     -------
-    Symbol -> match for what was found (a gene that stands there several times keeps all its columns, which are summed
-    where counts are), and sentences about what was not, with the nearest names.
+    Symbol -> match for what was found (a gene that stands there several times keeps all its columns, which are summed),
+    and sentences about what was not, with the nearest names.
     """
-    by_key: dict[str, list[int]] = {}
-    for column, name in enumerate(available):
-        by_key.setdefault(_key(name), []).append(column)
+    sources = [("", available), *(also or {}).items()]
+    tables = [(column, names, _by_key(names)) for column, names in sources]
     found, missing = {}, []
-    for name in wanted:
-        symbol = symbol_of(name)
-        match = _match(symbol, by_key, available)
+    for symbol in dict.fromkeys(symbol_of(name) for name in wanted):
+        matches = ((column, _match(symbol, by_key, names)) for column, names, by_key in tables)
+        column, match = next(((column, match) for column, match in matches if match), ("", None))
         if match is None:
             missing.append(_not_found(symbol, available))
         else:
-            found[symbol] = match
+            rule = f"{match.rule}, by the column {column!r}" if column else match.rule
+            found[symbol] = GeneMatch(symbol, match.columns, match.names, rule)
     return found, missing
+
+
+def other_names(found: Mapping[str, GeneMatch], available: Sequence[str]) -> list[str]:
+    """Say where a gene stands under a second name too, which is not used (CD274 beside PD-L1: a protein, perhaps)."""
+    by_key, notes = _by_key(available), []
+    for symbol, match in found.items():
+        aliases, ensembl, entrez = GENES.get(symbol, ((), "", ""))
+        keys = {_key(name) for name in (symbol, *aliases, ensembl, entrez) if name}
+        beside = sorted({i for key in keys for i in by_key.get(key, [])} - set(match.columns))
+        if beside:
+            names = ", ".join(str(available[i]) for i in beside)
+            notes.append(f"{symbol} was read as {match.names[0]}; {names} stands there too and was not used")
+    return notes
 
 
 def symbol_of(name: str) -> str:
@@ -104,6 +136,24 @@ def symbol_of(name: str) -> str:
 def mangled(available: Sequence[str]) -> list[str]:
     """List names that a spreadsheet turned into dates (1-Mar for MARCHF1): which gene was meant is lost."""
     return [name for name in available if _DATE.match(str(name).strip())]
+
+
+def has_control_probes(available: Sequence[str]) -> bool:
+    """Tell a NanoString panel by its positive and negative control probes."""
+    return any(_CONTROL.match(str(name).strip()) for name in available)
+
+
+def is_gene(name: object) -> bool:
+    """Tell genes from the summary rows and control probes that tools write between them."""
+    return not _NO_GENE.match(str(name).strip())
+
+
+def mangled_note(available: Sequence[str]) -> list[str]:
+    """Say how many names became dates, and name the first."""
+    found = mangled(available)
+    if not found:
+        return []
+    return [f"{len(found)} gene names were turned into dates by a spreadsheet ({', '.join(found[:3])}): they are lost"]
 
 
 def refuse_nameless(available: Sequence[str], where: object) -> None:
@@ -117,7 +167,7 @@ def refuse_nameless(available: Sequence[str], where: object) -> None:
     names = [str(name).strip() for name in available]
     if not names or all(not name or name.lower() == "nan" for name in names):
         raise DataError("the matrix has no gene names", where=where)
-    if names == [str(i) for i in range(len(names))]:
+    if names[0] in ("0", "1") and names == [str(int(names[0]) + i) for i in range(len(names))]:
         raise DataError(
             "the matrix has no gene names, only positions", where=where, seen=f"{names[0]}, {names[1:2]}..."
         )
@@ -136,14 +186,32 @@ def _match(symbol: str, by_key: Mapping[str, list[int]], available: Sequence[str
 
 
 def _not_found(symbol: str, available: Sequence[str]) -> str:
-    hint = did_you_mean(symbol, [str(name) for name in available[:100_000]])
-    return f"{symbol} is not in the matrix" + (f"; {hint.removesuffix('?').lower()}?" if hint else "")
+    # only names with the same beginning are compared: 20,000 of them cost more than reading the matrix
+    near = [str(name) for name in available if str(name)[:2].upper() == symbol[:2].upper()]
+    hint = did_you_mean(symbol, near)
+    return f"{symbol} is not in the matrix" + (f"; did you mean {hint.split(chr(39))[1]}?" if hint else "")
+
+
+def probe_hint(available: Sequence[str]) -> str | None:
+    """Return a hint when the names are a microarray's probe sets."""
+    probes = sum(bool(_PROBE.match(str(name).strip())) for name in available[:2000])
+    if probes > 0.5 * min(len(available), 2000):
+        return "These are a microarray's probe sets: collapse them to genes first."
+    return None
+
+
+def _by_key(names: Sequence[str]) -> dict[str, list[int]]:
+    by_key: dict[str, list[int]] = {}
+    for column, name in enumerate(names):
+        by_key.setdefault(_key(name), []).append(column)
+    return by_key
 
 
 def _key(name: object) -> str:
-    text = str(name).strip()
-    ensembl = _ENSEMBL.match(text)
-    return ensembl.group(1).upper() if ensembl else text.upper()
+    text = str(name).strip().upper()
+    if text.startswith("ENSG") and (ensembl := _ENSEMBL.match(text)):
+        return ensembl.group(1)
+    return text
 
 
 _SYMBOLS: Final = {

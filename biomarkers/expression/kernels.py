@@ -25,7 +25,7 @@ def scan_rows(
     starts
         (r + 1,) where each row begins in this stretch.
     slot
-        (n_columns,) position among the wanted genes, -1 for others.
+        (n_columns,) position among the wanted genes, -1 for others, -2 for columns that are no genes and not summed.
     totals
         (r,) float64, filled.
     values
@@ -48,12 +48,14 @@ def scan_rows(
             value = np.float64(data[k])
             if not np.isfinite(value):
                 return k
+            where = slot[column]
+            if where == -2:
+                continue
             total += value
             low = min(low, value)
             high = max(high, value)
             if value != np.floor(value):
                 whole = 0.0
-            where = slot[column]
             if where >= 0:
                 values[row, where] += value
         totals[row] = total

@@ -2,28 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.errors import DataError, UsageError, did_you_mean
 
 COUNTS, CPM, TPM, LINEAR, LOG2, LOG1P, ZSCORE = "counts", "cpm", "tpm", "linear", "log2", "log1p", "zscore"
-SCALES: Final = (COUNTS, CPM, TPM, LINEAR, LOG2, LOG1P, ZSCORE)
-LOGARITHMS: Final = (LOG2, LOG1P)
+NANOSTRING, MICROARRAY = "nanostring", "microarray"
+SCALES: Final = (COUNTS, CPM, TPM, LINEAR, LOG2, LOG1P, ZSCORE, NANOSTRING, MICROARRAY)
+LOGARITHMS: Final = (LOG2, LOG1P, MICROARRAY)
 _LARGEST_LOG = 30.0
 _MILLION = 1e6
+_OFFSETS: Final = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5)  # log2(x + offset) is lowest at log2(offset)
 
 
 @dataclass(frozen=True)
 class Values:
-    """What a scan of the whole matrix saw: extremes, whether all are whole numbers, row totals."""
+    """What a scan of the whole matrix saw.
+
+    Extremes, whether all are whole numbers, row totals; ``base`` is ``"e"`` or ``"2"`` where one base of logarithms
+    makes all rows sum to one total, and empty where neither does.
+    """
 
     low: float
     high: float
     whole: bool
     totals: np.ndarray
+    base: str = ""
+
+
+def log_base(rows: Sequence[np.ndarray]) -> str:
+    """Tell the base of normalised logarithms: with the right one, all rows sum to the same total.
+
+    Parameters
+    ----------
+    rows
+        Values of some rows, (k,) each (zeros may be left out).
+
+    Returns
+    -------
+    ``"e"``, ``"2"``, or an empty text when the rows do not tell.
+    """
+    rows = [row for row in rows if row.size and row.max() > 0]
+    if len(rows) < 3 or max(row.max() for row in rows) > _LARGEST_LOG:
+        return ""
+    natural = np.array([np.expm1(row).sum() for row in rows])
+    return base_of_totals(natural, np.array([(np.exp2(row) - 1).sum() for row in rows]))
+
+
+def base_of_totals(natural: np.ndarray, binary: np.ndarray) -> str:
+    """Tell the base from the rows' totals, undone as natural and as binary logarithms; see :func:`log_base`."""
+    for base, totals in (("e", natural[natural > 0]), ("2", binary[binary > 0])):
+        if len(totals) > 2 and np.ptp(totals) <= 1e-3 * totals.max():
+            return base
+    return ""
 
 
 def detect(values: Values) -> tuple[str, str]:
@@ -34,17 +69,30 @@ def detect(values: Values) -> tuple[str, str]:
     A name of ``SCALES`` and the reason in words.
     """
     if values.low < 0:
-        if values.high <= _LARGEST_LOG:
-            return ZSCORE, "values below 0 and none large: centred or scaled"
-        return LINEAR, "values below 0 and large ones: background-subtracted intensities"
+        return _below_zero(values)
     if values.whole:
         return COUNTS, "all values are whole numbers"
     totals = values.totals[values.totals > 0]
     if len(totals) and np.all(np.abs(totals / _MILLION - 1) < 0.01):
-        return TPM, "every sample sums to one million"
+        return TPM, "every sample sums to one million (TPM or CPM)"
+    if values.base == "e":
+        return LOG1P, "undone as natural logarithms, every row sums to the same total"
+    if values.base == "2":
+        return LOG2, "undone as logarithms to base 2, every row sums to the same total"
+    if values.low > 1 and 10 < values.high <= 17:
+        return MICROARRAY, f"values from {values.low:.3g} to {values.high:.3g} and no zero: log2 intensities"
     if values.high <= _LARGEST_LOG:
         return LOG2, f"the largest value is {values.high:.3g}: logarithms"
     return LINEAR, "fractions and large values: linear, not counts"
+
+
+def _below_zero(values: Values) -> tuple[str, str]:
+    offset = next((o for o in _OFFSETS if abs(values.low - np.log2(o)) < 1e-3), None)
+    if offset is not None and values.high <= _LARGEST_LOG:
+        return LOG2, f"the lowest value is log2({offset:g}): logarithms with that offset"
+    if values.high <= _LARGEST_LOG:
+        return ZSCORE, "values below 0 and none large: centred or scaled"
+    return LINEAR, "values below 0 and large ones: background-subtracted intensities"
 
 
 def settle(values: Values, *, declared: str | None, where: object) -> tuple[str, str, list[str]]:
@@ -59,23 +107,45 @@ def settle(values: Values, *, declared: str | None, where: object) -> tuple[str,
     UsageError
         The declared scale is unknown.
     DataError
-        Counts with values below 0 or fractions far from whole, or logarithms that are too large.
+        Counts below 0, or logarithms that are too large.
     """
     found, reason = detect(values)
     if declared is None:
-        return found, reason, []
+        if values.whole and values.low < 0 and values.high > _LARGEST_LOG:
+            raise DataError(
+                "counts below 0",
+                where=where,
+                seen=values.low,
+                hint="If these are no counts, say what they are: --scale.",
+            )
+        return found, reason, _doubts(values, found)
     if declared not in SCALES:
-        raise UsageError("unknown scale", seen=declared, allowed=SCALES)
-    if declared in (COUNTS, CPM, TPM) and values.low < 0:
+        raise UsageError("unknown scale", seen=declared, allowed=SCALES, hint=did_you_mean(declared, SCALES))
+    if declared in (COUNTS, CPM, TPM, NANOSTRING) and values.low < 0:
         raise DataError(f"values below 0 cannot be {declared}", where=where, seen=values.low)
     if declared in LOGARITHMS and values.high > 2 * _LARGEST_LOG:
         raise DataError("these values are too large to be logarithms", where=where, seen=values.high)
     warnings = []
-    if declared == COUNTS and not values.whole:
-        warnings.append(f"declared as counts, but not all values are whole numbers ({reason})")
+    if declared in (COUNTS, NANOSTRING) and not values.whole:
+        warnings.append(f"declared as {declared}, but not all values are whole numbers ({reason})")
     if declared in (CPM, TPM, LINEAR) and found in LOGARITHMS:
         warnings.append(f"declared as {declared}, but {reason}")
+    if declared == LOG2 and values.base == "e":
+        warnings.append(f"declared as log2, but {reason}")
     return declared, f"declared; the values say: {reason}", warnings
+
+
+def _doubts(values: Values, found: str) -> list[str]:
+    """Say what the values leave open."""
+    if found == COUNTS and values.high <= 1:
+        return ["the matrix holds only 0 and 1: presence calls, perhaps, not counts"]
+    if found == LOG2 and not values.base and values.low >= 0:
+        return ["the base of these logarithms cannot be told and is taken as 2; declare log1p if they are natural ones"]
+    if found == TPM:
+        return ["CPM and TPM cannot be told apart by their values; declare one if it matters"]
+    if found == LINEAR and values.low < 0:
+        return ["values below 0 are set to 0 before the logarithm"]
+    return []
 
 
 def to_log2(values: np.ndarray, scale: str, totals: np.ndarray) -> tuple[np.ndarray, str, str]:
@@ -86,7 +156,7 @@ def to_log2(values: np.ndarray, scale: str, totals: np.ndarray) -> tuple[np.ndar
     values
         (samples, genes) in ``scale``.
     scale
-        One of ``SCALES``.
+        One of ``SCALES`` but nanostring, which needs its housekeeping genes.
     totals
         (samples,) sum over all genes, used for counts.
 
@@ -95,15 +165,28 @@ def to_log2(values: np.ndarray, scale: str, totals: np.ndarray) -> tuple[np.ndar
     The levels, their score name and their unit.
     """
     if scale == COUNTS:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            cpm = np.where(totals[:, None] > 0, values / totals[:, None] * _MILLION, np.nan)
-        return np.log2(cpm + 1), "log2_cpm", "log2(CPM + 1)"
+        return np.log2(per(values, totals, _MILLION) + 1), "log2_cpm", "log2(CPM + 1)"
     if scale in (CPM, TPM):
         return np.log2(values + 1), f"log2_{scale}", f"log2({scale.upper()} + 1)"
     if scale == LINEAR:
         return np.log2(np.maximum(values, 0) + 1), "log2_linear", "log2(x + 1)"
     if scale == LOG1P:
         return values / np.log(2), "log2_given", "log2, as given (from ln)"
+    if scale == MICROARRAY:
+        return values, "log2_intensity", "log2 intensity, as given"
     if scale == LOG2:
         return values, "log2_given", "log2, as given"
     return values, "zscore", "z, as given"
+
+
+def to_linear(values: np.ndarray, scale: str) -> np.ndarray:
+    """Undo the logarithm of ``scale``; linear values stay as they are."""
+    if scale == LOG1P:
+        return np.expm1(values)
+    return np.exp2(values) - 1 if scale in (LOG2, MICROARRAY) else values
+
+
+def per(values: np.ndarray, totals: np.ndarray, size: float) -> np.ndarray:
+    """Scale each row to a total of ``size``; NaN where its total is 0. (samples, genes)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(totals[:, None] > 0, values / totals[:, None] * size, np.nan)

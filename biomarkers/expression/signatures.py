@@ -37,9 +37,9 @@ SIGNATURES: Final = {
         ),
         Signature(
             "cd8_effector",
-            ("CD8A", "GZMA", "GZMB", "IFNG", "CXCL9", "CXCL10", "PRF1"),
+            ("CD8A", "GZMA", "GZMB", "IFNG", "CXCL9", "CXCL10", "PRF1", "TBX21"),
             "mean",
-            "Mariathasan 2018, Nature 554:544 (CD8 T-effector genes without TBX21, mean of log2 levels)",
+            "Mariathasan 2018, Nature 554:544 (CD8 T-effector genes, mean of log2 levels)",
         ),
     )
 }  # fmt: skip

@@ -113,7 +113,9 @@ def test_a_declaration_that_contradicts_the_values_warns(tmp_path, counts):
 def test_missing_genes_are_reported_and_never_filled(tmp_path, counts):
     found = express(save(tmp_path, csr_matrix(counts), genes=["CD247" if g == "CD274" else g for g in GENES]))
     assert "CD274" not in set(found.levels["marker"])
-    assert any("CD274 is not in the matrix" in warning and "cd247" in warning for warning in found.warnings)
+    assert any(
+        "CD274 is not in the matrix" in warning and "did you mean CD247" in warning for warning in found.warnings
+    )
     assert any("ifng_10 is not evaluable" in warning for warning in found.warnings)
 
 

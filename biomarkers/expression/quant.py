@@ -1,0 +1,97 @@
+"""Gene tables of Salmon, kallisto and RSEM: one file a sample, joined to one matrix of TPM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from biomarkers.errors import DataError
+from biomarkers.expression.matrix import Matrix, Whole
+from biomarkers.expression.scale import TPM
+from biomarkers.expression.stored import from_parts
+
+# header -> (program, column of names, column of TPM)
+_PROGRAMS: Final = {
+    ("Name", "Length", "EffectiveLength", "TPM", "NumReads"): ("Salmon", "Name", "TPM"),
+    ("target_id", "length", "eff_length", "est_counts", "tpm"): ("kallisto", "target_id", "tpm"),
+    ("gene_id", "transcript_id(s)", "length", "effective_length", "expected_count", "TPM", "FPKM"): (
+        "RSEM", "gene_id", "TPM",
+    ),
+}  # fmt: skip
+_PATTERNS: Final = ("quant.genes.sf", "*.genes.results", "abundance.tsv", "quant.sf")
+
+
+def quant_files(path: Path) -> list[Path]:
+    """Return the quantifications that ``path`` is or holds (one folder a sample), genes before transcripts."""
+    if path.is_file():
+        return [path] if _program(path) else []
+    for pattern in _PATTERNS:
+        files = sorted([*path.glob(pattern), *path.glob(f"*/{pattern}")])
+        if files:
+            return files
+    return []
+
+
+def read_quant(files: Sequence[Path], *, genes: Sequence[str]) -> Matrix:
+    """Join quantifications, one a sample, to a matrix of TPM.
+
+    Transcripts are summed to genes where their names say which gene they are of (``ENST..|ENSG..|...|CD274|`` of
+    GENCODE); otherwise they are refused: summing them takes an annotation that is not here.
+
+    Raises
+    ------
+    DataError
+        A file is no quantification, its genes are not those of the others, or it holds transcripts without genes.
+    """
+    columns: dict[str, pd.Series] = {}
+    programs = set()
+    for file in files:
+        found = _program(file)
+        if found is None:
+            raise DataError("this is no gene table of Salmon, kallisto or RSEM", where=file)
+        programs.add(found[0])
+        name = file.name.removesuffix(".genes.results") if found[0] == "RSEM" else file.resolve().parent.name
+        if name in columns:
+            raise DataError("two samples have one name", where=file, seen=name)
+        columns[name] = _tpm(file, found)
+    first = next(iter(columns.values())).index
+    for name, column in columns.items():
+        if not column.index.equals(first):
+            raise DataError("the samples do not have the same genes", where=name, seen=len(column), allowed=len(first))
+    values = np.array([column.to_numpy() for column in columns.values()])
+    names = [str(gene) for gene in first]
+    return from_parts(
+        values, pd.DataFrame(index=list(columns)), pd.DataFrame(index=names), genes, where=str(files[0].parent),
+        used=f"TPM of {', '.join(sorted(programs))}", notes=[], whole=lambda: Whole(values, names), declared=TPM,
+    )  # fmt: skip
+
+
+def _program(file: Path) -> tuple[str, str, str] | None:
+    try:
+        with file.open(encoding="utf-8") as stream:
+            return _PROGRAMS.get(tuple(stream.readline(1000).strip().split("\t")))
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _tpm(file: Path, found: tuple[str, str, str]) -> pd.Series:
+    _, name, value = found
+    table = pd.read_csv(file, sep="\t", dtype={name: str}, keep_default_na=False)
+    numbers = pd.to_numeric(table[value], errors="coerce")
+    if not np.isfinite(numbers).all():
+        row = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        raise DataError("a cell is not a number", where=f"{file}, gene {table[name][row]}", seen=table[value][row])
+    names = table[name]
+    if names.str.contains("|", regex=False).all():
+        parts = [str(name).split("|") for name in names]
+        names = pd.Series([part[5] if len(part) > 5 else part[1] for part in parts])
+    elif names.str.match(r"(ENST|NM_|NR_|XM_)\d").mean() > 0.5:
+        raise DataError(
+            "these are transcripts, not genes", where=file, seen=names.iloc[0],
+            hint="Give quant.genes.sf (Salmon with --geneMap), or the gene table that tximport makes.",
+        )  # fmt: skip
+    return numbers.groupby(names.to_numpy(), sort=True).sum()

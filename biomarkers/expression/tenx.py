@@ -1,0 +1,186 @@
+"""Output of Cell Ranger: the h5 file, and the folder of matrix.mtx, features.tsv and barcodes.tsv."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from biomarkers.errors import DataError
+from biomarkers.expression.genes import find_genes, is_gene, mangled_note, other_names, refuse_nameless
+from biomarkers.expression.matrix import Matrix, Whole
+from biomarkers.expression.scale import Values
+from biomarkers.expression.scan import NO_GENE, STRETCH, places
+from biomarkers.expression.stored import doubled_note, from_parts, sliceable
+
+_FEATURES: Final = ("features.tsv.gz", "genes.tsv.gz", "features.tsv", "genes.tsv")
+_BARCODES: Final = ("barcodes.tsv.gz", "barcodes.tsv")
+_MATRICES: Final = ("matrix.mtx.gz", "matrix.mtx")
+
+
+def is_tenx(file: Any) -> bool:
+    """Tell whether an open HDF5 file is Cell Ranger's."""
+    return _group(file) is not None
+
+
+def _group(file: Any) -> Any:
+    parts = ("barcodes", "data", "indices", "indptr", "shape")
+    groups = [file[name] for name in file if hasattr(file[name], "keys")]
+    return next((group for group in groups if all(part in group for part in parts)), None)
+
+
+def read_tenx_h5(file: Any, path: Path, *, genes: Sequence[str]) -> Matrix:
+    """Read wanted genes and totals of Cell Ranger's h5 (version 2 and 3); antibodies and guides are left out.
+
+    Raises
+    ------
+    DataError
+        A part is absent or broken.
+    """
+    from scipy.sparse import csr_matrix
+
+    group = _group(file)
+    n_genes, n_cells = (int(edge) for edge in group["shape"][:2])
+    features = group["features"] if "features" in group else {"name": group["gene_names"], "id": group["genes"]}
+    var = pd.DataFrame({"gene_ids": _texts(features["id"])}, index=pd.Index(_texts(features["name"])))
+    if "feature_type" in features:
+        var["feature_types"] = _texts(features["feature_type"])
+    obs = pd.DataFrame(index=pd.Index(_texts(group["barcodes"])))
+    if (len(obs), len(var)) != (n_cells, n_genes):
+        raise DataError("the matrix does not fit its barcodes and features", where=path, seen=(n_cells, n_genes),
+                        allowed=(len(obs), len(var)))  # fmt: skip
+    where = f"{path}:{group.name}"
+    # columns of genes x barcodes are rows of barcodes x genes
+    parts = _Rows([sliceable(group[name]) for name in ("data", "indices", "indptr")], (n_cells, n_genes))
+    return from_parts(
+        parts, obs, var, genes, where=where, used=str(group.name), notes=[],
+        whole=lambda: Whole(
+            csr_matrix((group["data"][:], group["indices"][:], group["indptr"][:]), shape=(n_cells, n_genes)),
+            list(var.index),
+        ),
+    )  # fmt: skip
+
+
+class _Rows:
+    """CSR parts with the attributes of scipy's matrix."""
+
+    format = "csr"
+
+    def __init__(self, parts: Sequence[Any], shape: tuple[int, int]) -> None:
+        self.data, self.indices, self.indptr = parts
+        self.shape = shape
+
+
+def _texts(item: Any) -> list[str]:
+    return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in item[:].tolist()]
+
+
+def mtx_folder(path: Path) -> Path | None:
+    """Return the matrix file when ``path`` is one, or a folder with one and its features and barcodes."""
+    if path.is_dir():
+        return next((path / name for name in _MATRICES if (path / name).is_file()), None)
+    return path if path.name.endswith((".mtx", ".mtx.gz")) else None
+
+
+def read_tenx_mtx(path: Path, *, genes: Sequence[str]) -> Matrix:
+    """Read wanted genes and totals of a matrix.mtx with features.tsv and barcodes.tsv beside it, in stretches.
+
+    Raises
+    ------
+    DataError
+        A file is absent, sizes do not fit, or a line is no entry of the matrix.
+    """
+    features = _table(path, _FEATURES)
+    names = features[1].tolist() if features.shape[1] > 1 else features[0].tolist()
+    cells = _table(path, _BARCODES)[0].tolist()
+    refuse_nameless(names, path)
+    other = np.array([not is_gene(name) for name in names])
+    notes = []
+    if features.shape[1] > 2 and (features[2] == "Gene Expression").any():
+        kinds = sorted(set(features[2]) - {"Gene Expression"})
+        strange = (features[2] != "Gene Expression").to_numpy()
+        other |= strange
+        notes = [f"{int(strange.sum())} columns are no genes ({', '.join(kinds)}): left out"] if kinds else []
+    known = [f"\0{i}" if hidden else name for i, (name, hidden) in enumerate(zip(names, other, strict=True))]
+    also = {"id": features[0].where(~other, "").tolist()} if features.shape[1] > 1 else None
+    found, missing = find_genes(genes, known, also=also)
+    slot = places(found, len(names), np.flatnonzero(other))
+    level, totals = np.zeros((len(cells), len(found))), np.zeros(len(cells))
+    low, high, whole = 0.0, 0.0, True
+    for gene, cell, value in _entries(path, len(names), len(cells)):
+        keep = slot[gene] != NO_GENE
+        totals += np.bincount(cell[keep], weights=value[keep], minlength=len(cells))
+        wanted = slot[gene] >= 0
+        np.add.at(level, (cell[wanted], slot[gene[wanted]]), value[wanted])
+        if keep.any():
+            low, high = min(low, value[keep].min()), max(high, value[keep].max())
+            whole &= bool((value[keep] == np.floor(value[keep])).all())
+    notes = [*notes, *mangled_note(names), *other_names(found, known), *doubled_note(found, "rows")]
+    return Matrix(
+        samples=cells, obs=pd.DataFrame(index=pd.Index(cells)), genes=found, missing=missing, level=level,
+        seen=Values(float(low), float(high), whole, totals), n_genes=len(names), used="mtx", notes=notes,
+        whole=lambda: _whole(path, names, cells),
+    )  # fmt: skip
+
+
+def _whole(path: Path, names: list[str], cells: list[str]) -> Whole:
+    from scipy.sparse import coo_matrix
+
+    genes, rows, values = (np.concatenate(part) for part in zip(*_entries(path, len(names), len(cells)), strict=True))
+    return Whole(coo_matrix((values, (rows, genes)), shape=(len(cells), len(names))).tocsr(), names)
+
+
+def _entries(path: Path, n_genes: int, n_cells: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield genes, cells (from 0) and values in stretches, every index checked."""
+    with _open(path) as stream:
+        head = stream.readline(200)
+        if not head.startswith("%%MatrixMarket matrix coordinate") or head.split()[-1] != "general":
+            raise DataError("this is no sparse MatrixMarket file", where=path, seen=head.strip()[:60])
+        line = stream.readline(10_000)
+        while line.startswith("%"):
+            line = stream.readline(10_000)
+        edges = line.split()
+        if len(edges) != 3 or not all(edge.isdigit() for edge in edges):
+            raise DataError("its sizes cannot be read", where=path, seen=line.strip()[:60])
+        if (int(edges[0]), int(edges[1])) != (n_genes, n_cells):
+            raise DataError("the matrix does not fit its features and barcodes", where=path, seen=line.strip(),
+                            allowed=(n_genes, n_cells))  # fmt: skip
+        count = 0
+        for part in pd.read_csv(stream, sep=r"\s+", header=None, chunksize=STRETCH, dtype=str, keep_default_na=False):
+            yield _checked(part, path, n_genes, n_cells, count)
+            count += len(part)
+        if count != int(edges[2]):
+            raise DataError("the matrix is cut short", where=path, seen=f"{count} entries", allowed=edges[2])
+
+
+def _checked(
+    part: pd.DataFrame, path: Path, n_genes: int, n_cells: int, before: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    numbers = part.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    if numbers.shape[1] != 3:
+        raise DataError("an entry needs a row, a column and a value", where=path, seen=" ".join(part.iloc[0]))
+    gene, cell, value = numbers.T
+    fine = np.isfinite(numbers).all(axis=1) & (gene >= 1) & (gene <= n_genes) & (cell >= 1) & (cell <= n_cells)
+    if not fine.all():
+        bad = int(np.flatnonzero(~fine)[0])
+        raise DataError(
+            "an entry is out of range or no number",
+            where=f"{path}, entry {before + bad + 1}",
+            seen=" ".join(part.iloc[bad]),
+        )
+    return gene.astype(np.int64) - 1, cell.astype(np.int64) - 1, value
+
+
+def _table(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
+    found = next((path.parent / name for name in names if (path.parent / name).is_file()), None)
+    if found is None:
+        raise DataError("a file beside the matrix is missing", where=path.parent, allowed=names)
+    return pd.read_csv(found, sep="\t", header=None, dtype=str, keep_default_na=False)
+
+
+def _open(path: Path) -> IO[str]:
+    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
