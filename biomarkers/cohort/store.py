@@ -70,12 +70,14 @@ def read_cohort(path: str | Path) -> AnnData:
         cohort = anndata.read_h5ad(path)
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise DataError(f"not a readable h5ad ({error})", where=path) from error
-    absent = [name for name in _REQUIRED if name not in cohort.obs]
+    # an expression matrix may name patient and time point too: what its columns are tells the two apart
+    absent = [f"obs without {name}" for name in _REQUIRED if name not in cohort.obs]
+    absent += [f"var without {name}" for name in keys.VAR_COLUMNS if name not in cohort.var]
     if absent:
         raise DataError(
             "this h5ad is no cohort",
             where=path,
-            seen=f"obs without {', '.join(absent)}",
+            seen=", ".join(absent),
             hint="Make one with 'biomarkers cohort'; an expression matrix goes through 'biomarkers express' first.",
         )
     if NOTES in cohort.uns:
