@@ -15,13 +15,14 @@ import numpy as np
 
 from biomarkers.cells import CellMap, find_cells
 from biomarkers.cells.agreement import Agreement, compare, read_truth
+from biomarkers.config import load_assay
 from biomarkers.simulate import render_hdab, simulate_scene
 from biomarkers.slide import make_tile, read_tile
 
 REAL = ("22_2", "6_2", "lung1")
 SHIFT_UP_PX = {"lung1": 8}  # its truth lies 8 px below its picture
 REAL_MPP = 0.25
-POSITIVE_OD = 0.18
+POSITIVE_OD = load_assay("h-dab-nuclear").thresholds.dab_od[0]
 CROWDING = {"sparse": 0.92, "dense": 0.85, "touching": 0.75}
 TPS = (0, 1, 5, 20, 50, 80, 95, 100)
 
