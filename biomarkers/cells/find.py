@@ -125,7 +125,7 @@ def find_cells(
     plan = Plan(mpp=um, white=white, vectors=vectors, settings=settings, plugin=plugin)
     rows, nuclei, cells = find_rows(rgb, tissue, plan=plan, progress=progress)
     qc |= {"tissue_mm2": float(tissue.sum()) * um**2 * 1e-6, **vars(quality), **quality.flags()}
-    doubts = [one for one in (doubt_about_white(white), _doubt_about_mpp(rows, um)) if one]
+    doubts = [one for one in (doubt_about_white(white), doubt_about_mpp(rows, um)) if one]
     for doubt in doubts:
         warnings.warn(doubt, stacklevel=2)
     table = cell_table(rows, mpp=um, origin=tile.attrs.get(keys.ORIGIN, (0, 0)), marker=marker)
@@ -148,7 +148,7 @@ def _check_stain(
     }
 
 
-def _doubt_about_mpp(rows: Rows, mpp: float) -> str | None:
+def doubt_about_mpp(rows: Rows, mpp: float) -> str | None:
     """Say so when the nuclei are too large or too small for tissue: the sign of a wrong pixel size."""
     if rows.count < _ENOUGH_NUCLEI:
         return None

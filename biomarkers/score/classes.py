@@ -76,10 +76,17 @@ def analysed_masks(tissue: np.ndarray, *, classes: Classes, tile: xr.DataArray) 
     tile
         The tile on whose grid ``tissue`` stands.
     """
+    x, y = tile.attrs[keys.ORIGIN]
+    return analysed_at(tissue, classes=classes, origin=(float(x), float(y)), downsample=1.0)
+
+
+def analysed_at(
+    tissue: np.ndarray, *, classes: Classes, origin: tuple[float, float], downsample: float
+) -> dict[str, np.ndarray]:
+    """Return the masks of :func:`analysed_masks` on a grid at ``origin``, ``downsample`` full-resolution px a pixel."""
     if classes.annotations is None:
         return {"all": tissue}
-    x, y = tile.attrs[keys.ORIGIN]
-    masks = region_masks(classes.annotations, shape=tissue.shape, origin=(float(x), float(y)), downsample=1.0)
+    masks = region_masks(classes.annotations, shape=tissue.shape, origin=origin, downsample=downsample)
     left_out: list[str] = [name for name in EXCLUDING if name in masks]
     if set(masks) - {*EXCLUDING, OUTSIDE}:
         left_out.append(OUTSIDE)

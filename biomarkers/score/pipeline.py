@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from biomarkers import keys
-from biomarkers.cells.annotations import Annotations, check_inside, read_annotations
-from biomarkers.cells.classify import CellClassifier, load_classifier
-from biomarkers.config import Assay, Thresholds, load_assay
-from biomarkers.errors import UsageError
-from biomarkers.score.anchor import read_thresholds
+from biomarkers.cells.annotations import Annotations, check_inside
+from biomarkers.cells.classify import CellClassifier
+from biomarkers.config import Assay, Thresholds
 from biomarkers.score.classes import Classes, analysed_masks, classified
 from biomarkers.score.compute import WHOLE, compute_scores
 from biomarkers.score.positivity import CYTOPLASMIC, call_positivity
 from biomarkers.score.sensitivity import sensitivity_curve, swing
+from biomarkers.score.setup import read_setup
 from biomarkers.score.slide_score import SlideScore
 from biomarkers.score.tally import CLASS_SOURCE, analysed
 
@@ -93,31 +92,29 @@ def score_slide(
     """
     from biomarkers.slide import read_tile
 
-    assay = assay if isinstance(assay, Assay) else load_assay(assay)
-    _check(assay, classifier=classifier, assume_tumor=assume_tumor, stain=stain, white=white, vectors=vectors)
-    classes = Classes(
-        annotations=read_annotations(Path(annotations)) if isinstance(annotations, str | os.PathLike) else annotations,
-        classifier=load_classifier(Path(classifier)) if isinstance(classifier, str | os.PathLike) else classifier,
-        assume_tumor=assume_tumor,
-    )
-    cuts = read_thresholds(Path(thresholds)) if isinstance(thresholds, str | os.PathLike) else thresholds
-    if stain is not None:
-        from biomarkers.stain import read_reference
-
-        shared = read_reference(Path(stain))
-        white, vectors = shared.white, shared.vectors
-    tile = read_tile(path, mpp=mpp)
-    if classes.annotations is not None:
-        check_inside(classes.annotations, width=tile.sizes["x"], height=tile.sizes["y"])
-    return score_tile(
-        tile,
+    setup = read_setup(
         assay=assay,
-        slide=Path(path).stem.removesuffix(".ome") if slide is None else slide,
-        marker=assay.marker if marker is None else marker,
-        thresholds=assay.thresholds if cuts is None else cuts,
-        classes=classes,
+        annotations=annotations,
+        classifier=classifier,
+        assume_tumor=assume_tumor,
         white=white,
         vectors=vectors,
+        stain=stain,
+        thresholds=thresholds,
+        marker=marker,
+    )
+    tile = read_tile(path, mpp=mpp)
+    if setup.classes.annotations is not None:
+        check_inside(setup.classes.annotations, width=tile.sizes["x"], height=tile.sizes["y"])
+    return score_tile(
+        tile,
+        assay=setup.assay,
+        slide=Path(path).stem.removesuffix(".ome") if slide is None else slide,
+        marker=setup.marker,
+        thresholds=setup.thresholds,
+        classes=setup.classes,
+        white=setup.white,
+        vectors=setup.vectors,
     )
 
 
@@ -199,17 +196,6 @@ class _Task:
     marker: str
     thresholds: Thresholds
     classes: Classes
-
-
-def _check(
-    assay: Assay, *, classifier: object, assume_tumor: bool, stain: object, white: object, vectors: object
-) -> None:
-    if assay.kind != "brightfield":
-        raise UsageError("not a brightfield assay", seen=assay.name)
-    if classifier is not None and assume_tumor:
-        raise UsageError("a classifier and 'assume tumor' contradict each other", hint="Give one of them.")
-    if stain is not None and (white is not None or vectors is not None):
-        raise UsageError("white or vectors were given twice: once by the stain file", where=stain)
 
 
 def _all_scores(

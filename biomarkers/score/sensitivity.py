@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,23 +62,28 @@ def sensitivity_curve(
     UsageError
         The score is unknown or not made of cells, or a cut is not above 0.
     """
-    import pandas as pd
-
     assay = load_assay(assay) if isinstance(assay, str) else assay
     cuts = assay.thresholds if thresholds is None else thresholds
     if find_score(score).name in _NOT_A_FUNCTION_OF_CELLS:
         raise UsageError("this score is made of pixels, not of cells", seen=score)
     name = assay.marker if marker is None else marker
     rows = []
-    for cut in _cuts_to_try(cuts, dab_od):
+    for cut in cuts_to_try(cuts, dab_od):
         called = call_positivity(cells, assay=assay, thresholds=scaled(cuts, to=cut), marker=name)
         found = compute_scores(
             called, assay=assay, slide=slide, tissue_mm2=tissue_mm2, tumor_mm2=tumor_mm2, marker=name, scores=[score]
         )
         in_force = bool(np.isclose(cut, cuts.dab_od[0], rtol=1e-9))
         rows.append({**found.iloc[0].to_dict(), "dab_od": cut, "in_force": in_force})
+    return curve_frame(rows)
+
+
+def curve_frame(rows: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
+    """Lay out score rows with ``dab_od`` and ``in_force`` as a sensitivity curve."""
+    import pandas as pd
+
     counts = ["value", "ci_low", "ci_high", "numerator", "denominator", "status", "reason"]
-    return pd.DataFrame(rows)[["slide", "marker", "score", "dab_od", "in_force", *counts]]
+    return pd.DataFrame(list(rows))[["slide", "marker", "score", "dab_od", "in_force", *counts]]
 
 
 def swing(curve: pd.DataFrame, *, factor: float = 1.25) -> tuple[float, float]:
@@ -98,7 +103,8 @@ def scaled(cuts: Thresholds, *, to: float) -> Thresholds:
     return cuts.model_copy(update={"dab_od": (to, second, third), "source": f"{cuts.source}; scaled by {factor:.3g}"})
 
 
-def _cuts_to_try(cuts: Thresholds, dab_od: Sequence[float] | None) -> list[float]:
+def cuts_to_try(cuts: Thresholds, dab_od: Sequence[float] | None) -> list[float]:
+    """Return the 1+ cuts of a sensitivity curve: those asked for, or half to twice the one in force."""
     own = cuts.dab_od[0]
     if dab_od is None:
         return [factor * own for factor in FACTORS if factor * own < 2.9]

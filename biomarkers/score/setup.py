@@ -1,0 +1,85 @@
+"""What a user may give to score an image, checked and read."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biomarkers.cells.annotations import Annotations, read_annotations
+from biomarkers.cells.classify import CellClassifier, load_classifier
+from biomarkers.config import Assay, Thresholds, load_assay
+from biomarkers.errors import UsageError
+from biomarkers.score.anchor import read_thresholds
+from biomarkers.score.classes import Classes
+
+if TYPE_CHECKING:
+    from biomarkers.stain import StainVectors
+
+White = tuple[float, float, float]
+_File = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Assay, marker, cuts, what tells classes, and what is known of the stain (None: found on the slide)."""
+
+    assay: Assay
+    marker: str
+    thresholds: Thresholds
+    classes: Classes
+    white: White | None
+    vectors: StainVectors | None
+
+
+def read_setup(
+    *,
+    assay: Assay | str,
+    annotations: Annotations | _File | None = None,
+    classifier: CellClassifier | _File | None = None,
+    assume_tumor: bool = False,
+    white: White | None = None,
+    vectors: StainVectors | None = None,
+    stain: _File | None = None,
+    thresholds: Thresholds | _File | None = None,
+    marker: str | None = None,
+) -> Setup:
+    """Read what stands in files; see :func:`biomarkers.score.score_slide`.
+
+    Raises
+    ------
+    UsageError
+        Settings contradict each other, or a file is not what it should be.
+    """
+    assay = assay if isinstance(assay, Assay) else load_assay(assay)
+    if assay.kind != "brightfield":
+        raise UsageError("not a brightfield assay", seen=assay.name)
+    if classifier is not None and assume_tumor:
+        raise UsageError("a classifier and 'assume tumor' contradict each other", hint="Give one of them.")
+    if stain is not None and (white is not None or vectors is not None):
+        raise UsageError("white or vectors were given twice: once by the stain file", where=stain)
+    classes = Classes(
+        annotations=_read(annotations, read_annotations),
+        classifier=_read(classifier, load_classifier),
+        assume_tumor=assume_tumor,
+    )
+    cuts = _read(thresholds, read_thresholds)
+    if stain is not None:
+        from biomarkers.stain import read_reference
+
+        shared = read_reference(Path(stain))
+        white, vectors = shared.white, shared.vectors
+    return Setup(
+        assay=assay,
+        marker=assay.marker if marker is None else marker,
+        thresholds=assay.thresholds if cuts is None else cuts,
+        classes=classes,
+        white=white,
+        vectors=vectors,
+    )
+
+
+def _read(given: Any, reader: Any) -> Any:
+    """Read a file; what was read already passes."""
+    return reader(Path(given)) if isinstance(given, str | os.PathLike) else given
