@@ -111,6 +111,8 @@ def samples_of_table(
     if not levels:
         raise UsageError("no level column was named", where=where, hint="Name at least one with levels / --level.")
     require_columns(table, [patient, timepoint, *levels], where=where)
+    _refuse_unknown(lloq, levels, "a lower limit")
+    _refuse_unknown({} if isinstance(scale, str) else scale, levels, "a scale")
     frame = pd.DataFrame(
         {
             keys.PATIENT: identifiers(table[patient], where=f"{where} column {patient!r}"),
@@ -139,6 +141,7 @@ def samples_of_table(
 
 def scales_of(samples: Samples, *, offset: float | Mapping[str, float] | None) -> dict[str, Scale]:
     """Choose the scale of each biomarker from all of its samples."""
+    _refuse_unknown(offset if isinstance(offset, Mapping) else {}, list(samples.kinds), "an offset")
     made = {}
     for name, kind in samples.kinds.items():
         mine = samples.rows[samples.rows[BIOMARKER] == name]
@@ -254,6 +257,14 @@ def _pair(patient: str, name: str, cells: Sequence[_Cell | None], points: tuple[
         "call": "",
         "reason": f"no {' and no '.join(lacking)} level" if lacking else "",
     }
+
+
+def _refuse_unknown(given: Mapping[str, Any], levels: Sequence[str], what: str) -> None:
+    """Refuse a setting for a level that is not measured: it would silently do nothing."""
+    for name in given:
+        if name not in levels:
+            hint = did_you_mean(name, levels)
+            raise UsageError(f"{what} for a level that is not there", seen=name, allowed=list(levels), hint=hint)
 
 
 def _check_timepoints(rows: pd.DataFrame, baseline: str, on_treatment: str) -> None:

@@ -23,7 +23,13 @@ import click
     show_default=True,
     help="What the levels of a table are; a cohort says it itself.",
 )
-@click.option("--offset", type=float, help="Added before a logarithm.  [default: 1/2 count, or 1 for linear levels]")
+@click.option(
+    "--offset",
+    "offsets",
+    multiple=True,
+    metavar="NUMBER | COL=NUMBER",
+    help="Added before a logarithm, for all or one level; repeatable.  [default: 1/2 count, or 1 for linear levels]",
+)
 @click.option("--lloq", "limits", multiple=True, metavar="COL=VALUE", help="Lower limit of a level; repeatable.")
 @click.option(
     "--cutoff",
@@ -61,9 +67,7 @@ import click
     help="What NE is when changes are compared by response.",
 )
 @click.option("--where", "only", multiple=True, metavar="COL=VALUE", help="Use only such rows of a table; repeatable.")
-@click.option(
-    "--figures/--no-figures", default=True, show_default=True, help="Draw pairs, changes, conversions."
-)
+@click.option("--figures/--no-figures", default=True, show_default=True, help="Draw pairs, changes, conversions.")
 @click.option("--simulated", is_flag=True, help="These patients are simulated: say so on the page and every figure.")
 def change(
     table: Path,
@@ -75,7 +79,7 @@ def change(
     on_treatment: str,
     response: str | None,
     scale: str,
-    offset: float | None,
+    offsets: tuple[str, ...],
     limits: tuple[str, ...],
     cutoffs: tuple[str, ...],
     replicates: Path | None,
@@ -111,7 +115,7 @@ def change(
     options = {
         "baseline": baseline,
         "on_treatment": on_treatment,
-        "offset": offset,
+        "offset": _offsets(offsets),
         "gate": gate,
         "several": several,
         "components": cutoffs,
@@ -127,7 +131,7 @@ def change(
         from biomarkers.cohort.store import read_cohort
 
         _refuse_table_options({"--lloq": limits, "--response": response, "--where": only})
-        made = measure_change(read_cohort(table), levels=levels or None, **options)  # type: ignore[arg-type]
+        made = measure_change(read_cohort(table), levels=levels or None, where=table.name, **options)  # type: ignore[arg-type]
     else:
         frame = read_table(table, text=(patient, timepoint))
         notes = table_notes(frame)
@@ -182,7 +186,20 @@ def _only(frame, text: str, where: str):  # type: ignore[no-untyped-def]
     return kept
 
 
-def _limits(texts: tuple[str, ...]) -> dict[str, float]:
+def _offsets(texts: tuple[str, ...]) -> float | dict[str, float] | None:
+    from biomarkers.errors import UsageError
+
+    if not texts:
+        return None
+    if len(texts) == 1 and "=" not in texts[0]:
+        try:
+            return float(texts[0])
+        except ValueError as error:
+            raise UsageError("--offset needs a number", seen=texts[0]) from error
+    return _limits(texts, option="--offset")
+
+
+def _limits(texts: tuple[str, ...], *, option: str = "--lloq") -> dict[str, float]:
     from biomarkers.errors import UsageError
 
     made = {}
@@ -191,7 +208,7 @@ def _limits(texts: tuple[str, ...]) -> dict[str, float]:
         try:
             made[name] = float(value)
         except ValueError as error:
-            raise UsageError("--lloq is not understood", seen=text, allowed="COLUMN=VALUE") from error
+            raise UsageError(f"{option} is not understood", seen=text, allowed="COLUMN=VALUE") from error
     return made
 
 

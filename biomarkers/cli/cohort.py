@@ -277,7 +277,7 @@ def _say(summary: StudySummary) -> None:
     click.echo(tabulate(table, headers=[str(name) for name in flow.columns], maxcolwidths=[None] * 9 + [40]))
     click.echo("")
     for row in summary.endpoints.to_dict("records"):
-        if not str(row["method"]).startswith("Wilson"):
+        if "Wilson" not in str(row["method"]):
             click.echo(textwrap.fill(_endpoint_line(row), width=110, subsequent_indent="  "))
     if summary.notes:
         click.echo("\nNotes")
@@ -296,6 +296,8 @@ def _endpoint_line(row: dict[Any, Any]) -> str:
     elif "range" in row["statistic"]:
         said = f"median {value:.1f} months (range {low:.1f} to {high:.1f}), n = {row['n']}"
     else:
-        edges = [f"{number:.1f}" if math.isfinite(number) else "not reached" for number in (value, low, high)]
-        said = f"median {edges[0]} months (95% CI {edges[1]} to {edges[2]}), n = {row['n']}, {row['events']} events"
+        middle = f"{value:.1f} months" if math.isfinite(value) else "not reached"
+        edges = [f"{number:.1f}" if math.isfinite(number) else "not reached" for number in (low, high)]
+        counted = "still followed" if str(row["endpoint"]).startswith("follow-up") else "events"
+        said = f"median {middle} (95% CI {edges[0]} to {edges[1]}), n = {row['n']}, {row['events']} {counted}"
     return f"{row['endpoint']}: {said}"
