@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from biomarkers.config import load_assay
-from biomarkers.errors import UsageError, did_you_mean
+from biomarkers.errors import EnvironmentFailure, UsageError, did_you_mean
 from biomarkers.files import sha256
 from biomarkers.keys import FAILED, SLIDE_STATUSES
 from biomarkers.provenance import run_record, versions, write_run_json
@@ -91,8 +91,11 @@ def score_batch(
         if progress:
             click.echo(_announcement(todo, n_resumed, work), err=True)
         _remove_leftovers(folder)
-        for job, part in _progress(_run(todo, work), total=len(todo), wanted=progress):
-            parts[job["slide"]] = part
+        try:
+            for job, part in _progress(_run(todo, work), total=len(todo), wanted=progress):
+                parts[job["slide"]] = part
+        except EnvironmentFailure as error:
+            raise _with_need(error, [part for part in parts.values() if part["files"]], len(jobs), folder) from error
         _drop_stale_files(state, parts)
         write_tables(tasks, parts, folder)
         write_run_json(_record(jobs, parts, meaning, work, folder), folder)
@@ -233,6 +236,19 @@ def _progress(outcomes: Iterable[tuple[Job, Outcome]], *, total: int, wanted: bo
     from tqdm import tqdm
 
     return tqdm(outcomes, total=total, desc="scoring", unit="slide", disable=not wanted or total == 0)
+
+
+def _with_need(error: EnvironmentFailure, parts: Sequence[Outcome], n_slides: int, out: Path) -> EnvironmentFailure:
+    """Say how much room the rest will take, judged by what the finished slides took."""
+    if "disk is full" not in str(error):
+        return error
+    left = n_slides - len(parts)
+    if not parts:
+        return EnvironmentFailure(f"{error} Not one of {left} slides was finished.")
+    each = sum((out / name).stat().st_size for part in parts for name in part["files"]) / len(parts)
+    return EnvironmentFailure(
+        f"{error} The {len(parts)} slides finished are kept; the {left} left need about {left * each:,.0f} bytes."
+    )
 
 
 def _remove_leftovers(out: Path) -> None:

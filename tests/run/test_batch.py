@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from biomarkers.errors import UsageError
+from biomarkers.errors import EnvironmentFailure, UsageError
 from biomarkers.run import batch, pool
 from biomarkers.run.batch import score_batch
 
@@ -143,3 +143,11 @@ def test_the_record_names_each_image_by_its_hash(slides, tmp_path):
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in slides.glob("*.png")}
     assert {each["name"]: each["sha256"] for each in record["inputs"]} == digests
+
+
+def test_a_full_disk_says_how_much_the_rest_needs(slides, tmp_path):
+    (slides / "z-disk-full.png").write_text("x")
+    with pytest.raises(
+        EnvironmentFailure, match=r"disk is full.* 4 slides finished are kept; the 1 left need about \d+ bytes"
+    ):
+        run(slides, tmp_path / "out")
