@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.cells.grow import Labels
+from biomarkers.cells.tools import Tools
 
 _THOUSAND = 1000
 PREFER_WHOLE = 10  # thousandths by which pieces must fit better than the whole
 _UNIFORM_ELLIPSE = 4.0  # squared Mahalanobis distance of the edge of a uniformly filled ellipse
 _ROUNDING = 1e-9
+LARGEST_DISTANCE = _UNIFORM_ELLIPSE + _ROUNDING
 
 
 def ellipse_fit(labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -34,27 +36,45 @@ def ellipse_fit(labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     owner = labels[rows, columns]
     area = np.bincount(owner, minlength=count + 1).astype(np.int64)
     sum_x, sum_y = (_sums(owner, values, count) for values in (columns, rows))
+    sum_xx, sum_yy, sum_xy = (_sums(owner, one, count) for one in (columns * columns, rows * rows, columns * rows))
+    var_x, var_y, cov, det = spread(area, sum_x, sum_y, sum_xx, sum_yy, sum_xy)
     # central coordinates times the area: whole numbers
     x = columns * area[owner] - sum_x[owner]
     y = rows * area[owner] - sum_y[owner]
-    xx = area * _sums(owner, columns * columns, count) - sum_x**2
-    yy = area * _sums(owner, rows * rows, count) - sum_y**2
-    xy = area * _sums(owner, columns * rows, count) - sum_x * sum_y
-    scale = np.maximum(area, 1).astype(np.float64) ** 2
-    pixel = 1 / 12  # the spread of a pixel itself
-    var_x, var_y, cov = xx / scale + pixel, yy / scale + pixel, xy / scale
-    det = np.maximum(var_x * var_y - cov**2, 1e-9)
     dx, dy = x / np.maximum(area, 1)[owner], y / np.maximum(area, 1)[owner]
     squares = var_y[owner] * (dx * dx) + var_x[owner] * (dy * dy)
     distance = (squares - 2 * cov[owner] * (dx * dy)) / det[owner]
-    both = np.bincount(owner, weights=distance <= _UNIFORM_ELLIPSE + _ROUNDING, minlength=count + 1)
+    both = np.bincount(owner, weights=distance <= LARGEST_DISTANCE, minlength=count + 1).astype(np.int64)
+    return fit_of_counts(both, area, det), area
+
+
+def spread(
+    area: NDArray[np.int64],
+    sum_x: NDArray[np.int64],
+    sum_y: NDArray[np.int64],
+    sum_xx: NDArray[np.int64],
+    sum_yy: NDArray[np.int64],
+    sum_xy: NDArray[np.int64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the variances along x and y, the covariance and their determinant from sums over pixels, px^2, px^4."""
+    xx = area * sum_xx - sum_x**2
+    yy = area * sum_yy - sum_y**2
+    xy = area * sum_xy - sum_x * sum_y
+    scale = np.maximum(area, 1).astype(np.float64) ** 2
+    pixel = 1 / 12  # the spread of a pixel itself
+    var_x, var_y, cov = xx / scale + pixel, yy / scale + pixel, xy / scale
+    return var_x, var_y, cov, np.maximum(var_x * var_y - cov**2, 1e-9)
+
+
+def fit_of_counts(both: NDArray[np.int64], area: NDArray[np.int64], det: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the overlap of object and ellipse in thousandths from the pixels that lie in both; 0 for label 0."""
     ellipse = _UNIFORM_ELLIPSE * np.pi * np.sqrt(det)
     fit = np.floor(_THOUSAND * both / np.maximum(area + ellipse - both, 1) + _ROUNDING).astype(np.int64)
     fit[0] = 0
-    return fit, area
+    return fit
 
 
-def choose(levels: Sequence[Labels], *, least_px: float, most_px: float) -> Labels:
+def choose(levels: Sequence[Labels], *, least_px: float, most_px: float, tools: Tools) -> Labels:
     """Choose, for each object of a coarse partition, between itself and its pieces in the finer ones.
 
     Parameters
@@ -64,15 +84,19 @@ def choose(levels: Sequence[Labels], *, least_px: float, most_px: float) -> Labe
     least_px, most_px
         Area of a nucleus, px. An object above ``most_px`` is never chosen; pieces that together are below ``least_px``
         do not replace their object.
+    tools
+        The steps, plain or fast.
 
     Returns
     -------
     int32 labels. An object gives way when the area-weighted mean fit of its pieces (those that lie in it by more than
     half), lowered where they leave more than a tenth of it uncovered, exceeds its own.
     """
-    fits, areas = zip(*(ellipse_fit(level) for level in levels), strict=True)
+    fits, areas = zip(*(tools.ellipse_fit(level) for level in levels), strict=True)
     own = [np.where(area > most_px, -1, fit) for fit, area in zip(fits, areas, strict=True)]
-    parents = [_parents(coarse, fine, area) for coarse, fine, area in zip(levels, levels[1:], areas[1:], strict=False)]
+    parents = [
+        tools.parents(coarse, fine, area) for coarse, fine, area in zip(levels, levels[1:], areas[1:], strict=False)
+    ]
     value = [fit.copy() for fit in own]
     stays = [np.ones(fit.size, bool) for fit in own]
     for k in range(len(levels) - 1, 0, -1):
@@ -108,7 +132,7 @@ def _painted(
     return out
 
 
-def _parents(coarse: Labels, fine: Labels, area: NDArray[np.int64]) -> NDArray[np.int64]:
+def parents(coarse: Labels, fine: Labels, area: NDArray[np.int64]) -> NDArray[np.int64]:
     """For each fine label, the coarse one that holds more than half of it, or 0."""
     wide = int(coarse.max()) + 1
     pairs, shared = np.unique(fine.astype(np.int64) * wide + coarse, return_counts=True)

@@ -8,9 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.cells.filters import smooth
-from biomarkers.cells.grow import dilate, erode
 from biomarkers.cells.settings import CellSettings
+from biomarkers.cells.tools import Tools
 from biomarkers.stain.density import White
 from biomarkers.stain.vectors import StainVectors
 
@@ -70,7 +69,7 @@ def working_image(
     return WorkingImage(hematoxylin, dab, factor, mpp * factor)
 
 
-def nuclear_contrast(work: WorkingImage) -> NDArray[np.int32]:
+def nuclear_contrast(work: WorkingImage, *, tools: Tools) -> NDArray[np.int32]:
     """Return what is high in nuclei, whichever stain they took: thousandths, int32 (rows, columns).
 
     Hematoxylin, plus the compact part of DAB: a nucleus full of DAB hides its hematoxylin but is a blob, while a
@@ -81,9 +80,9 @@ def nuclear_contrast(work: WorkingImage) -> NDArray[np.int32]:
     """
     dab = np.maximum(work.dab, 0)
     inner = round(_COMPACT_UM / work.mpp)
-    compact = dilate(erode(dab, steps=inner), steps=inner)
-    compact = np.minimum(dab, dilate(compact, steps=round(_REGAIN_UM / work.mpp)))
-    compact = np.maximum(compact - 2 * np.maximum(_sheet(work, dab) - _SHEET_OD, 0), 0)
+    compact = tools.dilate(tools.erode(dab, steps=inner), steps=inner)
+    compact = np.minimum(dab, tools.dilate(compact, steps=round(_REGAIN_UM / work.mpp)))
+    compact = np.maximum(compact - 2 * np.maximum(_sheet(work, dab, tools) - _SHEET_OD, 0), 0)
     # products of whole numbers by 65 and 50, so that no rounding depends on a library
     mixed = (
         round(100 * _HEMATOXYLIN_WEIGHT) * np.maximum(work.hematoxylin, 0) + round(100 * _DAB_WEIGHT) * compact
@@ -92,11 +91,11 @@ def nuclear_contrast(work: WorkingImage) -> NDArray[np.int32]:
     return (np.minimum(mixed, _CAP) + above).astype(np.int32)
 
 
-def _sheet(work: WorkingImage, dab: NDArray[np.int32]) -> NDArray[np.int32]:
+def _sheet(work: WorkingImage, dab: NDArray[np.int32], tools: Tools) -> NDArray[np.int32]:
     """Return the level that both stains together keep over a whole disc of 10 um radius."""
-    total = smooth(np.maximum(work.hematoxylin, 0) + dab, sigma_px=_SHEET_SMOOTH_UM / work.mpp)
+    total = tools.smooth(np.maximum(work.hematoxylin, 0) + dab, sigma_px=_SHEET_SMOOTH_UM / work.mpp)
     steps = round(_SHEET_UM / work.mpp)
-    return dilate(erode(total, steps=steps), steps=steps)
+    return tools.dilate(tools.erode(total, steps=steps), steps=steps)
 
 
 def amounts(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_UNITY = 4096
+UNITY = 4096
 _TRUNCATE = 3.0
 
 
@@ -24,9 +24,9 @@ def smooth(image: NDArray[np.int32], *, sigma_px: float) -> NDArray[np.int32]:
     int32 (height, width). Weights are whole numbers that sum to 4096 on each axis, so no rounding happens before the
     last step; borders repeat the nearest pixel.
     """
-    weights = _gaussian_weights(sigma_px)
+    weights = gaussian_weights(sigma_px)
     total = _along(_along(image.astype(np.float64), weights, 0), weights, 1)
-    return np.floor(total / _UNITY**2 + 0.5).astype(np.int32)
+    return np.floor(total / UNITY**2 + 0.5).astype(np.int32)
 
 
 def blobness(image: NDArray[np.int32], *, sigma_px: float) -> NDArray[np.int32]:
@@ -43,10 +43,10 @@ def blobness(image: NDArray[np.int32], *, sigma_px: float) -> NDArray[np.int32]:
     -------
     int32 (height, width), in the unit of the image.
     """
-    gauss, bend = _gaussian_weights(sigma_px), _second_derivative_weights(sigma_px)
+    gauss, bend = gaussian_weights(sigma_px), second_derivative_weights(sigma_px)
     values = image.astype(np.float64)
     total = _along(_along(values, gauss, 0), bend, 1) + _along(_along(values, bend, 0), gauss, 1)
-    return np.floor(-total / _UNITY**2 + 0.5).astype(np.int32)
+    return np.floor(-total / UNITY**2 + 0.5).astype(np.int32)
 
 
 def reach_px(sigma_px: float) -> int:
@@ -61,19 +61,20 @@ def _along(values: NDArray[np.float64], weights: NDArray[np.float64], axis: int)
     return out
 
 
-def _gaussian_weights(sigma: float) -> NDArray[np.float64]:
+def gaussian_weights(sigma: float) -> NDArray[np.float64]:
+    """Whole weights of a Gaussian; they sum to 4096."""
     offsets = np.arange(-reach_px(sigma), reach_px(sigma) + 1)
     weights = np.exp(-0.5 * (offsets / sigma) ** 2)
-    whole = np.rint(weights / weights.sum() * _UNITY)
-    whole[reach_px(sigma)] += _UNITY - whole.sum()
+    whole = np.rint(weights / weights.sum() * UNITY)
+    whole[reach_px(sigma)] += UNITY - whole.sum()
     return whole
 
 
-def _second_derivative_weights(sigma: float) -> NDArray[np.float64]:
+def second_derivative_weights(sigma: float) -> NDArray[np.float64]:
     """Whole weights of sigma^2 times the second derivative; they sum to 0, so flat areas answer 0."""
     offsets = np.arange(-reach_px(sigma), reach_px(sigma) + 1)
     scaled = offsets / sigma
     gauss = np.exp(-0.5 * scaled**2)
-    whole = np.rint((scaled**2 - 1) * gauss / gauss.sum() * _UNITY)
+    whole = np.rint((scaled**2 - 1) * gauss / gauss.sum() * UNITY)
     whole[reach_px(sigma)] -= whole.sum()
     return whole

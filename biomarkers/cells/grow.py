@@ -97,7 +97,10 @@ def close_labels(labels: Labels, *, steps: int) -> Labels:
     if steps < 1 or not labels.any():
         return labels
     grown = expand(labels, steps=steps)
-    depth = ndimage.distance_transform_edt(~outermost(grown))
+    edge = outermost(grown)
+    if not edge.any():  # one label everywhere: nothing to shrink back from
+        return grown
+    depth = ndimage.distance_transform_edt(~edge)
     return np.where(labels > 0, labels, np.where(depth >= steps, grown, 0))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,14 +11,14 @@ from tqdm import tqdm
 
 from biomarkers.cells.blocks import HALO_UM, Block, make_blocks
 from biomarkers.cells.contrast import amounts, nuclear_contrast, working_factor, working_image
-from biomarkers.cells.filters import smooth
-from biomarkers.cells.grow import Labels, expand
+from biomarkers.cells.grow import Labels
 from biomarkers.cells.measure import centroids, measure_cells
 from biomarkers.cells.nuclei import SMOOTH_UM, find_nuclei
 from biomarkers.cells.outline import contrast_of
 from biomarkers.cells.plugin import SegmenterPlugin, segment_with
 from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import Rows, in_reading_order, join_rows
+from biomarkers.cells.tools import Tools, fast
 from biomarkers.stain.density import White
 from biomarkers.stain.vectors import StainVectors
 
@@ -26,13 +27,14 @@ _SHOW_PROGRESS_FROM = 4  # blocks
 
 @dataclass(frozen=True)
 class Plan:
-    """What was decided once for the whole slide."""
+    """What was decided once for the whole slide; ``tools`` are the steps that nuclei are found with."""
 
     mpp: float
     white: White
     vectors: StainVectors
     settings: CellSettings
     plugin: SegmenterPlugin | None = None
+    tools: Callable[[], Tools] = fast
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _one_block(
     rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], block: Block, plan: Plan
 ) -> tuple[Rows, Labels, Labels]:
     """Find what is in a window and measure what the block owns of it."""
-    found = _by_plugin(rgb, plan.plugin, plan) if plan.plugin else _by_reference(rgb, plan)
+    found = _by_plugin(rgb, plan.plugin, plan) if plan.plugin else _by_recipe(rgb, plan)
     owned = _owned(found.nuclei, tissue, block)
     numbers = np.zeros(found.contrast.size, np.int32)
     numbers[owned] = np.arange(1, len(owned) + 1)
@@ -130,23 +132,25 @@ def _one_block(
     return rows.shifted(x=block.window[1].start, y=block.window[0].start), nuclei, cells
 
 
-def _by_reference(rgb: NDArray[np.uint8], plan: Plan) -> _Found:
+def _by_recipe(rgb: NDArray[np.uint8], plan: Plan) -> _Found:
     """Find nuclei at the working size and bring them to the tile's."""
+    tools = plan.tools()
     work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=plan.settings)
-    coarse, contrast = find_nuclei(work, settings=plan.settings)
-    bodies = expand(coarse, steps=max(1, round(plan.settings.expansion_um / work.mpp)))
+    coarse, contrast = find_nuclei(work, settings=plan.settings, tools=tools)
+    bodies = tools.expand(coarse, steps=max(1, round(plan.settings.expansion_um / work.mpp)))
     nuclei, cells = (_at_full_size(one, work.factor, rgb.shape) for one in (coarse, bodies))
     return _Found(nuclei, cells, contrast)
 
 
 def _by_plugin(rgb: NDArray[np.uint8], plugin: SegmenterPlugin, plan: Plan) -> _Found:
     """Take another's nuclei as they are, at the tile's own size."""
+    tools = plan.tools()
     nuclei = segment_with(plugin, rgb, mpp=plan.mpp)
     full = plan.settings.model_copy(update={"working_mpp": plan.mpp})
     work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=full)
-    soft = smooth(nuclear_contrast(work), sigma_px=SMOOTH_UM / plan.mpp)
-    cells = expand(nuclei, steps=max(1, round(plan.settings.expansion_um / plan.mpp)))
-    return _Found(nuclei, cells, contrast_of(nuclei, soft, mpp=plan.mpp))
+    soft = tools.smooth(nuclear_contrast(work, tools=tools), sigma_px=SMOOTH_UM / plan.mpp)
+    cells = tools.expand(nuclei, steps=max(1, round(plan.settings.expansion_um / plan.mpp)))
+    return _Found(nuclei, cells, contrast_of(nuclei, soft, mpp=plan.mpp, tools=tools))
 
 
 def _owned(nuclei: Labels, tissue: NDArray[np.bool_], block: Block) -> list[int]:

@@ -1,0 +1,103 @@
+"""How well labels are ellipses, and which lie in which; see :mod:`biomarkers.cells.candidates`."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from biomarkers.cells.candidates import LARGEST_DISTANCE, fit_of_counts, spread
+from biomarkers.cells.grow import Labels
+
+
+def ellipse_fit(labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Overlap with the ellipse of the same moments; see :func:`biomarkers.cells.candidates.ellipse_fit`."""
+    labels = np.ascontiguousarray(labels)
+    sums = label_moments(labels, int(labels.max()))
+    area, sum_x, sum_y = sums[0], sums[1], sums[2]
+    var_x, var_y, cov, det = spread(*sums)
+    both = _inside(labels, area, sum_x, sum_y, var_x, var_y, cov, det, LARGEST_DISTANCE)
+    return fit_of_counts(both, area, det), area
+
+
+def parents(coarse: Labels, fine: Labels, area: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each fine label, the coarse one that holds most of it; see :func:`biomarkers.cells.candidates.parents`."""
+    return _majority(np.ascontiguousarray(coarse), np.ascontiguousarray(fine), area)
+
+
+def label_moments(labels: Labels, count: int) -> NDArray[np.int64]:
+    """Pixels, sums of x, y, x^2, y^2 and x*y of labels 0..count (nothing for 0), int64 (6, count + 1)."""
+    return _moments(labels, count)
+
+
+@numba.njit(cache=True, nogil=True)
+def _moments(labels, count):  # type: ignore[no-untyped-def]
+    """Run by run: sums over x of a run have closed forms."""
+    sums = np.zeros((6, count + 1), np.int64)
+    rows, columns = labels.shape
+    for row in range(rows):
+        line = labels[row]
+        column = 0
+        while column < columns:
+            label = line[column]
+            start = column
+            column += 1
+            while column < columns and line[column] == label:
+                column += 1
+            if label == 0:
+                continue
+            length, last = np.int64(column - start), np.int64(column - 1)
+            sum_x = length * (start + last) // 2
+            sums[0, label] += length
+            sums[1, label] += sum_x
+            sums[2, label] += length * row
+            sums[3, label] += _squares(last) - _squares(np.int64(start) - 1)
+            sums[4, label] += length * row * row
+            sums[5, label] += sum_x * row
+    return sums
+
+
+@numba.njit(cache=True, nogil=True)
+def _squares(last):  # type: ignore[no-untyped-def]
+    """Return the sum of the squares of 0..last."""
+    return last * (last + 1) * (2 * last + 1) // 6
+
+
+@numba.njit(cache=True, nogil=True)
+def _inside(labels, area, sum_x, sum_y, var_x, var_y, cov, det, most):  # type: ignore[no-untyped-def]
+    """Count the pixels of each label that lie in its ellipse."""
+    out = np.zeros(area.size, np.int64)
+    for row in range(labels.shape[0]):
+        for column in range(labels.shape[1]):
+            label = labels[row, column]
+            if label != 0:
+                size = area[label]
+                dx, dy = (column * size - sum_x[label]) / size, (row * size - sum_y[label]) / size
+                squares = var_y[label] * (dx * dx) + var_x[label] * (dy * dy)
+                out[label] += (squares - 2 * cov[label] * (dx * dy)) / det[label] <= most
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _majority(coarse, fine, area):  # type: ignore[no-untyped-def]
+    """Vote (Boyer and Moore): only a label that holds more than half can survive; then it is counted."""
+    leader, votes = np.zeros(area.size, np.int32), np.zeros(area.size, np.int64)
+    rows, columns = fine.shape
+    for row in range(rows):
+        for column in range(columns):
+            child = fine[row, column]
+            if child == 0:
+                continue
+            if votes[child] == 0:
+                leader[child] = coarse[row, column]
+            votes[child] += 1 if leader[child] == coarse[row, column] else -1
+    shared = np.zeros(area.size, np.int64)
+    for row in range(rows):
+        for column in range(columns):
+            child = fine[row, column]
+            shared[child] += leader[child] == coarse[row, column]
+    out = np.zeros(area.size, np.int64)
+    for child in range(1, area.size):
+        if 2 * shared[child] > area[child]:
+            out[child] = leader[child]
+    return out

@@ -1,0 +1,136 @@
+"""The steps that finding nuclei is made of, twice: plain (the definition) and fast (what runs)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biomarkers.cells.grow import Labels
+
+Levels = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+
+
+class _Filter(Protocol):
+    def __call__(self, image: Levels, *, sigma_px: float) -> Levels: ...
+
+
+class _Octagon(Protocol):
+    def __call__(self, image: Levels, *, steps: int) -> Levels: ...
+
+
+class _Flood(Protocol):
+    def __call__(self, seeds: Labels, *, height: Levels, mask: Mask) -> Labels: ...
+
+
+class _Expand(Protocol):
+    def __call__(self, labels: Labels, *, steps: int) -> Labels: ...
+
+
+class _Distance(Protocol):
+    def __call__(self, mask: Mask) -> Levels: ...
+
+
+class _Seeds(Protocol):
+    def __call__(self, distance: Levels, *, depth: int) -> Labels: ...
+
+
+class _Solid(Protocol):
+    def __call__(self, mask: Mask, *, hole_px: float) -> Mask: ...
+
+
+class _Pieces(Protocol):
+    def __call__(self, labels: Labels, *, pixel_um2: float, least_um2: float, most_um2: float) -> Labels: ...
+
+
+class _Fill(Protocol):
+    def __call__(self, labels: Labels) -> Labels: ...
+
+
+class _Quantile(Protocol):
+    def __call__(
+        self, values: Levels, labels: Labels, *, numerator: int, denominator: int, size: int | None = None
+    ) -> NDArray[np.int64]: ...
+
+
+class _Fit(Protocol):
+    def __call__(self, labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
+
+
+class _Parents(Protocol):
+    def __call__(self, coarse: Labels, fine: Labels, area: NDArray[np.int64]) -> NDArray[np.int64]: ...
+
+
+@dataclass(frozen=True)
+class Tools:
+    """One set of steps. Both sets give the same whole numbers; tests hold one to the other."""
+
+    smooth: _Filter
+    blobness: _Filter
+    erode: _Octagon
+    dilate: _Octagon
+    flood: _Flood
+    expand: _Expand
+    close_labels: _Expand
+    sixteenths: _Distance
+    dome_seeds: _Seeds
+    solid: _Solid
+    largest_pieces: _Pieces
+    fill_holes: _Fill
+    quantile: _Quantile
+    ellipse_fit: _Fit
+    parents: _Parents
+
+
+@cache
+def plain() -> Tools:
+    """Return the steps in numpy, scipy and scikit-image."""
+    from biomarkers.cells import candidates, filters, grow, pieces
+
+    return Tools(
+        smooth=filters.smooth,
+        blobness=filters.blobness,
+        erode=grow.erode,
+        dilate=grow.dilate,
+        flood=grow.flood,
+        expand=grow.expand,
+        close_labels=grow.close_labels,
+        sixteenths=pieces.sixteenths,
+        dome_seeds=pieces.dome_seeds,
+        solid=pieces.solid,
+        largest_pieces=pieces.largest_pieces,
+        fill_holes=pieces.fill_holes,
+        quantile=pieces.quantile,
+        ellipse_fit=candidates.ellipse_fit,
+        parents=candidates.parents,
+    )
+
+
+@cache
+def fast() -> Tools:
+    """Return the steps as compiled kernels."""
+    from biomarkers.cells.kernels import distance, ellipses, filters, octagon, pieces, quantiles, rings, seeds
+    from biomarkers.cells.kernels.notice import announce_compilation
+
+    announce_compilation()
+    return Tools(
+        smooth=filters.smooth,
+        blobness=filters.blobness,
+        erode=octagon.erode,
+        dilate=octagon.dilate,
+        flood=rings.flood,
+        expand=rings.expand,
+        close_labels=rings.close_labels,
+        sixteenths=distance.sixteenths,
+        dome_seeds=seeds.dome_seeds,
+        solid=pieces.solid,
+        largest_pieces=pieces.largest_pieces,
+        fill_holes=pieces.fill_holes,
+        quantile=quantiles.quantile,
+        ellipse_fit=ellipses.ellipse_fit,
+        parents=ellipses.parents,
+    )
