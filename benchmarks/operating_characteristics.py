@@ -18,6 +18,7 @@ from biomarkers.relate.families import FAMILIES, Family
 from biomarkers.relate.power import power
 from biomarkers.stats.permutation_marginal import marginal_permutation
 
+SHAPES = (*(Family(name) for name in FAMILIES), Family("unequal-variance", spread=1 / 3))
 THETAS = (0.50, 0.60, 0.65, 0.70, 0.80)
 MARGINS = (0.10, 0.15, 0.20)
 
@@ -26,8 +27,7 @@ def characteristics(n: int, responders: int, simulations: int, permutations: int
     print(f"n = {n}, {responders} responders, {simulations:,} simulated cohorts a row, B = {permutations:,}\n")
     print("| levels | true AUC | dependent | within .10 | within .15 | within .20 | inconclusive at .15 | at .20 |")
     print("|---|---|---|---|---|---|---|---|")
-    for seed, name in enumerate(FAMILIES):
-        family = Family(name)
+    for seed, family in enumerate(SHAPES):
         found = power(
             n, n_responders=responders, thetas=THETAS, margins=MARGINS, levels=family, n_simulations=simulations,
             n_permutations=permutations, rng=seed,
@@ -37,7 +37,7 @@ def characteristics(n: int, responders: int, simulations: int, permutations: int
             dependent = rows["dependent"].iloc[0] + rows["dependent_within_margin"].iloc[0]
             within = " | ".join(f"{rows['independent_within_margin'][m]:.3f}" for m in MARGINS)
             left = " | ".join(f"{rows['inconclusive'][m]:.3f}" for m in (0.15, 0.20))
-            print(f"| {name}: {family.label} | {theta:.2f} | {dependent:.3f} | {within} | {left} |", flush=True)
+            print(f"| {family.name}: {family.label} | {theta:.2f} | {dependent:.3f} | {within} | {left} |", flush=True)
     error = np.sqrt(0.05 * 0.95 / simulations)
     print(f"\nMonte-Carlo standard error at .05: {error:.4f}; .05 + 2 of them: {0.05 + 2 * error:.4f}\n")
 
@@ -48,15 +48,17 @@ def uniformity(n: int, responders: int, shuffles: int, permutations: int) -> Non
     print("| levels | KS p, dependence | share p <= .05 | share omnibus p <= .05 |")
     print("|---|---|---|---|")
     group = np.arange(n) < responders
-    for name in FAMILIES:
+    for family in SHAPES:
         generator = np.random.default_rng(7)
-        level = Family(name).draw(generator, n_yes=responders, n_no=n - responders, size=1, shift=0.0)[:, 0]
+        level = family.draw(generator, n_yes=responders, n_no=n - responders, size=1, shift=0.0)[:, 0]
         shuffled = np.stack([generator.permutation(level) for _ in range(shuffles)], axis=1)
         found = marginal_permutation(shuffled, group, n_permutations=permutations, rng=11)
         # a discrete level repeats p-values: spread each over its own step before comparing with the uniform
         spread = found.p - generator.random(shuffles) * _steps(found.p)
         ks = kstest(spread, "uniform").pvalue
-        print(f"| {name} | {ks:.3f} | {(found.p <= 0.05).mean():.3f} | {(found.p_energy <= 0.05).mean():.3f} |")
+        print(
+            f"| {family.name}: {family.label} | {ks:.3f} | {(found.p <= 0.05).mean():.3f} | {(found.p_energy <= 0.05).mean():.3f} |"
+        )
 
 
 def _steps(p: np.ndarray) -> np.ndarray:

@@ -196,7 +196,7 @@ def _graded(patients: Patients, endpoint: EndPoint, rules: Rules) -> Answer:
         if problem is None and n_events == 0:
             problem = "no event happened"
         if problem is not None:
-            made.verdicts.append({**base, **_cells(not_testable(problem), rules)})
+            made.verdicts.append({**base, **_cells(not_testable(problem), rules), "margin": math.nan})
             continue
         here = None if strata is None else strata[known]
         found = _association(name, endpoint, levels[known, at], known, here, rules)
@@ -205,7 +205,7 @@ def _graded(patients: Patients, endpoint: EndPoint, rules: Rules) -> Answer:
             time, event = endpoint.time[known], endpoint.event[known] == 1
             made.rows += median_rows(name, endpoint.name, raw, time, event, rules.cutoffs.get(name, ()))
         if isinstance(found, str):
-            made.verdicts.append({**base, **_cells(not_testable(found), rules)})
+            made.verdicts.append({**base, **_cells(not_testable(found), rules), "margin": math.nan})
             continue
         made.rows += found.rows
         if found.warning:

@@ -55,7 +55,7 @@ class Family:
             "normal": "continuous, no ties",
             "zero-inflated": f"{100 * self.zero_share:g}% tied at the bottom",
             "ordinal": f"{self.n_levels} levels",
-            "unequal-variance": f"responders vary {self.spread:g} times as much",
+            "unequal-variance": f"responders vary {self.spread:.3g} times as much",
         }[self.name]
 
     def ties(self) -> float:
