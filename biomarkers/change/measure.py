@@ -238,13 +238,13 @@ def _notes(
 
 def _pair_notes(pairs: pd.DataFrame, found: Responders | None) -> list[str]:
     table = completeness(pairs, found)
-    notes = []
+    alike: dict[str, list[str]] = {}
     for name, mine in table.groupby(BIOMARKER, sort=False):
         patients, paired, p = int(mine["patients"].sum()), int(mine["with_pair"].sum()), float(mine["p_fisher"].iloc[0])
         if paired == patients:
             continue
-        text = f"{name}: {paired} of {patients} patients have both levels"
+        text = f"{paired} of {patients} patients have both levels"
         if not np.isnan(p):
-            text += f" (having both depends on response with p = {p:.3g})"
-        notes.append(text)
-    return notes
+            text += f" (who has both, by response: Fisher p = {p:.3g})"
+        alike.setdefault(text, []).append(str(name))
+    return [f"{', '.join(names)}: {text}" for text, names in alike.items()]
