@@ -116,8 +116,11 @@ def _one_block(
     """Find what is in a window and measure what the block owns of it."""
     found = _by_plugin(rgb, plan.plugin, plan) if plan.plugin else _by_recipe(rgb, plan)
     owned = _owned(found.nuclei, tissue, block)
+    # neighbours that other blocks own are measured too: where a cell's cytoplasm ends may depend on them
+    labels = np.arange(1, found.contrast.size)
+    order = np.concatenate([owned, np.setdiff1d(labels, owned)]).astype(np.int64)
     numbers = np.zeros(found.contrast.size, np.int32)
-    numbers[owned] = np.arange(1, len(owned) + 1)
+    numbers[order] = labels
     nuclei, cells = numbers[found.nuclei], numbers[found.cells]
     hematoxylin, dab = amounts(rgb, white=plan.white, vectors=plan.vectors)
     rows = measure_cells(
@@ -125,11 +128,12 @@ def _one_block(
         dab,
         nuclei=nuclei,
         cells=cells,
-        contrast=found.contrast[owned],
+        contrast=found.contrast[order],
         mpp=plan.mpp,
         settings=plan.settings,
     )
-    return rows.shifted(x=block.window[1].start, y=block.window[0].start), nuclei, cells
+    rows = rows.taken(np.arange(len(owned))).shifted(x=block.window[1].start, y=block.window[0].start)
+    return rows, *(np.where(one <= len(owned), one, 0) for one in (nuclei, cells))
 
 
 def _by_recipe(rgb: NDArray[np.uint8], plan: Plan) -> _Found:

@@ -1,0 +1,106 @@
+"""Measured cells in reading order -> classes, calls and counts, in bands of fixed height with their surroundings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from biomarkers.cells.table import Rows, cell_table, join_rows
+from biomarkers.score.classes import classified
+from biomarkers.score.positivity import call_positivity
+from biomarkers.score.tally import Counts, add_counts, class_names, count_cells
+from biomarkers.score.whole.decide import Decided, Task
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+# bands lie at the same place whatever the tiles were, so classes and sums do not depend on tiles
+BAND_UM, REACH_UM = 512.0, 200.0
+
+
+class Caller:
+    """Takes cells from top to bottom and gives them on, called; keeps counts only.
+
+    Attributes
+    ----------
+    n_cells, n_excluded
+        Cells so far, and those of them that annotations leave out.
+    notes
+        What the annotations or the assumption have to say.
+    """
+
+    def __init__(self, task: Task, decided: Decided, *, give: Callable[[AnnData], None]) -> None:
+        self.n_cells, self.n_excluded = 0, 0
+        self.notes: dict[str, None] = {}
+        self.named: frozenset[str] | None = frozenset()
+        self.class_method = "none"
+        self._task, self._decided, self._give = task, decided, give
+        self._regions: tuple[str | None, ...] = (None, *task.classes.tissues)
+        self._cuts = task.cuts()
+        self._counts: dict[tuple[float, str | None], Counts] = {}
+        self._held: list[Rows] = []
+        self._band = 0
+
+    def take(self, rows: Rows, *, end: int) -> None:
+        """Take all cells down to pixel row ``end`` (those above were taken before)."""
+        self._held.append(rows)
+        while (self._band + 1) * BAND_UM + REACH_UM <= end * self._decided.plan.mpp:
+            self._next_band()
+
+    def finish(self) -> None:
+        """Call what is left."""
+        lowest = max((float(part.middle[:, 1].max()) for part in self._held if part.count), default=-1.0)
+        while self._band * BAND_UM <= (lowest + 0.5) * self._decided.plan.mpp:
+            self._next_band()
+
+    def counts(self, *, cut: float, region: str | None) -> Counts:
+        """Return the counts at a 1+ cut of the sensitivity curve, of the whole (None) or of an annotated tissue."""
+        return self._counts.get((cut, region), add_counts([]))
+
+    def _next_band(self) -> None:
+        mpp = self._decided.plan.mpp
+        rows = join_rows(self._held)
+        y = (rows.middle[:, 1] + 0.5) * mpp
+        low = self._band * BAND_UM
+        high = low + BAND_UM
+        self._band += 1
+        # later bands need their own cells and, as soon as there are any, the surroundings above them
+        self._held = [_taken(rows, y >= high - REACH_UM)]
+        near = (y >= low - REACH_UM) & (y < high + REACH_UM)
+        own = (y[near] >= low) & (y[near] < high)
+        if own.any():
+            self._call(_taken(rows, near), own)
+
+    def _call(self, rows: Rows, own: np.ndarray) -> None:
+        task, plan = self._task, self._decided.plan
+        cells = cell_table(rows, mpp=plan.mpp, origin=(0, 0), marker=task.marker)
+        cells, notes = classified(cells, classes=task.classes, mpp=plan.mpp)
+        self.notes.update(dict.fromkeys(notes))
+        self.named, self.class_method = class_names(cells), str(cells.uns["class_source"]["method"])
+        in_force = task.thresholds.dab_od[0]
+        for cut, thresholds in self._cuts.items():
+            pattern = self._decided.patterns[cut]
+            called = call_positivity(
+                cells, assay=task.assay, thresholds=thresholds, marker=task.marker, pattern=pattern
+            )
+            for region in self._regions if cut == in_force else (None,):
+                part = count_cells(called, assay=task.assay, marker=task.marker, region=region, own=own)
+                held = self._counts.get((cut, region))
+                self._counts[cut, region] = part if held is None else add_counts([held, part])
+            if cut == in_force:
+                self._hand_on(called[own].copy())
+
+    def _hand_on(self, cells: AnnData) -> None:
+        """Give the band's cells away, numbered on from those above."""
+        numbers = np.arange(self.n_cells + 1, self.n_cells + cells.n_obs + 1)
+        cells.obs["label"] = numbers
+        cells.obs_names = [str(number) for number in numbers]
+        self.n_cells += cells.n_obs
+        self.n_excluded += int(cells.obs["excluded"].sum())
+        self._give(cells)
+
+
+def _taken(rows: Rows, which: np.ndarray) -> Rows:
+    return rows.taken(np.flatnonzero(which))

@@ -1,0 +1,158 @@
+"""What is decided once for a slide, on a fixed sample of it: white, tissue, cuts, staining pattern, quality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from biomarkers.cells.blocks import Block
+from biomarkers.cells.contrast import working_factor
+from biomarkers.cells.find import doubt_about_mpp
+from biomarkers.cells.pipeline import Plan, halo_px, least_contrast, window_rows
+from biomarkers.cells.settings import CellSettings
+from biomarkers.cells.table import Rows, cell_table, in_reading_order, join_rows
+from biomarkers.config import Assay, Thresholds
+from biomarkers.score.classes import Classes, classified
+from biomarkers.score.positivity import call_positivity
+from biomarkers.score.sensitivity import cuts_to_try, scaled
+from biomarkers.slide.coarse import coarse_bands
+from biomarkers.slide.sample import pick_windows, sample_patches
+from biomarkers.slide.slide import Slide
+from biomarkers.slide.tissue_map import TissueMap, map_tissue
+from biomarkers.stain import DabEvidence, StainVectors
+from biomarkers.stain.evidence import evidence_of_colours
+from biomarkers.stain.quality import Quality, quality_of_windows, solid_shares
+from biomarkers.stain.white import block_pairs, doubt_about_white, white_of_samples
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from biomarkers.stain import White
+
+WINDOW_UM, WINDOWS = 256.0, 24
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a slide is scored by."""
+
+    slide: str
+    assay: Assay
+    marker: str
+    thresholds: Thresholds
+    classes: Classes
+
+    def cuts(self) -> dict[float, Thresholds]:
+        """Return the cuts of the sensitivity curve by their 1+ edge; the one in force as it is."""
+        own = self.thresholds.dab_od[0]
+        tried = {cut: scaled(self.thresholds, to=cut) for cut in cuts_to_try(self.thresholds, None)}
+        return {**tried, own: self.thresholds}
+
+
+@dataclass(frozen=True)
+class Light:
+    """The level of empty glass, what the colours say of the stains, and where there is tissue."""
+
+    white: White
+    vectors: StainVectors
+    evidence: DabEvidence
+    tissue: TissueMap
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Everything that must be the same in every tile.
+
+    ``least_contrast`` is the optical density by which a nucleus must stand out, ``patterns`` the slide's staining
+    pattern at every 1+ cut of the sensitivity curve.
+    """
+
+    plan: Plan
+    light: Light
+    least_contrast: float
+    patterns: Mapping[float, str]
+    quality: Quality
+    warnings: tuple[str, ...]
+
+
+def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None) -> Light:
+    """Estimate glass on patches spread over the slide, judge the stains, find tissue."""
+    patches = sample_patches(slide)
+    if white is None:
+        white = white_of_samples(np.concatenate([block_pairs(patch) for patch in patches]))
+    colours = np.concatenate([patch.reshape(-1, 3) for patch in patches])
+    evidence = evidence_of_colours(colours, white=white, vectors=vectors)
+    tissue = map_tissue(slide, mpp=slide.mpp, white=white)
+    return Light(white, vectors or StainVectors(), evidence, tissue)
+
+
+def decide(slide: Slide, task: Task, light: Light) -> Decided:
+    """Find the cells of up to 24 windows of 256 um that lie in tissue, and decide by them."""
+    mpp = slide.mpp
+    settings = CellSettings(check_stain=False, membrane_od=task.thresholds.dab_od[0])
+    plan = Plan(mpp=mpp, white=light.white, vectors=light.vectors, settings=settings)
+    factor = working_factor(mpp, settings)
+    side = max(1, round(WINDOW_UM / mpp / factor)) * factor
+    windows = pick_windows(light.tissue, side=side, count=WINDOWS)
+    found, pixels = [], []
+    for core in windows:
+        rows, rgb = _look_into(slide, light.tissue, core, plan)
+        found.append(rows)
+        pixels.append(rgb)
+    rows = join_rows(found)
+    least = least_contrast(rows.shape["nucleus_contrast_od"], plan)
+    rows, _ = in_reading_order(rows, keep=rows.shape["nucleus_contrast_od"] >= least)
+    cells, _ = classified(cell_table(rows, mpp=mpp, origin=(0, 0), marker=task.marker), classes=task.classes, mpp=mpp)
+    solid = _solid(slide, light)
+    quality = quality_of_windows(pixels, white=light.white, vectors=light.vectors, mpp=mpp, solid=solid)
+    doubts = [one for one in (doubt_about_white(light.white), doubt_about_mpp(rows, mpp)) if one]
+    return Decided(plan, light, least, _patterns(cells, task), quality, (*doubts, *quality.messages()))
+
+
+def _look_into(slide: Slide, tissue: TissueMap, core: tuple[slice, slice], plan: Plan) -> tuple[Rows, Any]:
+    """Return the cells of a window and its pixels; surroundings are read for the former and left out of the latter."""
+    block = around(core, slide.size, halo=halo_px(plan), step=working_factor(plan.mpp, plan.settings))
+    rgb = read_window(slide, block.window)
+    rows = window_rows(rgb, tissue.window(*block.window), block=block, plan=plan)
+    top, left = (core[axis].start - block.window[axis].start for axis in (0, 1))
+    tall, wide = (core[axis].stop - core[axis].start for axis in (0, 1))
+    return rows, rgb[top : top + tall, left : left + wide]
+
+
+def around(core: tuple[slice, slice], size: tuple[int, int], *, halo: int, step: int) -> Block:
+    """Lay a window around a core; it begins at a multiple of ``step``, as the averaged pixels do."""
+    width, height = size
+    reach = -(-halo // step) * step
+
+    def grown(part: slice, length: int) -> slice:
+        return slice(max(0, part.start // step * step - reach), min(length, part.stop + reach))
+
+    return Block(core=core, window=(grown(core[0], height), grown(core[1], width)))
+
+
+def read_window(slide: Slide, window: tuple[slice, slice]) -> np.ndarray:
+    """Read rows x columns of level 0."""
+    rows, columns = window
+    return slide.read_region(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+
+
+def _patterns(cells: AnnData, task: Task) -> dict[float, str]:
+    patterns = {}
+    for cut, thresholds in task.cuts().items():
+        called = call_positivity(cells, assay=task.assay, thresholds=thresholds, marker=task.marker)
+        patterns[cut] = str(called.uns["thresholds"]["pattern"])
+    return patterns
+
+
+def _solid(slide: Slide, light: Light) -> tuple[float, float]:
+    """Measure ink and folds over the whole slide at a coarse grain."""
+    step = light.tissue.step
+    shares, weights = [], []
+    for _, means in coarse_bands(slide, step=step):
+        shares.append(solid_shares(means, white=light.white, vectors=light.vectors, grain_um=step * slide.mpp))
+        weights.append(means.shape[0])
+    pen, dark = np.average(np.array(shares), axis=0, weights=weights)
+    return float(pen), float(dark)

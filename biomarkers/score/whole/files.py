@@ -1,0 +1,78 @@
+"""Cells to Parquet in row groups of a fixed size, and a small picture of the slide with every cell as a dot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from biomarkers import keys
+from biomarkers.score.outputs import cell_frame
+from biomarkers.score.palette import kinds
+from biomarkers.slide.coarse import thumbnail
+from biomarkers.slide.slide import Slide
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from PIL.Image import Image
+
+ROWS_IN_A_GROUP = 50_000
+_OVERLAY_PX = 2048
+
+
+class CellFile:
+    """A Parquet file that is written as cells come; at most one row group and one band of cells are held."""
+
+    def __init__(self, path: Path, *, slide: str) -> None:
+        self._path, self._slide = path, slide
+        self._writer: Any = None
+        self._held: Any = None
+
+    def add(self, cells: AnnData) -> None:
+        """Append called cells."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = None if self._writer is None else self._writer.schema
+        table = pa.Table.from_pandas(cell_frame(cells, slide=self._slide), schema=schema, preserve_index=False)
+        table = table.replace_schema_metadata(None)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, table.schema)
+        self._held = table if self._held is None else pa.concat_tables([self._held, table])
+        while self._held.num_rows >= ROWS_IN_A_GROUP:
+            self._writer.write_table(self._held.slice(0, ROWS_IN_A_GROUP), row_group_size=ROWS_IN_A_GROUP)
+            self._held = self._held.slice(ROWS_IN_A_GROUP).combine_chunks()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._writer is not None:
+            if error is None and self._held.num_rows:
+                self._writer.write_table(self._held, row_group_size=ROWS_IN_A_GROUP)
+            self._writer.close()
+
+
+class DotPicture:
+    """The slide at no more than 2048 px, pale, with a dot for every cell in the overlay's colours."""
+
+    def __init__(self, slide: Slide, *, marker: str) -> None:
+        small, self._step = thumbnail(slide, longest=_OVERLAY_PX)
+        self._pixels = (255 - (255 - small.astype(np.uint16)) // 2).astype(np.uint8)
+        self._mpp, self._marker = slide.mpp, marker
+
+    def add(self, cells: AnnData) -> None:
+        """Draw cells."""
+        shown, index = kinds(cells, marker=self._marker)
+        colours = np.array([kind.colour for kind in shown], np.uint8)
+        place = cells.obs[[keys.Y_UM, keys.X_UM]].to_numpy() / self._mpp / self._step
+        row, column = np.minimum(place.astype(np.int64), np.array(self._pixels.shape[:2]) - 1).T
+        self._pixels[row, column] = colours[index]
+
+    def image(self) -> Image:
+        """Return the picture."""
+        from PIL import Image
+
+        return Image.fromarray(self._pixels)

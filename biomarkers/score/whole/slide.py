@@ -1,0 +1,331 @@
+"""``score_whole_slide``: a slide of any size to scores, in memory that does not grow with it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from biomarkers import keys
+from biomarkers.cells.annotations import Annotations, check_inside
+from biomarkers.cells.classify import CellClassifier
+from biomarkers.config import Assay, Thresholds
+from biomarkers.errors import SlideError
+from biomarkers.score.classes import analysed_at
+from biomarkers.score.compute import WHOLE, score_frame, score_row
+from biomarkers.score.sensitivity import curve_frame, swing
+from biomarkers.score.setup import Setup, White, read_setup
+from biomarkers.score.tally import Tally, add_counts, make_tally
+from biomarkers.score.whole.call import Caller
+from biomarkers.score.whole.decide import Decided, Light, Task, decide, look_at
+from biomarkers.score.whole.files import CellFile, DotPicture
+from biomarkers.score.whole.stream import stream_strips
+from biomarkers.slide.slide import Slide, open_slide
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from PIL.Image import Image
+
+    from biomarkers.stain import StainVectors
+
+TILE_PX = 1024
+_UM2_PER_MM2 = 1e6
+_BAND_GRAINS = 512
+
+
+@dataclass(frozen=True)
+class WholeSlideScore:
+    """The scores of a whole slide; its cells stand in a file.
+
+    Attributes
+    ----------
+    row, scores, sensitivity, record
+        As in :class:`biomarkers.score.SlideScore`.
+    cells_file
+        Parquet, one row a cell in reading order; None where nothing was found.
+    picture
+        The slide at no more than 2048 px with a dot for every cell, or None.
+    """
+
+    slide: str
+    assay: Assay
+    marker: str
+    row: dict[str, Any]
+    scores: pd.DataFrame
+    sensitivity: pd.DataFrame
+    record: dict[str, Any]
+    cells_file: Path | None
+    picture: Image | None = None
+
+    def table(self) -> pd.DataFrame:
+        """Read the cells, one row each (all of them: mind their number)."""
+        import pandas as pd
+
+        return pd.DataFrame() if self.cells_file is None else pd.read_parquet(self.cells_file)
+
+
+def score_whole_slide(
+    path: str | os.PathLike[str],
+    *,
+    assay: Assay | str,
+    cells_to: str | os.PathLike[str],
+    mpp: float | None = None,
+    annotations: Annotations | str | os.PathLike[str] | None = None,
+    classifier: CellClassifier | str | os.PathLike[str] | None = None,
+    assume_tumor: bool = False,
+    white: White | None = None,
+    vectors: StainVectors | None = None,
+    stain: str | os.PathLike[str] | None = None,
+    thresholds: Thresholds | str | os.PathLike[str] | None = None,
+    marker: str | None = None,
+    slide: str | None = None,
+    scene: int | None = None,
+    tile_px: int = TILE_PX,
+    threads: int = 1,
+    picture: bool = True,
+) -> WholeSlideScore:
+    """Score a whole slide tile by tile; results do not depend on ``tile_px`` or ``threads``.
+
+    White, tissue, cuts and the staining pattern are decided once on a fixed sample (see docs/pixels.md). Cells are
+    written as they are found; only their counts are held.
+
+    Parameters
+    ----------
+    path, assay, mpp, annotations, classifier, assume_tumor, white, vectors, stain, thresholds, marker, slide
+        As for :func:`biomarkers.score.score_slide`.
+    cells_to
+        The Parquet file for the cells. It is written even where none is found elsewhere than in ``row``.
+    scene
+        Which image of a file with several.
+    tile_px
+        Side of a tile, level-0 px.
+    threads
+        Tiles that are worked on at one time.
+    picture
+        Make the picture with a dot for every cell.
+
+    Raises
+    ------
+    SlideError, UsageError, DataError
+        As for :func:`biomarkers.score.score_slide`; a tile that cannot be decoded fails the slide.
+    """
+    setup = read_setup(
+        assay=assay,
+        annotations=annotations,
+        classifier=classifier,
+        assume_tumor=assume_tumor,
+        white=white,
+        vectors=vectors,
+        stain=stain,
+        thresholds=thresholds,
+        marker=marker,
+    )
+    with open_slide(path, mpp=mpp, scene=scene) as opened:
+        opened.check_usable()
+        if opened.channels == ("grey",):
+            message = "the image is grey: stains cannot be told apart without colour"
+            raise SlideError(message, where=opened.path)
+        _ = opened.mpp  # refused before any pixel is read
+        if setup.classes.annotations is not None:
+            check_inside(setup.classes.annotations, width=opened.size[0], height=opened.size[1])
+        name = opened.path.stem.removesuffix(".ome") if slide is None else slide
+        task = Task(name, setup.assay, setup.marker, setup.thresholds, setup.classes)
+        return _score(opened, task, setup, cells_to=Path(cells_to), tile_px=tile_px, threads=threads, picture=picture)
+
+
+def _score(
+    slide: Slide, task: Task, setup: Setup, *, cells_to: Path, tile_px: int, threads: int, picture: bool
+) -> WholeSlideScore:
+    light = look_at(slide, white=setup.white, vectors=setup.vectors)
+    if not light.tissue.any:
+        return _without_cells(slide, task, light, keys.NO_TISSUE, "no tissue was found")
+    if not light.evidence.scorable:
+        return _without_cells(slide, task, light, keys.NOT_EVALUABLE, light.evidence.reason)
+    decided = decide(slide, task, light)
+    dots = DotPicture(slide, marker=task.marker) if picture else None
+    stained: dict[str, int] = {}
+    with CellFile(cells_to, slide=task.slide) as file:
+
+        def give(cells: AnnData) -> None:
+            file.add(cells)
+            if dots is not None:
+                dots.add(cells)
+
+        caller = Caller(task, decided, give=give)
+        for strip in stream_strips(slide, task, decided, tile_px=tile_px, threads=threads):
+            caller.take(strip.rows, end=strip.end)
+            for region, count in strip.stained_px.items():
+                stained[region] = stained.get(region, 0) + count
+        caller.finish()
+    areas = _areas_mm2(slide, task, light)
+    stained_mm2 = {region: count * slide.mpp**2 / _UM2_PER_MM2 for region, count in stained.items()}
+    told = _Told(task, caller, areas, stained_mm2)
+    scores, curve = told.scores(), told.curve()
+    return WholeSlideScore(
+        slide=task.slide,
+        assay=task.assay,
+        marker=task.marker,
+        row=_row(slide, task, decided, caller, told, curve),
+        scores=scores,
+        sensitivity=curve,
+        record=_record(task, light, decided, caller),
+        cells_file=cells_to if caller.n_cells else None,
+        picture=None if dots is None else dots.image(),
+    )
+
+
+class _Told:
+    """Scores from counts and areas."""
+
+    def __init__(
+        self, task: Task, caller: Caller, areas: Mapping[str, float], stained_mm2: Mapping[str, float]
+    ) -> None:
+        self._task, self._caller, self.areas, self._stained = task, caller, areas, stained_mm2
+        self._own = task.thresholds.dab_od[0]
+
+    def tally(self, cut: float, name: str = WHOLE) -> Tally:
+        region = None if name == WHOLE else name
+        return make_tally(
+            self._caller.counts(cut=cut, region=region),
+            assay=self._task.assay,
+            marker=self._task.marker,
+            named=self._caller.named,
+            tissue_mm2=self.areas[name],
+            tumor_mm2=self._tumor_mm2() if name in (WHOLE, keys.TUMOR) else None,
+            stained_mm2=self._stained.get(name, 0.0),
+        )
+
+    def scores(self) -> pd.DataFrame:
+        rows = []
+        for name in self.areas:
+            counts = self.tally(self._own, name)
+            rows += [score_row(counts, one, slide=self._task.slide, region=name) for one in self._task.assay.scores]
+        return score_frame(rows)
+
+    def curve(self) -> pd.DataFrame:
+        """Return the curve of the assay's first score that could be told (of its first when none could)."""
+        whole = self.scores().query("region == @WHOLE", local_dict={"WHOLE": WHOLE})
+        told = whole[whole["status"] == keys.OK]
+        score = str((told if len(told) else whole)["score"].iloc[0])
+        rows = [
+            {
+                **score_row(self.tally(cut), score, slide=self._task.slide),
+                "dab_od": cut,
+                "in_force": cut == self._own,
+            }
+            for cut in sorted(self._task.cuts())
+        ]
+        return curve_frame(rows)
+
+    def _tumor_mm2(self) -> float | None:
+        """Area of tumor with its stroma: the annotated tissue, or all analysed tissue that holds tumor cells."""
+        if keys.TUMOR in self.areas:
+            return math.fsum(self.areas[name] for name in (keys.TUMOR, keys.STROMA) if name in self.areas)
+        here = sum(self._caller.counts(cut=self._own, region=None).of(keys.TUMOR))
+        return self.areas[WHOLE] if here else None
+
+
+def _areas_mm2(slide: Slide, task: Task, light: Light) -> dict[str, float]:
+    """Area of the analysed tissue and of each annotated one, at the grain of the tissue map when annotated."""
+    unit = slide.mpp**2 / _UM2_PER_MM2
+    tissue = light.tissue
+    if task.classes.annotations is None:
+        return {WHOLE: tissue.area_px() * unit}
+    counts: dict[str, int] = {}
+    for top in range(0, tissue.shape[0], _BAND_GRAINS):
+        grains = tissue.grains(slice(top, min(top + _BAND_GRAINS, tissue.shape[0])), slice(0, tissue.shape[1]))
+        masks = analysed_at(
+            grains, classes=task.classes, origin=(0.0, float(top * tissue.step)), downsample=float(tissue.step)
+        )
+        for name, mask in masks.items():
+            counts[name] = counts.get(name, 0) + int(np.count_nonzero(mask))
+    return {name: count * tissue.step**2 * unit for name, count in counts.items()}
+
+
+def _row(
+    slide: Slide, task: Task, decided: Decided, caller: Caller, told: _Told, curve: pd.DataFrame
+) -> dict[str, Any]:
+    bins = caller.counts(cut=task.thresholds.dab_od[0], region=None).of()
+    low, high = swing(curve)
+    evidence, quality, white = decided.light.evidence, decided.quality, decided.light.white
+    warned = [*decided.warnings, *caller.notes]
+    n, positive = sum(bins), sum(bins[1:])
+    return {
+        **_head(slide, task, keys.OK_WITH_WARNINGS if warned else keys.OK, "; ".join(warned)),
+        "tissue_mm2": told.areas[WHOLE],
+        "n_cells": n,
+        "n_positive": positive,
+        "n_negative": n - positive,
+        "positive_fraction": positive / n if n else None,
+        "stain": evidence.kind,
+        "brown_share": evidence.brown_share,
+        "pink_share": evidence.pink_share,
+        "stained_share": evidence.stained_share,
+        **vars(quality),
+        **quality.flags(),
+        "assay": task.assay.name,
+        "marker": task.marker,
+        "staining_pattern": decided.patterns[task.thresholds.dab_od[0]],
+        "classes_by": caller.class_method,
+        "n_excluded": caller.n_excluded,
+        "white_r": float(white[0]),
+        "white_g": float(white[1]),
+        "white_b": float(white[2]),
+        "sensitivity_score": str(curve["score"].iloc[0]),
+        "sensitivity_low": None if math.isnan(low) else low,
+        "sensitivity_high": None if math.isnan(high) else high,
+    }
+
+
+def _head(slide: Slide, task: Task, status: str, reason: str) -> dict[str, Any]:
+    head = {"slide": task.slide, "status": status, "reason": reason}
+    return {**head, "mpp": slide.mpp, "mpp_source": slide.mpp_source}
+
+
+def _record(task: Task, light: Light, decided: Decided | None, caller: Caller | None) -> dict[str, Any]:
+    """Return what made the numbers of this slide, as plain JSON values."""
+    vectors = light.vectors
+    return {
+        "assay": task.assay.model_dump(mode="json"),
+        "marker": task.marker,
+        "thresholds": task.thresholds.model_dump(mode="json"),
+        "white": list(light.white),
+        "vectors": {"hematoxylin": list(vectors.hematoxylin), "dab": list(vectors.dab), "source": vectors.source},
+        "classes": task.classes.record(),
+        "cell_settings": {} if decided is None else decided.plan.settings.model_dump(),
+        "least_contrast_od": None if decided is None else decided.least_contrast,
+        "n_cells_found": 0 if caller is None else caller.n_cells,
+        "streamed": True,
+    }
+
+
+def _without_cells(slide: Slide, task: Task, light: Light, status: str, reason: str) -> WholeSlideScore:
+    """Return the result of a slide that holds nothing to score: every score with the reason."""
+    area = light.tissue.area_px() * slide.mpp**2 / _UM2_PER_MM2
+    nothing = make_tally(
+        add_counts([]), assay=task.assay, marker=task.marker, named=frozenset(), tissue_mm2=area, stained_mm2=None
+    )
+    scores = score_frame([score_row(nothing, name, slide=task.slide) for name in task.assay.scores])
+    scores = scores.assign(status=keys.NOT_EVALUABLE, reason=reason)
+    scores[["value", "ci_low", "ci_high", "numerator", "denominator"]] = math.nan
+    counts = {"tissue_mm2": area, "n_cells": 0, "n_positive": 0, "n_negative": 0, "positive_fraction": None}
+    empty = curve_frame(
+        [{**score_row(nothing, task.assay.scores[0], slide=task.slide), "dab_od": cut, "in_force": False}
+         for cut in sorted(task.cuts())]
+    )  # fmt: skip
+    return WholeSlideScore(
+        slide=task.slide,
+        assay=task.assay,
+        marker=task.marker,
+        row={**_head(slide, task, status, reason), **counts, "assay": task.assay.name, "marker": task.marker},
+        scores=scores,
+        sensitivity=empty,
+        record=_record(task, light, None, None),
+        cells_file=None,
+    )
