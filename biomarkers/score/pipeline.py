@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from anndata import AnnData
 
+    from biomarkers.cells.plugin import SegmenterPlugin
     from biomarkers.stain import StainVectors
 
 White = tuple[float, float, float]
@@ -48,6 +49,7 @@ def score_slide(
     thresholds: Thresholds | str | os.PathLike[str] | None = None,
     marker: str | None = None,
     slide: str | None = None,
+    segmenter: SegmenterPlugin | str | None = None,
 ) -> SlideScore:
     """Score one brightfield image.
 
@@ -75,6 +77,8 @@ def score_slide(
         Name of the marker; the assay's when None.
     slide
         Name of the slide in all tables; the file's name without its suffix when None.
+    segmenter
+        Another finder of nuclei, or the name of an installed one; see :mod:`biomarkers.cells.plugin`.
 
     Returns
     -------
@@ -115,6 +119,7 @@ def score_slide(
         classes=setup.classes,
         white=setup.white,
         vectors=setup.vectors,
+        segmenter=segmenter,
     )
 
 
@@ -128,6 +133,7 @@ def score_tile(
     classes: Classes,
     white: White | None = None,
     vectors: StainVectors | None = None,
+    segmenter: SegmenterPlugin | str | None = None,
 ) -> SlideScore:
     """Score a tile that was read already; see :func:`score_slide`."""
     from biomarkers.cells.find import find_cells
@@ -148,7 +154,9 @@ def score_tile(
         return _without_cells(task, keys.NO_TISSUE, "no tissue was found", white=level, tissue_mm2=0.0)
     # stain was checked above; a stretch of outline is stained where it would be called 1+
     settings = CellSettings(check_stain=False, membrane_od=thresholds.dab_od[0])
-    found = find_cells(tile, mpp=mpp, white=level, vectors=vectors, settings=settings, marker=marker)
+    found = find_cells(
+        tile, mpp=mpp, white=level, vectors=vectors, settings=settings, marker=marker, segmenter=segmenter
+    )
     cells, notes = classified(found.cells, classes=classes, mpp=mpp)
     cells = call_positivity(cells, assay=assay, thresholds=thresholds, marker=marker)
     stained = _stained(tile, white=found.white, vectors=found.vectors, cut=thresholds.dab_od[0])
@@ -179,7 +187,10 @@ def score_tile(
         scores=scores,
         cells=cells,
         sensitivity=curve,
-        record=_record(task, white=found.white, vectors=found.vectors, cells=cells, settings=settings.model_dump()),
+        record={
+            **_record(task, white=found.white, vectors=found.vectors, cells=cells, settings=settings.model_dump()),
+            "segmenter": segmenter if isinstance(segmenter, str | None) else type(segmenter).__name__,
+        },
         tile=tile,
         nucleus_labels=found.nucleus_labels,
         cell_labels=found.cell_labels,
