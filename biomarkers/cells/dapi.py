@@ -1,0 +1,170 @@
+"""Nuclei in fluorescence: DAPI becomes the image of nuclear evidence in which the brightfield path finds nuclei."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biomarkers import keys
+from biomarkers.cells import channel_kernels
+from biomarkers.cells.blocks import HALO_UM, Block, make_blocks
+from biomarkers.cells.contrast import WorkingImage
+from biomarkers.cells.measure import centroids
+from biomarkers.cells.nuclei import find_nuclei
+from biomarkers.cells.settings import CellSettings
+from biomarkers.cells.tools import Tools, fast
+from biomarkers.errors import UsageError
+from biomarkers.slide.label_maps import LabelMaps, Map
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+NUCLEUS_UM = 10.0  # the diameter for which the finder's constants stand
+_WORKING_MPP = 0.5
+_BACKGROUND_PERCENT, _BRIGHT_PERCENT = 5.0, 99.0
+_BRIGHT_OD, _MOST_OD = 0.40, 0.60  # evidence of a bright nucleus, and of the brightest, in the finder's unit
+_FEWEST_PX = 4.0  # a nucleus must be at least so wide
+_SAMPLE = 1_000_000
+_THREADS = 2
+
+
+def segment_dapi(
+    tile: xr.DataArray,
+    *,
+    nuclei: str = "DAPI",
+    nucleus_um: float = NUCLEUS_UM,
+    nucleus_px: float | None = None,
+    settings: CellSettings | None = None,
+) -> LabelMaps:
+    """Find nuclei in a channel of nuclear dye, and cell bodies around them.
+
+    Parameters
+    ----------
+    tile
+        Channels (c, y, x) with ``mpp``.
+    nuclei
+        The channel that shows nuclei.
+    nucleus_um
+        Expected diameter of nuclei; the finder's constants are scaled by it.
+    nucleus_px
+        The same in pixels, for images without a pixel size; wins over ``nucleus_um``.
+    settings
+        Areas and how far a cell reaches beyond its nucleus, for nuclei of 10 um (scaled like all lengths).
+
+    Returns
+    -------
+    Nuclei and cells, numbered in reading order.
+
+    Raises
+    ------
+    UsageError
+        There is no such channel, or nuclei would be narrower than 4 px.
+    """
+    names = [str(name) for name in tile.coords["c"].to_numpy()]
+    if nuclei not in names:
+        raise UsageError("no such channel of nuclei", seen=nuclei, allowed=names)
+    mpp = float(tile.attrs[keys.MPP])
+    wide = nucleus_um / mpp if nucleus_px is None else nucleus_px
+    if not _FEWEST_PX <= wide <= 1000:
+        raise UsageError("the expected width of a nucleus is out of range", seen=f"{wide:.3g} px", allowed="4 to 1000")
+    plane = tile.to_numpy()[names.index(nuclei)]
+    return label_nuclei(plane, mpp=NUCLEUS_UM / wide, settings=settings or CellSettings())
+
+
+def label_nuclei(
+    plane: NDArray, *, mpp: float, settings: CellSettings, tools: Tools | None = None, threads: int = _THREADS
+) -> LabelMaps:
+    """Find nuclei in one plane whose pixels are ``mpp`` um where a nucleus is 10 um wide.
+
+    ``tools`` are the compiled steps when None; labels do not depend on them, nor on the number of threads.
+    """
+    tools = fast() if tools is None else tools
+    scale = mpp / _WORKING_MPP
+    evidence = nuclear_evidence(plane, scale=scale)
+    nuclei, cells = np.zeros(evidence.shape, np.int32), np.zeros(evidence.shape, np.int32)
+    found = 0
+    reach = max(1, round(settings.expansion_um / _WORKING_MPP))
+    halo = round(HALO_UM / _WORKING_MPP)
+
+    def look(block: Block) -> tuple[Block, Map, Map, Map]:
+        part = evidence[block.window]
+        work = WorkingImage(part, np.zeros_like(part), 1, _WORKING_MPP)
+        labels, _ = find_nuclei(work, settings=settings, tools=tools)
+        return block, labels, tools.expand(labels, steps=reach), _owned(labels, block)
+
+    blocks = list(make_blocks(*evidence.shape, side=settings.block_px, halo=halo, step=1))
+    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+        parts = list(pool.map(look, blocks))
+    for block, labels, bodies, own in parts:
+        for whole, one in ((nuclei, own[labels]), (cells, own[bodies])):
+            view = whole[block.window]
+            view[one > 0] = one[one > 0] + found
+        found += int(own.max(initial=0))
+    nuclei, cells = (_resized(one, plane.shape) for one in (nuclei, cells))
+    order = _reading_order(nuclei, found)
+    return LabelMaps(nuclei=order[nuclei], cells=order[cells], source="found in the nuclear channel")
+
+
+def nuclear_evidence(plane: NDArray, *, scale: float) -> NDArray[np.int32]:
+    """Bring a nuclear dye to the finder's size and unit.
+
+    Parameters
+    ----------
+    plane
+        (y, x), any linear scale.
+    scale
+        Working pixels on one side of a pixel of the plane.
+
+    Returns
+    -------
+    int32 thousandths at the working size: 0 at the 5th percentile of the plane, 400 at the 99th, at most 600.
+    """
+    from scipy import ndimage
+
+    step = max(1, int(np.sqrt(plane.size / _SAMPLE)))
+    low, high = np.percentile(plane[::step, ::step], (_BACKGROUND_PERCENT, _BRIGHT_PERCENT))
+    unit = _BRIGHT_OD * 1000 / max(float(high - low), 1e-9)
+    level = np.clip((plane.astype(np.float32) - np.float32(low)) * np.float32(unit), 0, _MOST_OD * 1000)
+    if abs(scale - 1) > 0.02:
+        if scale < 1:
+            level = ndimage.gaussian_filter(level, 0.4 * (1 / scale - 1))
+        shape = [max(1, round(n * scale)) for n in plane.shape]
+        rows, columns = ((np.arange(n) + 0.5) * old / n - 0.5 for n, old in zip(shape, plane.shape, strict=True))
+        level = ndimage.map_coordinates(level, np.meshgrid(rows, columns, indexing="ij"), order=1, mode="nearest")
+    return np.rint(level).astype(np.int32)
+
+
+def _owned(labels: Map, block: Block) -> Map:
+    """Give new numbers to the labels whose centroid lies in the block's core, 0 to the others."""
+    count = int(labels.max(initial=0))
+    middles = centroids(labels, count)
+    top, left = block.window[0].start, block.window[1].start
+    keep = np.array([x == x and block.owns(y + top, x + left) for x, y in middles.tolist()], dtype=bool)
+    numbers = np.zeros(count + 1, np.int32)
+    numbers[1:][keep] = np.arange(1, int(keep.sum()) + 1)
+    return numbers
+
+
+def _resized(labels: Map, shape: tuple[int, ...]) -> Map:
+    if labels.shape == shape:
+        return labels
+    rows, columns = (
+        np.minimum(((np.arange(n) + 0.5) * old / n).astype(int), old - 1)
+        for n, old in zip(shape, labels.shape, strict=True)
+    )
+    return np.ascontiguousarray(labels[rows][:, columns])
+
+
+def _reading_order(nuclei: Map, count: int) -> Map:
+    sums = channel_kernels.centroids(nuclei, count)
+    there = sums[:, 2] > 0
+    there[0] = False
+    middle = sums[:, :2] / np.maximum(sums[:, 2:], 1)
+    labels = np.flatnonzero(there)
+    order = labels[np.lexsort((middle[labels, 0], middle[labels, 1]))]
+    new = np.zeros(count + 1, np.int32)
+    new[order] = np.arange(1, len(order) + 1)
+    return new

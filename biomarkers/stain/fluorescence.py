@@ -1,0 +1,239 @@
+"""From camera counts to marker signal: background, exposure, autofluorescence and bleed-through, and flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biomarkers import keys
+from biomarkers.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+REFERENCE_MS = 100.0  # exposures are brought to this
+_SAMPLE = 1_000_000  # pixels that estimates are made from
+_BACKGROUND_PERCENT = 1.0
+_FINE_UM = 3.0  # autofluorescence is matched by its detail finer than this
+_SATURATED_SHARE = 1e-4  # of pixels, above which a channel is flagged
+_BRIGHT_PERCENT = 99.5
+_BLEED = (0.02, 0.35)  # shares that look like bleed-through; more is two markers of the same cells
+_FEW_LEVELS = 32  # steps of the stored scale between background and the brightest 0.1%
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """A cleaned image beside its raw one.
+
+    Attributes
+    ----------
+    tile
+        float32 (c, y, x): the unit is raw counts (at 100 ms where exposures are known) above background. The channel of
+        autofluorescence is left out.
+    raw
+        The tile as it came.
+    channels
+        One row a channel: ``marker, background, exposure_ms, factor, af_share`` (how much of the autofluorescence
+        channel was taken off), ``saturated_share, levels`` (steps of the stored scale between background and the
+        brightest 0.1% of pixels), ``flags``.
+    bleed
+        One row a pair of channels: ``source, target, share, corrected`` (declared and taken off, or only suspected).
+    """
+
+    tile: xr.DataArray
+    raw: xr.DataArray
+    channels: pd.DataFrame
+    bleed: pd.DataFrame
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of the results must know, in words."""
+        return tuple(
+            f"{marker}: {flag}"
+            for marker, flags in zip(self.channels["marker"], self.channels["flags"], strict=True)
+            for flag in flags.split("; ")
+            if flag
+        )
+
+
+def clean_channels(
+    tile: xr.DataArray,
+    *,
+    autofluorescence: str | None = None,
+    bleed_through: Iterable[tuple[str, str, float]] = (),
+    background: Mapping[str, float] | None = None,
+    normalise_exposure: bool = True,
+) -> Cleaned:
+    """Take off what is no marker.
+
+    Parameters
+    ----------
+    tile
+        Channels (c, y, x), raw; see :func:`biomarkers.slide.channels.read_channels`.
+    autofluorescence
+        The channel without a dye. Its share in every other channel is estimated from fine detail (grains,
+        erythrocytes), which markers do not share with it, and taken off.
+    bleed_through
+        ``(from, into, share)``: declared shares, taken off. Others are looked for and flagged, not corrected.
+    background
+        Level without light, by marker; estimated as the 1st percentile of each channel when absent.
+    normalise_exposure
+        Divide by the exposure, where every channel's is known.
+
+    Returns
+    -------
+    Cleaned
+
+    Raises
+    ------
+    UsageError
+        A channel that is named is not there.
+    """
+    import xarray as xr
+
+    names = [str(name) for name in tile.coords["c"].to_numpy()]
+    for name in (autofluorescence, *(background or {}), *(end for pair in bleed_through for end in pair[:2])):
+        if name is not None and name not in names:
+            raise UsageError("no such channel", seen=name, allowed=names, hint=did_you_mean(name, names))
+    raw = tile.to_numpy()
+    step = max(1, int(np.sqrt(raw[0].size / _SAMPLE)))
+    dark = [float((background or {}).get(name, np.percentile(plane[::step, ::step], _BACKGROUND_PERCENT)))
+            for name, plane in zip(names, raw, strict=True)]  # fmt: skip
+    factor = _factors(tile, names, wanted=normalise_exposure)
+    clean = np.empty(raw.shape, np.float32)
+    for number, plane in enumerate(raw):
+        np.subtract(plane, np.float32(dark[number]), out=clean[number], dtype=np.float32)
+        if factor[number] != 1:
+            clean[number] *= np.float32(factor[number])
+    shares = np.zeros(len(names))
+    if autofluorescence is not None:
+        shares = _take_off_glow(clean, names, autofluorescence, mpp=float(tile.attrs[keys.MPP]))
+    declared = list(bleed_through)
+    _unmix(clean, names, declared)
+    bleed = _bleed_table(clean[:, ::step, ::step], names, declared, leave_out=autofluorescence)
+    channels = _channel_table(tile, names, dark, factor, shares, bleed)
+    keep = [number for number, name in enumerate(names) if name != autofluorescence]
+    shown = clean[keep] if len(keep) < len(names) else clean
+    attrs = {**tile.attrs, "unit": "counts above background"}
+    done = xr.DataArray(shown, dims=keys.TILE_DIMS, coords={"c": [names[number] for number in keep]}, attrs=attrs)
+    return Cleaned(tile=done, raw=tile, channels=channels, bleed=bleed)
+
+
+def _factors(tile: xr.DataArray, names: list[str], *, wanted: bool) -> NDArray[np.float64]:
+    """Factor that brings each channel to the reference exposure; 1 where not every exposure is known."""
+    exposure = tile.attrs.get("exposure_ms", {})
+    if not wanted or any(name not in exposure for name in names):
+        return np.ones(len(names))
+    return np.array([REFERENCE_MS / exposure[name] for name in names])
+
+
+def _take_off_glow(clean: NDArray[np.float32], names: list[str], glow: str, *, mpp: float) -> NDArray[np.float64]:
+    """Subtract the autofluorescence channel by its share in each; return the shares."""
+    from scipy import ndimage
+
+    reference = clean[names.index(glow)]
+    window = _window(reference)
+    size = max(3, 2 * round(_FINE_UM / mpp) + 1)
+
+    def fine(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+        part = ndimage.gaussian_filter(plane[window], 0.5 / mpp)
+        detail: NDArray[np.float32] = part - ndimage.uniform_filter(part, size)
+        return detail.ravel()
+
+    grain = fine(reference)
+    bright = grain > np.percentile(grain, 98)
+    shares = np.zeros(len(names))
+    for number, name in enumerate(names):
+        if name == glow or not bright.any():
+            continue
+        shares[number] = _slope(grain[bright], fine(clean[number])[bright])
+        if shares[number] > 0:
+            clean[number] -= np.float32(shares[number]) * reference
+    return shares
+
+
+def _window(plane: NDArray) -> tuple[slice, slice]:
+    """Return a square in the middle, large enough for an estimate."""
+    side = int(np.sqrt(_SAMPLE))
+    return tuple(slice(max(0, (n - side) // 2), max(0, (n - side) // 2) + side) for n in plane.shape)  # type: ignore[return-value]
+
+
+def _slope(x: NDArray, y: NDArray) -> float:
+    """Slope through the origin that most points agree on: the median ratio, then least squares near it; at least 0."""
+    slope = float(np.median(y / np.maximum(x, 1e-9)))
+    for _ in range(5):
+        off = y - slope * x
+        near = np.abs(off - np.median(off)) <= 2.5 * 1.4826 * np.median(np.abs(off - np.median(off))) + 1e-9
+        slope = float((x[near] * y[near]).sum() / max((x[near] ** 2).sum(), 1e-9))
+    return max(0.0, slope)
+
+
+def _unmix(clean: NDArray[np.float32], names: list[str], declared: list[tuple[str, str, float]]) -> None:
+    """Solve the declared shares for the signal behind them, in place."""
+    if not declared:
+        return
+    mixing = np.eye(len(names))
+    for source, target, share in declared:
+        mixing[names.index(target), names.index(source)] = share
+    back = np.linalg.inv(mixing).astype(np.float32)
+    before = {k: clean[k].copy() for k in range(len(names)) if (np.delete(back[:, k], k) != 0).any()}
+    for number, row in enumerate(back):
+        for source, weight in enumerate(row):
+            if source != number and weight != 0:
+                clean[number] += weight * before[source]
+
+
+def _bleed_table(
+    sample: NDArray[np.float32], names: list[str], declared: list[tuple[str, str, float]], *, leave_out: str | None
+) -> pd.DataFrame:
+    """List declared shares, and channels that are never dark where another is brightest, by a small share of it."""
+    import pandas as pd
+
+    rows = [{"source": a, "target": b, "share": share, "corrected": True} for a, b, share in declared]
+    known = {(a, b) for a, b, _ in declared}
+    noise = [1.4826 * float(np.median(np.abs(plane - np.median(plane)))) for plane in sample]
+    for i, source in enumerate(names):
+        bright = sample[i] >= max(float(np.percentile(sample[i], _BRIGHT_PERCENT)), 10 * noise[i])
+        if source == leave_out or np.count_nonzero(bright) < 50:
+            continue
+        for j, target in enumerate(names):
+            if j == i or target == leave_out or (source, target) in known:
+                continue
+            here = sample[j][bright] - float(np.median(sample[j]))
+            share = float(np.percentile(here / sample[i][bright], 10))
+            if _BLEED[0] <= share <= _BLEED[1]:
+                rows.append({"source": source, "target": target, "share": share, "corrected": False})
+    return pd.DataFrame(rows, columns=["source", "target", "share", "corrected"])
+
+
+def _channel_table(
+    tile: xr.DataArray, names: list[str], dark: list[float], factor: NDArray, shares: NDArray, bleed: pd.DataFrame
+) -> pd.DataFrame:
+    import pandas as pd
+
+    full = tile.attrs.get("saturation")
+    rows = []
+    for number, (name, plane) in enumerate(zip(names, tile.to_numpy(), strict=True)):
+        top = float(np.percentile(plane[:: max(1, plane.shape[0] // 1024), :: max(1, plane.shape[1] // 1024)], 99.9))
+        saturated = 0.0 if full is None else float(np.count_nonzero(plane >= full)) / plane.size
+        levels = top - dark[number] if plane.dtype.kind in "ui" else np.nan
+        suspected = bleed[(bleed["target"] == name) & ~bleed["corrected"].astype(bool)]
+        flags = []
+        if saturated > _SATURATED_SHARE:
+            flags.append(f"saturated: {saturated:.2%} of pixels are at the camera's limit")
+        if levels < _FEW_LEVELS:
+            flags.append(f"low signal: only {levels:.0f} steps of the stored scale lie above background")
+        flags += [
+            f"possible bleed-through from {row.source}: about {row.share:.0%} of it" for row in suspected.itertuples()
+        ]
+        rows.append({
+            "marker": name, "background": dark[number], "exposure_ms": tile.attrs.get("exposure_ms", {}).get(name),
+            "factor": factor[number], "af_share": shares[number], "saturated_share": saturated, "levels": levels,
+            "flags": "; ".join(flags),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
