@@ -87,6 +87,7 @@ _ROLES = ("patient", "response", "sample", "timepoint", "treated", "first_dose",
     metavar="MONTHS",
     help="Compare PFS and OS by response from this month on; repeatable.",
 )
+@click.option("--cube", type=_FILE, help="Also write patient x time point x biomarker as netCDF, FILE.nc.")
 @click.option("--figures/--no-figures", default=True, show_default=True, help="Draw flow, waterfall, swimmer, ...")
 @click.option("--simulated", is_flag=True, help="These patients are simulated: say so on the page and every figure.")
 def cohort(out: Path, **options: Any) -> None:
@@ -112,6 +113,9 @@ def cohort(out: Path, **options: Any) -> None:
 
     if out.suffix != ".h5ad":
         raise UsageError("--out must name an .h5ad file", seen=str(out), hint=f"For instance {out.stem}.h5ad.")
+    cube = options["cube"]
+    if cube is not None and (cube.suffix != ".nc" or not (options["scores"] or options["levels"])):
+        raise UsageError("--cube needs scores or levels, and a name that ends in .nc", seen=str(cube))
     columns = _columns(options)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="identifiers that differ only by")  # the summary prints it
@@ -127,6 +131,11 @@ def cohort(out: Path, **options: Any) -> None:
         from biomarkers.cohort.store import write_cohort
 
         write_cohort(study, out)
+        if options["cube"] is not None:
+            from biomarkers.cohort.cube import write_cube
+
+            write_cube(study, options["cube"])
+            click.echo(f"Cube: {options['cube']}\n")
     _write(summary, out, options)
     _say(summary)
     if made:

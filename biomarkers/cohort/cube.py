@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from biomarkers import keys
-from biomarkers.errors import DataError
+from biomarkers.errors import DataError, UsageError
+from biomarkers.files import atomic_path
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,3 +68,25 @@ def to_cube(cohort: AnnData) -> xr.Dataset:
         plain = values.to_numpy(dtype=float) if name == "lloq" else np.array(values.astype(str), dtype=object)
         coords[name] = ("biomarker", plain)
     return xr.Dataset({"level": (CUBE_DIMS, level), keys.CENSORED: (CUBE_DIMS, censored)}, coords=coords)
+
+
+def write_cube(cohort: AnnData, path: str | Path) -> Path:
+    """Write the cube as netCDF, which xarray, R (ncdf4) and others read; a missing response is an empty text.
+
+    Raises
+    ------
+    UsageError
+        The name does not end in ``.nc``.
+    DataError
+        A patient has two rows at one time point.
+    """
+    path = Path(path)
+    if path.suffix != ".nc":
+        raise UsageError("a cube is written as netCDF", seen=path.name, allowed="FILE.nc")
+    cube = to_cube(cohort)
+    if keys.RESPONSE in cube.coords:
+        words = ["" if pd.isna(word) else str(word) for word in cube[keys.RESPONSE].to_numpy()]
+        cube = cube.assign_coords({keys.RESPONSE: (keys.PATIENT, np.array(words, dtype=object))})
+    with atomic_path(path) as temporary:
+        cube.to_netcdf(temporary, engine="scipy")
+    return path

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from biomarkers.cli.main import run
 from biomarkers.cohort.store import read_cohort
@@ -34,7 +35,7 @@ def _run(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess
 def test_the_sample_trial_in_a_child_process(levels: Path, tmp_path: Path) -> None:
     out = tmp_path / "trial.h5ad"
     done = _run("cohort", "--levels", levels, "--clinical", CLINICAL, "--visits", SUMS, "--immune", "--landmark", 4,
-                "--transform", "plain", "--simulated", "--out", out)  # fmt: skip
+                "--transform", "plain", "--simulated", "--cube", tmp_path / "cube.nc", "--out", out)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "objective response rate: 19 of 52, 36.5% (95% CI 23.6% to 51.0%)" in done.stdout
     assert "have another best response in the clinical table than by their visits" in " ".join(done.stdout.split())
@@ -42,6 +43,10 @@ def test_the_sample_trial_in_a_child_process(levels: Path, tmp_path: Path) -> No
     assert cohort.n_obs == 71
     assert cohort.obs["patient"].nunique() == 52
     assert len(cohort.uns["visits"]) == len(pd.read_csv(SUMS))
+    cube = xr.load_dataset(tmp_path / "cube.nc")
+    assert cube["level"].dims == ("patient", "timepoint", "biomarker")
+    one = cube["level"].sel(patient="SIM-001", timepoint="on_treatment").to_numpy()
+    np.testing.assert_allclose(one, cohort.to_df().loc["SIM-001|on_treatment"])
     folder = tmp_path / "trial"
     figures = {path.stem.split("_")[1] for path in (folder / "figures").glob("*.png")}
     assert {"flow", "waterfall", "spider", "swimmer", "Kaplan-Meier"} <= figures
@@ -106,6 +111,7 @@ def test_patients_without_levels(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ("patient,response\nP1,PR\n", ["--response-from", "visits"], "response cannot come from visits"),
         ("patient,response\nP1,PR\n", ["--visits", "absent.csv"], "no such table"),
         ("patient,response\nP1,PR\n", ["--columns", "absent.toml"], "absent.toml"),
+        ("patient,response\nP1,PR\n", ["--cube", "c.nc"], "--cube needs scores or levels"),
         ("patient,response\nP1,PR\n", ["--landmark", "-1", "--endpoint", "os=a:b:1:days"], "no column 'a'"),
     ],
 )
