@@ -62,7 +62,7 @@ def bad_slides(folder: Path) -> dict[str, str]:
     (folder / "bad_link.tif").symlink_to(folder / "nowhere.tif")
     return {
         "bad_text": "text", "bad_page": "HTML", "bad_empty": "empty", "bad_truncated": "", "bad_noise": "",
-        "bad_no_mpp": "--mpp", "bad_72_dpi": "352", "bad_blank": "tissue", "bad_five_channels": "channel",
+        "bad_no_mpp": "--mpp", "bad_72_dpi": "352", "bad_blank": "tissue", "bad_five_channels": "RGB",
         "bad_bitmap": "", "bad_lies": "", "bad_link": "",
     }  # fmt: skip
 
