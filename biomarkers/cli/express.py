@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from biomarkers.expression import Expression
 
 
 @click.command()
@@ -14,47 +18,88 @@ import click
     "--gene", "genes", multiple=True, help="A gene by any name; repeat.  [default: CD274 PDCD1 PDCD1LG2 CD8A]"
 )
 @click.option("--signature", "signatures", multiple=True, help="A signature's name; repeat.  [default: all]")
-@click.option("--scale", help="counts, cpm, tpm, linear, log2, log1p or zscore.  [default: found from the values]")
-@click.option("--layer", help="Layer of an h5ad: X, raw, or a layer's name.")
-@click.option("--sample", help="obs column whose cells are pooled to one sample (single cells).")
-@click.option("--min-cells", type=int, default=10, show_default=True, help="Fewer pooled cells: not evaluable.")
-def express(
-    matrix: Path, out: Path, genes: tuple[str, ...], signatures: tuple[str, ...], scale: str | None, layer: str | None,
-    sample: str | None, min_cells: int,
-) -> None:  # fmt: skip
+@click.option(
+    "--scale",
+    help="counts, cpm, tpm, linear, log2, log1p, zscore, nanostring or microarray.  [default: found from the values]",
+)
+@click.option("--layer", help="Layer of an h5ad, zarr or loom file: X, raw, or a layer's name.")
+@click.option("--normalise", default="cpm", show_default=True, help="Of counts: cpm, tmm, or ratio (median of ratios).")
+@click.option("--score-genes", is_flag=True, help="Signatures by scanpy's score_genes too.")
+@click.option("--sample", multiple=True, help="obs column whose cells are pooled to one sample; repeat to join two.")
+@click.option("--cell-type", help="obs column: the same for the cells of each type.")
+@click.option("--min-cells", type=click.IntRange(1), default=10, show_default=True, help="Fewer: not evaluable.")
+@click.option(
+    "--min-expressing", type=click.IntRange(1), default=3, show_default=True,
+    help="Fewer expressing cells: their mean is not evaluable.",
+)  # fmt: skip
+@click.option("--samples", "sheet", type=click.Path(path_type=Path), help="Table of the samples: sample, patient, ...")
+@click.option("--patient", help="Column of the patient, in obs or the table of samples.")
+@click.option("--timepoint", help="Column of the time point.")
+@click.option("--batch", help="Column of the batch: levels within it, and where batches differ.")
+@click.option("--group", help="Column that must not be confounded with the batch (response, arm, site).")
+@click.option("--annotation", "annotations", multiple=True, help="Column of a text matrix that is no gene; repeat.")
+def express(matrix: Path, out: Path, sheet: Path | None, **options: Any) -> None:
     """Read PD-1, PD-L1 and signature levels from an expression matrix.
 
-    MATRIX: h5ad, or CSV, TSV, GCT, Parquet with genes in rows or columns.
+    MATRIX: h5ad, AnnData zarr, 10x h5 or mtx folder, loom; CSV, TSV, GCT,
+    Parquet with genes in rows or columns; featureCounts; gene tables of
+    Salmon, kallisto or RSEM (one file, or a folder of one a sample).
 
     \b
     biomarkers express counts.h5ad --out levels/
     biomarkers express tpm.tsv.gz --gene PD-L1 --gene CD8A --scale tpm --out levels/
-    biomarkers express cells.h5ad --sample patient --out levels/
+    biomarkers express cells.h5ad --sample patient --cell-type type --out levels/
+    biomarkers express counts.csv --samples sheet.csv --batch run --group response --out levels/
 
-    Writes levels.csv (one row a sample and level) and run.json. What the
-    numbers are is found, said and recorded; logarithms are never taken twice.
+    Writes levels.csv (one row a sample and level), genes.csv (how each gene
+    was found), batches.csv with --batch, and run.json. What the numbers are
+    is found, said and recorded; logarithms are never taken twice.
     """  # noqa: D301
-    from tabulate import tabulate
-
     from biomarkers.expression import express as run
+
+    several = ("genes", "signatures", "sample")
+    settings: dict[str, Any] = {name: (value or None) if name in several else value for name, value in options.items()}
+    found = run(matrix, sheet=None if sheet is None else _sheet(sheet), **settings)
+    _write(found, out, [path for path in (matrix, sheet) if path is not None])
+    _show(found)
+    click.echo(f"Results: {out}/levels.csv")
+
+
+def _sheet(path: Path) -> Any:
+    from biomarkers.cohort.tables import read_table
+
+    table = read_table(path)
+    key = "sample" if "sample" in table else str(table.columns[0])
+    return read_table(path, text=[key]).reset_index(drop=True)
+
+
+def _write(found: Expression, out: Path, inputs: list[Path]) -> None:
     from biomarkers.files import write_csv
     from biomarkers.provenance import run_record, write_run_json
 
-    found = run(
-        matrix,
-        genes=genes or None,
-        signatures=signatures or None,
-        scale=scale,
-        layer=layer,
-        sample=sample,
-        min_cells=min_cells,
-    )
     write_csv(found.levels, out / "levels.csv")
-    write_run_json(run_record("express", settings=found.settings, inputs=[matrix]), out)
+    write_csv(found.genes, out / "genes.csv")
+    if len(found.batches):
+        write_csv(found.batches, out / "batches.csv")
+    files = [
+        file for path in inputs for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()
+    ]
+    settings = {**found.settings, "warnings": list(found.warnings)}
+    write_run_json(run_record("express", settings=settings, inputs=files), out)
+
+
+def _show(found: Expression) -> None:
+    """Print the scale, one line a level, and what a reader must know."""
+    from tabulate import tabulate
+
     click.echo(f"Scale: {found.scale} ({found.scale_reason})")
-    summary = found.levels.groupby(["marker", "score"], sort=False)["value"].describe()[["count", "min", "50%", "max"]]
-    rows = [[*name, int(row.iloc[0]), *row.iloc[1:]] for name, row in summary.iterrows()]  # type: ignore[misc]
-    click.echo(tabulate(rows, headers=["marker", "score", "samples", "lowest", "median", "highest"], floatfmt=".2f"))
+    main = found.levels[~found.levels["score"].str.contains(" in | within batch", regex=True)]
+    rows = []
+    for (marker, score), part in main.groupby(["marker", "score"], sort=False):
+        values, lost = part["value"].dropna(), int(part["value"].isna().sum())
+        edges = (values.min(), values.median(), values.max()) if len(values) else ("", "", "")
+        rows.append([marker, score, len(values), lost, *edges])
+    heads = ["marker", "score", "samples", "not evaluable", "lowest", "median", "highest"]
+    click.echo(tabulate(rows, headers=heads, floatfmt=".2f"))
     for warning in found.warnings:
         click.echo(f"Note: {warning}")
-    click.echo(f"Results: {out}/levels.csv")

@@ -40,18 +40,25 @@ def quick(dataset: h5py.Dataset, path: Path) -> Any:
 
 
 class _Chunked:
-    """A 1-d array in chunks at known places of a file; slices with rising bounds only."""
+    """A 1-d array in chunks at known places of a file, sliced with rising bounds.
+
+    What a slice returns is overwritten by the next: fresh memory for every stretch costs more than reading it.
+    """
 
     def __init__(self, path: Path, dataset: h5py.Dataset, places: np.ndarray, *, deflated: bool) -> None:
         self._path, self._places, self._deflated = path, places, deflated
         self._length = int(dataset.chunks[0])
         self._name = str(dataset.name)
         self.shape, self.dtype = tuple(dataset.shape), dataset.dtype
-        self._last = (-1, np.zeros(0, dtype=self.dtype))
+        self._last = -1
+        self._inflated = np.empty(self._length if deflated else 0, dtype=self.dtype)
+        self._scratch = np.empty(0, dtype=self.dtype)
 
     def __getitem__(self, key: slice) -> np.ndarray:
         start, stop, _ = key.indices(self.shape[0])
-        made = np.empty(max(0, stop - start), dtype=self.dtype)
+        if len(self._scratch) < stop - start:
+            self._scratch = np.empty(stop - start, dtype=self.dtype)
+        made = self._scratch[: max(0, stop - start)]
         first, at = start // self._length, 0
         with self._path.open("rb", buffering=0) as stream:
             for number in range(first, -(-stop // self._length) if stop > start else first):
@@ -69,23 +76,23 @@ class _Chunked:
             if stream.readinto(_bytes(into)) != into.nbytes or size != self._length * width:
                 raise DataError("a stretch of the file is cut short", where=f"{self._path}:{self._name}")
             return
-        if self._last[0] != number:
+        if self._last != number:
+            self._last = -1
             stream.seek(offset)
-            self._last = (number, self._inflate(stream.read(size)))
-        into[:] = self._last[1][low : low + len(into)]
+            self._inflate(stream.read(size))
+            self._last = number
+        into[:] = self._inflated[low : low + len(into)]
 
-    def _inflate(self, packed: bytes) -> np.ndarray:
+    def _inflate(self, packed: bytes) -> None:
         from imagecodecs import deflate_decode
 
-        made = np.empty(self._length, dtype=self.dtype)
+        where = f"{self._path}:{self._name}"
         try:
-            held = deflate_decode(packed, raw=False, out=_bytes(made))
+            held = deflate_decode(packed, raw=False, out=_bytes(self._inflated))
         except (RuntimeError, ValueError) as error:
-            where = f"{self._path}:{self._name}"
             raise DataError("a compressed stretch of the file is broken", where=where, seen=str(error)[:80]) from error
-        if len(held) != made.nbytes:
-            raise DataError("a compressed stretch of the file is cut short", where=f"{self._path}:{self._name}")
-        return made
+        if len(held) != self._inflated.nbytes:
+            raise DataError("a compressed stretch of the file is cut short", where=where)
 
 
 def _bytes(array: Any) -> memoryview:

@@ -14,7 +14,7 @@ from biomarkers.expression.annotate import annotated
 from biomarkers.expression.genes import HOUSEKEEPING
 from biomarkers.expression.levels import combined, log2_levels, part, usable
 from biomarkers.expression.matrix import Matrix
-from biomarkers.expression.normalise import CPM, gene_set_scores, library_sizes, whole_counts
+from biomarkers.expression.normalise import CPM, SET_UNIT, gene_set_scores, library_sizes, whole_counts
 from biomarkers.expression.pool import Group, Pooled, pool
 from biomarkers.expression.scale import COUNTS, NANOSTRING, ZSCORE, to_linear, to_log2
 from biomarkers.expression.signatures import SIGNATURES, Signature
@@ -66,7 +66,7 @@ def from_samples(matrix: Matrix, plan: Plan, scale: str, where: str) -> tuple[pd
         whole = _log2_whole(_whole(matrix, None, len(totals)), scale, totals)
         made, lacking = gene_set_scores(whole, sets)
         parts += [
-            part(matrix.samples, matrix.obs, name, "score_genes", unit, values, reasons=reasons)
+            part(matrix.samples, matrix.obs, name, "score_genes", SET_UNIT, values, reasons=reasons)
             for name, values in made.items()
         ]
         more += lacking
@@ -101,7 +101,7 @@ def from_cells(
         counted = whole if scale == COUNTS else whole / np.maximum(pooled.groups[0].n_cells, 1)[:, None]
         made, lacking = gene_set_scores(_log2_whole(counted, pooled.scale, sizes), sets)
         few = _few(pooled.groups[0].n_cells, plan.min_cells)
-        parts += [part(pooled.samples, pooled.obs, n, "score_genes", "log2", v, reasons=few) for n, v in made.items()]
+        parts += [part(pooled.samples, pooled.obs, n, "score_genes", SET_UNIT, v, reasons=few) for n, v in made.items()]
         more += lacking
     return _joined(parts, matrix), pooled.obs, [*notes, *pooled.notes, *more]
 
@@ -184,4 +184,5 @@ def _depth_notes(totals: np.ndarray) -> list[str]:
 def _joined(parts: Sequence[pd.DataFrame], matrix: Matrix) -> pd.DataFrame:
     if not parts:
         raise DataError("none of the wanted genes or signatures is in the matrix", seen="; ".join(matrix.missing[:3]))
-    return pd.concat(parts, ignore_index=True)
+    rows = pd.concat(parts, ignore_index=True)
+    return rows.astype({"n_expressing": "Int64"}) if "n_expressing" in rows else rows

@@ -136,7 +136,8 @@ def express(
     where = Path(data).name if isinstance(data, str | Path) else "AnnData"
     matrix = read_matrix(data, genes=plan.needed, layer=layer, annotations=annotations)
     if not matrix.genes:
-        raise DataError("none of the wanted genes is in the matrix", where=where, seen="; ".join(matrix.missing[:3]))
+        seen = "; ".join(matrix.missing[:3])
+        raise DataError("none of the wanted genes is in the matrix", where=where, seen=seen, hint=matrix.hint)
     names = {"patient": patient, "timepoint": timepoint, "batch": batch, "group": group}
     matrix, notes = annotated(matrix, None if columns else sheet, names if not columns else {}, where)
     found, reason, doubts = settle(matrix.seen, declared=scale or matrix.declared, where=where)
@@ -211,10 +212,9 @@ def _with_batch(
         notes += [warning] if warning else []
     batches = batch_summary(rows)
     told = batches[batches["p_kruskal_wallis"] < 0.05].drop_duplicates(["marker", "score"])
-    notes += [
-        f"{row.marker} {row.score} differs between batches (Kruskal-Wallis p = {row.p_kruskal_wallis:.2g}, uncorrected)"
-        for row in told.itertuples()
-    ]
+    if len(told):
+        which = (f"{row['marker']} {row['score']} {row['p_kruskal_wallis']:.2g}" for row in told.to_dict("records"))
+        notes.append(f"batches differ (Kruskal-Wallis p, uncorrected): {', '.join(which)}")
     return pd.concat([rows, within_batch(rows)], ignore_index=True), batches, notes
 
 

@@ -82,6 +82,49 @@ class GeneMatch:
     rule: str
 
 
+class GeneNames:
+    """The names of a matrix's genes, in column order, looked up by any name of a gene."""
+
+    def __init__(self, available: Sequence[str], *, also: Mapping[str, Sequence[str]] | None = None) -> None:
+        self._available = available
+        self._tables = [(column, names, _by_key(names)) for column, names in [("", available), *(also or {}).items()]]
+        self._near: dict[str, list[str]] = {}
+
+    def find(self, wanted: Sequence[str]) -> tuple[dict[str, GeneMatch], list[str]]:
+        """Find genes; see :func:`find_genes`."""
+        found, missing = {}, []
+        for symbol in dict.fromkeys(symbol_of(name) for name in wanted):
+            matches = ((column, _match(symbol, by_key, names)) for column, names, by_key in self._tables)
+            column, match = next(((column, match) for column, match in matches if match), ("", None))
+            if match is None:
+                missing.append(self._not_found(symbol))
+            else:
+                rule = f"{match.rule}, by the column {column!r}" if column else match.rule
+                found[symbol] = GeneMatch(symbol, match.columns, match.names, rule)
+        return found, missing
+
+    def beside(self, found: Mapping[str, GeneMatch]) -> list[str]:
+        """Say where a gene stands under a second name too, which is not used (a protein, perhaps: PD-L1)."""
+        _, names, by_key = self._tables[0]
+        notes = []
+        for symbol, match in found.items():
+            aliases, ensembl, entrez = GENES.get(symbol, ((), "", ""))
+            keys = {_key(name) for name in (symbol, *aliases, ensembl, entrez) if name}
+            others = sorted({i for key in keys for i in by_key.get(key, [])} - set(match.columns))
+            if others:
+                text = ", ".join(str(names[i]) for i in others)
+                notes.append(f"{symbol} was read as {match.names[0]}; {text} stands there too and was not used")
+        return notes
+
+    def _not_found(self, symbol: str) -> str:
+        # only names with the same beginning are compared: 20,000 of them would cost more than reading the matrix
+        if not self._near:
+            for name in self._available:
+                self._near.setdefault(name[:2].upper(), []).append(name)
+        hint = did_you_mean(symbol, self._near.get(symbol[:2].upper(), []))
+        return f"{symbol} is not in the matrix" + (f"; did you mean {hint.split(chr(39))[1]}?" if hint else "")
+
+
 def find_genes(
     wanted: Sequence[str], available: Sequence[str], *, also: Mapping[str, Sequence[str]] | None = None
 ) -> tuple[dict[str, GeneMatch], list[str]]:
@@ -101,31 +144,7 @@ def find_genes(
     Symbol -> match for what was found (a gene that stands there several times keeps all its columns, which are summed),
     and sentences about what was not, with the nearest names.
     """
-    sources = [("", available), *(also or {}).items()]
-    tables = [(column, names, _by_key(names)) for column, names in sources]
-    found, missing = {}, []
-    for symbol in dict.fromkeys(symbol_of(name) for name in wanted):
-        matches = ((column, _match(symbol, by_key, names)) for column, names, by_key in tables)
-        column, match = next(((column, match) for column, match in matches if match), ("", None))
-        if match is None:
-            missing.append(_not_found(symbol, available))
-        else:
-            rule = f"{match.rule}, by the column {column!r}" if column else match.rule
-            found[symbol] = GeneMatch(symbol, match.columns, match.names, rule)
-    return found, missing
-
-
-def other_names(found: Mapping[str, GeneMatch], available: Sequence[str]) -> list[str]:
-    """Say where a gene stands under a second name too, which is not used (CD274 beside PD-L1: a protein, perhaps)."""
-    by_key, notes = _by_key(available), []
-    for symbol, match in found.items():
-        aliases, ensembl, entrez = GENES.get(symbol, ((), "", ""))
-        keys = {_key(name) for name in (symbol, *aliases, ensembl, entrez) if name}
-        beside = sorted({i for key in keys for i in by_key.get(key, [])} - set(match.columns))
-        if beside:
-            names = ", ".join(str(available[i]) for i in beside)
-            notes.append(f"{symbol} was read as {match.names[0]}; {names} stands there too and was not used")
-    return notes
+    return GeneNames(available, also=also).find(wanted)
 
 
 def symbol_of(name: str) -> str:
@@ -145,7 +164,8 @@ def has_control_probes(available: Sequence[str]) -> bool:
 
 def is_gene(name: object) -> bool:
     """Tell genes from the summary rows and control probes that tools write between them."""
-    return not _NO_GENE.match(str(name).strip())
+    text = str(name).strip()
+    return text[:1] not in "_NEP" or not _NO_GENE.match(text)
 
 
 def mangled_note(available: Sequence[str]) -> list[str]:
@@ -183,13 +203,6 @@ def _match(symbol: str, by_key: Mapping[str, list[int]], available: Sequence[str
             words = rule if rule != "symbol" or names[0] == symbol else "symbol, other case"
             return GeneMatch(symbol, tuple(columns), names, words)
     return None
-
-
-def _not_found(symbol: str, available: Sequence[str]) -> str:
-    # only names with the same beginning are compared: 20,000 of them cost more than reading the matrix
-    near = [str(name) for name in available if str(name)[:2].upper() == symbol[:2].upper()]
-    hint = did_you_mean(symbol, near)
-    return f"{symbol} is not in the matrix" + (f"; did you mean {hint.split(chr(39))[1]}?" if hint else "")
 
 
 def probe_hint(available: Sequence[str]) -> str | None:

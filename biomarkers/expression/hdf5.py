@@ -41,15 +41,18 @@ def read_hdf5(path: Path, *, genes: Sequence[str], layer: str | None = None) -> 
     from biomarkers.expression.stored import read_stored
     from biomarkers.expression.tenx import is_tenx, read_tenx_h5
 
+    def reopen() -> h5py.File:
+        return h5py.File(path, "r")
+
     try:
-        with h5py.File(path, "r") as file:
+        with reopen() as file:
             refuse_outside(file, path)
             if is_tenx(file):
                 _no_layer(layer, path, "10x")
-                return read_tenx_h5(file, path, genes=genes)
+                return read_tenx_h5(file, path, genes=genes, reopen=reopen)
             if "row_attrs" in file and "matrix" in file:
-                return read_loom(file, path, genes=genes, layer=layer)
-            return read_stored(file, path, genes=genes, layer=layer)
+                return read_loom(file, path, genes=genes, reopen=reopen, layer=layer)
+            return read_stored(file, path, genes=genes, reopen=reopen, layer=layer)
     except OSError as error:
         raise DataError("cannot be read as HDF5", where=path, seen=str(error)[:120]) from error
 

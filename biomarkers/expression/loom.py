@@ -11,13 +11,13 @@ import pandas as pd
 
 from biomarkers.errors import DataError, UsageError, did_you_mean
 from biomarkers.expression.matrix import Matrix, Whole
-from biomarkers.expression.stored import from_parts
+from biomarkers.expression.stored import Reopen, from_parts, refuse_large
 
 _GENE_NAMES: Final = ("Gene", "gene", "var_names", "GeneName", "gene_name", "Accession")
 _CELL_NAMES: Final = ("CellID", "obs_names", "cell_id", "CellId")
 
 
-def read_loom(file: Any, path: Path, *, genes: Sequence[str], layer: str | None = None) -> Matrix:
+def read_loom(file: Any, path: Path, *, genes: Sequence[str], reopen: Reopen, layer: str | None = None) -> Matrix:
     """Read wanted genes and totals of a loom file.
 
     Parameters
@@ -28,6 +28,8 @@ def read_loom(file: Any, path: Path, *, genes: Sequence[str], layer: str | None 
         Its path.
     genes
         Wanted genes, by any name.
+    reopen
+        Opens the file again, for methods that need every gene.
     layer
         A layer's name; the main matrix when None or ``X``.
 
@@ -50,9 +52,15 @@ def read_loom(file: Any, path: Path, *, genes: Sequence[str], layer: str | None 
     item = file[place]
     obs = _attributes(file["col_attrs"], item.shape[1], _CELL_NAMES, path, "cells")
     var = _attributes(file["row_attrs"], item.shape[0], _GENE_NAMES, path, "genes")
+
+    def whole() -> Whole:
+        with reopen() as again:
+            refuse_large(again[place], path)
+            return Whole(np.asarray(again[place][:]).T, list(var.index))
+
     return from_parts(
         Turned(item), obs, var, genes, where=f"{path}:{place}", used=place, notes=[],
-        whole=lambda: Whole(np.asarray(item[:]).T, list(var.index)),
+        whole=whole,
     )  # fmt: skip
 
 

@@ -29,7 +29,8 @@ class Matrix:
     """Wanted genes of every sample (or cell), read without holding the rest.
 
     ``level`` is (samples, genes) in the order of ``genes``; a gene that stands in several columns is their sum.
-    ``declared`` is the scale that the file's own format states, ``whole`` reads everything once more, on demand.
+    ``declared`` is the scale that the file's own format states, ``whole`` reads everything once more, on demand,
+    ``hint`` says what the names look like when no gene was found.
     """
 
     samples: list[str]
@@ -43,3 +44,4 @@ class Matrix:
     notes: list[str] = field(default_factory=list)
     declared: str | None = None
     whole: Callable[[], Whole] | None = None
+    hint: str | None = None

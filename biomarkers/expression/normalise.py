@@ -14,7 +14,7 @@ from biomarkers.expression.matrix import Matrix
 
 CPM, TMM, RATIO = "cpm", "tmm", "ratio"
 METHODS: Final = (CPM, TMM, RATIO)
-_MILLION = 1e6
+SET_UNIT: Final = "difference of mean log2"
 _LEAST_GENES: Final = 10
 
 

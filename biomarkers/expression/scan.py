@@ -15,6 +15,7 @@ from biomarkers.expression.scale import Values, log_base
 STRETCH: Final = 1 << 20  # stored values a stretch
 WANTED_NOT, NO_GENE = -1, -2  # places of columns that are only summed, and of those that are not even summed
 _MOST: Final = 1 << 31  # rows or columns
+_PIECE: Final = 1 << 14
 _LOOKED_AT: Final = 100  # rows that tell the base of logarithms
 
 
@@ -72,7 +73,7 @@ def scan_sparse(parts: Sparse, slot: np.ndarray, names: Sequence[str]) -> tuple[
         seen[0], seen[1] = min(seen[0], 0.0), max(seen[1], 0.0)
 
     def row(at: int) -> np.ndarray:
-        return np.asarray(parts.data[int(indptr[at]) : int(indptr[at + 1])], dtype=float)
+        return np.array(parts.data[int(indptr[at]) : int(indptr[at + 1])], dtype=float)  # a copy: slices share memory
 
     base = _base(seen, row, names) if parts.by_rows else ""
     return values, Values(float(seen[0]), float(seen[1]), bool(seen[2]), totals, base)
@@ -170,14 +171,12 @@ def _scan_csr(
 ) -> None:
     from biomarkers.expression.kernels import scan_rows
 
+    special = (slot != WANTED_NOT).astype(np.uint8)
     for start, stop in stretches(indptr):
         low, high = int(indptr[start]), int(indptr[stop])
-        data, indices = _plain(parts, low, high)
-        bad = scan_rows(
-            data, indices, indptr[start : stop + 1] - low, slot, totals[start:stop], values[start:stop], seen
-        )
-        if bad >= 0:
-            _refuse(parts, low + bad, indices[bad], data[bad])
+        data, indices = _checked(parts, low, high, len(slot), seen)
+        starts = indptr[start : stop + 1] - low
+        scan_rows(data, indices, starts, slot, special, totals[start:stop], values[start:stop])
 
 
 def _scan_csc(
@@ -185,20 +184,35 @@ def _scan_csc(
 ) -> None:
     for start, stop in stretches(indptr):
         low, high = int(indptr[start]), int(indptr[stop])
-        data, rows = _plain(parts, low, high)
-        data = data.astype(float)
-        wrong = (rows < 0) | (rows >= len(totals)) | ~np.isfinite(data)
-        if wrong.any():
-            bad = int(np.flatnonzero(wrong)[0])
-            _refuse(parts, low + bad, rows[bad], data[bad])
+        data, rows = _checked(parts, low, high, len(totals), seen)
         gene = np.repeat(slot[start:stop] != NO_GENE, np.diff(indptr[start : stop + 1]))
         totals += np.bincount(rows[gene], weights=data[gene], minlength=len(totals))
-        if gene.any():
-            seen[0], seen[1] = min(seen[0], data[gene].min()), max(seen[1], data[gene].max())
-            seen[2] = min(seen[2], float((data[gene] == np.floor(data[gene])).all()))
         for column in (np.flatnonzero(slot[start:stop] >= 0) + start).tolist():
             inside = slice(int(indptr[column]) - low, int(indptr[column + 1]) - low)
             np.add.at(values[:, slot[column]], rows[inside], data[inside])
+
+
+def _checked(parts: Sparse, low: int, high: int, n: int, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Read one stretch; every index lies in 0 to n - 1 and every value is finite, or it is refused."""
+    data, indices = _plain(parts, low, high)
+    if not data.size:
+        return data, indices
+    smallest, largest = data.min(), data.max()  # NaN is handed on, infinity is the largest
+    if indices.min() < 0 or indices.max() >= n or not np.isfinite(smallest) or not np.isfinite(largest):
+        bad = int(np.flatnonzero((indices < 0) | (indices >= n) | ~np.isfinite(data))[0])
+        raise DataError(
+            "a sparse matrix is broken: an index is out of range, or a value is not finite",
+            where=f"{parts.where}, stored value {low + bad}",
+            seen=f"index {indices[bad]}, value {data[bad]}",
+        )
+    seen[0], seen[1] = min(seen[0], smallest), max(seen[1], largest)
+    seen[2] = seen[2] and _all_whole(data)
+    return data, indices
+
+
+def _all_whole(data: np.ndarray) -> bool:
+    """Tell whether all values are whole numbers, in pieces that stay in the cache."""
+    return all((np.floor(part) == part).all() for part in (data[i : i + _PIECE] for i in range(0, len(data), _PIECE)))
 
 
 def _plain(parts: Sparse, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
@@ -211,14 +225,6 @@ def _plain(parts: Sparse, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
     return (
         data if data.dtype in (np.float32, np.float64) and data.dtype.isnative else data.astype(np.float64),
         indices if indices.dtype in (np.int32, np.int64) and indices.dtype.isnative else indices.astype(np.int64),
-    )
-
-
-def _refuse(parts: Sparse, at: int, index: Any, value: Any) -> None:
-    raise DataError(
-        "a sparse matrix is broken: an index is out of range, or a value is not finite",
-        where=f"{parts.where}, stored value {at}",
-        seen=f"index {index}, value {value}",
     )
 
 

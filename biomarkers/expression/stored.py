@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,11 +13,11 @@ import pandas as pd
 from biomarkers.errors import DataError, UsageError, did_you_mean
 from biomarkers.expression.chunks import quick
 from biomarkers.expression.genes import (
-    find_genes,
+    GeneNames,
     has_control_probes,
     is_gene,
     mangled_note,
-    other_names,
+    probe_hint,
     refuse_nameless,
 )
 from biomarkers.expression.matrix import Matrix, Whole
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
 
 _NAME_COLUMNS: Final = ("gene_symbols", "gene_symbol", "gene_name", "gene_names", "feature_name", "symbol", "gene_ids",
                         "gene_id", "ensembl_id")  # fmt: skip
+Reopen = Callable[[], AbstractContextManager[Any]]
 _KINDS: Final = ("feature_types", "feature_type")  # of 10x: antibodies stand beside genes
 _GENE_KIND: Final = "Gene Expression"
 
 
-def read_stored(file: Any, path: Path, *, genes: Sequence[str], layer: str | None = None) -> Matrix:
+def read_stored(file: Any, path: Path, *, genes: Sequence[str], reopen: Reopen, layer: str | None = None) -> Matrix:
     """Read wanted genes and row totals from an open h5ad file or AnnData zarr group.
 
     Parameters
@@ -43,6 +45,8 @@ def read_stored(file: Any, path: Path, *, genes: Sequence[str], layer: str | Non
         Its path.
     genes
         Wanted genes, by any name.
+    reopen
+        Opens the root group again, for methods that need every gene.
     layer
         ``X``, ``raw`` or a layer's name; by default a layer called ``counts`` when there is one, else ``X``.
 
@@ -67,8 +71,9 @@ def read_stored(file: Any, path: Path, *, genes: Sequence[str], layer: str | Non
     item = file[place]
 
     def whole() -> Whole:
-        _refuse_large(item, path)
-        return Whole(read_elem(item), [str(name) for name in var.index])
+        with reopen() as again:
+            refuse_large(again[place], path)
+            return Whole(read_elem(again[place]), [str(name) for name in var.index])
 
     return from_parts(
         item, obs, var, genes, where=f"{path}:{item.name}", used=place, notes=notes, whole=whole,
@@ -120,13 +125,15 @@ def from_parts(
     other |= np.array([not is_gene(name) for name in names], dtype=bool)
     known = [f"\0{i}" if hidden else name for i, (name, hidden) in enumerate(zip(names, other, strict=True))]
     also = {column: var[column].astype(str).where(~other, "").tolist() for column in _NAME_COLUMNS if column in var}
-    found, missing = find_genes(genes, known, also=also)
-    notes = [*notes, *mangled_note(names), *other_names(found, known), *doubled_note(found, "columns")]
+    index = GeneNames(known, also=also)
+    found, missing = index.find(genes)
+    notes = [*notes, *mangled_note(names), *index.beside(found), *doubled_note(found, "columns")]
     slot = places(found, len(names), np.flatnonzero(other))
     values, seen = _scan(item, slot, samples, where)
     return Matrix(
         samples=samples, obs=obs, genes=found, missing=missing, level=values, seen=seen, n_genes=len(names), used=used,
         notes=notes, declared=NANOSTRING if has_control_probes(names) and seen.whole else declared, whole=whole,
+        hint=probe_hint(names),
     )  # fmt: skip
 
 
@@ -214,7 +221,14 @@ def _base_of(note: Any) -> str | None:
     return LOG2 if abs(float(base) - 2) < 1e-9 else LOG1P if abs(float(base) - np.e) < 1e-6 else None
 
 
-def _refuse_large(item: Any, path: Path) -> None:
+def refuse_large(item: Any, path: Path) -> None:
+    """Refuse to hold a matrix that does not fit into the free memory.
+
+    Raises
+    ------
+    DataError
+        So it is.
+    """
     import psutil
 
     size = int(item.nbytes) if hasattr(item, "shape") else sum(int(item[name].nbytes) for name in ("data", "indices"))

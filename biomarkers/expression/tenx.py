@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from biomarkers.errors import DataError
-from biomarkers.expression.genes import find_genes, is_gene, mangled_note, other_names, refuse_nameless
+from biomarkers.expression.genes import GeneNames, is_gene, mangled_note, probe_hint, refuse_nameless
 from biomarkers.expression.matrix import Matrix, Whole
 from biomarkers.expression.scale import Values
 from biomarkers.expression.scan import NO_GENE, STRETCH, places
-from biomarkers.expression.stored import doubled_note, from_parts, sliceable
+from biomarkers.expression.stored import Reopen, doubled_note, from_parts, refuse_large, sliceable
 
 _FEATURES: Final = ("features.tsv.gz", "genes.tsv.gz", "features.tsv", "genes.tsv")
 _BARCODES: Final = ("barcodes.tsv.gz", "barcodes.tsv")
@@ -33,7 +33,7 @@ def _group(file: Any) -> Any:
     return next((group for group in groups if all(part in group for part in parts)), None)
 
 
-def read_tenx_h5(file: Any, path: Path, *, genes: Sequence[str]) -> Matrix:
+def read_tenx_h5(file: Any, path: Path, *, genes: Sequence[str], reopen: Reopen) -> Matrix:
     """Read wanted genes and totals of Cell Ranger's h5 (version 2 and 3); antibodies and guides are left out.
 
     Raises
@@ -56,13 +56,15 @@ def read_tenx_h5(file: Any, path: Path, *, genes: Sequence[str]) -> Matrix:
     where = f"{path}:{group.name}"
     # columns of genes x barcodes are rows of barcodes x genes
     parts = _Rows([sliceable(group[name]) for name in ("data", "indices", "indptr")], (n_cells, n_genes))
-    return from_parts(
-        parts, obs, var, genes, where=where, used=str(group.name), notes=[],
-        whole=lambda: Whole(
-            csr_matrix((group["data"][:], group["indices"][:], group["indptr"][:]), shape=(n_cells, n_genes)),
-            list(var.index),
-        ),
-    )  # fmt: skip
+
+    def whole() -> Whole:
+        with reopen() as again:
+            held = _group(again)
+            refuse_large(held, path)
+            arrays = (held["data"][:], held["indices"][:], held["indptr"][:])
+            return Whole(csr_matrix(arrays, shape=(n_cells, n_genes)), list(var.index))
+
+    return from_parts(parts, obs, var, genes, where=where, used=str(group.name), notes=[], whole=whole)
 
 
 class _Rows:
@@ -107,7 +109,8 @@ def read_tenx_mtx(path: Path, *, genes: Sequence[str]) -> Matrix:
         notes = [f"{int(strange.sum())} columns are no genes ({', '.join(kinds)}): left out"] if kinds else []
     known = [f"\0{i}" if hidden else name for i, (name, hidden) in enumerate(zip(names, other, strict=True))]
     also = {"id": features[0].where(~other, "").tolist()} if features.shape[1] > 1 else None
-    found, missing = find_genes(genes, known, also=also)
+    index = GeneNames(known, also=also)
+    found, missing = index.find(genes)
     slot = places(found, len(names), np.flatnonzero(other))
     level, totals = np.zeros((len(cells), len(found))), np.zeros(len(cells))
     low, high, whole = 0.0, 0.0, True
@@ -119,11 +122,11 @@ def read_tenx_mtx(path: Path, *, genes: Sequence[str]) -> Matrix:
         if keep.any():
             low, high = min(low, value[keep].min()), max(high, value[keep].max())
             whole &= bool((value[keep] == np.floor(value[keep])).all())
-    notes = [*notes, *mangled_note(names), *other_names(found, known), *doubled_note(found, "rows")]
+    notes = [*notes, *mangled_note(names), *index.beside(found), *doubled_note(found, "rows")]
     return Matrix(
         samples=cells, obs=pd.DataFrame(index=pd.Index(cells)), genes=found, missing=missing, level=level,
         seen=Values(float(low), float(high), whole, totals), n_genes=len(names), used="mtx", notes=notes,
-        whole=lambda: _whole(path, names, cells),
+        whole=lambda: _whole(path, names, cells), hint=probe_hint(names),
     )  # fmt: skip
 
 

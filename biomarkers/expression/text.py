@@ -15,11 +15,11 @@ import pandas as pd
 from biomarkers.errors import DataError, UsageError, did_you_mean
 from biomarkers.expression.genes import (
     GENES,
-    find_genes,
+    GeneNames,
     has_control_probes,
     is_gene,
     mangled_note,
-    other_names,
+    probe_hint,
     refuse_nameless,
     symbol_of,
 )
@@ -69,9 +69,10 @@ def read_text_matrix(path: Path, *, genes: Sequence[str], annotations: Sequence[
     if len(set(side.samples)) < len(side.samples):
         twice = next(name for name in side.samples if side.samples.count(name) > 1)
         raise DataError("two samples have one name", where=path, seen=twice)
-    found, missing = find_genes(genes, side.genes)
+    index = GeneNames(side.genes)
+    found, missing = index.find(genes)
     notes = ["genes stand in columns"] if side.turned else []
-    notes += [*layout.notes, *mangled_note(side.genes), *other_names(found, side.genes)]
+    notes += [*layout.notes, *mangled_note(side.genes), *index.beside(found)]
     notes += doubled_note(found, "columns" if side.turned else "rows")
     slot = places(found, len(side.genes), [i for i, name in enumerate(side.genes) if not is_gene(name)])
     values, totals = np.zeros((len(side.samples), len(found))), np.zeros(len(side.samples))
@@ -93,7 +94,7 @@ def read_text_matrix(path: Path, *, genes: Sequence[str], annotations: Sequence[
         seen=Values(float(seen[0]), float(seen[1]), bool(seen[2]), totals, _told(logs, seen)),
         n_genes=len(side.genes), used="table", notes=notes,
         declared=NANOSTRING if has_control_probes(side.genes) and bool(seen[2]) else None,
-        whole=lambda: _whole(layout, side, path),
+        whole=lambda: _whole(layout, side, path), hint=probe_hint(side.genes),
     )  # fmt: skip
 
 

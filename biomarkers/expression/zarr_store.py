@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,7 +45,7 @@ def read_zarr(path: Path, *, genes: Sequence[str], layer: str | None = None) -> 
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError("cannot be read as zarr", where=path, seen=str(error)[:120]) from error
     try:
-        return read_stored(group, path, genes=genes, layer=layer)
+        return read_stored(group, path, genes=genes, reopen=lambda: nullcontext(group), layer=layer)
     except (RuntimeError, ValueError, OSError) as error:  # what the codecs raise on a broken chunk
         raise DataError("a part of the zarr folder is broken", where=path, seen=str(error)[:120]) from error
 

@@ -93,8 +93,8 @@ def test_one_pass_equals_scipy(seed, rows, columns):
     wanted = rng.permutation(columns)[: max(1, columns // 2)]
     slot = np.full(columns, -1, dtype=np.int32)
     slot[wanted] = np.arange(len(wanted))
-    totals, values, seen = np.zeros(rows), np.zeros((rows, len(wanted))), np.array([np.inf, -np.inf, 1.0])
-    assert scan_rows(matrix.data, matrix.indices, matrix.indptr.astype(np.int64), slot, totals, values, seen) == -1
+    totals, values, special = np.zeros(rows), np.zeros((rows, len(wanted))), (slot != -1).astype(np.uint8)
+    scan_rows(matrix.data, matrix.indices, matrix.indptr.astype(np.int64), slot, special, totals, values)
     dense = matrix.toarray()
     np.testing.assert_allclose(totals, dense.sum(axis=1))
     np.testing.assert_allclose(values, dense[:, wanted])
