@@ -56,9 +56,8 @@ def uniformity(n: int, responders: int, shuffles: int, permutations: int) -> Non
         # a discrete level repeats p-values: spread each over its own step before comparing with the uniform
         spread = found.p - generator.random(shuffles) * _steps(found.p)
         ks = kstest(spread, "uniform").pvalue
-        print(
-            f"| {family.name}: {family.label} | {ks:.3f} | {(found.p <= 0.05).mean():.3f} | {(found.p_energy <= 0.05).mean():.3f} |"
-        )
+        shares = f"{(found.p <= 0.05).mean():.3f} | {(found.p_energy <= 0.05).mean():.3f}"
+        print(f"| {family.name}: {family.label} | {ks:.3f} | {shares} |")
 
 
 def _steps(p: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The verdicts on real cohorts, from their tables to the answer, at the shipped number of permutations."""
+"""The verdicts on real cohorts, from their tables to the answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def iatlas(shared_data: Path) -> pd.DataFrame:
 
 
 def verdicts(table: pd.DataFrame, **options: object) -> pd.DataFrame:
-    found = relate(table, levels=["CD274", "PDCD1"], response="rec", patient="Sample_ID", **options)  # type: ignore[arg-type]
+    settings = {"levels": ["CD274", "PDCD1"], "response": "rec", "patient": "Sample_ID", "n_permutations": 9_999}
+    found = relate(table, **settings, **options)  # type: ignore[arg-type]
     return found.verdicts.set_index("biomarker")
 
 
@@ -55,7 +56,7 @@ def test_tps_of_lung_cancer_is_dependent(shared_data: Path) -> None:
     table = table[(table["cohort"] == "Chowell_test") & (table["CancerType"] == "NSCLC")]
     found = relate(
         table, levels=["PDL1_TPS(%)"], response="Response", responders=["1"], non_responders=["0"],
-        patient="SAMPLE_ID", cutoffs={"PDL1_TPS(%)": [1, 50]},
+        patient="SAMPLE_ID", cutoffs={"PDL1_TPS(%)": [1, 50]}, n_permutations=9_999,
     )  # fmt: skip
     row = found.verdicts.iloc[0]
     assert row["verdict"] == "dependent"
