@@ -102,7 +102,9 @@ def make_tile(
 
 
 def tile_rgb(tile: xr.DataArray) -> RGB:
-    """Return a tile's pixels as interleaved uint8 (height, width, 3).
+    """Return a tile's pixels as interleaved uint8 (height, width, 3), in the order red, green, blue.
+
+    Channels that are named R, G, B are taken by name, whatever their order.
 
     Raises
     ------
@@ -112,4 +114,7 @@ def tile_rgb(tile: xr.DataArray) -> RGB:
     if tuple(tile.dims) != keys.TILE_DIMS or tile.dtype != np.uint8 or tile.sizes["c"] != 3:
         seen = f"{tile.dtype}, {dict(tile.sizes)}"
         raise UsageError("not an RGB tile", seen=seen, allowed="uint8, dims (c, y, x), c = R, G, B")
+    names = [str(name) for name in tile.coords["c"].values] if "c" in tile.coords else []
+    if names != list(keys.RGB_CHANNELS) and sorted(names) == sorted(keys.RGB_CHANNELS):
+        tile = tile.sel(c=list(keys.RGB_CHANNELS))
     return np.moveaxis(tile.values, 0, 2)
