@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biomarkers.cells import tools
-from biomarkers.cells.kernels.distance import _distance
+from biomarkers.cells.kernels.distance import exact
 from biomarkers.cells.pieces import sixteenths
 
 PLAIN, FAST = tools.plain(), tools.fast()
@@ -69,7 +69,8 @@ def test_distance(mask: np.ndarray) -> None:
 @pytest.mark.parametrize("share", [0.5, 0.02, 0.0005])
 def test_distance_in_long_runs(share: float) -> None:
     mask = np.random.default_rng(3).random((150, 400)) > share
-    _equal(_distance(mask), sixteenths(mask))
+    _equal(exact(mask, short=9), sixteenths(mask))
+    _equal(exact(mask), sixteenths(mask))
 
 
 @check

@@ -16,24 +16,29 @@ def ellipse_fit(labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     sums = label_moments(labels, int(labels.max()))
     area, sum_x, sum_y = sums[0], sums[1], sums[2]
     var_x, var_y, cov, det = spread(*sums)
-    both = _inside(labels, area, sum_x, sum_y, var_x, var_y, cov, det, LARGEST_DISTANCE)
+    both = np.zeros(area.size, np.int64)
+    _inside(labels, area, sum_x, sum_y, var_x, var_y, cov, det, LARGEST_DISTANCE, both)
     return fit_of_counts(both, area, det), area
 
 
 def parents(coarse: Labels, fine: Labels, area: NDArray[np.int64]) -> NDArray[np.int64]:
     """For each fine label, the coarse one that holds most of it; see :func:`biomarkers.cells.candidates.parents`."""
-    return _majority(np.ascontiguousarray(coarse), np.ascontiguousarray(fine), area)
+    leader, votes, shared = np.zeros(area.size, np.int32), np.zeros(area.size, np.int32), np.zeros(area.size, np.int64)
+    _vote(np.ascontiguousarray(coarse).ravel(), np.ascontiguousarray(fine).ravel(), leader, votes, shared)
+    shared[0] = 0
+    return np.where(2 * shared > area, leader, 0).astype(np.int64)
 
 
 def label_moments(labels: Labels, count: int) -> NDArray[np.int64]:
     """Pixels, sums of x, y, x^2, y^2 and x*y of labels 0..count (nothing for 0), int64 (6, count + 1)."""
-    return _moments(labels, count)
+    sums = np.zeros((6, count + 1), np.int64)
+    _moments(labels, sums)
+    return sums
 
 
 @numba.njit(cache=True, nogil=True)
-def _moments(labels, count):  # type: ignore[no-untyped-def]
+def _moments(labels, sums):  # type: ignore[no-untyped-def]
     """Run by run: sums over x of a run have closed forms."""
-    sums = np.zeros((6, count + 1), np.int64)
     rows, columns = labels.shape
     for row in range(rows):
         line = labels[row]
@@ -54,7 +59,6 @@ def _moments(labels, count):  # type: ignore[no-untyped-def]
             sums[3, label] += _squares(last) - _squares(np.int64(start) - 1)
             sums[4, label] += length * row * row
             sums[5, label] += sum_x * row
-    return sums
 
 
 @numba.njit(cache=True, nogil=True)
@@ -64,9 +68,8 @@ def _squares(last):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _inside(labels, area, sum_x, sum_y, var_x, var_y, cov, det, most):  # type: ignore[no-untyped-def]
+def _inside(labels, area, sum_x, sum_y, var_x, var_y, cov, det, most, out):  # type: ignore[no-untyped-def]
     """Count the pixels of each label that lie in its ellipse."""
-    out = np.zeros(area.size, np.int64)
     for row in range(labels.shape[0]):
         for column in range(labels.shape[1]):
             label = labels[row, column]
@@ -75,29 +78,16 @@ def _inside(labels, area, sum_x, sum_y, var_x, var_y, cov, det, most):  # type: 
                 dx, dy = (column * size - sum_x[label]) / size, (row * size - sum_y[label]) / size
                 squares = var_y[label] * (dx * dx) + var_x[label] * (dy * dy)
                 out[label] += (squares - 2 * cov[label] * (dx * dy)) / det[label] <= most
-    return out
 
 
 @numba.njit(cache=True, nogil=True)
-def _majority(coarse, fine, area):  # type: ignore[no-untyped-def]
+def _vote(coarse, fine, leader, votes, shared):  # type: ignore[no-untyped-def]
     """Vote (Boyer and Moore): only a label that holds more than half can survive; then it is counted."""
-    leader, votes = np.zeros(area.size, np.int32), np.zeros(area.size, np.int64)
-    rows, columns = fine.shape
-    for row in range(rows):
-        for column in range(columns):
-            child = fine[row, column]
-            if child == 0:
-                continue
+    for k in range(fine.size):
+        child, parent = fine[k], coarse[k]
+        if child != 0:
             if votes[child] == 0:
-                leader[child] = coarse[row, column]
-            votes[child] += 1 if leader[child] == coarse[row, column] else -1
-    shared = np.zeros(area.size, np.int64)
-    for row in range(rows):
-        for column in range(columns):
-            child = fine[row, column]
-            shared[child] += leader[child] == coarse[row, column]
-    out = np.zeros(area.size, np.int64)
-    for child in range(1, area.size):
-        if 2 * shared[child] > area[child]:
-            out[child] = leader[child]
-    return out
+                leader[child] = parent
+            votes[child] += 1 if leader[child] == parent else -1
+    for k in range(fine.size):
+        shared[fine[k]] += leader[fine[k]] == coarse[k]

@@ -13,58 +13,72 @@ _SHIFT = 2 * (UNITY.bit_length() - 1)
 
 def smooth(image: NDArray[np.int32], *, sigma_px: float) -> NDArray[np.int32]:
     """Gaussian smoothing; see :func:`biomarkers.cells.filters.smooth`."""
-    weights = gaussian_weights(sigma_px)
-    return _scaled(_both_ways(np.ascontiguousarray(image), weights, weights), 1)
+    weights, total = gaussian_weights(sigma_px), np.zeros(image.shape)
+    _add(total, image, weights, weights)
+    return _scaled(total)
 
 
 def blobness(image: NDArray[np.int32], *, sigma_px: float) -> NDArray[np.int32]:
     """Negative Laplacian of Gaussian; see :func:`biomarkers.cells.filters.blobness`."""
-    image = np.ascontiguousarray(image)
-    gauss, bend = gaussian_weights(sigma_px), second_derivative_weights(sigma_px)
-    total = _both_ways(image, gauss, bend)
-    total += _both_ways(image, bend, gauss)
-    return _scaled(total, -1)
+    gauss, bend, total = gaussian_weights(sigma_px), -second_derivative_weights(sigma_px), np.zeros(image.shape)
+    _add(total, image, gauss, bend)
+    _add(total, image, bend, gauss)
+    return _scaled(total)
+
+
+def _add(
+    total: NDArray[np.float64], image: NDArray[np.int32], down: NDArray[np.float64], across: NDArray[np.float64]
+) -> None:
+    line = np.empty(image.shape[1] + across.size - 1)
+    _both_ways(total, np.ascontiguousarray(image), down, across, line)
+
+
+def _scaled(total: NDArray[np.float64]) -> NDArray[np.int32]:
+    out = np.empty(total.shape, np.int32)
+    _rounded(total.ravel(), out.ravel(), _SHIFT)
+    return out
 
 
 @numba.njit(cache=True, nogil=True)
-def _both_ways(image, down, across):  # type: ignore[no-untyped-def]
-    """Correlate columns with ``down``, then rows with ``across``; symmetric odd weights, the border repeats."""
+def _both_ways(total, image, down, across, line):  # type: ignore[no-untyped-def]
+    """Correlate columns with ``down``, rows with ``across`` and add; symmetric odd weights, the border repeats."""
     rows, columns = image.shape
     reach, wide = down.size // 2, across.size // 2
-    out = np.empty((rows, columns), np.float64)
-    line = np.empty(columns + 2 * wide, np.float64)
+    middle = line[wide : wide + columns]
     for row in range(rows):
-        middle = line[wide : wide + columns]
-        _set(middle, image[row], down[reach])
+        for x in range(columns):
+            middle[x] = image[row, x] * down[reach]
         for step in range(1, reach + 1):
-            above, below = max(row - step, 0), min(row + step, rows - 1)
-            _add_pair(middle, image[above], image[below], down[reach + step])
-        line[:wide] = line[wide]
-        line[wide + columns :] = line[wide + columns - 1]
-        target = out[row]
-        _set(target, middle, across[wide])
-        for step in range(1, wide + 1):
-            left, right = line[wide - step : wide - step + columns], line[wide + step : wide + step + columns]
-            _add_pair(target, left, right, across[wide + step])
-    return out
+            above, below = image[max(row - step, 0)], image[min(row + step, rows - 1)]
+            weight = down[reach + step]
+            for x in range(columns):
+                middle[x] += (above[x] + below[x]) * weight
+        for x in range(wide):
+            line[x], line[wide + columns + x] = middle[0], middle[columns - 1]
+        _along(total[row], line, across, wide)
 
 
 @numba.njit(cache=True, nogil=True)
-def _set(target, values, weight):  # type: ignore[no-untyped-def]
-    for x in range(target.size):
-        target[x] = values[x] * weight
+def _along(target, line, across, wide):  # type: ignore[no-untyped-def]
+    """Add one row; two pairs of weights at a time, since most of the work is loading and storing."""
+    size = target.size
+    middle, heart = line[wide : wide + size], across[wide]
+    for x in range(size):
+        target[x] += middle[x] * heart
+    for step in range(1, wide, 2):
+        one, other = across[wide + step], across[wide + step + 1]
+        left, right = line[wide - step : wide - step + size], line[wide + step : wide + step + size]
+        left2, right2 = line[wide - step - 1 : wide - step - 1 + size], line[wide + step + 1 : wide + step + 1 + size]
+        for x in range(size):
+            target[x] += (left[x] + right[x]) * one + (left2[x] + right2[x]) * other
+    if wide % 2 == 1:
+        left, right, weight = line[:size], line[2 * wide : 2 * wide + size], across[2 * wide]
+        for x in range(size):
+            target[x] += (left[x] + right[x]) * weight
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_pair(target, one, other, weight):  # type: ignore[no-untyped-def]
-    for x in range(target.size):
-        target[x] += (one[x] + other[x]) * weight
-
-
-@numba.njit(cache=True, nogil=True)
-def _scaled(total, sign):  # type: ignore[no-untyped-def]
-    out = np.empty(total.shape, np.int32)
-    for row in range(total.shape[0]):
-        for column in range(total.shape[1]):
-            out[row, column] = ((sign * np.int64(total[row, column])) + (1 << (_SHIFT - 1))) >> _SHIFT
-    return out
+def _rounded(total, out, shift):  # type: ignore[no-untyped-def]
+    half = np.int64(1) << (shift - 1)
+    for k in range(total.size):
+        out[k] = (np.int64(total[k]) + half) >> shift

@@ -22,7 +22,7 @@ class _Notice(event.Listener):
         module = getattr(getattr(data.get("dispatcher"), "py_func", None), "__module__", "") or ""
         if not self.spoken and module.startswith("biomarkers.cells"):
             self.spoken = True
-            sys.stderr.write("biomarkers: compiling kernels, once on this machine (about half a minute)\n")
+            sys.stderr.write("biomarkers: compiling kernels, once on this machine (about a quarter of a minute)\n")
 
     def on_end(self, event: event.Event) -> None:
         """Nothing to do."""

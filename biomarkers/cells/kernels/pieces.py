@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -11,86 +11,87 @@ from numpy.typing import NDArray
 from biomarkers.cells.grow import Labels
 
 
+class _Runs(NamedTuple):
+    """Runs of an image: where they begin, the first one of each row, and the first run of the piece of each."""
+
+    start: NDArray[np.int32]  # column, (runs + 1,)
+    first: NDArray[np.int32]  # (rows + 1,)
+    root: NDArray[np.int32]  # (runs,)
+    size: NDArray[np.int32]  # pixels of the piece, at its first run (runs,)
+
+
 def solid(mask: NDArray[np.bool_], *, hole_px: float) -> NDArray[np.bool_]:
     """Fill small holes, take off threads; see :func:`biomarkers.cells.pieces.solid`."""
-    filled = _without_holes(np.ascontiguousarray(mask).view(np.uint8), math.floor(hole_px))
-    opened: NDArray[np.uint8] = _opened(filled)
-    return opened.view(np.bool_)
+    filled = mask.astype(np.int32)
+    runs = _runs_of(filled)
+    _fill_small(filled, *runs, hole_px)
+    framed = np.zeros((mask.shape[0] + 4, mask.shape[1] + 4), np.uint8)
+    framed[2:-2, 2:-2] = filled
+    return _by_cross(_by_cross(framed, np.bitwise_and), np.bitwise_or)[2:-2, 2:-2].view(np.bool_)
 
 
 def largest_pieces(labels: Labels, *, pixel_um2: float, least_um2: float, most_um2: float) -> Labels:
     """Keep the largest piece of each label; see :func:`biomarkers.cells.pieces.largest_pieces`."""
-    return _largest(np.ascontiguousarray(labels), pixel_um2, least_um2, most_um2)
+    runs = _runs_of(labels)
+    largest = np.zeros(int(labels.max()) + 1, np.int32)
+    out = np.zeros(labels.shape, np.int32)
+    number = np.zeros_like(runs.root)
+    _keep_largest(np.ascontiguousarray(labels), *runs, largest, number, out, pixel_um2, least_um2, most_um2)
+    return out
 
 
 def fill_holes(labels: Labels) -> Labels:
     """Give enclosed holes to their label; see :func:`biomarkers.cells.pieces.fill_holes`."""
-    return _filled(np.ascontiguousarray(labels))
+    runs = _runs_of(labels)
+    out = labels.copy()
+    _fill_enclosed(np.ascontiguousarray(labels), *runs, np.zeros_like(runs.root), out)
+    return out
+
+
+def _by_cross(framed: NDArray[np.uint8], both: np.ufunc) -> NDArray[np.uint8]:
+    """Join each pixel with its four neighbours; the frame stays."""
+    out = framed.copy()
+    inside = out[1:-1, 1:-1]
+    for near in (framed[:-2, 1:-1], framed[2:, 1:-1], framed[1:-1, :-2], framed[1:-1, 2:]):
+        both(inside, near, out=inside)
+    return out
+
+
+def _runs_of(image: Labels) -> _Runs:
+    image = np.ascontiguousarray(image)
+    start, first = np.empty(image.size + 1, np.int32), np.empty(image.shape[0] + 1, np.int32)
+    count = _scan(image, start, first)
+    root, size = np.arange(count, dtype=np.int32), np.zeros(count, np.int32)
+    _join(image, start, first, root, size)
+    return _Runs(start[: count + 1], first, root, size)
 
 
 @numba.njit(cache=True, nogil=True)
-def _runs(image):  # type: ignore[no-untyped-def]
-    """First run of each row (rows + 1), first column of each run, and the run that each piece begins with."""
-    rows, columns = image.shape
-    first = np.empty(rows + 1, np.int32)
+def _scan(image, start, first):  # type: ignore[no-untyped-def]
     count = 0
-    for row in range(rows):
-        first[row] = count
-        count += 1 + _changes(image[row, 1:], image[row, :-1])
-    first[rows] = count
-    start = np.empty(count + 1, np.int32)
-    at = 0
-    for row in range(rows):
+    for row in range(image.shape[0]):
         line = image[row]
-        start[at] = 0
-        at += 1
-        for column in range(1, columns):
+        first[row] = count
+        start[count] = 0
+        count += 1
+        for column in range(1, line.size):
             if line[column] != line[column - 1]:
-                start[at] = column
-                at += 1
-    root = np.arange(count).astype(np.int32)
-    for row in range(1, rows):
-        _join(image, first, start, root, row)
-    for run in range(count):
-        root[run] = root[root[run]]  # roots come before what hangs on them
-    return first, start, root
-
-
-@numba.njit(cache=True, nogil=True)
-def _changes(one, other):  # type: ignore[no-untyped-def]
-    count = 0
-    for k in range(one.size):
-        count += one[k] != other[k]
+                start[count] = column
+                count += 1
+    first[image.shape[0]] = count
+    start[count] = 0
     return count
 
 
 @numba.njit(cache=True, nogil=True)
-def _stop(first, start, row, run, columns):  # type: ignore[no-untyped-def]
-    return start[run + 1] if run + 1 < first[row + 1] else columns
+def _stop(start, run, columns):  # type: ignore[no-untyped-def]
+    """Column after a run: the next one begins there, or a row ends."""
+    after = start[run + 1]
+    return after if after > 0 else columns
 
 
 @numba.njit(cache=True, nogil=True)
-def _join(image, first, start, root, row):  # type: ignore[no-untyped-def]
-    columns = image.shape[1]
-    above, here = first[row - 1], first[row]
-    while above < first[row] and here < first[row + 1]:
-        column = max(start[above], start[here])
-        if image[row - 1, column] == image[row, column]:
-            one, other = _find(root, above), _find(root, here)
-            if one < other:
-                root[other] = one
-            elif other < one:
-                root[one] = other
-        upper = _stop(first, start, row - 1, above, columns)
-        lower = _stop(first, start, row, here, columns)
-        if upper <= lower:
-            above += 1
-        if lower <= upper:
-            here += 1
-
-
-@numba.njit(cache=True, nogil=True)
-def _find(root, run):  # type: ignore[no-untyped-def]
+def _root(root, run):  # type: ignore[no-untyped-def]
     while root[run] != run:
         root[run] = root[root[run]]
         run = root[run]
@@ -98,70 +99,45 @@ def _find(root, run):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _sizes(first, start, root, columns):  # type: ignore[no-untyped-def]
-    size = np.zeros(root.size, np.int64)
-    for row in range(first.size - 1):
+def _join(image, start, first, root, size):  # type: ignore[no-untyped-def]
+    rows, columns = image.shape
+    for row in range(1, rows):
+        above, here = first[row - 1], first[row]
+        while above < first[row] and here < first[row + 1]:
+            column = max(start[above], start[here])
+            if image[row - 1, column] == image[row, column]:
+                one, other = _root(root, above), _root(root, here)
+                root[max(one, other)] = min(one, other)
+            upper, lower = _stop(start, above, columns), _stop(start, here, columns)
+            above += upper <= lower
+            here += lower <= upper
+    for run in range(root.size):
+        root[run] = root[root[run]]  # roots come before what hangs on them
+        size[root[run]] += _stop(start, run, columns) - start[run]
+
+
+@numba.njit(cache=True, nogil=True)
+def _paint(line, start, run, value):  # type: ignore[no-untyped-def]
+    for column in range(start[run], _stop(start, run, line.size)):
+        line[column] = value
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_small(mask, start, first, root, size, most):  # type: ignore[no-untyped-def]
+    for row in range(mask.shape[0]):
         for run in range(first[row], first[row + 1]):
-            size[root[run]] += _stop(first, start, row, run, columns) - start[run]
-    return size
+            if size[root[run]] <= most and mask[row, start[run]] == 0:
+                _paint(mask[row], start, run, 1)
 
 
 @numba.njit(cache=True, nogil=True)
-def _without_holes(mask, most):  # type: ignore[no-untyped-def]
-    out = mask.copy()
-    rows, columns = mask.shape
-    first, start, root = _runs(mask)
-    size = _sizes(first, start, root, columns)
-    for row in range(rows):
-        for run in range(first[row], first[row + 1]):
-            if mask[row, start[run]] == 0 and size[root[run]] <= most:
-                out[row, start[run] : _stop(first, start, row, run, columns)] = 1
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _opened(mask):  # type: ignore[no-untyped-def]
-    """Open by a cross; beyond the border there is nothing."""
-    rows, columns = mask.shape
-    core = np.zeros((rows + 2, columns + 2), np.uint8)
-    for row in range(1, rows - 1):
-        _all_of(mask[row - 1], mask[row], mask[row + 1], core[row + 1])
-    out = np.empty((rows, columns), np.uint8)
-    for row in range(rows):
-        _any_of(core[row], core[row + 1], core[row + 2], out[row])
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _all_of(above, here, below, out):  # type: ignore[no-untyped-def]
-    if here.size < 3:
-        return
-    up, left, middle, right, down, target = above[1:-1], here[:-2], here[1:-1], here[2:], below[1:-1], out[2:-2]
-    for x in range(target.size):
-        target[x] = up[x] & left[x] & middle[x] & right[x] & down[x]
-
-
-@numba.njit(cache=True, nogil=True)
-def _any_of(above, here, below, out):  # type: ignore[no-untyped-def]
-    up, left, middle, right, down = above[1:-1], here[:-2], here[1:-1], here[2:], below[1:-1]
-    for x in range(out.size):
-        out[x] = up[x] | left[x] | middle[x] | right[x] | down[x]
-
-
-@numba.njit(cache=True, nogil=True)
-def _largest(labels, pixel_um2, least_um2, most_um2):  # type: ignore[no-untyped-def]
-    rows, columns = labels.shape
-    first, start, root = _runs(labels)
-    size = _sizes(first, start, root, columns)
-    largest = np.zeros(labels.max() + 1, np.int64)
-    for row in range(rows):
+def _keep_largest(labels, start, first, root, size, largest, number, out, pixel_um2, least_um2, most_um2):  # type: ignore[no-untyped-def]
+    for row in range(labels.shape[0]):
         for run in range(first[row], first[row + 1]):
             label = labels[row, start[run]]
-            largest[label] = max(largest[label], size[run])  # only a piece's first run holds its size
-    number = np.zeros(root.size, np.int32)
-    out = np.zeros((rows, columns), np.int32)
+            largest[label] = max(largest[label], size[run])
     found = 0
-    for row in range(rows):
+    for row in range(labels.shape[0]):
         for run in range(first[row], first[row + 1]):
             label = labels[row, start[run]]
             if label == 0:
@@ -171,48 +147,37 @@ def _largest(labels, pixel_um2, least_um2, most_um2):  # type: ignore[no-untyped
                 if area >= least_um2 and area <= most_um2:
                     found += 1
                     number[run] = found
-            out[row, start[run] : _stop(first, start, row, run, columns)] = number[root[run]]
-    return out
+            if number[root[run]] > 0:
+                _paint(out[row], start, run, number[root[run]])
 
 
 @numba.njit(cache=True, nogil=True)
-def _filled(labels):  # type: ignore[no-untyped-def]
+def _fill_enclosed(labels, start, first, root, size, owner, out):  # type: ignore[no-untyped-def]
+    """Owner of a piece of background: 0 nobody yet, -1 several or the outside, else the only label around it."""
     rows, columns = labels.shape
-    first, start, root = _runs(labels)
-    owner = np.zeros(root.size, np.int32)  # 0 nobody yet, -1 several or the outside
     for row in range(rows):
         for run in range(first[row], first[row + 1]):
-            if labels[row, start[run]] == 0:
-                stop = _stop(first, start, row, run, columns)
-                owner[root[run]] = _around(labels, row, start[run], stop, owner[root[run]])
-    out = labels.copy()
+            left, right = start[run], _stop(start, run, columns)
+            if labels[row, left] != 0:
+                continue
+            known = owner[root[run]]
+            if row == 0 or row == rows - 1 or left == 0 or right == columns:
+                known = -1
+            if known >= 0:
+                known = _same(_same(known, labels[row, left - 1]), labels[row, right])
+                for column in range(left, right):
+                    known = _same(_same(known, labels[row - 1, column]), labels[row + 1, column])
+                    if known < 0:
+                        break
+            owner[root[run]] = known
     for row in range(rows):
         for run in range(first[row], first[row + 1]):
-            if labels[row, start[run]] == 0 and owner[root[run]] > 0:
-                out[row, start[run] : _stop(first, start, row, run, columns)] = owner[root[run]]
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _around(labels, row, start, stop, owner):  # type: ignore[no-untyped-def]
-    """Return the only label that touches a run of background and what was known before, -1 when there are several."""
-    rows, columns = labels.shape
-    if owner < 0 or row == 0 or row == rows - 1 or start == 0 or stop == columns:
-        return -1
-    owner = _same(owner, labels[row, start - 1])
-    owner = _same(owner, labels[row, stop])
-    for column in range(start, stop):
-        if owner < 0:
-            return -1
-        owner = _same(owner, labels[row - 1, column])
-        owner = _same(owner, labels[row + 1, column])
-    return owner
+            if owner[root[run]] > 0 and labels[row, start[run]] == 0:
+                _paint(out[row], start, run, owner[root[run]])
 
 
 @numba.njit(cache=True, nogil=True)
 def _same(owner, label):  # type: ignore[no-untyped-def]
-    if label == 0 or owner < 0:
+    if label == 0 or owner < 0 or owner == label:
         return owner
-    if owner == 0 or owner == label:
-        return label
-    return -1
+    return label if owner == 0 else -1

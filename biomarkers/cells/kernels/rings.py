@@ -1,4 +1,7 @@
-"""Labels that grow: flooding and expansion by queues of the pixels that may be reached next."""
+"""Labels that grow: flooding and expansion by queues of the pixels that may be reached next.
+
+Images stand in a frame one pixel wide, so that no neighbour of a pixel lies outside; places are flat.
+"""
 
 from __future__ import annotations
 
@@ -8,62 +11,72 @@ from numpy.typing import NDArray
 
 from biomarkers.cells.grow import Labels
 
-_FREE, _WAITING, _DONE = 0, 1, 2
-
 
 def flood(seeds: Labels, *, height: NDArray[np.int32], mask: NDArray[np.bool_]) -> Labels:
-    """Watershed inside a mask; see :func:`biomarkers.cells.grow.flood`."""
-    return _flood(np.ascontiguousarray(seeds), np.ascontiguousarray(height), np.ascontiguousarray(mask))
+    """Watershed inside a mask; see :func:`biomarkers.cells.grow.flood`. Heights are 0 or more."""
+    labels = np.pad(seeds, 1)
+    level = np.full(labels.shape, -1, np.int32)  # below 0: no place to grow to, or taken
+    np.copyto(level[1:-1, 1:-1], height, where=mask & (seeds == 0))
+    heads = np.full(max(int(level.max()), 0) + 1, -1, np.int32)
+    after, ring, given = (np.empty(labels.size, np.int32) for _ in range(3))
+    _flood(labels.ravel(), level.ravel(), _around(labels), heads, after, ring, given)
+    return labels[1:-1, 1:-1].copy()
 
 
-def expand(labels: Labels, *, steps: int, mask: NDArray[np.bool_] | None = None) -> Labels:
+def expand(labels: Labels, *, steps: int) -> Labels:
     """Grow labels by rings; see :func:`biomarkers.cells.grow.expand`."""
-    if mask is not None:
-        return _expand(np.ascontiguousarray(labels), steps, np.ascontiguousarray(mask), True)  # noqa: FBT003
-    return _expand(np.ascontiguousarray(labels), steps, np.zeros((0, 0), np.bool_), False)  # noqa: FBT003
+    return _grown(labels, steps)[1:-1, 1:-1].copy()
 
 
 def close_labels(labels: Labels, *, steps: int) -> Labels:
     """Close bites of each label; see :func:`biomarkers.cells.grow.close_labels`."""
     if steps < 1 or not labels.any():
         return labels
-    return _closed(np.ascontiguousarray(labels), expand(labels, steps=steps), steps)
-
-
-@numba.njit(cache=True, nogil=True)
-def _padded(values):  # type: ignore[no-untyped-def]
-    out = np.zeros((values.shape[0] + 2, values.shape[1] + 2), np.int32)
-    out[1:-1, 1:-1] = values
+    grown = _grown(labels, steps)
+    # the frame repeats the border: it is nobody's edge
+    grown[0], grown[-1], grown[:, 0], grown[:, -1] = grown[1], grown[-2], grown[:, 1], grown[:, -2]
+    edge = np.zeros((labels.shape[0] + 2 * steps, labels.shape[1] + 2 * steps), np.uint8)
+    down, right = np.mgrid[1 - steps : steps, 1 - steps : steps]
+    near = down * down + right * right
+    order = np.argsort(near, axis=None, kind="stable")
+    order = order[near.ravel()[order] < steps * steps]
+    moves = (down * edge.shape[1] + right).ravel()[order]
+    out = labels.copy()
+    _shrink(out, grown, edge, edge.ravel(), moves, steps)
     return out
 
 
+def _grown(labels: Labels, steps: int) -> Labels:
+    grown = np.pad(labels, 1)
+    state = np.ones(grown.shape, np.uint8)  # 0 free, 1 taken or outside, 2 waiting
+    np.not_equal(labels, 0, out=state[1:-1, 1:-1], casting="unsafe")
+    waiting, fresh, given = (np.empty(labels.size, np.int32) for _ in range(3))
+    beside = np.zeros(grown.shape[1], np.uint8)
+    count = _first_ring(state, beside, waiting)
+    around = _around(grown)
+    _expand(grown.ravel(), state.ravel(), around, steps, waiting, fresh, given, count)
+    return grown
+
+
+def _around(framed: Labels) -> NDArray[np.int64]:
+    """Return the moves to the eight neighbours, the four nearest ones first."""
+    wide = framed.shape[1]
+    return np.array([-wide, -1, 1, wide, -wide - 1, -wide + 1, wide - 1, wide + 1])
+
+
 @numba.njit(cache=True, nogil=True)
-def _flood(seeds, height, mask):  # type: ignore[no-untyped-def]
-    rows, columns = seeds.shape
-    wide = columns + 2
-    labels = _padded(seeds)
-    flat = labels.ravel()
-    level = np.full(flat.size, -1, np.int32)  # below 0: no place to grow to, or taken
-    most = 0
-    for row in range(rows):
-        for column in range(columns):
-            if mask[row, column] and seeds[row, column] == 0:
-                level[(row + 1) * wide + column + 1] = height[row, column]
-                most = max(most, height[row, column])
-    around = np.array([-wide - 1, -wide, -wide + 1, -1, 1, wide - 1, wide, wide + 1])
-    heads = np.full(most + 1, -1, np.int32)  # pixels beside a label, one linked list a level
-    after = np.empty(flat.size, np.int32)
-    for row in range(rows):
-        for column in range(columns):
-            if seeds[row, column] != 0:
-                _ask(flat, level, around, (row + 1) * wide + column + 1, heads, after, most)
-    ring, given = np.empty(flat.size, np.int32), np.empty(flat.size, np.int32)
+def _flood(flat, level, around, heads, after, ring, given):  # type: ignore[no-untyped-def]
+    """Keep one linked list a level of the pixels beside a label."""
+    most = heads.size - 1
+    for place in range(flat.size):
+        if flat[place] != 0:
+            _ask(level, around, place, heads, after, most)
     for now in range(most, -1, -1):
         while heads[now] >= 0:
             count = 0
             place = heads[now]
             while place >= 0:  # all pixels of a ring look before any of them changes
-                ring[count], given[count] = place, _only_label(flat, around, place)
+                ring[count], given[count] = place, max(_label_beside(flat, around, 8, place), 0)
                 count += 1
                 place = after[place]
             heads[now] = -1
@@ -71,15 +84,14 @@ def _flood(seeds, height, mask):  # type: ignore[no-untyped-def]
                 flat[ring[k]] = given[k]
             for k in range(count):
                 if given[k] > 0:
-                    _ask(flat, level, around, ring[k], heads, after, now)
-    return labels[1:-1, 1:-1].copy()
+                    _ask(level, around, ring[k], heads, after, now)
 
 
 @numba.njit(cache=True, nogil=True)
-def _ask(flat, level, around, place, heads, after, now):  # type: ignore[no-untyped-def]
+def _ask(level, around, place, heads, after, now):  # type: ignore[no-untyped-def]
     """Put the free neighbours of a labelled pixel into the list of their level, or of the present one."""
-    for move in around:
-        near = place + move
+    for k in range(8):
+        near = place + around[k]
         if level[near] >= 0:
             at = min(level[near], now)
             after[near] = heads[at]
@@ -88,75 +100,11 @@ def _ask(flat, level, around, place, heads, after, now):  # type: ignore[no-unty
 
 
 @numba.njit(cache=True, nogil=True)
-def _only_label(flat, around, place):  # type: ignore[no-untyped-def]
-    """Return the label around a pixel, 0 where there are two."""
-    found = 0
-    for move in around:
-        label = flat[place + move]
-        if label != 0 and label != found:
-            if found != 0:
-                return 0
-            found = label
-    return found
-
-
-@numba.njit(cache=True, nogil=True)
-def _expand(labels, steps, mask, masked):  # type: ignore[no-untyped-def]
-    rows, columns = labels.shape
-    wide = columns + 2
-    flat = _padded(labels).ravel()
-    state = np.full(flat.size, _DONE, np.uint8)
-    for row in range(rows):
-        for column in range(columns):
-            if labels[row, column] == 0 and (not masked or mask[row, column]):
-                state[(row + 1) * wide + column + 1] = _FREE
-    around = np.array([-wide, wide, -1, 1, -wide - 1, -wide + 1, wide - 1, wide + 1])
-    cross, waiting, given = around[:4], np.empty(flat.size, np.int32), np.empty(flat.size, np.int32)
-    count = 0
-    for place in range(wide, flat.size - wide):
-        if flat[place] != 0:
-            count = _wake(state, around, place, waiting, count)
-    for step in range(steps):
-        kept = count
-        count = 0
-        fresh = np.empty(kept, np.int32)
-        reached = 0
-        near = around if step % 2 == 1 else cross
-        for k in range(kept):
-            place = waiting[k]
-            label = _label_or_tie(flat, near, place)
-            if label < 0:  # not reached yet
-                waiting[count] = place
-                count += 1
-            else:
-                fresh[reached], given[reached] = place, label
-                reached += 1
-        for k in range(reached):
-            flat[fresh[k]] = given[k]
-            state[fresh[k]] = _DONE
-        for k in range(reached):
-            if given[k] > 0:
-                count = _wake(state, around, fresh[k], waiting, count)
-    return flat.reshape((rows + 2, wide))[1:-1, 1:-1].copy()
-
-
-@numba.njit(cache=True, nogil=True)
-def _wake(state, around, place, waiting, count):  # type: ignore[no-untyped-def]
-    for move in around:
-        near = place + move
-        if state[near] == _FREE:
-            state[near] = _WAITING
-            waiting[count] = near
-            count += 1
-    return count
-
-
-@numba.njit(cache=True, nogil=True)
-def _label_or_tie(flat, around, place):  # type: ignore[no-untyped-def]
-    """Return the label around a pixel, 0 where there are two, -1 where there is none."""
+def _label_beside(flat, around, count, place):  # type: ignore[no-untyped-def]
+    """Return the label among the first neighbours of a pixel, 0 where there are two, -1 where there is none."""
     found = -1
-    for move in around:
-        label = flat[place + move]
+    for k in range(count):
+        label = flat[place + around[k]]
         if label != 0 and label != found:
             if found > 0:
                 return 0
@@ -165,40 +113,74 @@ def _label_or_tie(flat, around, place):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _closed(labels, grown, steps):  # type: ignore[no-untyped-def]
+def _first_ring(state, beside, waiting):  # type: ignore[no-untyped-def]
+    """Find the free pixels with a label among their eight neighbours. The frame counts as taken, not as labelled."""
+    rows, columns = state.shape
+    count = 0
+    for row in range(1, rows - 1):
+        above, here, below = state[row - 1], state[row], state[row + 1]
+        for x in range(1, columns - 1):
+            beside[x] = here[x]
+        if row > 1:
+            for x in range(1, columns - 1):
+                beside[x] |= above[x] & 1
+        if row < rows - 2:
+            for x in range(1, columns - 1):
+                beside[x] |= below[x]
+        for x in range(1, columns - 1):
+            if here[x] == 0 and (beside[x - 1] | beside[x] | beside[x + 1]) != 0:
+                here[x] = 2
+                waiting[count] = row * columns + x
+                count += 1
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _expand(flat, state, around, steps, waiting, fresh, given, count):  # type: ignore[no-untyped-def]
+    for step in range(steps):
+        kept, reached = 0, 0
+        near = 8 if step % 2 == 1 else 4
+        for k in range(count):
+            place = waiting[k]
+            label = _label_beside(flat, around, near, place)
+            if label < 0:  # not reached yet
+                waiting[kept] = place
+                kept += 1
+            else:
+                fresh[reached], given[reached] = place, label
+                reached += 1
+        count = kept
+        for k in range(reached):
+            flat[fresh[k]] = given[k]
+            state[fresh[k]] = 1
+        if step == steps - 1:
+            return
+        for k in range(reached):
+            if given[k] > 0:
+                for move in range(8):
+                    place = fresh[k] + around[move]
+                    if state[place] == 0:
+                        state[place] = 2
+                        waiting[count] = place
+                        count += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _shrink(out, grown, edge, flat_edge, moves, steps):  # type: ignore[no-untyped-def]
     """Keep what was gained where no outermost pixel of the grown labels lies nearer than ``steps``."""
-    out = labels.copy()
-    rows, columns = labels.shape
+    rows, columns = out.shape
     for row in range(rows):
-        for column in range(columns):
-            if labels[row, column] == 0 and grown[row, column] != 0 and not _near_edge(grown, row, column, steps):
-                out[row, column] = grown[row, column]
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _near_edge(grown, row, column, steps):  # type: ignore[no-untyped-def]
-    rows, columns = grown.shape
-    for down in range(-steps + 1, steps):
-        for right in range(-steps + 1, steps):
-            y, x = row + down, column + right
-            if down * down + right * right >= steps * steps or y < 0 or x < 0 or y >= rows or x >= columns:
-                continue
-            if _is_outermost(grown, y, x):
-                return True
-    return False
-
-
-@numba.njit(cache=True, nogil=True)
-def _is_outermost(labels, row, column):  # type: ignore[no-untyped-def]
-    """Tell whether a pixel of a label has something else among its four neighbours inside the image."""
-    label = labels[row, column]
-    if label == 0:
-        return False
-    if row > 0 and labels[row - 1, column] != label:
-        return True
-    if row + 1 < labels.shape[0] and labels[row + 1, column] != label:
-        return True
-    if column > 0 and labels[row, column - 1] != label:
-        return True
-    return column + 1 < labels.shape[1] and labels[row, column + 1] != label
+        above, here, below, target = grown[row], grown[row + 1], grown[row + 2], edge[row + steps]
+        for x in range(columns):
+            label = here[x + 1]
+            other = (here[x] != label) | (here[x + 2] != label) | (above[x + 1] != label) | (below[x + 1] != label)
+            target[x + steps] = other & (label != 0)
+    for row in range(rows):
+        for x in range(columns):
+            if out[row, x] == 0 and grown[row + 1, x + 1] != 0:
+                place = (row + steps) * edge.shape[1] + x + steps
+                for k in range(moves.size):
+                    if flat_edge[place + moves[k]] != 0:
+                        break
+                else:
+                    out[row, x] = grown[row + 1, x + 1]

@@ -16,41 +16,22 @@ def dome_seeds(distance: NDArray[np.int32], *, depth: int) -> NDArray[np.int32]:
     pixels are its dome, which is what the regional maxima of the h-maxima transform are. Tops are tried from the
     highest down, and a walk ends at the first pixel that is higher or was walked before, so each pixel is walked once.
     """
-    return _seeds(np.ascontiguousarray(distance), depth)
-
-
-@numba.njit(cache=True, nogil=True)
-def _seeds(distance, depth):  # type: ignore[no-untyped-def]
-    rows, columns = distance.shape
-    wide = columns + 2
-    high = np.zeros((rows + 2, wide), np.int32)
-    high[1:-1, 1:-1] = distance
+    high = np.pad(distance, 1)
+    places = np.empty(high.size, np.int32)
+    tops = places[: _tops(high, depth, places)]
     flat = high.ravel()
-    tops = _tops(high, depth)
-    order = _from_the_highest(flat, tops)
-    walked = np.zeros(flat.size, np.int32)  # 0 not yet, below 0 by a walk in vain, above 0 the seed
+    order = tops[np.argsort(-flat[tops], kind="stable")]
+    walked = np.zeros(high.shape, np.int32)  # 0 not yet, below 0 by a walk in vain, above 0 the seed
+    wide = high.shape[1]
     around = np.array([-wide - 1, -wide, -wide + 1, -1, 1, wide - 1, wide, wide + 1])
-    path = np.empty(flat.size, np.int32)
-    found = 0
-    for k in range(order.size):
-        if walked[order[k]] == 0:
-            length = _walk(flat, walked, around, path, order[k], depth, -k - 1)
-            if length > 0:
-                found += 1
-            for at in range(length):
-                walked[path[at]] = found
-    out = np.empty((rows, columns), np.int32)
-    for row in range(rows):
-        for column in range(columns):
-            out[row, column] = max(walked[(row + 1) * wide + column + 1], 0)
-    return out
+    _walk_all(flat, walked.ravel(), around, np.empty_like(places), order, depth)
+    return np.maximum(walked[1:-1, 1:-1], 0)
 
 
 @numba.njit(cache=True, nogil=True)
-def _tops(high, depth):  # type: ignore[no-untyped-def]
-    """Flat places of pixels above ``depth`` that none of the eight neighbours exceeds."""
+def _tops(high, depth, out):  # type: ignore[no-untyped-def]
+    """Flat places of pixels above ``depth`` that none of the eight neighbours exceeds; returns their number."""
     rows, wide = high.shape
-    out = np.empty(rows * wide, np.int32)
     count = 0
     for row in range(1, rows - 1):
         above, here, below = high[row - 1], high[row], high[row + 1]
@@ -64,26 +45,19 @@ def _tops(high, depth):  # type: ignore[no-untyped-def]
             if max(upper, lower) <= value:
                 out[count] = row * wide + column
                 count += 1
-    return out[:count].copy()
+    return count
 
 
 @numba.njit(cache=True, nogil=True)
-def _from_the_highest(flat, places):  # type: ignore[no-untyped-def]
-    """Sort by counting, stable, highest first."""
-    most = 0
-    for place in places:
-        most = max(most, flat[place])
-    starts = np.zeros(most + 2, np.int64)
-    for place in places:
-        starts[most - flat[place] + 1] += 1
-    for k in range(1, starts.size):
-        starts[k] += starts[k - 1]
-    out = np.empty(places.size, np.int32)
-    for place in places:
-        key = most - flat[place]
-        out[starts[key]] = place
-        starts[key] += 1
-    return out
+def _walk_all(flat, walked, around, path, order, depth):  # type: ignore[no-untyped-def]
+    found = 0
+    for k in range(order.size):
+        if walked[order[k]] == 0:
+            length = _walk(flat, walked, around, path, order[k], depth, -k - 1)
+            if length > 0:
+                found += 1
+            for at in range(length):
+                walked[path[at]] = found
 
 
 @numba.njit(cache=True, nogil=True)
@@ -96,8 +70,8 @@ def _walk(flat, walked, around, path, top, depth, mark):  # type: ignore[no-unty
     while at < length:
         here = path[at]
         at += 1
-        for move in around:
-            near = here + move
+        for k in range(8):
+            near = here + around[k]
             if flat[near] < peak - depth or walked[near] == mark:
                 continue
             if flat[near] > peak or walked[near] != 0:
