@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biomarkers.report.change import change_sections
+from biomarkers.report.cohort import cohort_sections
 from biomarkers.report.page import Figure, Page, Section, as_table, write_page
 from biomarkers.report.relation import relation_sections
 from biomarkers.report.settings import made_by
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from biomarkers.change.result import Change
+    from biomarkers.cohort.summary import StudySummary
     from biomarkers.relate import Relation
 
 _SLIDE_COLUMNS = ("slide", "status", "mpp", "tissue_mm2", "n_cells", "positive_fraction", "reason")
@@ -26,6 +28,7 @@ def write_study_report(
     relation: Relation,
     change: Change | None = None,
     flow: pd.DataFrame | None = None,
+    patients: StudySummary | None = None,
     slides: pd.DataFrame | None = None,
     relation_figures: Path | Sequence[Figure] | None = None,
     change_figures: Path | Sequence[Figure] | None = None,
@@ -45,6 +48,8 @@ def write_study_report(
         The results.
     flow
         The flow of patients (:func:`biomarkers.build_cohort` keeps it).
+    patients
+        Flow, end points and tumor responses (:func:`biomarkers.cohort.summary.summarise_study`), in place of ``flow``.
     slides
         ``slides.csv`` of the scored slides.
     relation_figures, change_figures, flow_figures, slide_figures
@@ -63,7 +68,9 @@ def write_study_report(
     sections = relation_sections(relation, figures=relation_figures)
     if change is not None:
         sections += change_sections(change, figures=change_figures)
-    if flow is not None:
+    if patients is not None:
+        sections += cohort_sections(patients, figures=flow_figures)
+    elif flow is not None:
         sections.append(
             Section(
                 "Flow of patients",

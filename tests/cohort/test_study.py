@@ -154,3 +154,19 @@ def test_report_is_whole_and_escapes_names(tmp_path: Path) -> None:
 def test_times_that_nobody_has_are_not_drawn() -> None:
     patients = read_patients(CLINICAL.assign(os_months=np.nan, os_event=np.nan)).table
     assert times_of(patients) == ["pfs"]
+
+
+def test_a_whole_study_shows_its_patients(tmp_path: Path) -> None:
+    from biomarkers.relate import relate
+    from biomarkers.report import write_study_report
+
+    rng = np.random.default_rng(0)
+    n = 24
+    table = pd.DataFrame(
+        {"patient": [f"P{i}" for i in range(n)], "response": ["PR", "SD", "PD"] * 8, "x": rng.normal(size=n)}
+    )
+    relation = relate(table, levels=["x"], response="response", patient="patient", n_permutations=99)
+    summary = summarise_study(read_patients(table))
+    text = write_study_report(tmp_path / "r.html", relation=relation, patients=summary).read_text()
+    assert "objective response rate" in text
+    assert "response evaluable" in text
