@@ -3,9 +3,9 @@
     python benchmarks/accuracy_scores.py                      # development seeds
     python benchmarks/accuracy_scores.py --first-seed 1000    # held out
 
-Every tile is rendered with all nuisance effects drawn at random. Two ways of knowing classes are measured: the true
-class of every cell that was found (what is left is the error of segmentation and staining), and a classifier trained
-on five other tiles (what a user gets).
+Every tile is rendered with all nuisance effects drawn at random (but for the pairs of neutral and warm glass). Two
+ways of knowing classes are measured: the true class of every cell that was found (what is left is the error of
+segmentation and staining), and a classifier trained on five other tiles (what a user gets).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from biomarkers.score import SlideScore, call_positivity, compute_scores
 from biomarkers.score.classes import Classes
 from biomarkers.score.pipeline import score_tile
 from biomarkers.simulate.hdab import render_hdab
+from biomarkers.simulate.nuisance import Nuisance
 from biomarkers.simulate.scene import Scene, simulate_scene
 from biomarkers.simulate.truth import scene_truth
 from biomarkers.slide import make_tile
@@ -32,6 +33,8 @@ from biomarkers.slide import make_tile
 CROWDINGS = ("sparse", "dense", "touching")
 MPP = 0.5
 SIZE_PX = 640
+NEGATIVE_ASSAYS = ("22c3", "h-dab-nuclear")
+NEUTRAL, WARM = (243.0, 242.0, 241.0), (244.0, 232.0, 206.0)
 TRAINING_SEEDS_FROM = 500  # offset of the tiles a classifier learns from
 
 
@@ -69,6 +72,8 @@ def main() -> None:
         "classifier from 5 tiles", pd.DataFrame([_errors(tile, classifier.apply(tile.result.cells)) for tile in tiles])
     )
     _report_bins(tiles)
+    _report_negative(args.first_seed + 90, args.mpp, size)
+    _report_warm(args.first_seed + 95, args.mpp, size)
     _report_blush(blush, classifier)
     _report_classes(tiles, classifier)
 
@@ -144,6 +149,37 @@ def _report_bins(tiles: list[Tile]) -> None:
 def _report_blush(tiles: list[Tile], classifier) -> None:
     shown = [f"{_tps(_with_true_classes(tile)):.1f}/{_tps(classifier.apply(tile.result.cells)):.1f}" for tile in tiles]
     print(f"\ncytoplasm-only tiles, TPS (truth 0; true classes/classifier): {', '.join(shown)}")
+
+
+def _report_negative(seed: int, mpp: float, size: int) -> None:
+    shown = []
+    for number, crowding in enumerate(CROWDINGS):
+        scene = simulate_scene(
+            rng=seed + number, size_px=size, mpp=mpp, crowding=crowding, tps=0.0, macrophage_share=0.0
+        )
+        rgb = render_hdab(scene, rng=seed + number)
+        shown += [f"{100 * _scored(rgb, mpp, assay).row['positive_fraction']:.2f}" for assay in NEGATIVE_ASSAYS]
+    print(f"\ntissue without DAB, positive cells in % ({', '.join(NEGATIVE_ASSAYS)}; by crowding): {', '.join(shown)}")
+
+
+def _report_warm(seed: int, mpp: float, size: int) -> None:
+    shown = []
+    for number, crowding in enumerate(CROWDINGS):
+        scene = simulate_scene(rng=seed + number, size_px=size, mpp=mpp, crowding=crowding, tps=40.0)
+        pair = [
+            100 * _scored(render_hdab(scene, rng=seed, nuisance=Nuisance(glass=glass)), mpp).row["positive_fraction"]
+            for glass in (NEUTRAL, WARM)
+        ]
+        shown.append(f"{pair[0]:.1f}/{pair[1]:.1f}")
+    print(f"neutral/warm glass, positive cells in %: {', '.join(shown)}")
+
+
+def _scored(rgb: np.ndarray, mpp: float, name: str = "22c3") -> SlideScore:
+    assay = load_assay(name)
+    return score_tile(
+        make_tile(rgb, mpp=mpp), assay=assay, slide="", marker=assay.marker, thresholds=assay.thresholds,
+        classes=Classes(),
+    )  # fmt: skip
 
 
 def _tps(cells) -> float:
