@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from biomarkers.errors import DataError
-from biomarkers.stats._checks import binary
+from biomarkers.stats._checks import binary, labels
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -55,6 +55,7 @@ def screen(
     """
     from biomarkers.stats.adjust import adjust
     from biomarkers.stats.max_t import max_t
+    from biomarkers.stats.permutation import canonical_order
 
     names, matrix = _matrix(levels)
     first = binary(responder, name="responder")
@@ -70,16 +71,21 @@ def screen(
     n1, n2 = int(first.sum()), int((~first).sum())
     auc = (ranks[first].sum(axis=0) - n1 * (n1 + 1) / 2) / (n1 * n2)
     scores = ranks if strata is None else _aligned(matrix, np.asarray(strata))
-    found = max_t(scores, first, n_permutations=n_permutations, rng=rng, strata=strata)
-    constant = np.isnan(found.z)
+    blocks = None if strata is None else labels(strata)
+    rows, columns = canonical_order(scores, first, blocks)  # the same p however patients and genes are sorted
+    found = max_t(
+        scores[rows][:, columns], first[rows], n_permutations=n_permutations, rng=rng,
+        strata=None if blocks is None else blocks[rows],
+    )  # fmt: skip
+    back = np.argsort(columns, kind="stable")
+    z, p, adjusted = (values[back] for values in (found.z, found.p, found.p_step_down))
+    constant = np.isnan(z)
     q = np.full(len(names), np.nan)
     if not constant.all():
-        q[~constant] = adjust(found.p[~constant], method="bh")
+        q[~constant] = adjust(p[~constant], method="bh")
     note = np.where(constant, "constant: not testable", "")
-    table = pd.DataFrame(
-        dict(zip(SCREEN_COLUMNS, (names, n1 + n2, n1, auc, found.z, found.p, found.p_step_down, q, note), strict=True))
-    )
-    order = np.lexsort((table["biomarker"].to_numpy(dtype=str), -np.nan_to_num(np.abs(found.z), nan=-1.0)))
+    table = pd.DataFrame(dict(zip(SCREEN_COLUMNS, (names, n1 + n2, n1, auc, z, p, adjusted, q, note), strict=True)))
+    order = np.lexsort((table["biomarker"].to_numpy(dtype=str), -np.nan_to_num(np.abs(z), nan=-1.0)))
     return table.iloc[order].reset_index(drop=True)
 
 
