@@ -28,6 +28,7 @@ _REASON_WIDTH = 70
 @click.option("--thresholds", type=click.Path(), help="Anchored thresholds (TOML) instead of the assay's own.")
 @click.option("--stain", type=click.Path(), help="White level and stain vectors (TOML) for the whole batch.")
 @click.option("--workers", type=int, help="Worker processes.  [default: 1]")
+@click.option("--threads", type=int, help="Threads inside a whole slide, in each worker.  [default: 1]")
 @click.option("--timeout", "timeout_s", type=float, help="Seconds allowed for one slide.  [default: 7200]")
 @click.option("--memory-gb", type=float, help="Memory allowed for one worker.  [default: its share of 80% of free]")
 @click.option("--overlays/--no-overlays", default=None, help="Write overlay images and QuPath GeoJSON.  [default: on]")

@@ -176,6 +176,7 @@ def _job(task: Task, score: ScoreSettings, work: WorkSettings, meaning: Mapping[
         "mpp": task.mpp if task.mpp is not None else score.mpp,
         "annotations": None if task.annotations is None else str(task.annotations.absolute()),
         "overlays": work.overlays,
+        "threads": work.threads,
         "out": str(out.absolute()),
         "meaning": settings_key(settings, versions()["biomarkers"]),
         "sha256": None,  # of the image's bytes: read when it is scored, so that a batch of whole slides starts at once

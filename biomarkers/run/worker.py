@@ -87,6 +87,25 @@ def plain(value: Any) -> Any:
 
 
 def _score(job: Job) -> Outcome:
+    from biomarkers.score.whole import is_whole
+
+    if is_whole(job["path"]):
+        from biomarkers.run.whole import score_whole
+
+        result, files = score_whole(job)
+    else:
+        result, files = _score_tile(job)
+    return {
+        "key": job["key"],
+        "sha256": job["sha256"],
+        "row": {**result.row, "slide": job["slide"]},
+        "scores": result.scores.to_dict("records"),
+        "files": files,
+        "record": dict(result.record),
+    }
+
+
+def _score_tile(job: Job) -> tuple[Any, list[str]]:
     from biomarkers.config import load_assay
     from biomarkers.score.pipeline import score_slide
 
@@ -102,15 +121,7 @@ def _score(job: Job) -> Outcome:
         stain=job["stain"],
         slide=job["slide"],
     )
-    files = _write_files(result, job)
-    return {
-        "key": job["key"],
-        "sha256": job["sha256"],
-        "row": {**result.row, "slide": job["slide"]},
-        "scores": result.scores.to_dict("records"),
-        "files": files,
-        "record": dict(result.record),
-    }
+    return result, _write_files(result, job)
 
 
 def _write_files(result: Any, job: Job) -> list[str]:

@@ -29,12 +29,12 @@ def _write(path: Path, rgb: np.ndarray) -> Path:
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two simulated fields side by side on glass, 1400 x 900 px, so that tiles of 512 cut them."""
-    pixels = np.full((900, 1400, 3), (243, 242, 241), np.uint8)
-    for seed, left in ((31, 60), (32, 740)):
-        scene = simulate_scene(rng=seed, size_px=600, mpp=0.5, tps=60, crowding="touching")
+    """Two simulated fields side by side on glass, 1000 x 500 px, so that tiles of 512 cut them."""
+    pixels = np.full((500, 1000, 3), (243, 242, 241), np.uint8)
+    for seed, left in ((31, 60), (32, 540)):
+        scene = simulate_scene(rng=seed, size_px=400, mpp=0.5, tps=60, crowding="touching")
         light = Nuisance(jpeg_quality=0)
-        pixels[150:750, left : left + 600] = render_hdab(scene, marker="PD-L1", rng=seed, nuisance=light)
+        pixels[50:450, left : left + 400] = render_hdab(scene, marker="PD-L1", rng=seed, nuisance=light)
     return _write(tmp_path_factory.mktemp("slides") / "simulated.tif", pixels)
 
 
@@ -48,21 +48,20 @@ def _score(path: Path, folder: Path, **options: object) -> tuple[WholeSlideScore
 
 def test_nothing_depends_on_tiles_or_threads(simulated: Path, tmp_path: Path) -> None:
     result, first = _score(simulated, tmp_path, tile_px=512)
-    assert result.row["n_cells"] > 300
+    assert result.row["n_cells"] > 200
     assert result.row["status"] == keys.OK_WITH_WARNINGS  # every cell was assumed to be a tumor cell
-    for tile_px, threads in ((1024, 1), (2048, 1), (512, 2), (333, 3)):
+    for tile_px, threads in ((1024, 2), (2048, 1), (333, 1)):
         assert _score(simulated, tmp_path, tile_px=tile_px, threads=threads)[1] == first
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["22_2.png", "6_2.png"])
-def test_nothing_depends_on_tiles_in_a_mosaic_of_real_tissue(shared_data: Path, tmp_path: Path, name: str) -> None:
-    field = tile_rgb(read_tile(shared_data / "images" / "hdab" / name, mpp=0.25))
+def test_nothing_depends_on_tiles_in_a_mosaic_of_real_tissue(shared_data: Path, tmp_path: Path) -> None:
+    field = tile_rgb(read_tile(shared_data / "images" / "hdab" / "6_2.png", mpp=0.25))
     path = tmp_path / "mosaic.tif"
-    tifffile.imwrite(path, np.tile(field, (2, 3, 1)), photometric="rgb", tile=(256, 256))
+    tifffile.imwrite(path, np.tile(field, (2, 2, 1)), photometric="rgb", tile=(256, 256))
     options = {"assay": "h-dab-nuclear", "mpp": 0.25}
     result, first = _score(path, tmp_path, tile_px=512, **options)
-    assert result.row["n_cells"] > 250
+    assert result.row["n_cells"] > 150
     for tile_px, threads in ((1024, 2), (2048, 1)):
         assert _score(path, tmp_path, tile_px=tile_px, threads=threads, **options)[1] == first
 
@@ -98,13 +97,13 @@ def test_cells_stand_in_reading_order_in_one_file(simulated: Path, tmp_path: Pat
 
 
 def test_annotated_tissue_is_counted_apart(simulated: Path, tmp_path: Path) -> None:
-    areas = [("Tumor", 60, 150, 660, 750), ("Necrosis", 60, 150, 200, 750), ("Stroma", 740, 150, 1340, 750)]
+    areas = [("Tumor", 60, 50, 460, 450), ("Necrosis", 60, 50, 160, 450), ("Stroma", 540, 50, 940, 450)]
     file = save_areas(tmp_path / "a.geojson", areas)
     result, first = _score(simulated, tmp_path, annotations=file, assume_tumor=False)
     assert _score(simulated, tmp_path, annotations=file, assume_tumor=False, tile_px=400)[1] == first
     held = score_slide(simulated, assay="22c3", mpp=0.5, annotations=file)
     for region in ("all", "tumor", "stroma"):
-        ours, theirs = (one.scores.query("region == @region").set_index("score") for one in (result, held))
+        ours, theirs = (one.scores[one.scores["region"] == region].set_index("score") for one in (result, held))
         both = pd.concat([ours["denominator"], theirs["denominator"]], axis=1).loc[["tps", "positive_fraction"]]
         assert both.iloc[:, 0].to_numpy() == pytest.approx(both.iloc[:, 1].to_numpy(), rel=0.02, nan_ok=True)
     assert result.row["n_excluded"] == pytest.approx(held.row["n_excluded"], abs=3)
@@ -134,11 +133,11 @@ def test_what_holds_nothing_says_so(tmp_path: Path, make: Callable[[Path], Path]
 def test_a_corrupt_tile_fails_the_slide(simulated: Path, tmp_path: Path) -> None:
     content = bytearray(simulated.read_bytes())
     with tifffile.TiffFile(simulated) as file:
-        offset, count = file.pages[0].dataoffsets[8], file.pages[0].databytecounts[8]
+        offset, count = file.pages[0].dataoffsets[5], file.pages[0].databytecounts[5]
     content[offset : offset + count] = b"\0" * count
     path = tmp_path / "bad.tif"
     path.write_bytes(bytes(content))
-    with pytest.raises(SlideError, match="tile 8 cannot be decoded"):
+    with pytest.raises(SlideError, match="tile 5 cannot be decoded"):
         score_whole_slide(path, assay="22c3", mpp=0.5, cells_to=tmp_path / "cells.parquet")
 
 

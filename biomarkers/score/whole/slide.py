@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from biomarkers.stain import StainVectors
 
 TILE_PX = 1024
+WHOLE_FROM_PX = 25_000_000  # images of fewer pixels are held whole: then every overlay and outline can be drawn
 _UM2_PER_MM2 = 1e6
 _BAND_GRAINS = 512
 
@@ -68,6 +69,18 @@ class WholeSlideScore:
         import pandas as pd
 
         return pd.DataFrame() if self.cells_file is None else pd.read_parquet(self.cells_file)
+
+
+def is_whole(path: str | os.PathLike[str]) -> bool:
+    """Whether an image has so many pixels that it is scored tile by tile.
+
+    Raises
+    ------
+    SlideError, UsageError
+        The file cannot be opened, or holds several images.
+    """
+    with open_slide(path) as opened:
+        return opened.size[0] * opened.size[1] > WHOLE_FROM_PX
 
 
 def score_whole_slide(
