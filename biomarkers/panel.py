@@ -61,16 +61,53 @@ class PanelChannel(Settings):
     exposure_ms: Annotated[float, Field(gt=0)] | None = None
 
 
+class PanelScore(Settings):
+    """One score of a panel.
+
+    ``density`` counts ``cells`` per mm2, ``fraction`` the share of ``of`` that are also ``cells``, ``ratio`` ``cells``
+    per ``of``; ``tps`` and ``h_score`` read ``marker`` in ``of``, ``cps`` also in the immune cells ``cells``.
+    ``cutoff`` declares from where on (``>=``), or below which (``<``), the component counts as present. Shares and
+    H-scores of fewer than ``min_cells`` cells are not evaluable.
+    """
+
+    name: str
+    kind: Literal["density", "fraction", "ratio", "tps", "cps", "h_score"]
+    cells: str = ""
+    of: str = ""
+    marker: str = ""
+    regions: tuple[Literal["all", "tumor", "stroma", "margin"], ...] = ("all", "tumor", "stroma", "margin")
+    cutoff: float | None = None
+    sign: Literal[">=", "<"] = ">="
+    min_cells: Annotated[int, Field(ge=0)] = 50
+
+    @model_validator(mode="after")
+    def _names_what_it_needs(self) -> Self:
+        needed = {"density": ("cells",), "fraction": ("cells", "of"), "ratio": ("cells", "of"),
+                  "tps": ("marker", "of"), "cps": ("marker", "cells", "of"), "h_score": ("marker", "of")}  # fmt: skip
+        for field in needed[self.kind]:
+            if not getattr(self, field):
+                msg = f"the score {self.name!r} of kind {self.kind!r} needs {field!r}"
+                raise ValueError(msg)
+        return self
+
+
 class Panel(Settings):
     """A multiplex panel: channels by name, never by position; phenotypes as boolean rules over markers.
 
     ``bleed_through`` lists ``[from, into, share]``: the share of one marker's signal seen in another's channel.
+    ``classes`` maps a cell class (``tumor``, ``lymphocyte``, ``macrophage``) to a rule; ``scores`` lists what is
+    reported (densities of all phenotypes and markers when empty). ``margin_um`` is the width of the margin on either
+    side of the tumour's border, ``nucleus_um`` the expected diameter of nuclei.
     """
 
     name: str
     channels: Mapping[str, PanelChannel]
     phenotypes: Mapping[str, str] = Field(default_factory=dict)
     bleed_through: tuple[tuple[str, str, Annotated[float, Field(ge=0, lt=1)]], ...] = ()
+    classes: Mapping[Literal["tumor", "lymphocyte", "macrophage", "stroma", "other"], str] = Field(default_factory=dict)
+    scores: tuple[PanelScore, ...] = ()
+    margin_um: Annotated[float, Field(gt=0, le=1000)] = 50.0
+    nucleus_um: Annotated[float, Field(gt=1, le=50)] = 10.0
     note: str = ""
 
     @model_validator(mode="after")
@@ -85,6 +122,16 @@ class Panel(Settings):
             msg = f"two channels show the same marker: {twice}"
             raise ValueError(msg)
         return self
+
+    @property
+    def nuclei(self) -> str:
+        """The marker that shows nuclei."""
+        return next(channel.marker for channel in self.channels.values() if channel.role == "nuclei")
+
+    @property
+    def autofluorescence(self) -> str | None:
+        """The channel without a dye, if there is one."""
+        return next((one.marker for one in self.channels.values() if one.role == "autofluorescence"), None)
 
     def matched(self, names: Iterable[str], *, where: object = None) -> dict[str, str]:
         """Match an image's channels to the panel's by name or alias.

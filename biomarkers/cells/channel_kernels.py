@@ -103,3 +103,13 @@ def measure(
                     + np.float64(below[left]) + 2.0 * below[column] + below[right]
                 ) / 16.0  # fmt: skip
                 highest[slot] = max(highest[slot], soft)
+
+
+@numba.njit(cache=True, nogil=True)
+def add_up(plane: np.ndarray, where: np.ndarray, sums: np.ndarray) -> None:  # pragma: no cover  (compiled)
+    """Add the pixels of one channel to ``sums``, float64 (count + 1,), by the slots of :func:`slots`."""
+    for row in range(plane.shape[0]):
+        here, line = plane[row], where[row]
+        for column in range(line.size):
+            if line[column] >= 0:
+                sums[line[column] // SLOTS] += here[column]

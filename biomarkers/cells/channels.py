@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # what at least 6 of the 16 stretches of an outline exceed: staining of 35% of the outline is enough to count
 MEMBRANE_UPPER = "membrane_upper"
+RAW_MEAN = "raw_mean"  # mean over the whole cell before anything was taken off
 LAYERS = (keys.NUCLEUS_MEAN, keys.CYTOPLASM_MEAN, keys.MEMBRANE_MEAN, MEMBRANE_UPPER, keys.CELL_MAX)
 _STRETCHES = 6
 _RIM_UM = 0.5  # so far a neighbour's membrane shines into a cell
@@ -38,7 +39,9 @@ class _Geometry:
     slots: Map
 
 
-def measure_channels(tile: xr.DataArray, labels: LabelMaps, *, threads: int = _THREADS) -> ad.AnnData:
+def measure_channels(
+    tile: xr.DataArray, labels: LabelMaps, *, raw: xr.DataArray | None = None, threads: int = _THREADS
+) -> ad.AnnData:
     """Measure every channel in every cell.
 
     Parameters
@@ -48,6 +51,8 @@ def measure_channels(tile: xr.DataArray, labels: LabelMaps, *, threads: int = _T
     labels
         Nuclei and cells; where only one of both is there, it stands for the other. Where maps of cytoplasm and
         membrane were given (inForm's), these compartments are read from them.
+    raw
+        The image before it was cleaned: the mean of each cell is kept as layer ``raw_mean``.
     threads
         Channels measured at once; results do not depend on it.
 
@@ -72,7 +77,10 @@ def measure_channels(tile: xr.DataArray, labels: LabelMaps, *, threads: int = _T
     values = {name: np.stack([part[name] for part in parts], axis=1) for name in ("mean", *LAYERS)}
     if labels.cytoplasm is not None or labels.membrane is not None:
         _replace_given(values, pixels, labels, geometry)
-    return _table(tile, geometry, values)
+    cells = _table(tile, geometry, values)
+    if raw is not None:
+        cells.layers[RAW_MEAN] = _raw_means(raw.sel(c=tile.coords["c"]).to_numpy(), geometry)
+    return cells
 
 
 def _geometry(labels: LabelMaps, *, shape: Sequence[int], mpp: float) -> _Geometry:
@@ -129,6 +137,17 @@ def _measured(plane: NDArray, geometry: _Geometry) -> dict[str, NDArray[np.float
         MEMBRANE_UPPER: upper_stretch(stretch),
         keys.CELL_MAX: largest[1:],
     }
+
+
+def _raw_means(pixels: NDArray, geometry: _Geometry) -> NDArray[np.float32]:
+    count = len(geometry.ids)
+    means = np.zeros((count, len(pixels)), np.float32)
+    size = _sizes(geometry).sum(axis=1)
+    for channel, plane in enumerate(pixels):
+        sums = np.zeros(count + 1)
+        kernels.add_up(np.ascontiguousarray(plane), geometry.slots, sums)
+        means[:, channel] = _ratio(sums[1:], size)
+    return means
 
 
 def upper_stretch(stretches: NDArray[np.float64]) -> NDArray[np.float64]:

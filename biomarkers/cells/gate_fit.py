@@ -18,6 +18,7 @@ _FLOOR_SD: Final = 3.0  # no gate lies nearer to the negatives than this
 _NOISE_SD: Final = 5.0  # where the gate lies when there is nothing but noise
 _LEAST_SNR: Final = 4.0
 _SMALL_SHARE: Final = 0.05
+_LEAST_OF_BRIGHT: Final = 0.1  # of the level of the brightest 0.5%: below this bleed-through and haze make populations
 _RESAMPLES: Final = 60
 
 
@@ -74,14 +75,17 @@ def fit_gate(values: Floats, *, method: str = "valley", rng: np.random.Generator
     counts = np.histogram(scaled, edges)[0].astype(float)
     middle = (edges[1:] + edges[:-1]) / 2
     width = _bandwidth(scaled, edges[1] - edges[0])
-    place = _place(counts, middle, width, method)
+    least = float(np.arcsinh(_LEAST_OF_BRIGHT * np.quantile(known, 0.995) / unit))
+    place = _place(counts, middle, width, least, method)
     if place is None:
         return _without_valley(known, flags)
     draws = np.random.default_rng(rng).multinomial(int(counts.sum()), counts / counts.sum(), size=_RESAMPLES)
-    others = [other for draw in draws if (other := _place(draw.astype(float), middle, width, method)) is not None]
+    others = [
+        other for draw in draws if (other := _place(draw.astype(float), middle, width, least, method)) is not None
+    ]
     gate = float(np.sinh(place) * unit)
     below, above = known[known < gate], known[known >= gate]
-    negative, spread = float(np.median(below)), max(_left_spread(below), 1e-12)
+    negative, spread = float(np.median(below)), max(_left_spread(below), 1e-3 * gate)
     floor = negative + _FLOOR_SD * spread
     if gate < floor:
         gate, above = floor, known[known >= floor]
@@ -97,7 +101,7 @@ def fit_gate(values: Floats, *, method: str = "valley", rng: np.random.Generator
 def _without_valley(known: Floats, flags: list[str]) -> GateFit:
     """Tell a single population: the gate stands above all noise, and the flag says that it separates nothing."""
     negative, spread = _mode(known), max(_left_spread(known), 1e-12)
-    gate = negative + _NOISE_SD * spread
+    gate = max(negative + _NOISE_SD * spread, _LEAST_OF_BRIGHT * float(np.quantile(known, 0.995)))
     flags.append("low signal: one population only; give a gate, or gate the batch together")
     return GateFit(gate, np.nan, np.nan, "noise", negative, spread, 0.0, tuple(flags))
 
@@ -119,7 +123,7 @@ def _mode(values: Floats) -> float:
 
 
 def _left_spread(values: Floats) -> float:
-    """Return the standard deviation of the left half of the main population, mirrored: positive cells do not enter it."""
+    """Return the spread of the main population's left half, mirrored: positive cells do not enter it."""
     if not len(values):
         return 0.0
     mode = _mode(values)
@@ -134,12 +138,12 @@ def _bandwidth(scaled: Floats, step: float) -> float:
     return max(1.5, 0.9 * spread * len(scaled) ** -0.2 / step)
 
 
-def _place(counts: Floats, middle: Floats, width: float, method: str) -> float | None:
-    return _mixture(counts, middle) if method == "mixture" else _valley(counts, middle, width)
+def _place(counts: Floats, middle: Floats, width: float, least: float, method: str) -> float | None:
+    return _mixture(counts, middle, least) if method == "mixture" else _valley(counts, middle, width, least)
 
 
-def _valley(counts: Floats, middle: Floats, width: float) -> float | None:
-    """Return the deepest valley of the smoothed density that has a population on both sides."""
+def _valley(counts: Floats, middle: Floats, width: float, least: float) -> float | None:
+    """Return the deepest valley of the smoothed density at or above ``least`` that has a population on both sides."""
     from scipy import ndimage
 
     density = ndimage.gaussian_filter1d(counts, width, mode="constant")
@@ -151,7 +155,7 @@ def _valley(counts: Floats, middle: Floats, width: float) -> float | None:
     depth = np.where(both, 1 - density / np.maximum(lower_peak, 1e-12), 0)
     # a peak that a few cells make is chance: the lesser one must stand out of counting noise
     solid = lower_peak - density > 2 * np.sqrt(np.maximum(lower_peak, 1e-12) / (2 * np.sqrt(np.pi) * width))
-    candidates = (depth >= 1 - _SHALLOW) & solid
+    candidates = (depth >= 1 - _SHALLOW) & solid & (middle >= least)
     if not candidates.any():
         return None
     score = np.where(candidates, (lower_peak - density) * np.minimum(share, 1 - share) ** 0.25, -np.inf)
@@ -172,7 +176,7 @@ def _run(flat: NDArray[np.intp], best: int) -> int:
     return int(max(best - flat[left], flat[right] - best))
 
 
-def _mixture(counts: Floats, middle: Floats) -> float | None:
+def _mixture(counts: Floats, middle: Floats, least: float) -> float | None:
     """Return where two normal distributions are equally likely; None when one of them is no population of its own."""
     best: tuple[float, tuple[float, ...]] | None = None
     share = np.cumsum(counts) / counts.sum()
@@ -190,7 +194,7 @@ def _mixture(counts: Floats, middle: Floats) -> float | None:
     lower = np.log(weight) - np.log(sd1) - (grid - mean1) ** 2 / (2 * sd1**2)
     upper = np.log(1 - weight) - np.log(sd2) - (grid - mean2) ** 2 / (2 * sd2**2)
     crossed = np.flatnonzero(upper >= lower)
-    return float(grid[crossed[0]]) if len(crossed) else None
+    return max(float(grid[crossed[0]]), least) if len(crossed) else None
 
 
 def _em(counts: Floats, x: Floats, cut: float) -> tuple[float, tuple[float, ...]] | None:

@@ -221,9 +221,9 @@ def checked_gates(table: pd.DataFrame, *, where: str = "gate table") -> pd.DataF
             raise DataError("no such compartment", where=place, seen=row["compartment"], allowed=(*_LAYERS, "cell"))
     twice = found.duplicated(["slide", "marker"])
     if twice.any():
-        row = int(np.flatnonzero(twice)[0])
-        raise DataError("one marker of a slide has two gates", where=f"{where}, row {row + 2}",
-                        seen=found["marker"].iloc[row])  # fmt: skip
+        first = int(np.flatnonzero(twice)[0])
+        seen = found["marker"].iloc[first]
+        raise DataError("one marker of a slide has two gates", where=f"{where}, row {first + 2}", seen=seen)
     return found
 
 

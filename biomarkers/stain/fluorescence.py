@@ -181,11 +181,12 @@ def _unmix(clean: NDArray[np.float32], names: list[str], declared: list[tuple[st
     for source, target, share in declared:
         mixing[names.index(target), names.index(source)] = share
     back = np.linalg.inv(mixing).astype(np.float32)
-    before = {k: clean[k].copy() for k in range(len(names)) if (np.delete(back[:, k], k) != 0).any()}
+    sources = [k for k in range(len(names)) if (np.delete(back[:, k], k) != 0).any()]
+    before = {k: clean[k].copy() for k in sources}
     for number, row in enumerate(back):
-        for source, weight in enumerate(row):
-            if source != number and weight != 0:
-                clean[number] += weight * before[source]
+        for k in sources:
+            if k != number and row[k] != 0:
+                clean[number] += row[k] * before[k]
 
 
 def _bleed_table(

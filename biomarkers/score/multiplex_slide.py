@@ -1,0 +1,284 @@
+"""One multiplex image from file to scores: read, clean, find cells, gate, name, place, score."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from biomarkers import keys
+from biomarkers.cells.annotations import Annotations, read_annotations
+from biomarkers.cells.annotations_apply import OUTSIDE, apply_annotations, region_masks
+from biomarkers.cells.annotations_classes import EXCLUDING
+from biomarkers.cells.gates import apply_gates, fit_gates, low_signal, marker_compartments, read_gates
+from biomarkers.cells.phenotype import assign_phenotypes, select_cells
+from biomarkers.panel import Panel, load_panel
+from biomarkers.score.multiplex import panel_assay, score_multiplex_cells
+from biomarkers.score.regions import Regions, regions_from_cells, regions_from_masks
+from biomarkers.score.slide_score import SlideScore
+from biomarkers.score.tally import CLASS_SOURCE
+from biomarkers.slide.label_maps import LabelMaps, read_labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from anndata import AnnData
+
+    from biomarkers.stain.fluorescence import Cleaned
+
+
+@dataclass(frozen=True)
+class MultiplexScore(SlideScore):
+    """The scores of one multiplex image; ``tile`` is a picture of it (nuclei blue, the first two markers red, green).
+
+    Attributes
+    ----------
+    gates
+        The gates in force, with their uncertainty and flags.
+    components
+        Components with a declared cut-off: positive, negative or not evaluable, per region.
+    cleaned
+        The cleaned channels, the raw ones, and what was taken off.
+    regions
+        Tissue, tumour, stroma and margin; None where cells came without an image.
+    """
+
+    gates: pd.DataFrame = field(repr=False)
+    components: pd.DataFrame = field(repr=False)
+    cleaned: Cleaned | None = field(repr=False)
+    regions: Regions | None = field(repr=False)
+
+
+def score_multiplex(
+    path: str | os.PathLike[str],
+    *,
+    panel: Panel | str | os.PathLike[str],
+    mpp: float | None = None,
+    labels: LabelMaps | str | os.PathLike[str] | None = None,
+    annotations: Annotations | str | os.PathLike[str] | None = None,
+    gates: pd.DataFrame | str | os.PathLike[str] | None = None,
+    slide: str | None = None,
+) -> MultiplexScore:
+    """Score one multiplex immunofluorescence image.
+
+    Parameters
+    ----------
+    path
+        OME-TIFF, QPTIFF or component TIFF, OME-Zarr, or a folder with one TIFF a channel.
+    panel
+        A panel or its TOML file.
+    mpp
+        Pixel size in um/px; wins over what the file says.
+    labels
+        Nuclei or cells made elsewhere; found in the nuclear channel when absent.
+    annotations
+        QuPath annotations of tumour, stroma, and what to leave out; without them tumour is where tumour cells are.
+    gates
+        A gate table or its file; fitted to this image when absent.
+    slide
+        Name in all tables; the file's name without its suffix when absent.
+
+    Raises
+    ------
+    SlideError
+        The image cannot be read.
+    DataError
+        Channels, labels, gates or annotations do not fit.
+    UsageError
+        No pixel size, or a rule of the panel names what there is not.
+    """
+    from biomarkers.slide.channels import read_channels
+
+    known = panel if isinstance(panel, Panel) else load_panel(os.fspath(panel))
+    tile = read_channels(path, panel=known, mpp=mpp)
+    maps = labels if labels is None or isinstance(labels, LabelMaps) else read_labels(labels, shape=_size(tile))
+    drawn = read_annotations(Path(annotations)) if isinstance(annotations, str | os.PathLike) else annotations
+    table = read_gates(os.fspath(gates)) if isinstance(gates, str | os.PathLike) else gates
+    name = Path(path).stem.removesuffix(".ome") if slide is None else slide
+    return score_channels(tile, panel=known, slide=name, labels=maps, annotations=drawn, gates=table)
+
+
+def score_channels(
+    tile: xr.DataArray,
+    *,
+    panel: Panel,
+    slide: str,
+    labels: LabelMaps | None = None,
+    annotations: Annotations | None = None,
+    gates: pd.DataFrame | None = None,
+) -> MultiplexScore:
+    """Score channels that were read already; see :func:`score_multiplex`."""
+    from biomarkers.cells.channels import measure_channels
+    from biomarkers.cells.dapi import segment_dapi
+    from biomarkers.stain.fluorescence import clean_channels
+
+    cleaned = clean_channels(tile, autofluorescence=panel.autofluorescence, bleed_through=panel.bleed_through)
+    maps = segment_dapi(cleaned.tile, nuclei=panel.nuclei, nucleus_um=panel.nucleus_um) if labels is None else labels
+    cells = measure_channels(cleaned.tile, maps, raw=tile)
+    notes = list(cleaned.warnings)
+    if gates is None:
+        gates = fit_gates({slide: cells}, panel=panel, few_levels=_few_levels(cleaned))
+    cells, more = phenotyped(cells, panel=panel, gates=gates, slide=slide)
+    notes += more
+    mpp, origin = float(tile.attrs[keys.MPP]), tile.attrs[keys.ORIGIN]
+    origin_um = (origin[0] * mpp, origin[1] * mpp)
+    if annotations is not None:
+        cells, said = apply_annotations(cells, annotations, mpp=mpp, classify=False)
+        notes += said
+    regions = _regions(tile, cells, panel, labels=maps, annotations=annotations, origin_um=origin_um)
+    cells.obs[keys.REGION] = _names(cells, regions)
+    scores, components = score_multiplex_cells(cells, panel=panel, slide=slide, regions=regions)
+    assay = panel_assay(panel)
+    row = _slide_row(cells, slide, panel, tile=tile, regions=regions, notes=notes, components=components)
+    empty = np.zeros(tile.shape[1:], np.int32)
+    return MultiplexScore(
+        slide=slide, assay=assay, marker=assay.marker, row=row, scores=scores, cells=cells,
+        sensitivity=gates[[name for name in ("marker", "gate", "gate_low", "gate_high") if name in gates]],
+        record=_record(panel, cells, cleaned, regions), tile=picture(cleaned.tile, panel),
+        nucleus_labels=empty if maps.nuclei is None else maps.nuclei,
+        cell_labels=empty if maps.cells is None else maps.cells,
+        gates=cells.uns["gates"], components=components, cleaned=cleaned, regions=regions,
+    )  # fmt: skip
+
+
+def phenotyped(
+    cells: AnnData, *, panel: Panel, gates: pd.DataFrame | None, slide: str | None
+) -> tuple[AnnData, list[str]]:
+    """Call, name and class cells as the panel says; return them with notes on conflicts and weak signals.
+
+    ``gates`` may be None for imported cells that are called already.
+    """
+    notes = []
+    called = cells.copy() if gates is None else apply_gates(cells, gates, slide=slide)
+    if gates is not None:
+        weak = low_signal(called.uns["gates"]) if "flags" in called.uns["gates"] else []
+        notes += [f"{marker}: low signal, its gate separates nothing that could be seen" for marker in weak]
+    if panel.phenotypes:
+        called = assign_phenotypes(called, panel.phenotypes)
+        for row in called.uns["phenotypes"]["conflicts"].to_dict("records"):
+            notes.append(f"{row['n_cells']} cells fit both {row['first']} and {row['second']}: the first was taken")
+    kind = np.full(called.n_obs, keys.UNKNOWN, dtype=object)
+    for name, rule in reversed(list(panel.classes.items())):
+        kind[select_cells(called, rule)] = name
+    import pandas as pd
+
+    called.obs[keys.CELL_CLASS] = pd.Categorical(kind, categories=list(keys.CELL_CLASSES))
+    called.uns[CLASS_SOURCE] = {"method": "panel", "classes": list(panel.classes)}
+    return called, notes
+
+
+def picture(tile: xr.DataArray, panel: Panel) -> xr.DataArray:
+    """Show a multiplex image as RGB: nuclei blue, the panel's first two markers red and green."""
+    from biomarkers.slide.tile import make_tile
+
+    names = [str(name) for name in tile.coords["c"].to_numpy()]
+    markers = list(marker_compartments(panel))
+    rgb = np.zeros((*tile.shape[1:], 3), np.float32)
+    for axis, name in zip((2, 0, 1), (panel.nuclei, *markers[:2]), strict=False):
+        plane = tile.to_numpy()[names.index(name)]
+        low, high = np.percentile(plane[::4, ::4], (5, 99.7))
+        rgb[..., axis] = np.clip((plane - low) / max(float(high - low), 1e-9), 0, 1) * (160 if axis == 2 else 255)
+    attrs = tile.attrs
+    return make_tile(
+        rgb.astype(np.uint8), mpp=attrs[keys.MPP], mpp_source=attrs[keys.MPP_SOURCE], origin=attrs[keys.ORIGIN],
+        slide=attrs.get("slide", ""),
+    )  # fmt: skip
+
+
+def _few_levels(cleaned: Cleaned) -> Mapping[str, str]:
+    found = {}
+    for marker, flags in zip(cleaned.channels["marker"], cleaned.channels["flags"], strict=True):
+        weak = [flag for flag in str(flags).split("; ") if flag.startswith("low signal")]
+        if weak:
+            found[str(marker)] = weak[0]
+    return found
+
+
+def _regions(
+    tile: xr.DataArray,
+    cells: AnnData,
+    panel: Panel,
+    *,
+    labels: LabelMaps,
+    annotations: Annotations | None,
+    origin_um: tuple[float, float],
+) -> Regions:
+    mpp, shape = float(tile.attrs[keys.MPP]), _size(tile)
+    if annotations is not None and keys.TUMOR in annotations.meanings:
+        x, y = tile.attrs[keys.ORIGIN]
+        masks = region_masks(annotations, shape=shape, origin=(float(x), float(y)), downsample=1.0)
+        left_out = [name for name in (*EXCLUDING, OUTSIDE) if name in masks]
+        tissue = ~np.logical_or.reduce([masks[name] for name in left_out]) if left_out else np.ones(shape, bool)
+        return regions_from_masks(
+            tissue, masks[keys.TUMOR], mpp=mpp, origin_um=origin_um, margin_um=panel.margin_um, source="annotations"
+        )
+    names = [name.casefold() for name in labels.tissue_names]
+    if labels.tissue is not None and "tumor" in names:
+        tissue = np.isin(labels.tissue, [names.index(one) for one in ("tumor", "stroma") if one in names])
+        tumor = labels.tissue == names.index("tumor")
+        return regions_from_masks(
+            tissue, tumor, mpp=mpp, origin_um=origin_um, margin_um=panel.margin_um, source="tissue map"
+        )
+    size = (shape[0] * mpp, shape[1] * mpp)
+    return regions_from_cells(cells, size_um=size, origin_um=origin_um, margin_um=panel.margin_um)
+
+
+def _size(tile: xr.DataArray) -> tuple[int, int]:
+    return tile.sizes["y"], tile.sizes["x"]
+
+
+def _names(cells: AnnData, regions: Regions) -> np.ndarray:
+    names = np.full(cells.n_obs, "", dtype=object)
+    for region in (keys.STROMA, keys.TUMOR):
+        if region in regions.masks and cells.n_obs:
+            names[regions.members(cells, region)] = region
+    return names.astype(str)
+
+
+def _slide_row(
+    cells: AnnData, slide: str, panel: Panel, *, tile: xr.DataArray, regions: Regions, notes: list[str],
+    components: pd.DataFrame,
+) -> dict[str, Any]:  # fmt: skip
+    marker = panel_assay(panel).marker
+    n = int(cells.n_obs)
+    column = keys.positive_column(marker)
+    positive = int(cells.obs[column].sum()) if column in cells.obs else 0
+    whole = components[components["region"] == "all"]
+    return {
+        "slide": slide,
+        "status": (keys.OK_WITH_WARNINGS if notes else keys.OK) if n else keys.NO_TISSUE,
+        "reason": "; ".join(notes) if n else "no nuclei were found",
+        "mpp": float(tile.attrs[keys.MPP]),
+        "mpp_source": str(tile.attrs.get(keys.MPP_SOURCE, "")),
+        "tissue_mm2": regions.area_mm2("all"),
+        "n_cells": n,
+        "n_positive": positive,
+        "n_negative": n - positive,
+        "positive_fraction": positive / n if n else None,
+        "assay": panel.name,
+        "marker": marker,
+        "regions_by": regions.source,
+        **{f"{row['component']} present": row["call"] for row in whole.to_dict("records")},
+    }
+
+
+def _record(panel: Panel, cells: AnnData, cleaned: Cleaned, regions: Regions) -> dict[str, Any]:
+    """Return what made the numbers of this slide, as plain JSON values."""
+    gates = cells.uns["gates"]
+    return {
+        "panel": panel.model_dump(mode="json"),
+        "gates": [_plain(row) for row in gates.to_dict("records")],
+        "cleaning": [_plain(row) for row in cleaned.channels.to_dict("records")],
+        "bleed_through": [_plain(row) for row in cleaned.bleed.to_dict("records")],
+        "regions_mm2": {name: regions.area_mm2(name) for name in regions.masks},
+        "n_cells_found": int(cells.n_obs),
+    }
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(k): None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
