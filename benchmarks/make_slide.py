@@ -33,7 +33,7 @@ def make_slide(
     stock = _fields(rng, fields, mpp)
     plan = rng.integers(0, len(stock) * 8, (-(-size // FIELD), -(-size // FIELD)))
     inside = _outline(rng, -(-size // _OUTLINE), tissue)
-    downs = [2**k for k in range(1, 9) if size // 2**k >= TILE]
+    downs = [2**k for k in range(1, 8) if size // 2**k >= TILE]
     options = {"photometric": "rgb", "tile": (TILE, TILE), "compression": "jpeg", "compressionargs": {"level": quality}}
     with tifffile.TiffWriter(path, bigtiff=True) as writer:
         for down in [1, *downs]:
@@ -73,51 +73,50 @@ def _tiles(
 ) -> Iterator[np.ndarray]:
     """Yield the JPEG tiles of one level in reading order; a level is the mean of the pixels below it."""
     rng = np.random.default_rng(seed)
-    glass = np.clip(np.rint(np.array(GLASS) + rng.normal(0, 1.2, (TILE, TILE, 3))), 0, 255).astype(np.uint8)
+    glass = np.clip(np.rint(np.array(GLASS) + rng.normal(0, 1.2, (FIELD, FIELD, 3))), 0, 255)
+    small = [_averaged(field, down) for field in stock]
+    turned = [turn for field in small for turn in _eight(field)]
+    pale = _averaged(glass, down)
+    # a level's tile shows several fields, or a field fills several tiles
+    shown, cell = FIELD // down, _OUTLINE // down
     for top in range(0, side, TILE):
         for left in range(0, side, TILE):
-            tile = _pixels(stock, plan, inside, glass, top * down, left * down, TILE * down, down)
+            tile = np.empty((TILE, TILE, 3), np.uint8)
+            for row in range(top // shown, -(-(top + TILE) // shown)):
+                for column in range(left // shown, -(-(left + TILE) // shown)):
+                    field = _field(turned, pale, plan, inside, row, column, cell)
+                    _lay(tile, field, row * shown - top, column * shown - left)
             yield tile[: min(TILE, side - top), : min(TILE, side - left)]
 
 
-def _pixels(
-    stock: list[np.ndarray],
-    plan: np.ndarray,
-    inside: np.ndarray,
-    glass: np.ndarray,
-    top: int,
-    left: int,
-    side: int,
-    down: int,
+def _field(
+    turned: list[np.ndarray], pale: np.ndarray, plan: np.ndarray, inside: np.ndarray, row: int, column: int, cell: int
 ) -> np.ndarray:
-    """Return the pixels of a square of the slide, averaged by ``down``."""
-    out = np.empty((side // down, side // down, 3), np.uint8)
-    piece = min(side, TILE)  # no piece crosses a field or needs more memory than a tile
-    small = max(1, piece // down)
-    for row in range(0, side, piece * max(1, down // piece)):
-        for column in range(0, side, piece * max(1, down // piece)):
-            pixels = _piece(stock, plan, inside, glass, top + row, left + column, piece)
-            step = min(down, piece)
-            means = pixels.reshape(piece // step, step, piece // step, step, 3).mean((1, 3))
-            at = row // down, column // down
-            out[at[0] : at[0] + small, at[1] : at[1] + small] = np.rint(means)
-    return out
-
-
-def _piece(
-    stock: list[np.ndarray], plan: np.ndarray, inside: np.ndarray, glass: np.ndarray, top: int, left: int, side: int
-) -> np.ndarray:
-    row, column = min(top // FIELD, plan.shape[0] - 1), min(left // FIELD, plan.shape[1] - 1)
-    grid = inside[top // _OUTLINE : (top + side) // _OUTLINE, left // _OUTLINE : (left + side) // _OUTLINE]
+    """Return one field of the mosaic, with glass where the outline leaves it out."""
+    cells = FIELD // _OUTLINE
+    grid = inside[row * cells : (row + 1) * cells, column * cells : (column + 1) * cells]
     if not grid.any():
-        return glass[:side, :side]
-    number, turn = divmod(int(plan[row, column]), 8)
-    field = np.rot90(stock[number], turn % 4)
-    field = field[:, ::-1] if turn >= 4 else field
-    pixels = field[top % FIELD : top % FIELD + side, left % FIELD : left % FIELD + side]
-    grid = np.pad(grid, ((0, side // _OUTLINE - grid.shape[0]), (0, side // _OUTLINE - grid.shape[1])))
-    mask = np.repeat(np.repeat(grid, _OUTLINE, 0), _OUTLINE, 1)[:side, :side, None]
-    return np.where(mask, pixels, glass[:side, :side])
+        return pale
+    grid = np.pad(grid, ((0, cells - grid.shape[0]), (0, cells - grid.shape[1])))
+    mask = np.repeat(np.repeat(grid, cell, 0), cell, 1)[..., None]
+    return np.where(mask, turned[int(plan[row, column])], pale)
+
+
+def _lay(tile: np.ndarray, field: np.ndarray, top: int, left: int) -> None:
+    """Copy the overlap of a field whose corner lies at (top, left) of the tile."""
+    side = field.shape[0]
+    rows, columns = (slice(max(0, at), min(TILE, at + side)) for at in (top, left))
+    part = field[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    tile[rows, columns] = part
+
+
+def _eight(field: np.ndarray) -> list[np.ndarray]:
+    return [np.rot90(one, turn) for one in (field, field[:, ::-1]) for turn in range(4)]
+
+
+def _averaged(field: np.ndarray, down: int) -> np.ndarray:
+    side = FIELD // down
+    return np.rint(field.reshape(side, down, side, down, 3).mean((1, 3))).astype(np.uint8)
 
 
 def main() -> None:
