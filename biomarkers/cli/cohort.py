@@ -256,7 +256,7 @@ def _write(summary: StudySummary, out: Path, options: dict[str, Any]) -> None:
         from biomarkers.plot.cohort_files import save_study_figures
 
         drawn = save_study_figures(summary, folder / "figures", simulated=simulated)
-    settings = {name: _plain(value) for name, value in options.items() if value not in (None, (), False)}
+    settings = {name: _plain(value) for name, value in options.items()}
     write_cohort_report(
         summary,
         folder / "report.html",
@@ -265,7 +265,9 @@ def _write(summary: StudySummary, out: Path, options: dict[str, Any]) -> None:
         simulated=simulated,
     )
     inputs = [options[name] for name in ("clinical", "samples", "visits", "lesions", "map_file") if options[name]]
-    inputs += [*options["levels"], *(folder / "scores.csv" for folder in options["scores"])]
+    inputs += options["levels"]
+    scored = [place / name for place in options["scores"] for name in ("scores.csv", "slides.csv")]
+    inputs += [path for path in scored if path.is_file()]
     write_run_json(run_record("cohort", settings=settings, inputs=inputs), folder)
 
 

@@ -53,6 +53,7 @@ def test_the_sample_trial_in_a_child_process(levels: Path, tmp_path: Path) -> No
     assert "Simulated data" in (folder / "report.html").read_text()
     record = json.loads((folder / "run.json").read_text())
     assert record["settings"]["transform"] == "plain"
+    assert record["settings"]["sd_between"] is False, "defaults stand there too"
     assert {item["name"] for item in record["inputs"]} == {CLINICAL.name, SUMS.name, "levels.csv"}
     assert str(tmp_path) not in (folder / "run.json").read_text() + (folder / "report.html").read_text()
     best = pd.read_csv(folder / "best_responses.csv")
