@@ -156,7 +156,8 @@ def row_names(table: pd.DataFrame | pd.Series, positions: Iterable[int]) -> str:
     if len(chosen) == 1:
         return row_name(table, chosen[0])
     plain = isinstance(table.index, pd.RangeIndex) or table.index.name == ROW
-    labels = [str(table.index[i]) if plain else repr(table.index[i]) for i in chosen[:_SHOWN]]
+    shown = [table.index[i] for i in chosen[:_SHOWN]]
+    labels = [repr(label) if isinstance(label, str) and not plain else str(label) for label in shown]
     more = f" and {len(chosen) - _SHOWN} more" if len(chosen) > _SHOWN else ""
     counted = " (counted from 0)" if plain and table.index.name != ROW else ""
     return f"rows {', '.join(labels)}{more}{counted}"

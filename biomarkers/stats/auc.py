@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from biomarkers.errors import UsageError
-from biomarkers.stats._checks import Array, confidence, same_length, sample
+from biomarkers.stats._checks import Array, IntArray, confidence, same_length, sample
 from biomarkers.stats.results import Estimate, Test, undefined_test
 
 _FLAT = 1e-15
@@ -20,11 +20,23 @@ _FLAT = 1e-15
 
 def placements(x: Any, y: Any) -> tuple[Array, Array]:
     """For each x the share of y below it, for each y the share of x above it (ties count half), (n1,) and (n2,)."""
+    below, above = _counts(x, y)
+    return below / (2 * above.size), 1 - above / (2 * below.size)
+
+
+def _counts(x: Any, y: Any) -> tuple[IntArray, IntArray]:
+    """Twice the number of y below each x, and of x below each y (ties count once): whole numbers, summed exactly."""
     one, two = sample(x, name="x"), sample(y, name="y")
     y_sorted, x_sorted = np.sort(two), np.sort(one)
     below = np.searchsorted(y_sorted, one, side="left") + np.searchsorted(y_sorted, one, side="right")
     above = np.searchsorted(x_sorted, two, side="left") + np.searchsorted(x_sorted, two, side="right")
-    return below / (2 * two.size), 1 - above / (2 * one.size)
+    return below.astype(np.int64), above.astype(np.int64)
+
+
+def _spread(counts: IntArray) -> float:
+    """Sample variance of whole numbers, the same in any order."""
+    n, total, squares = counts.size, int(counts.sum()), int((counts**2).sum())
+    return (n * squares - total * total) / (n * (n - 1))
 
 
 def auc(x: Any, y: Any) -> float:
@@ -35,7 +47,8 @@ def auc(x: Any, y: Any) -> float:
     >>> auc([3, 4, 5], [1, 2, 3])
     0.9444444444444445
     """
-    return float(placements(x, y)[0].mean())
+    below, above = _counts(x, y)
+    return int(below.sum()) / (2 * below.size * above.size)
 
 
 def auc_variance(x: Any, y: Any) -> float:
@@ -46,8 +59,8 @@ def auc_variance(x: Any, y: Any) -> float:
     DeLong ER, DeLong DM, Clarke-Pearson DL. Biometrics 1988;44:837-845.
     """
     one, two = sample(x, name="x", least=2), sample(y, name="y", least=2)
-    over, under = placements(one, two)
-    return float(over.var(ddof=1) / one.size + under.var(ddof=1) / two.size)
+    below, above = _counts(one, two)
+    return _spread(below) / (4 * two.size**2 * one.size) + _spread(above) / (4 * one.size**2 * two.size)
 
 
 def auc_delong(x: Any, y: Any, *, level: float = 0.95) -> Estimate:

@@ -119,3 +119,10 @@ def test_a_stratum_of_one_kind_says_so() -> None:
     found = relate(frame, levels=["level"], response="bor", strata="site", n_permutations=99)
     assert found.verdicts["verdict"].item() == "not_testable"
     assert "no stratum holds both" in found.verdicts["reason"].item()
+
+
+def test_rows_of_a_filtered_table_are_named_plainly() -> None:
+    frame = table(id=["P0", "P1", "P2", "P3", "P4", "P5", "P6", "P6"])
+    frame = frame[frame["level"] > 2]
+    with pytest.raises(DataError, match=r"rows 6, 7( \(counted|: )"):
+        ask(frame)
