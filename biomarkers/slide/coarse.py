@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from biomarkers.slide.slide import Slide
 from biomarkers.slide.tissue import block_means
 
-_BAND_PIXELS = 8_000_000  # of the level that is read, at one time
+_BAND_PIXELS, _BAND_SQUARES = 8_000_000, 400_000  # of the level that is read, and made of it, at one time
 _WHOLE = 0.02  # how far a level's downsample may lie from a whole number
 
 
@@ -47,7 +47,7 @@ def coarse_bands(slide: Slide, *, step: int) -> Iterator[tuple[int, NDArray[np.f
     number, block = coarse_level(slide, step)
     level = slide.levels[number]
     rows, columns = (-(-side // step) for side in (slide.size[1], slide.size[0]))
-    tall = max(1, _BAND_PIXELS // (level.width * block))
+    tall = max(1, min(_BAND_PIXELS // (level.width * block), _BAND_SQUARES // columns))
     for top in range(0, rows, tall):
         count = min(tall, rows - top)
         start = min(top * block, level.height - 1)
