@@ -6,6 +6,7 @@ h5py; both ways give the same array, and tests hold the one to the other.
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +28,12 @@ def quick(dataset: h5py.Dataset, path: Path) -> Any:
     plain = dataset.ndim == 1 and dataset.dtype.kind in "iuf" and dataset.dtype.isnative
     if not (known and plain and dataset.chunks and dataset.file.userblock_size == 0 and len(dataset)):
         return dataset
-    places = np.zeros((-(-len(dataset) // dataset.chunks[0]), 2), dtype=np.int64)
+    length = int(dataset.chunks[0])
+    places = np.zeros((-(-len(dataset) // length), 2), dtype=np.int64)
 
     def note(chunk: Any) -> None:
         if chunk.filter_mask == 0:
-            places[chunk.chunk_offset[0] // dataset.chunks[0]] = chunk.byte_offset, chunk.size
+            places[chunk.chunk_offset[0] // length] = chunk.byte_offset, chunk.size
 
     dataset.id.chunk_iter(note)
     if (places[:, 1] <= 0).any():  # a chunk was never written, or stands there unfiltered
@@ -53,6 +55,8 @@ class _Chunked:
         self._last = -1
         self._inflated = np.empty(self._length if deflated else 0, dtype=self.dtype)
         self._scratch = np.empty(0, dtype=self.dtype)
+        self._stream = path.open("rb", buffering=0)
+        weakref.finalize(self, self._stream.close)
 
     def __getitem__(self, key: slice) -> np.ndarray:
         start, stop, _ = key.indices(self.shape[0])
@@ -60,26 +64,25 @@ class _Chunked:
             self._scratch = np.empty(stop - start, dtype=self.dtype)
         made = self._scratch[: max(0, stop - start)]
         first, at = start // self._length, 0
-        with self._path.open("rb", buffering=0) as stream:
-            for number in range(first, -(-stop // self._length) if stop > start else first):
-                low = start - number * self._length if number == first else 0
-                high = min(stop - number * self._length, self._length)
-                self._fill(stream, number, low, made[at : at + high - low])
-                at += high - low
+        for number in range(first, -(-stop // self._length) if stop > start else first):
+            low = start - number * self._length if number == first else 0
+            high = min(stop - number * self._length, self._length)
+            self._fill(number, low, made[at : at + high - low])
+            at += high - low
         return made
 
-    def _fill(self, stream: Any, number: int, low: int, into: np.ndarray) -> None:
+    def _fill(self, number: int, low: int, into: np.ndarray) -> None:
         offset, size = (int(value) for value in self._places[number])
         width = self.dtype.itemsize
         if not self._deflated:
-            stream.seek(offset + low * width)
-            if stream.readinto(_bytes(into)) != into.nbytes or size != self._length * width:
+            self._stream.seek(offset + low * width)
+            if self._stream.readinto(_bytes(into)) != into.nbytes or size != self._length * width:
                 raise DataError("a stretch of the file is cut short", where=f"{self._path}:{self._name}")
             return
         if self._last != number:
             self._last = -1
-            stream.seek(offset)
-            self._inflate(stream.read(size))
+            self._stream.seek(offset)
+            self._inflate(self._stream.read(size))
             self._last = number
         into[:] = self._inflated[low : low + len(into)]
 

@@ -11,7 +11,6 @@ import pandas as pd
 
 from biomarkers.errors import DataError, UsageError
 from biomarkers.expression.annotate import annotated
-from biomarkers.expression.genes import HOUSEKEEPING
 from biomarkers.expression.levels import combined, log2_levels, part, usable
 from biomarkers.expression.matrix import Matrix
 from biomarkers.expression.normalise import CPM, SET_UNIT, gene_set_scores, library_sizes, whole_counts
@@ -37,7 +36,7 @@ class Plan:
     def needed(self) -> list[str]:
         """Every gene that has to be read."""
         of_signatures = (gene for item in self.signatures for gene in item.genes)
-        return list(dict.fromkeys([*self.genes, *of_signatures, *HOUSEKEEPING]))
+        return list(dict.fromkeys([*self.genes, *of_signatures]))
 
 
 def from_samples(matrix: Matrix, plan: Plan, scale: str, where: str) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
@@ -51,7 +50,8 @@ def from_samples(matrix: Matrix, plan: Plan, scale: str, where: str) -> tuple[pd
         totals = library_sizes(_whole(matrix, None, len(totals)), method=plan.normalise, samples=matrix.samples)
     log2, score, unit = log2_levels(matrix.level, scale, totals, place, normalise=plan.normalise)
     empty = (matrix.seen.totals == 0) & (scale != ZSCORE) & (matrix.seen.low >= 0)
-    reasons = np.where(empty, "all values of the sample are 0", "").astype(object)
+    reasons = np.full(len(empty), "", dtype=object)
+    reasons[empty] = "all values of the sample are 0"
     parts = [
         part(matrix.samples, matrix.obs, gene, score, unit, log2[:, place[gene]], reasons=reasons)
         for gene in plan.genes

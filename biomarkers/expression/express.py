@@ -13,11 +13,11 @@ from biomarkers.errors import DataError, UsageError, did_you_mean
 from biomarkers.expression.annotate import annotated
 from biomarkers.expression.batch import batch_confounding, batch_summary, within_batch
 from biomarkers.expression.compute import Plan, from_cells, from_samples
-from biomarkers.expression.genes import DEFAULT_GENES, symbol_of
+from biomarkers.expression.genes import DEFAULT_GENES, HOUSEKEEPING, symbol_of
 from biomarkers.expression.matrix import Matrix
 from biomarkers.expression.normalise import CPM, METHODS
 from biomarkers.expression.read import read_matrix
-from biomarkers.expression.scale import COUNTS, settle
+from biomarkers.expression.scale import COUNTS, NANOSTRING, settle
 from biomarkers.expression.signatures import SIGNATURES
 
 if TYPE_CHECKING:
@@ -134,7 +134,9 @@ def express(
     if cell_type is not None and not columns:
         raise UsageError("a cell type needs the column that names the sample", hint="Give sample (--sample).")
     where = Path(data).name if isinstance(data, str | Path) else "AnnData"
-    matrix = read_matrix(data, genes=plan.needed, layer=layer, annotations=annotations)
+    matrix = read_matrix(
+        data, genes=[*plan.needed, *(HOUSEKEEPING if scale == NANOSTRING else ())], layer=layer, annotations=annotations
+    )
     if not matrix.genes:
         seen = "; ".join(matrix.missing[:3])
         raise DataError("none of the wanted genes is in the matrix", where=where, seen=seen, hint=matrix.hint)

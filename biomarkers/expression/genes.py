@@ -193,11 +193,11 @@ def refuse_nameless(available: Sequence[str], where: object) -> None:
         )
 
 
-def _match(symbol: str, by_key: Mapping[str, list[int]], available: Sequence[str]) -> GeneMatch | None:
+def _match(symbol: str, by_key: Mapping[str, tuple[int, ...]], available: Sequence[str]) -> GeneMatch | None:
     aliases, ensembl, entrez = GENES.get(symbol, ((), "", ""))
     rules = [("symbol", symbol), ("Ensembl", ensembl), *(("alias", alias) for alias in aliases), ("NCBI Gene", entrez)]
     for rule, name in rules:
-        columns = by_key.get(_key(name), []) if name else []
+        columns = by_key.get(_key(name), ()) if name else ()
         if columns:
             names = tuple(str(available[column]) for column in columns)
             words = rule if rule != "symbol" or names[0] == symbol else "symbol, other case"
@@ -213,10 +213,12 @@ def probe_hint(available: Sequence[str]) -> str | None:
     return None
 
 
-def _by_key(names: Sequence[str]) -> dict[str, list[int]]:
-    by_key: dict[str, list[int]] = {}
+def _by_key(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Columns of every name; one tuple a name, and not one list, which the collector would walk again and again."""
+    by_key: dict[str, tuple[int, ...]] = {}
     for column, name in enumerate(names):
-        by_key.setdefault(_key(name), []).append(column)
+        key = _key(name)
+        by_key[key] = (*by_key[key], column) if key in by_key else (column,)
     return by_key
 
 

@@ -115,14 +115,19 @@ def part(
     extra
         Further columns.
     """
-    reason = np.where(np.isfinite(values), "", "the sample has no counts at all").astype(object)
+    finite = np.isfinite(values)
+    reason = np.full(len(values), "", dtype=object)
+    reason[~finite] = "the sample has no counts at all"
     if reasons is not None:
-        reason = np.where(reasons != "", reasons, reason)
-    fine = reason == ""
+        given = reasons != ""
+        reason[given] = reasons[given]
+    fine = finite if reasons is None else finite & ~given
+    status = np.full(len(values), OK, dtype=object)
+    status[~fine] = NOT_EVALUABLE
     columns = {
-        "sample": list(samples), "marker": marker, "assay": ASSAY, "score": score,
-        "value": np.where(fine, values, np.nan), "unit": unit, "scale": _scale_of(unit),
-        "status": np.where(fine, OK, NOT_EVALUABLE), "reason": reason,
+        "sample": np.asarray(samples, dtype=object), "marker": marker, "assay": ASSAY, "score": score,
+        "value": np.where(fine, values, np.nan), "unit": unit, "scale": _scale_of(unit), "status": status,
+        "reason": reason,
     }  # fmt: skip
     frame = pd.DataFrame(columns, columns=list(LEVEL_COLUMNS))
     for column in (PATIENT, TIMEPOINT):

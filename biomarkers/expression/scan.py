@@ -12,10 +12,10 @@ from biomarkers.errors import DataError
 from biomarkers.expression.genes import GeneMatch
 from biomarkers.expression.scale import Values, log_base
 
-STRETCH: Final = 1 << 20  # stored values a stretch
+STRETCH: Final = 1 << 17  # stored values a stretch: they stay in the nearest caches while they are looked at
 WANTED_NOT, NO_GENE = -1, -2  # places of columns that are only summed, and of those that are not even summed
 _MOST: Final = 1 << 31  # rows or columns
-_PIECE: Final = 1 << 14
+_EXACT: Final = 1 << 24  # beyond it every float32 is whole
 _LOOKED_AT: Final = 100  # rows that tell the base of logarithms
 
 
@@ -169,14 +169,15 @@ def stretches(indptr: np.ndarray) -> Iterator[tuple[int, int]]:
 def _scan_csr(
     parts: Sparse, indptr: np.ndarray, slot: np.ndarray, values: np.ndarray, totals: np.ndarray, seen: np.ndarray
 ) -> None:
-    from biomarkers.expression.kernels import scan_rows
+    from biomarkers.expression.kernels import pick, row_totals
 
-    special = (slot != WANTED_NOT).astype(np.uint8)
+    special = np.flatnonzero(slot != WANTED_NOT).astype(np.int64)
     for start, stop in stretches(indptr):
         low, high = int(indptr[start]), int(indptr[stop])
         data, indices = _checked(parts, low, high, len(slot), seen)
         starts = indptr[start : stop + 1] - low
-        scan_rows(data, indices, starts, slot, special, totals[start:stop], values[start:stop])
+        row_totals(data, starts, totals[start:stop])
+        pick(data, indices, starts, slot, special, totals[start:stop], values[start:stop])
 
 
 def _scan_csc(
@@ -194,25 +195,33 @@ def _scan_csc(
 
 def _checked(parts: Sparse, low: int, high: int, n: int, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Read one stretch; every index lies in 0 to n - 1 and every value is finite, or it is refused."""
+    from biomarkers.expression.kernels import spans
+
     data, indices = _plain(parts, low, high)
     if not data.size:
         return data, indices
-    smallest, largest = data.min(), data.max()  # NaN is handed on, infinity is the largest
-    if indices.min() < 0 or indices.max() >= n or not np.isfinite(smallest) or not np.isfinite(largest):
+    kind = np.int32 if data.dtype == np.float32 else np.int64
+    least, most, first, last, whole = spans(data, data.view(kind), indices, np.iinfo(kind).max)
+    if first < 0 or last >= n or most >= _infinite(data.dtype):
         bad = int(np.flatnonzero((indices < 0) | (indices >= n) | ~np.isfinite(data))[0])
         raise DataError(
             "a sparse matrix is broken: an index is out of range, or a value is not finite",
             where=f"{parts.where}, stored value {low + bad}",
             seen=f"index {indices[bad]}, value {data[bad]}",
         )
-    seen[0], seen[1] = min(seen[0], smallest), max(seen[1], largest)
-    seen[2] = seen[2] and _all_whole(data)
+    if least < 0:  # bits do not order negative values
+        smallest, largest = float(data.min()), float(data.max())
+    else:
+        smallest, largest = (float(np.array([bits], dtype=kind).view(data.dtype)[0]) for bits in (least, most))
+    if max(-smallest, largest) > _EXACT:  # too large for the kernel's own test
+        whole = bool((np.floor(data) == data).all())
+    seen[0], seen[1], seen[2] = min(seen[0], smallest), max(seen[1], largest), min(seen[2], float(whole))
     return data, indices
 
 
-def _all_whole(data: np.ndarray) -> bool:
-    """Tell whether all values are whole numbers, in pieces that stay in the cache."""
-    return all((np.floor(part) == part).all() for part in (data[i : i + _PIECE] for i in range(0, len(data), _PIECE)))
+def _infinite(dtype: np.dtype) -> int:
+    """Bits of infinity, the smallest of what is not finite."""
+    return int(np.array([np.inf], dtype=dtype).view(np.int32 if dtype == np.float32 else np.int64)[0])
 
 
 def _plain(parts: Sparse, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:

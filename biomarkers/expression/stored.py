@@ -13,6 +13,7 @@ import pandas as pd
 from biomarkers.errors import DataError, UsageError, did_you_mean
 from biomarkers.expression.chunks import quick
 from biomarkers.expression.genes import (
+    HOUSEKEEPING,
     GeneNames,
     has_control_probes,
     is_gene,
@@ -126,13 +127,14 @@ def from_parts(
     known = [f"\0{i}" if hidden else name for i, (name, hidden) in enumerate(zip(names, other, strict=True))]
     also = {column: var[column].astype(str).where(~other, "").tolist() for column in _NAME_COLUMNS if column in var}
     index = GeneNames(known, also=also)
-    found, missing = index.find(genes)
+    panel = has_control_probes(names)
+    found, missing = index.find([*genes, *HOUSEKEEPING] if panel else genes)
     notes = [*notes, *mangled_note(names), *index.beside(found), *doubled_note(found, "columns")]
     slot = places(found, len(names), np.flatnonzero(other))
     values, seen = _scan(item, slot, samples, where)
     return Matrix(
         samples=samples, obs=obs, genes=found, missing=missing, level=values, seen=seen, n_genes=len(names), used=used,
-        notes=notes, declared=NANOSTRING if has_control_probes(names) and seen.whole else declared, whole=whole,
+        notes=notes, declared=NANOSTRING if panel and seen.whole else declared, whole=whole,
         hint=probe_hint(names),
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ import pandas as pd
 from biomarkers.errors import DataError, UsageError, did_you_mean
 from biomarkers.expression.genes import (
     GENES,
+    HOUSEKEEPING,
     GeneNames,
     has_control_probes,
     is_gene,
@@ -70,7 +71,8 @@ def read_text_matrix(path: Path, *, genes: Sequence[str], annotations: Sequence[
         twice = next(name for name in side.samples if side.samples.count(name) > 1)
         raise DataError("two samples have one name", where=path, seen=twice)
     index = GeneNames(side.genes)
-    found, missing = index.find(genes)
+    panel = has_control_probes(side.genes)
+    found, missing = index.find([*genes, *HOUSEKEEPING] if panel else genes)
     notes = ["genes stand in columns"] if side.turned else []
     notes += [*layout.notes, *mangled_note(side.genes), *index.beside(found)]
     notes += doubled_note(found, "columns" if side.turned else "rows")
@@ -93,7 +95,7 @@ def read_text_matrix(path: Path, *, genes: Sequence[str], annotations: Sequence[
         genes=found, missing=missing, level=values,
         seen=Values(float(seen[0]), float(seen[1]), bool(seen[2]), totals, _told(logs, seen)),
         n_genes=len(side.genes), used="table", notes=notes,
-        declared=NANOSTRING if has_control_probes(side.genes) and bool(seen[2]) else None,
+        declared=NANOSTRING if panel and bool(seen[2]) else None,
         whole=lambda: _whole(layout, side, path), hint=probe_hint(side.genes),
     )  # fmt: skip
 

@@ -11,7 +11,8 @@ from scipy.sparse import csr_matrix
 
 from biomarkers.errors import DataError
 from biomarkers.expression import express
-from biomarkers.expression.kernels import scan_rows
+from biomarkers.expression.chunks import quick
+from biomarkers.expression.scan import NO_GENE, WANTED_NOT, Sparse, scan_sparse
 
 GENES = ["CD274", "PDCD1", "CD8A", "ACTB"]
 
@@ -85,19 +86,71 @@ def test_a_file_that_is_no_hdf5(tmp_path):
         express(tmp_path / "m.h5ad")
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 2**31), st.integers(1, 12), st.integers(1, 9))
-def test_one_pass_equals_scipy(seed, rows, columns):
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 12), st.integers(1, 300), st.sampled_from(["f4", "f8", "i8"]))
+def test_one_pass_equals_scipy(seed, rows, columns, kind):
     rng = np.random.default_rng(seed)
-    matrix = csr_matrix(rng.poisson(0.7, (rows, columns)).astype(np.float32))
-    wanted = rng.permutation(columns)[: max(1, columns // 2)]
-    slot = np.full(columns, -1, dtype=np.int32)
+    matrix = csr_matrix(rng.poisson(0.7, (rows, columns)).astype(kind))
+    if seed % 2:  # columns of a row in any order, one of them twice
+        for row in range(rows):
+            part = slice(*matrix.indptr[row : row + 2])
+            order = rng.permutation(part.stop - part.start)
+            matrix.indices[part], matrix.data[part] = matrix.indices[part][order], matrix.data[part][order]
+        if len(matrix.indices) > 1 and matrix.indptr[1] > 1:
+            matrix.indices[0] = matrix.indices[1]
+    wanted = rng.permutation(columns)[: max(1, columns // 40)]
+    slot = np.full(columns, WANTED_NOT, dtype=np.int32)
     slot[wanted] = np.arange(len(wanted))
-    totals, values, special = np.zeros(rows), np.zeros((rows, len(wanted))), (slot != -1).astype(np.uint8)
-    scan_rows(matrix.data, matrix.indices, matrix.indptr.astype(np.int64), slot, special, totals, values)
+    hidden = rng.integers(columns)
+    if slot[hidden] == WANTED_NOT:
+        slot[hidden] = NO_GENE
+    parts = Sparse(matrix.data, matrix.indices, matrix.indptr, (rows, columns), by_rows=True, where="x")
+    values, seen = scan_sparse(parts, slot, [str(i) for i in range(rows)])
     dense = matrix.toarray()
-    np.testing.assert_allclose(totals, dense.sum(axis=1))
+    np.testing.assert_allclose(seen.totals, dense[:, slot != NO_GENE].sum(axis=1))
     np.testing.assert_allclose(values, dense[:, wanted])
+    stored = matrix.data if matrix.nnz == rows * columns else np.append(matrix.data, 0)
+    assert (seen.low, seen.high) == (stored.min(), stored.max())
+    assert seen.whole
+    by_columns = csr_matrix.tocsc(matrix)
+    other = Sparse(by_columns.data, by_columns.indices, by_columns.indptr, (rows, columns), by_rows=False, where="x")
+    again, _ = scan_sparse(other, slot, [])
+    np.testing.assert_allclose(again, values)
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+@pytest.mark.parametrize("value", [0.5, -3, -0.25, 1e9 + 0.5, 3e30, 2**40, 16777217])
+def test_extremes_and_wholeness_of_any_value(kind, value):
+    data = np.array([1, 2, value], dtype=kind)
+    parts = Sparse(data, np.arange(3), np.array([0, 3]), (1, 3), by_rows=True, where="x")
+    _, seen = scan_sparse(parts, np.full(3, WANTED_NOT, np.int32), ["r"])
+    assert (seen.low, seen.high) == (data.min(), data.max())
+    assert seen.whole == bool((np.floor(data) == data).all())
+
+
+@pytest.mark.parametrize("compression", [None, "gzip", "lzf"])
+@pytest.mark.parametrize("kind", ["f4", "i4", "f8"])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_chunks_read_directly_are_what_h5py_reads(tmp_path, compression, kind, shuffle):
+    values = np.random.default_rng(0).poisson(9, 1000).astype(kind)
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        item = file.create_dataset("x", data=values, chunks=(64,), compression=compression, shuffle=shuffle)
+        read = quick(item, tmp_path / "f.h5")
+        assert (type(read).__name__ == "_Chunked") == (compression != "lzf" and not shuffle)
+        for low, high in ((0, 1000), (0, 0), (63, 65), (64, 128), (100, 999), (990, 1000), (5, 6)):
+            np.testing.assert_array_equal(read[low:high], values[low:high])
+
+
+def test_a_broken_chunk_ends_in_a_message(tmp_path):
+    made = ad.AnnData(csr_matrix(np.arange(24, dtype=np.float32).reshape(6, 4)), var=pd.DataFrame(index=GENES))
+    made.write_h5ad(tmp_path / "m.h5ad", compression="gzip")
+    with h5py.File(tmp_path / "m.h5ad") as file:
+        place = file["X/data"].id.get_chunk_info(0)
+    with (tmp_path / "m.h5ad").open("r+b") as stream:
+        stream.seek(place.byte_offset + 8)
+        stream.write(b"\xff" * 8)
+    with pytest.raises(DataError, match=r"compressed stretch of the file is (broken|cut short)"):
+        express(tmp_path / "m.h5ad")
 
 
 def test_no_gene_names(tmp_path):
