@@ -38,7 +38,9 @@ def refine(labels: Labels, soft: NDArray[np.int32], *, mpp: float, tools: Tools)
         return labels
     reach = tools.expand(labels, steps=max(1, round(_REACH_UM / mpp)))
     inside = tools.quantile(soft, labels, numerator=1, denominator=2)
-    around = tools.quantile(soft, np.where(labels == 0, reach, 0), numerator=1, denominator=4)
+    # the last label may be walled in by others, with no surroundings of its own
+    free = np.where(labels == 0, reach, 0)
+    around = tools.quantile(soft, free, numerator=1, denominator=4, size=inside.size)
     cut = around * 100 + _HALF_PERCENT * (inside - around)
     gained = np.where(100 * soft.astype(np.int64) >= cut[reach], reach, 0)
     return np.where(labels > 0, labels, gained).astype(np.int32)
