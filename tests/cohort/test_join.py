@@ -252,7 +252,10 @@ def test_a_cohort_comes_back_from_disk(tmp_path: Path) -> None:
     cohort = build_cohort(levels=[LEVELS], clinical=CLINICAL.assign(first_dose=["2024-01-01", None, "2024-02-01"]))
     write_cohort(cohort, tmp_path / "c.h5ad")
     back = read_cohort(tmp_path / "c.h5ad")
-    pd.testing.assert_frame_equal(back.to_df(), cohort.to_df())
+    # text indices come back as the text of the pandas that reads them
+    np.testing.assert_array_equal(back.to_df(), cohort.to_df())
+    assert list(back.obs_names) == list(cohort.obs_names)
+    assert list(back.var_names) == list(cohort.var_names)
     assert back.obs["response"].tolist() == cohort.obs["response"].tolist()
     assert flow_of(back).equals(flow_of(cohort))
     assert patients_of(back)["first_dose"].tolist()[::2] == ["2024-01-01", "2024-02-01"]
@@ -264,7 +267,8 @@ def test_a_cohort_comes_back_from_disk(tmp_path: Path) -> None:
 def test_h5ad_that_is_no_cohort(tmp_path: Path) -> None:
     import anndata
 
-    anndata.AnnData(np.zeros((2, 2))).write_h5ad(tmp_path / "m.h5ad")
+    names = pd.DataFrame(index=pd.Index(["a", "b"], dtype=object))
+    anndata.AnnData(np.zeros((2, 2)), obs=names, var=names).write_h5ad(tmp_path / "m.h5ad")
     with pytest.raises(DataError, match="no cohort"):
         read_cohort(tmp_path / "m.h5ad")
     (tmp_path / "text.h5ad").write_text("no")
