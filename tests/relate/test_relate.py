@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -289,3 +291,11 @@ def test_a_cohort_brings_its_own_columns() -> None:
     assert found.verdicts["auc"].tolist() == ask(table).verdicts["auc"].tolist()
     assert "1 patients of the cohort have no sample" in " ".join(found.notes)
     assert found.table["statistic"].eq("auc_bounds").sum() == 2
+
+
+@pytest.mark.parametrize("first", ["power", "relate", "relate.strata"])
+def test_the_verb_is_callable_whatever_was_imported_first(first: str) -> None:
+    told = {"power": "from biomarkers import power, relate", "relate": "from biomarkers import relate, power"}
+    lines = told.get(first, "import biomarkers.relate.strata\nfrom biomarkers import relate")
+    code = f"{lines}\nimport inspect\nassert callable(relate)\nassert 'margin' in inspect.signature(relate).parameters"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
