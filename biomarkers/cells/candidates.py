@@ -34,10 +34,9 @@ def ellipse_fit(labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     count = int(labels.max())
     rows, columns = np.nonzero(labels)
     owner = labels[rows, columns]
-    area = np.bincount(owner, minlength=count + 1).astype(np.int64)
-    sum_x, sum_y = (_sums(owner, values, count) for values in (columns, rows))
-    sum_xx, sum_yy, sum_xy = (_sums(owner, one, count) for one in (columns * columns, rows * rows, columns * rows))
-    var_x, var_y, cov, det = spread(area, sum_x, sum_y, sum_xx, sum_yy, sum_xy)
+    sums = label_moments(labels, count)
+    area, sum_x, sum_y = sums[0], sums[1], sums[2]
+    var_x, var_y, cov, det = spread(*sums)
     # central coordinates times the area: whole numbers
     x = columns * area[owner] - sum_x[owner]
     y = rows * area[owner] - sum_y[owner]
@@ -46,6 +45,14 @@ def ellipse_fit(labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     distance = (squares - 2 * cov[owner] * (dx * dy)) / det[owner]
     both = np.bincount(owner, weights=distance <= LARGEST_DISTANCE, minlength=count + 1).astype(np.int64)
     return fit_of_counts(both, area, det), area
+
+
+def label_moments(labels: Labels, count: int) -> NDArray[np.int64]:
+    """Pixels, sums of x, y, x^2, y^2 and x*y of labels 0..count (nothing for 0), int64 (6, count + 1)."""
+    rows, columns = np.nonzero(labels)
+    owner = labels[rows, columns]
+    each = (np.ones_like(rows), columns, rows, columns * columns, rows * rows, columns * rows)
+    return np.stack([_sums(owner, values, count) for values in each])
 
 
 def spread(

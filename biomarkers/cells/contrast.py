@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.cells.settings import CellSettings
-from biomarkers.cells.tools import Tools
+from biomarkers.cells.tools import Tools, fast
 from biomarkers.stain.density import White
 from biomarkers.stain.vectors import StainVectors
 
@@ -38,7 +38,7 @@ def working_factor(mpp: float, settings: CellSettings) -> int:
 
 
 def working_image(
-    rgb: NDArray[np.uint8], *, white: White, vectors: StainVectors, mpp: float, settings: CellSettings
+    rgb: NDArray[np.uint8], *, white: White, vectors: StainVectors, mpp: float, settings: CellSettings, tools: Tools
 ) -> WorkingImage:
     """Average light (not density) over whole squares of pixels, then take amounts of stain.
 
@@ -52,20 +52,14 @@ def working_image(
         Stain vectors.
     mpp
         Micrometres per pixel of the tile.
+    settings
+        ``working_mpp``.
+    tools
+        The steps, plain or fast.
     """
     factor = working_factor(mpp, settings)
-    height, width = rgb.shape[:2]
-    padded = rgb
-    if height % factor or width % factor:
-        padded = np.pad(rgb, ((0, -height % factor), (0, -width % factor), (0, 0)), mode="edge")
-    sums = np.zeros((padded.shape[0] // factor, padded.shape[1] // factor, 3), np.int32)
-    for row in range(factor):
-        for column in range(factor):
-            sums += padded[row::factor, column::factor]
-    tables = _density_of_sums(white, factor)
-    density = [tables[channel][sums[..., channel]] for channel in range(3)]
-    matrix = vectors.unmixing()
-    hematoxylin, dab = (_rounded(_weighted(density, matrix[:, stain])) for stain in (0, 1))
+    light = tools.block_sums(rgb, factor=factor)
+    hematoxylin, dab = tools.separated(light, _weighted_densities(white, vectors, factor))
     return WorkingImage(hematoxylin, dab, factor, mpp * factor)
 
 
@@ -99,26 +93,46 @@ def _sheet(work: WorkingImage, dab: NDArray[np.int32], tools: Tools) -> NDArray[
 
 
 def amounts(
-    rgb: NDArray[np.uint8], *, white: White, vectors: StainVectors
+    rgb: NDArray[np.uint8], *, white: White, vectors: StainVectors, tools: Tools | None = None
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return hematoxylin and DAB of each pixel in whole thousandths, int32 (height, width) each."""
-    tables = _density_of_sums(white, 1)
-    density = [tables[channel][rgb[..., channel]] for channel in range(3)]
-    matrix = vectors.unmixing()
-    return _rounded(_weighted(density, matrix[:, 0])), _rounded(_weighted(density, matrix[:, 1]))
+    return (tools or fast()).separated(rgb, _weighted_densities(white, vectors, 1))
+
+
+def block_sums(rgb: NDArray[np.uint8], *, factor: int) -> NDArray[np.int32]:
+    """Sum light over whole squares of pixels, int32 (rows, columns, 3); an incomplete square repeats its edge."""
+    height, width = rgb.shape[:2]
+    padded = np.pad(rgb, ((0, -height % factor), (0, -width % factor), (0, 0)), mode="edge")
+    sums = np.zeros((padded.shape[0] // factor, padded.shape[1] // factor, 3), np.int32)
+    for row in range(factor):
+        for column in range(factor):
+            sums += padded[row::factor, column::factor]
+    return sums
+
+
+def separated(
+    light: NDArray[np.uint8] | NDArray[np.int32], tables: NDArray[np.float64]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Look both stains up and round them to whole thousandths.
+
+    Parameters
+    ----------
+    light
+        Sums of light, whole numbers (rows, columns, 3).
+    tables
+        What each channel adds to each stain at each sum of light, float64 (2, 3, sums). Channels are added one by one:
+        a matrix product may round differently from place to place.
+    """
+    red, green, blue = light[..., 0], light[..., 1], light[..., 2]
+    first, second = (
+        np.rint((table[0][red] + table[1][green] + table[2][blue]) * MILLI).astype(np.int32) for table in tables
+    )
+    return first, second
 
 
 @lru_cache(maxsize=16)
-def _density_of_sums(white: White, factor: int) -> NDArray[np.float64]:
-    """Optical density for every possible sum of factor x factor pixels, float64 (3, n)."""
+def _weighted_densities(white: White, vectors: StainVectors, factor: int) -> NDArray[np.float64]:
+    """Optical density for every possible sum of factor x factor pixels, times the stains' weights, (2, 3, n)."""
     sums = np.arange(255 * factor**2 + 1, dtype=np.float64) / factor**2
-    return np.log10(np.asarray(white)[:, None] / np.maximum(sums, 1.0)[None, :])
-
-
-def _weighted(density: list[NDArray[np.float64]], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum the channels one by one: a matrix product may round differently from place to place."""
-    return density[0] * weights[0] + density[1] * weights[1] + density[2] * weights[2]
-
-
-def _rounded(values: NDArray[np.float64]) -> NDArray[np.int32]:
-    return np.rint(values * MILLI).astype(np.int32)
+    density = np.log10(np.asarray(white)[:, None] / np.maximum(sums, 1.0)[None, :])
+    return density[None] * vectors.unmixing().T[:2, :, None]

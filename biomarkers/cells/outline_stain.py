@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.cells.grow import Labels, outermost
+from biomarkers.cells.pieces import SIXTEENTH, sixteenths
 from biomarkers.cells.settings import CellSettings
 
 SECTORS = 16  # the outline is judged in stretches of 22.5 degrees around the nucleus's centroid
 MILLI = 1000.0
 _SHARED_UM = 0.5  # so far the blur of the optics carries a neighbour's membrane into a cell
-_NONE = np.iinfo(np.int32).min
+ABSENT = np.iinfo(np.int32).min
 
 
 @dataclass(frozen=True)
@@ -63,30 +64,33 @@ def outline_stain(
     ``membrane_um`` around its place; where it is not, the band inside the estimated border. Cytoplasm is what lies
     between nucleus and membrane.
     """
-    from scipy import ndimage
-
     count = middle.shape[0]
     rows, columns = np.nonzero((cells > 0) & (nuclei == 0))
     owner = cells[rows, columns]
     bins = owner * SECTORS + _sector(rows, columns, middle[owner - 1])
-    deep = ndimage.distance_transform_edt(~outermost(cells))[rows, columns] * mpp > _SHARED_UM - 1e-6
-    value = np.where(deep, soft[rows, columns], _NONE)
-    away = np.floor(16 * ndimage.distance_transform_edt(nuclei == 0)[rows, columns]).astype(np.int64)
+    deep = _deep(cells, mpp)[rows, columns]
+    value = np.where(deep, soft[rows, columns], ABSENT)
+    away = sixteenths(nuclei == 0)[rows, columns].astype(np.int64)
     size = (count + 1) * SECTORS
     top = _maxima(value, bins, size)
     edge = _maxima(away, bins, size)
     peak = _maxima(np.where(deep & (value == top[bins]), away, 0), bins, size)
-    stained = (top > round(settings.membrane_od * MILLI)).reshape(count + 1, SECTORS)
-    present = (top > _NONE).reshape(count + 1, SECTORS)
-    half = 8 * settings.membrane_um / mpp  # half the band's width in sixteenths of a pixel
-    place = np.where(stained.ravel(), peak, edge - half)
+    stained = top > round(settings.membrane_od * MILLI)
+    half = half_band(mpp, settings)
+    place = np.where(stained, peak, edge - half)
     inside = away < place[bins] - half
     on = np.abs(away - place[bins]) <= half
     membrane, cytoplasm = np.zeros_like(cells), np.zeros_like(cells)
     membrane[rows[on], columns[on]] = owner[on]
     cytoplasm[rows[inside], columns[inside]] = owner[inside]
-    levels = np.where(present, top.reshape(count + 1, SECTORS), 0)[1:]
-    stained, present = stained[1:], present[1:]
+    return summary(top, stained, membrane=membrane, cytoplasm=cytoplasm)
+
+
+def summary(top: NDArray[np.int64], stained: NDArray[np.bool_], *, membrane: Labels, cytoplasm: Labels) -> OutlineStain:
+    """Sum the stretches of each cell up: highest value (``ABSENT`` where there is none) and whether it is stained."""
+    top, stained = top.reshape(-1, SECTORS)[1:], stained.reshape(-1, SECTORS)[1:]
+    present = top > ABSENT
+    levels = np.where(present, top, 0)
     return OutlineStain(
         mean=_ratio(levels.sum(axis=1), present.sum(axis=1)) / MILLI,
         stained_mean=_ratio((levels * stained).sum(axis=1), stained.sum(axis=1)) / MILLI,
@@ -96,6 +100,26 @@ def outline_stain(
     )
 
 
+def half_band(mpp: float, settings: CellSettings) -> float:
+    """Half the membrane's width in sixteenths of a pixel."""
+    return SIXTEENTH / 2 * settings.membrane_um / mpp
+
+
+def is_deep(square_px: NDArray[np.integer], mpp: float) -> NDArray[np.bool_]:
+    """Tell whether a squared distance from a cell's outermost pixels, px^2, is out of reach of a neighbour's stain."""
+    deep: NDArray[np.bool_] = np.sqrt(square_px) * mpp > _SHARED_UM - 1e-6
+    return deep
+
+
+def _deep(cells: Labels, mpp: float) -> NDArray[np.bool_]:
+    from scipy import ndimage
+
+    edge = outermost(cells)
+    if not edge.any():  # one cell everywhere: no neighbour
+        return np.ones(cells.shape, bool)
+    return is_deep(np.rint(ndimage.distance_transform_edt(~edge) ** 2).astype(np.int64), mpp)
+
+
 def _sector(rows: NDArray[np.intp], columns: NDArray[np.intp], middle: NDArray[np.float64]) -> NDArray[np.int64]:
     """Stretch 0-15 of each pixel; stretches are centred on the axes, so no pixel ever lies on a boundary."""
     angle = np.arctan2(rows - middle[:, 1], columns - middle[:, 0])
@@ -103,7 +127,7 @@ def _sector(rows: NDArray[np.intp], columns: NDArray[np.intp], middle: NDArray[n
 
 
 def _maxima(values: NDArray[np.int64] | NDArray[np.int32], bins: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    out = np.full(size, _NONE, np.int64)
+    out = np.full(size, ABSENT, np.int64)
     np.maximum.at(out, bins, values)
     return out
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from biomarkers.cells.blocks import HALO_UM, Block, make_blocks
 from biomarkers.cells.contrast import amounts, nuclear_contrast, working_factor, working_image
 from biomarkers.cells.grow import Labels
-from biomarkers.cells.measure import centroids, measure_cells
+from biomarkers.cells.measure import measure_cells, middles
 from biomarkers.cells.nuclei import SMOOTH_UM, find_nuclei
 from biomarkers.cells.outline import contrast_of
 from biomarkers.cells.plugin import SegmenterPlugin, segment_with
@@ -114,15 +114,16 @@ def _one_block(
     rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], block: Block, plan: Plan
 ) -> tuple[Rows, Labels, Labels]:
     """Find what is in a window and measure what the block owns of it."""
+    tools = plan.tools()
     found = _by_plugin(rgb, plan.plugin, plan) if plan.plugin else _by_recipe(rgb, plan)
-    owned = _owned(found.nuclei, tissue, block)
+    owned = _owned(found.nuclei, tissue, block, tools)
     # neighbours that other blocks own are measured too: where a cell's cytoplasm ends may depend on them
-    labels = np.arange(1, found.contrast.size)
-    order = np.concatenate([owned, np.setdiff1d(labels, owned)]).astype(np.int64)
+    every = np.arange(1, found.contrast.size)
+    order = np.concatenate([owned, np.setdiff1d(every, owned)]).astype(np.int64)
     numbers = np.zeros(found.contrast.size, np.int32)
-    numbers[order] = labels
+    numbers[order] = every
     nuclei, cells = numbers[found.nuclei], numbers[found.cells]
-    hematoxylin, dab = amounts(rgb, white=plan.white, vectors=plan.vectors)
+    hematoxylin, dab = amounts(rgb, white=plan.white, vectors=plan.vectors, tools=tools)
     rows = measure_cells(
         hematoxylin,
         dab,
@@ -131,15 +132,18 @@ def _one_block(
         contrast=found.contrast[order],
         mpp=plan.mpp,
         settings=plan.settings,
+        tools=tools,
     )
     rows = rows.taken(np.arange(len(owned))).shifted(x=block.window[1].start, y=block.window[0].start)
-    return rows, *(np.where(one <= len(owned), one, 0) for one in (nuclei, cells))
+    for labels in (nuclei, cells):
+        labels[labels > len(owned)] = 0
+    return rows, nuclei, cells
 
 
 def _by_recipe(rgb: NDArray[np.uint8], plan: Plan) -> _Found:
     """Find nuclei at the working size and bring them to the tile's."""
     tools = plan.tools()
-    work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=plan.settings)
+    work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=plan.settings, tools=tools)
     coarse, contrast = find_nuclei(work, settings=plan.settings, tools=tools)
     bodies = tools.expand(coarse, steps=max(1, round(plan.settings.expansion_um / work.mpp)))
     nuclei, cells = (_at_full_size(one, work.factor, rgb.shape) for one in (coarse, bodies))
@@ -151,19 +155,19 @@ def _by_plugin(rgb: NDArray[np.uint8], plugin: SegmenterPlugin, plan: Plan) -> _
     tools = plan.tools()
     nuclei = segment_with(plugin, rgb, mpp=plan.mpp)
     full = plan.settings.model_copy(update={"working_mpp": plan.mpp})
-    work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=full)
+    work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=full, tools=tools)
     soft = tools.smooth(nuclear_contrast(work, tools=tools), sigma_px=SMOOTH_UM / plan.mpp)
     cells = tools.expand(nuclei, steps=max(1, round(plan.settings.expansion_um / plan.mpp)))
     return _Found(nuclei, cells, contrast_of(nuclei, soft, mpp=plan.mpp, tools=tools))
 
 
-def _owned(nuclei: Labels, tissue: NDArray[np.bool_], block: Block) -> list[int]:
+def _owned(nuclei: Labels, tissue: NDArray[np.bool_], block: Block, tools: Tools) -> list[int]:
     """List the labels whose centroid's pixel lies in the block's core and in tissue."""
     top, left = block.window[0].start, block.window[1].start
-    middles = centroids(nuclei, int(nuclei.max()))
+    places = middles(tools.label_moments(nuclei, int(nuclei.max()))[:, 1:])
     return [
         label
-        for label, (x, y) in enumerate(middles.tolist(), start=1)
+        for label, (x, y) in enumerate(places.tolist(), start=1)
         if x == x and block.owns(y + top, x + left) and tissue[int(y), int(x)]  # x != x where a label is absent
     ]
 

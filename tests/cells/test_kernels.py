@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import hypothesis.extra.numpy as hnp
@@ -11,8 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biomarkers.cells import tools
+from biomarkers.cells.contrast import _weighted_densities, amounts
 from biomarkers.cells.kernels.distance import exact
+from biomarkers.cells.measure import middles
 from biomarkers.cells.pieces import sixteenths
+from biomarkers.cells.pipeline import Plan, find_rows
+from biomarkers.cells.settings import CellSettings
+from biomarkers.cells.table import Rows
+from biomarkers.stain.vectors import StainVectors
 
 PLAIN, FAST = tools.plain(), tools.fast()
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24)
@@ -145,3 +152,71 @@ def _in_order(labels: np.ndarray) -> np.ndarray:
     new = np.zeros(int(labels.max()) + 1, np.int64)
     new[order[order > 0]] = np.arange(1, (order > 0).sum() + 1)
     return new[labels]
+
+
+@check
+@given(
+    hnp.arrays(np.uint8, st.tuples(st.integers(1, 13), st.integers(1, 13), st.just(3))),
+    st.integers(1, 4),
+    st.tuples(*[st.floats(120, 255)] * 3),
+)
+def test_light(rgb: np.ndarray, factor: int, white: tuple[float, float, float]) -> None:
+    sums = PLAIN.block_sums(rgb, factor=factor)
+    _equal(FAST.block_sums(rgb, factor=factor), sums)
+    tables = _weighted_densities(white, StainVectors(), factor)
+    for fast, plain in zip(FAST.separated(sums, tables), PLAIN.separated(sums, tables), strict=True):
+        _equal(fast, plain)
+    both = (amounts(rgb, white=white, vectors=StainVectors(), tools=tools) for tools in (FAST, PLAIN))
+    for fast, plain in zip(*both, strict=True):
+        _equal(fast, plain)
+
+
+@check
+@given(with_levels(), st.integers(0, 3))
+def test_totals(both: tuple[np.ndarray, np.ndarray], more: int) -> None:
+    labels, values = both
+    count = int(labels.max()) + more
+    for fast, plain in zip(
+        FAST.totals(values - 100, labels, count), PLAIN.totals(values - 100, labels, count), strict=True
+    ):
+        _equal(fast, plain)
+    _equal(FAST.edge_pixels(labels, count), PLAIN.edge_pixels(labels, count))
+    _equal(FAST.label_moments(labels, count), PLAIN.label_moments(labels, count))
+
+
+@check
+@given(blobs(), st.integers(0, 2**32 - 1), st.sampled_from([0.2, 0.25, 0.4, 0.5, 0.9]), st.integers(1, 8))
+def test_outline_stain(labels: np.ndarray, seed: int, mpp: float, steps: int) -> None:
+    numbers = np.unique(labels)
+    nuclei = np.searchsorted(numbers, labels).astype(np.int32) if numbers[0] == 0 else np.zeros_like(labels)
+    count = int(nuclei.max())
+    soft = np.random.default_rng(seed).integers(-50, 500, labels.shape).astype(np.int32)
+    asked = {
+        "nuclei": nuclei,
+        "cells": PLAIN.expand(nuclei, steps=steps),
+        "middle": middles(PLAIN.label_moments(nuclei, count)[:, 1:]),
+        "mpp": mpp,
+        "settings": CellSettings(),
+    }
+    fast, plain = FAST.outline_stain(soft, **asked), PLAIN.outline_stain(soft, **asked)
+    for name in vars(plain):
+        _equal(getattr(fast, name), getattr(plain, name))
+
+
+def test_whole_recipe_on_a_photograph() -> None:
+    """Every measurement of every cell of scikit-image's H-DAB picture, plain and fast."""
+    from skimage.data import immunohistochemistry
+
+    rgb = immunohistochemistry()[:220, :260]
+    tissue = np.ones(rgb.shape[:2], bool)
+    plan = Plan(mpp=0.5, white=(230.0, 228.0, 232.0), vectors=StainVectors(), settings=CellSettings())
+    plain, *plain_labels = find_rows(rgb, tissue, plan=replace(plan, tools=tools.plain), progress=False)
+    fast, *fast_labels = find_rows(rgb, tissue, plan=plan, progress=False)
+    assert plain.count > 40
+    _equal(fast_labels, plain_labels)
+    for one, other in zip(_columns(fast), _columns(plain), strict=True):
+        _equal(one, other)
+
+
+def _columns(rows: Rows) -> list[np.ndarray]:
+    return [rows.middle, rows.area, rows.nucleus_area, rows.mean, *rows.shape.values(), *rows.layers.values()]

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from biomarkers.cells.pieces import SIXTEENTH
 from biomarkers.cells.pieces import sixteenths as plain
 
-_FAR = 1 << 14  # above any side of an image that is looked at in one piece
+FAR = 1 << 14  # above any side of an image that is looked at in one piece
 _SHORT = 96  # pixels; in longer runs the search along the row would no longer be short
 # distances of the first squares; floats beyond
-_ROOTS = np.floor(np.sqrt(np.arange(4096)) * SIXTEENTH).astype(np.int32)
+ROOTS = np.floor(np.sqrt(np.arange(4096)) * SIXTEENTH).astype(np.int32)
 
 
 def sixteenths(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -24,16 +24,16 @@ def sixteenths(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 def exact(mask: NDArray[np.bool_], *, short: int = _SHORT) -> NDArray[np.int32]:
     """Return the distances; runs of more than ``short`` pixels are solved by their envelope."""
-    gap = np.where(mask, np.int32(_FAR), np.int32(0))
-    _down_and_up(gap)
+    gap = np.where(mask, np.int32(FAR), np.int32(0))
+    column_gaps(gap)
     out = np.zeros(gap.shape, np.int32)
     place, begin = (np.empty(mask.shape[1] + 2, np.int64) for _ in range(2))
-    _along_rows(gap, out, _ROOTS, place, begin, short)
+    _along_rows(gap, out, ROOTS, place, begin, short)
     return out
 
 
 @numba.njit(cache=True, nogil=True)
-def _down_and_up(gap):  # type: ignore[no-untyped-def]
+def column_gaps(gap):  # type: ignore[no-untyped-def]
     """Distance to the nearest background in the same column, in place."""
     rows, columns = gap.shape
     for row in range(1, rows):

@@ -48,6 +48,25 @@ def fill_holes(labels: Labels) -> Labels:
     return out
 
 
+def areas_of_seeds(seeds: Labels, mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sort the pixels of seeds by the connected area (of eight neighbours) of the mask that they lie in.
+
+    Returns
+    -------
+    Flat places in the image with a frame of one pixel around it, (seed pixels,), and where each area's places end.
+    """
+    image = np.ascontiguousarray(mask).astype(np.int32)
+    start, first, root = _scanned(image)
+    _join_diagonally(image, start, first, root)
+    rows, columns = np.nonzero(seeds)
+    area = np.empty(rows.size, np.int32)
+    _area_of(rows, columns, start, first, root, area)
+    order = np.argsort(area, kind="stable")
+    area = area[order]
+    ends = np.append(np.flatnonzero(np.diff(area)) + 1, area.size)
+    return ((rows + 1) * (seeds.shape[1] + 2) + columns + 1)[order], ends if area.size else ends[:0]
+
+
 def _by_cross(framed: NDArray[np.uint8], both: np.ufunc) -> NDArray[np.uint8]:
     """Join each pixel with its four neighbours; the frame stays."""
     out = framed.copy()
@@ -59,11 +78,17 @@ def _by_cross(framed: NDArray[np.uint8], both: np.ufunc) -> NDArray[np.uint8]:
 
 def _runs_of(image: Labels) -> _Runs:
     image = np.ascontiguousarray(image)
+    start, first, root = _scanned(image)
+    size = np.zeros_like(root)
+    _join(image, start, first, root, size)
+    return _Runs(start, first, root, size)
+
+
+def _scanned(image: Labels) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Find the runs; each is its own root."""
     start, first = np.empty(image.size + 1, np.int32), np.empty(image.shape[0] + 1, np.int32)
     count = _scan(image, start, first)
-    root, size = np.arange(count, dtype=np.int32), np.zeros(count, np.int32)
-    _join(image, start, first, root, size)
-    return _Runs(start[: count + 1], first, root, size)
+    return start[: count + 1], first, np.arange(count, dtype=np.int32)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -114,6 +139,39 @@ def _join(image, start, first, root, size):  # type: ignore[no-untyped-def]
     for run in range(root.size):
         root[run] = root[root[run]]  # roots come before what hangs on them
         size[root[run]] += _stop(start, run, columns) - start[run]
+
+
+@numba.njit(cache=True, nogil=True)
+def _join_diagonally(mask, start, first, root):  # type: ignore[no-untyped-def]
+    """Join the runs of a mask that touch at a side or a corner."""
+    rows, columns = mask.shape
+    for row in range(1, rows):
+        above = first[row - 1]
+        for here in range(first[row], first[row + 1]):
+            if mask[row, start[here]] == 0:
+                continue
+            stop = _stop(start, here, columns)
+            while above < first[row] and _stop(start, above, columns) < start[here]:
+                above += 1
+            other = above
+            while other < first[row] and start[other] <= stop:
+                if mask[row - 1, start[other]] != 0:
+                    one, two = _root(root, here), _root(root, other)
+                    root[max(one, two)] = min(one, two)
+                other += 1
+    for run in range(root.size):
+        root[run] = root[root[run]]
+
+
+@numba.njit(cache=True, nogil=True)
+def _area_of(rows, columns, start, first, root, out):  # type: ignore[no-untyped-def]
+    """Return the root of the run that each pixel lies in; pixels in reading order."""
+    run = 0
+    for k in range(rows.size):
+        run = max(run, first[rows[k]])
+        while run + 1 < first[rows[k] + 1] and start[run + 1] <= columns[k]:
+            run += 1
+        out[k] = root[run]
 
 
 @numba.njit(cache=True, nogil=True)
