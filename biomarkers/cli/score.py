@@ -27,6 +27,8 @@ _REASON_WIDTH = 70
 @click.option("--marker", help="Marker name for the generic assays, e.g. Ki67.")
 @click.option("--thresholds", type=click.Path(), help="Anchored thresholds (TOML) instead of the assay's own.")
 @click.option("--stain", type=click.Path(), help="White level and stain vectors (TOML) for the whole batch.")
+@click.option("--panel", type=click.Path(), help="A multiplex panel (TOML) instead of an assay: mIF images.")
+@click.option("--gates", type=click.Path(), help="A gate table (CSV) for the panel.  [default: fitted to each image]")
 @click.option("--workers", type=int, help="Worker processes.  [default: 1]")
 @click.option("--threads", type=int, help="Threads inside a whole slide, in each worker.  [default: 1]")
 @click.option("--timeout", "timeout_s", type=float, help="Seconds allowed for one slide.  [default: 7200]")
@@ -47,6 +49,7 @@ def score(inputs: tuple[str, ...], out: Path, config: Path | None, quiet: bool, 
     biomarkers score tiles/*.png --mpp 0.25 --assay h-dab-nuclear --out scores/
     biomarkers score slides/ --assay 22c3 --classifier lung.json --workers 4 --out scores/
     biomarkers score manifest.csv --out scores/
+    biomarkers score biopsies/*.ome.tif --panel panel.toml --out scores/
 
     Writes slides.csv (one row an input), scores.csv (tidy), cells/*.parquet,
     overlays/*.png, geojson/*.geojson (for QuPath) and run.json. Run it again to

@@ -66,8 +66,8 @@ def score_batch(
         Show a progress bar on standard error.
     **settings
         The fields of :class:`~biomarkers.run.settings.ScoreSettings` (``assay, mpp, annotations, classifier,
-        assume_tumor, marker, thresholds, stain``) and :class:`~biomarkers.run.settings.WorkSettings` (``workers,
-        timeout_s, memory_gb, overlays``).
+        assume_tumor, marker, thresholds, stain, panel, gates``) and
+        :class:`~biomarkers.run.settings.WorkSettings` (``workers, timeout_s, memory_gb, overlays``).
 
     Raises
     ------
@@ -143,6 +143,14 @@ def _with_annotations(tasks: Sequence[Task], annotations: str | None) -> tuple[T
 
 
 def _check_assays(tasks: Iterable[Task], score: ScoreSettings) -> None:
+    if score.panel is not None:
+        brightfield = ("assay", "classifier", "assume_tumor", "marker", "thresholds", "stain")
+        given = [name for name in brightfield if getattr(score, name)]
+        if given or any(task.assay for task in tasks):
+            raise UsageError("a panel takes the assay's place", seen=given or "an assay in the manifest")
+        return  # the panel itself was read with the settings
+    if score.gates is not None:
+        raise UsageError("gates need a panel", where=score.gates, hint="Name it with --panel.")
     for task in tasks:
         name = task.assay or score.assay
         if name is None:
@@ -162,7 +170,7 @@ def _job(task: Task, score: ScoreSettings, work: WorkSettings, meaning: Mapping[
     settings = {"run": meaning, "slide": own, "overlays": work.overlays}
     files = {
         key: str(Path(value).absolute())
-        for key, value in score.model_dump(include={"classifier", "thresholds", "stain"}).items()
+        for key, value in score.model_dump(include={"classifier", "thresholds", "stain", "panel", "gates"}).items()
         if value is not None
     }
     return {
@@ -254,7 +262,7 @@ def _with_need(error: EnvironmentFailure, parts: Sequence[Outcome], n_slides: in
 
 def _remove_leftovers(out: Path) -> None:
     """Remove temporary files of a run that was killed; the lock is ours, so nobody is writing them."""
-    inner = ("cells", "overlays", "geojson", ".biomarkers", ".biomarkers/parts")
+    inner = ("cells", "overlays", "geojson", "gates", ".biomarkers", ".biomarkers/parts")
     for folder in (out, *(out / name for name in inner)):
         for path in folder.glob(".*.tmp*"):
             path.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from pydantic import Field
 from biomarkers.config import Settings, load_assay, parse
 from biomarkers.errors import UsageError
 from biomarkers.files import read_toml, sha256
+from biomarkers.panel import load_panel
 
 DEFAULT_TIMEOUT_S = 2 * 3600.0
 
@@ -19,7 +20,8 @@ class ScoreSettings(Settings):
     """Settings that decide the numbers; a run folder never mixes two of them.
 
     ``assay`` is a shipped name or a TOML path, or None when a manifest names one for every slide; ``mpp`` (um/px) wins
-    over the file's own; ``annotations`` is a GeoJSON file for one slide or a folder with ``<slide>.geojson``.
+    over the file's own; ``annotations`` is a GeoJSON file for one slide or a folder with ``<slide>.geojson``. ``panel``
+    is the TOML file of a multiplex panel and takes the assay's place; ``gates`` a gate table for it.
     """
 
     assay: str | None = None
@@ -30,6 +32,8 @@ class ScoreSettings(Settings):
     marker: str | None = None
     thresholds: str | None = None
     stain: str | None = None
+    panel: str | None = None
+    gates: str | None = None
 
 
 class WorkSettings(Settings):
@@ -64,7 +68,7 @@ def read_config(path: Path) -> dict[str, Any]:
         pass
 
     parse(_Both, values, where=str(path))
-    for key in ("annotations", "classifier", "thresholds", "stain", "cluster"):
+    for key in ("annotations", "classifier", "thresholds", "stain", "panel", "gates", "cluster"):
         if isinstance(values.get(key), str):
             values[key] = str(path.parent / values[key])  # as in a manifest: relative to the file that names it
     return values
@@ -82,7 +86,9 @@ def canonical(settings: ScoreSettings) -> dict[str, Any]:
     values: dict[str, Any] = settings.model_dump(mode="json")
     if settings.assay is not None:
         values["assay"] = load_assay(settings.assay).model_dump(mode="json")
-    for key in ("classifier", "thresholds", "stain"):
+    if settings.panel is not None:
+        values["panel"] = load_panel(settings.panel).model_dump(mode="json")
+    for key in ("classifier", "thresholds", "stain", "gates"):
         if values[key] is not None:
             values[key] = file_hash(Path(values[key]), option=key)
     values["annotations"] = settings.annotations is not None  # each slide's own file enters its own key

@@ -89,7 +89,9 @@ def plain(value: Any) -> Any:
 def _score(job: Job) -> Outcome:
     from biomarkers.score.whole import is_whole
 
-    if is_whole(job["path"]):
+    if job.get("panel"):
+        result, files = _score_panel(job)
+    elif is_whole(job["path"]):
         from biomarkers.run.whole import score_whole
 
         result, files = score_whole(job)
@@ -122,6 +124,24 @@ def _score_tile(job: Job) -> tuple[Any, list[str]]:
         slide=job["slide"],
     )
     return result, _write_files(result, job)
+
+
+def _score_panel(job: Job) -> tuple[Any, list[str]]:
+    from biomarkers.files import write_csv
+    from biomarkers.score.multiplex_slide import score_multiplex
+
+    result = score_multiplex(
+        job["path"],
+        panel=job["panel"],
+        mpp=job["mpp"],
+        annotations=job["annotations"],
+        gates=job["gates"],
+        slide=job["slide"],
+    )
+    files = _write_files(result, job)
+    gates = f"gates/{job['file_stem']}.csv"
+    write_csv(result.gates, Path(job["out"]) / gates)
+    return result, [*files, gates]
 
 
 def _write_files(result: Any, job: Job) -> list[str]:

@@ -16,8 +16,8 @@ from biomarkers.cells.annotations import Annotations, read_annotations
 from biomarkers.cells.annotations_apply import OUTSIDE, apply_annotations, region_masks
 from biomarkers.cells.annotations_classes import EXCLUDING
 from biomarkers.cells.gates import apply_gates, fit_gates, low_signal, marker_compartments, read_gates
-from biomarkers.cells.phenotype import assign_phenotypes, select_cells
-from biomarkers.panel import Panel, load_panel
+from biomarkers.cells.phenotype import PHENOTYPE, assign_phenotypes, select_cells
+from biomarkers.panel import Panel, canonical_marker, load_panel
 from biomarkers.score.multiplex import panel_assay, score_multiplex_cells
 from biomarkers.score.regions import Regions, regions_from_cells, regions_from_masks
 from biomarkers.score.slide_score import SlideScore
@@ -158,6 +158,7 @@ def phenotyped(
     if gates is not None:
         weak = low_signal(called.uns["gates"]) if "flags" in called.uns["gates"] else []
         notes += [f"{marker}: low signal, its gate separates nothing that could be seen" for marker in weak]
+    _keep_imported_calls(called)
     if panel.phenotypes:
         called = assign_phenotypes(called, panel.phenotypes)
         for row in called.uns["phenotypes"]["conflicts"].to_dict("records"):
@@ -170,6 +171,17 @@ def phenotyped(
     called.obs[keys.CELL_CLASS] = pd.Categorical(kind, categories=list(keys.CELL_CLASSES))
     called.uns[CLASS_SOURCE] = {"method": "panel", "classes": list(panel.classes)}
     return called, notes
+
+
+def _keep_imported_calls(cells: AnnData) -> None:
+    """Keep what another program called: its phenotype ``CK+`` becomes the call ``CK_positive`` before names change."""
+    if PHENOTYPE not in cells.obs:
+        return
+    names = cells.obs[PHENOTYPE].astype(str)
+    for name in sorted(names.unique()):
+        column = keys.positive_column(canonical_marker(name[:-1]))
+        if name.endswith("+") and len(name.split()) == 1 and column not in cells.obs:
+            cells.obs[column] = (names == name).to_numpy()
 
 
 def picture(tile: xr.DataArray, panel: Panel) -> xr.DataArray:

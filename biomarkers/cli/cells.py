@@ -1,0 +1,39 @@
+"""``biomarkers cells``: cell tables of other programs to scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--panel", type=click.Path(path_type=Path), required=True, help="Phenotypes, classes, scores (TOML).")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the results.")
+@click.option("--gates", type=click.Path(path_type=Path), help="Gate table (CSV); the table's own calls when absent.")
+@click.option("--fit-gates", is_flag=True, help="Fit gates to all cells of the tables together.")
+@click.option("--vendor", help="inform, halo, qupath, mcmicro, codex, cellprofiler.  [default: told by the columns]")
+@click.option("--mpp", type=float, help="Pixel size in um/px, for tables in pixels.")
+@click.option("--area-mm2", type=float, help="Analysed area behind one image, mm2; densities need it.")
+def cells(
+    tables: tuple[Path, ...], panel: Path, out: Path, gates: Path | None, fit_gates: bool, vendor: str | None,
+    mpp: float | None, area_mm2: float | None,
+) -> int:  # fmt: skip
+    """Score cell tables made by inForm, HALO, QuPath, MCMICRO, CODEX or CellProfiler.
+
+    \b
+    biomarkers cells exports/*_cell_seg_data.txt --panel panel.toml --out scores/
+    biomarkers cells halo.csv --mpp 0.5 --panel panel.toml --area-mm2 1.13 --out scores/
+
+    Writes slides.csv, scores.csv (tidy), gates.csv, cells/*.parquet and
+    run.json, as 'biomarkers score' does: 'biomarkers cohort' joins them.
+    Research use only.
+    """  # noqa: D301
+    from biomarkers.run.cell_tables import score_tables
+
+    result = score_tables(
+        tables, panel=panel, out=out, gates=gates, fit=fit_gates, vendor=vendor, mpp=mpp, area_mm2=area_mm2
+    )
+    click.echo(f"{len(result)} images: {out}/ (slides.csv, scores.csv)")
+    return 0

@@ -1,0 +1,137 @@
+"""Cell tables of other programs as a finished score run: the same files, which a cohort joins alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biomarkers import keys
+from biomarkers.errors import DataError, UsageError
+from biomarkers.files import atomic_path, file_name, sha256, write_csv
+from biomarkers.panel import load_panel
+from biomarkers.provenance import run_record, write_run_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+    from biomarkers.panel import Panel
+
+
+def score_tables(
+    tables: Sequence[Path],
+    *,
+    panel: Path,
+    out: Path,
+    gates: Path | None = None,
+    fit: bool = False,
+    vendor: str | None = None,
+    mpp: float | None = None,
+    area_mm2: float | None = None,
+) -> pd.DataFrame:
+    """Score imported cells, image by image, and write what ``biomarkers score`` writes.
+
+    Parameters
+    ----------
+    tables
+        Files of :func:`biomarkers.cells.tables.read.import_cells`; one may hold several images.
+    panel
+        TOML file with phenotypes, classes and scores.
+    out
+        The folder for ``slides.csv``, ``scores.csv``, ``gates.csv``, ``cells/`` and ``run.json``.
+    gates, fit
+        A gate table; or fit one to all cells together. Otherwise the tables' own calls hold.
+    vendor, mpp
+        See :func:`~biomarkers.cells.tables.read.import_cells`.
+    area_mm2
+        Analysed area behind each image; densities are not evaluable without it.
+
+    Returns
+    -------
+    One row an image (``keys.SLIDE_COLUMNS``, then ``assay``).
+
+    Raises
+    ------
+    UsageError
+        A file is absent, or gates were given twice.
+    DataError
+        A table cannot be used, or two tables hold an image of one name.
+    """
+    import pandas as pd
+
+    from biomarkers.cells.gates import fit_gates, read_gates
+    from biomarkers.score.compute import score_frame
+
+    if gates is not None and fit:
+        raise UsageError("gates were given and are to be fitted: choose one", where=gates)
+    known = load_panel(panel)
+    images = _images(tables, vendor=vendor, mpp=mpp)
+    table = read_gates(gates) if gates is not None else fit_gates(images, panel=known, per="batch") if fit else None
+    rows, scores = [], []
+    for slide, cells in sorted(images.items()):
+        row, part = _scored(cells, known, table, slide=slide, area_mm2=area_mm2, out=out)
+        rows.append(row)
+        scores.append(part)
+    slides = pd.DataFrame(rows)
+    every = pd.concat(scores, ignore_index=True) if scores else score_frame([])
+    write_csv(slides, out / "slides.csv")
+    write_csv(every, out / "scores.csv")
+    if table is not None:
+        write_csv(table, out / "gates.csv")
+    record = run_record("cells", settings={"panel": known.model_dump(mode="json"), "area_mm2": area_mm2, "mpp": mpp})
+    record["inputs"] = [{"name": path.name, "sha256": sha256(path)} for path in tables]
+    write_run_json(record, out)
+    return slides
+
+
+def _images(tables: Sequence[Path], *, vendor: str | None, mpp: float | None) -> dict[str, AnnData]:
+    from biomarkers.cells.tables.read import import_cells
+
+    images: dict[str, AnnData] = {}
+    source: dict[str, Path] = {}
+    for path in tables:
+        cells = import_cells(path, vendor=vendor, mpp=mpp)
+        names = cells.obs["slide"].astype(str)
+        for name in sorted(names.unique()):
+            if name in images:
+                raise DataError(
+                    "two tables hold an image of one name", where=path, seen=f"{name}, also in {source[name]}"
+                )
+            images[name], source[name] = cells[(names == name).to_numpy()].copy(), path
+    return images
+
+
+def _scored(
+    cells: AnnData, panel: Panel, gates: pd.DataFrame | None, *, slide: str, area_mm2: float | None, out: Path
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    from biomarkers.score.multiplex import panel_assay, score_multiplex_cells
+    from biomarkers.score.multiplex_slide import phenotyped
+    from biomarkers.score.outputs import cell_frame
+
+    called, notes = phenotyped(cells, panel=panel, gates=gates, slide=slide)
+    scores, components = score_multiplex_cells(called, panel=panel, slide=slide, tissue_mm2=area_mm2)
+    with atomic_path(out / "cells" / f"{file_name(slide)}.parquet") as path:
+        plain = called.copy()
+        plain.obs = plain.obs.drop(columns="slide")  # the frame says it itself
+        cell_frame(plain, slide=slide).to_parquet(path, index=False)
+    marker = panel_assay(panel).marker
+    column = keys.positive_column(marker)
+    positive = int(called.obs[column].sum()) if column in called.obs else None
+    whole = components[components["region"] == "all"]
+    row = {
+        "slide": slide,
+        "status": keys.OK_WITH_WARNINGS if notes else keys.OK,
+        "reason": "; ".join(notes),
+        "mpp": None,
+        "mpp_source": f"cell table ({called.uns['imported']['vendor']})",
+        "tissue_mm2": area_mm2,
+        "n_cells": int(called.n_obs),
+        "n_positive": positive,
+        "n_negative": None if positive is None else int(called.n_obs) - positive,
+        "positive_fraction": None if positive is None else positive / called.n_obs,
+        "assay": panel.name,
+        "marker": marker,
+        **{f"{one['component']} present": one["call"] for one in whole.to_dict("records")},
+    }
+    return row, scores

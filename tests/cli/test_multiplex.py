@@ -1,0 +1,104 @@
+"""Multiplex images and foreign cell tables become the same files as slides do, and a cohort joins them."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from biomarkers.cli.cells import cells as cells_command
+from biomarkers.cli.main import run
+from biomarkers.errors import DataError, UsageError
+from biomarkers.keys import SCORE_COLUMNS
+from biomarkers.simulate import plant_multiplex, render_if, simulate_scene, write_if
+
+PANEL = """
+name = "pd1-cd3"
+[channels.DAPI]
+marker = "DAPI"
+role = "nuclei"
+[channels."PD-1"]
+marker = "PD-1"
+compartment = "membrane"
+[channels.CD3]
+marker = "CD3"
+compartment = "membrane"
+[phenotypes]
+"T cell" = "CD3+"
+[[scores]]
+name = "PD-1+ T cells"
+kind = "density"
+cells = "CD3+ PD-1+"
+cutoff = 10
+"""
+INFORM = """
+name = "inform"
+[channels.DAPI]
+marker = "DAPI"
+role = "nuclei"
+[phenotypes]
+tumor = "CK+"
+[[scores]]
+name = "PD-L1 in tumor"
+kind = "fraction"
+cells = "CK+ PD-L1 > 3"
+of = "CK+"
+"""
+
+
+@pytest.mark.slow
+def test_an_image_and_a_panel(tmp_path):
+    scene = plant_multiplex(simulate_scene(rng=4, size_px=200, mpp=0.5, lymphocytes_per_mm2=2000), rng=4)
+    for name in ("SIM-001_baseline", "SIM-002_baseline"):
+        image = render_if(scene, markers=["PD-1", "CD3"], rng=4, af_channel=False)
+        write_if(tmp_path / f"{name}.ome.tif", image)
+    (tmp_path / "panel.toml").write_text(PANEL)
+    out = tmp_path / "out"
+    words = ["score", str(tmp_path / "*.ome.tif"), "--panel", str(tmp_path / "panel.toml"), "--out", str(out)]
+    assert run([*words, "--quiet"]) == 0
+    scores = pd.read_csv(out / "scores.csv")
+    assert list(scores.columns) == list(SCORE_COLUMNS)
+    assert set(scores["slide"]) == {"SIM-001_baseline", "SIM-002_baseline"}
+    slides = pd.read_csv(out / "slides.csv")
+    assert set(slides["assay"]) == {"pd1-cd3"}
+    assert set(slides["PD-1+ T cells present"]) == {"positive"}
+    gates = pd.read_csv(out / "gates" / "SIM-001_baseline.csv")
+    assert set(gates["marker"]) == {"PD-1", "CD3"}
+    gates.assign(slide="*", gate=1e6, gate_2=2e6, gate_3=3e6).to_csv(tmp_path / "gates.csv", index=False)
+    again = [*words[:-1], str(tmp_path / "out2"), "--gates", str(tmp_path / "gates.csv"), "--quiet"]
+    assert run(again) == 0
+    assert (pd.read_csv(tmp_path / "out2" / "scores.csv")["numerator"] == 0).all()
+
+
+def test_panel_and_assay_contradict_each_other(tmp_path):
+    (tmp_path / "panel.toml").write_text(PANEL)
+    (tmp_path / "a.tif").write_bytes(b"II*\0")
+    words = ["score", str(tmp_path / "a.tif"), "--out", str(tmp_path / "out")]
+    assert run([*words, "--panel", str(tmp_path / "panel.toml"), "--assay", "22c3"]) == 2
+    assert run([*words, "--assay", "22c3", "--gates", "gates.csv"]) == 2
+    assert not (tmp_path / "out" / "scores.csv").exists()
+
+
+def cells(*words):
+    return cells_command.main([str(word) for word in words], standalone_mode=False)
+
+
+def test_a_table_of_inform(tmp_path, shared_data):
+    table = shared_data / "images" / "phenoptr" / "sample_cell_seg_data_slim.csv.gz"
+    (tmp_path / "panel.toml").write_text(INFORM)
+    assert cells(table, "--panel", tmp_path / "panel.toml", "--out", tmp_path / "out") == 0
+    scores = pd.read_csv(tmp_path / "out" / "scores.csv").set_index("region")
+    assert list(scores.reset_index()[list(SCORE_COLUMNS)].columns) == list(SCORE_COLUMNS)
+    assert scores.loc["all", ["numerator", "denominator"]].tolist() == [531, 2257]
+    assert scores.loc["tumor", ["numerator", "denominator"]].tolist() == [503, 2192]
+    assert (tmp_path / "out" / "run.json").is_file()
+    frame = pd.read_parquet(next((tmp_path / "out" / "cells").glob("*.parquet")))
+    assert len(frame) == 6072
+
+
+def test_two_tables_of_one_image(tmp_path, shared_data):
+    table = shared_data / "images" / "phenoptr" / "sample_cell_seg_data_slim.csv.gz"
+    (tmp_path / "panel.toml").write_text(INFORM)
+    with pytest.raises(DataError, match="one name"):
+        cells(table, table, "--panel", tmp_path / "panel.toml", "--out", tmp_path / "out")
+    with pytest.raises(UsageError, match="choose one"):
+        cells(table, "--panel", tmp_path / "panel.toml", "--out", tmp_path / "o", "--fit-gates", "--gates", "g.csv")
