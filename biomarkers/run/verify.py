@@ -50,8 +50,7 @@ def verify_run(folder: str | Path, *, sample: int = 5, seed: int = 0) -> Verific
     record = _record(out)
     state = RunState(out)
     problems = [problem for name, digest in record["outputs"].items() if (problem := _changed(out, name, digest))]
-    jobs = [job for job in state.jobs() if (state.part(job["file_stem"])).is_file()]
-    chosen = sorted(random.Random(seed).sample(jobs, min(sample, len(jobs))), key=lambda job: job["slide"])  # noqa: S311
+    chosen = sampled_jobs(out, sample=sample, seed=seed)
     worker = Worker(timeout_s=_TIMEOUT_S, memory_bytes=float("inf"))
     try:
         for job in chosen:
@@ -59,6 +58,14 @@ def verify_run(folder: str | Path, *, sample: int = 5, seed: int = 0) -> Verific
     finally:
         worker.stop()
     return Verification(len(record["outputs"]), tuple(job["slide"] for job in chosen), tuple(problems))
+
+
+def sampled_jobs(folder: str | Path, *, sample: int, seed: int) -> list[Job]:
+    """Choose finished slides of a run at random, in the order of their names."""
+    state = RunState(Path(folder))
+    jobs = [job for job in state.jobs() if (state.part(job["file_stem"])).is_file()]
+    chosen = random.Random(seed).sample(jobs, min(sample, len(jobs)))  # noqa: S311
+    return sorted(chosen, key=lambda job: str(job["slide"]))
 
 
 def _record(out: Path) -> dict[str, Any]:
