@@ -30,9 +30,9 @@ def main() -> None:
             seconds["mIF"].append(time.process_time() - stained)
         megapixels = options.size**2 / 1e6
         middle = {name: statistics.median(values) for name, values in seconds.items()}
-        print(f"{crowding:9} {len(scene.cells)} cells, {megapixels:.1f} MP: "
-              f"scene + H-DAB {megapixels / (middle['scene'] + middle['H-DAB']):.2f} MP/s of CPU "
-              f"(scene {middle['scene']:.2f} s, H-DAB {middle['H-DAB']:.2f} s; mIF, two markers {middle['mIF']:.2f} s)")  # fmt: skip
+        speed = megapixels / (middle["scene"] + middle["H-DAB"])
+        parts = ", ".join(f"{name} {value:.2f} s" for name, value in middle.items())
+        print(f"{crowding:9} {len(scene.cells)} cells: scene + H-DAB {speed:.2f} MP/s of CPU ({parts}, two markers)")
 
 
 if __name__ == "__main__":
