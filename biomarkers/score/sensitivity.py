@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import numpy as np
 from biomarkers import keys
 from biomarkers.config import Assay, Thresholds, load_assay
 from biomarkers.errors import UsageError
-from biomarkers.score.compute import compute_scores, find_score
+from biomarkers.score.compute import find_score, score_frame, score_row
 from biomarkers.score.positivity import call_positivity
+from biomarkers.score.tally import EXCLUDED, tally
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,15 +69,44 @@ def sensitivity_curve(
     if find_score(score).name in _NOT_A_FUNCTION_OF_CELLS:
         raise UsageError("this score is made of pixels, not of cells", seen=score)
     name = assay.marker if marker is None else marker
+    tried = cuts_to_try(cuts, dab_od)
+    light: Any = _Light.of(cells)
     rows = []
-    for cut in cuts_to_try(cuts, dab_od):
-        called = call_positivity(cells, assay=assay, thresholds=scaled(cuts, to=cut), marker=name)
-        found = compute_scores(
-            called, assay=assay, slide=slide, tissue_mm2=tissue_mm2, tumor_mm2=tumor_mm2, marker=name, scores=[score]
-        )
-        in_force = bool(np.isclose(cut, cuts.dab_od[0], rtol=1e-9))
-        rows.append({**found.iloc[0].to_dict(), "dab_od": cut, "in_force": in_force})
-    return curve_frame(rows)
+    for cut in tried:
+        called = call_positivity(light, assay=assay, thresholds=scaled(cuts, to=cut), marker=name)
+        counts = tally(called, assay=assay, marker=name, tissue_mm2=tissue_mm2, tumor_mm2=tumor_mm2)
+        rows.append(score_row(counts, score, slide=slide))
+    in_force = np.isclose(tried, cuts.dab_od[0], rtol=1e-9).tolist()
+    return curve_frame(score_frame(rows).assign(dab_od=tried, in_force=in_force).to_dict("records"))
+
+
+@dataclass
+class _Light:
+    """The parts of an AnnData that a call and a count read, as plain arrays: an AnnData checks itself at every look."""
+
+    X: np.ndarray
+    layers: Mapping[str, np.ndarray]
+    obs: pd.DataFrame
+    uns: dict[str, Any]
+    var_names: Sequence[str]
+
+    @classmethod
+    def of(cls, cells: AnnData) -> _Light:
+        """Take over what is read."""
+        read = [name for name in (keys.AREA_UM2, keys.X_UM, keys.Y_UM, EXCLUDED) if name in cells.obs]
+        obs = cells.obs[read].copy()
+        if keys.CELL_CLASS in cells.obs:
+            obs[keys.CELL_CLASS] = cells.obs[keys.CELL_CLASS].astype(str)
+        layers = {name: np.asarray(values, dtype=np.float64) for name, values in cells.layers.items()}
+        return cls(np.asarray(cells.X, dtype=np.float64), layers, obs, dict(cells.uns), list(cells.var_names))
+
+    @property
+    def n_obs(self) -> int:
+        return len(self.obs)
+
+    def copy(self) -> _Light:
+        """Copy what a call writes to."""
+        return replace(self, obs=self.obs.copy(), uns=dict(self.uns))
 
 
 def curve_frame(rows: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
