@@ -210,7 +210,8 @@ def _with_batch(
     labels = obs["batch"].astype(object).where(obs["batch"].notna(), "").astype(str)
     rows = rows.assign(batch=rows["sample"].map(dict(zip(obs.index.astype(str), labels, strict=True))))
     if group is not None:
-        warning = batch_confounding(obs.rename(columns={"group": group}), batch="batch", group=group).warning
+        pair = pd.DataFrame({"batch": obs["batch"], group: obs["group"]})
+        warning = batch_confounding(pair, batch="batch", group=group).warning
         notes += [warning] if warning else []
     batches = batch_summary(rows)
     told = batches[batches["p_kruskal_wallis"] < 0.05].drop_duplicates(["marker", "score"])

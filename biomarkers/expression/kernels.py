@@ -45,21 +45,14 @@ def spans(data: np.ndarray, bits: np.ndarray, indices: np.ndarray, sign: int) ->
     return low, high, first, last, broken == 0
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "nsz"})
 def row_totals(data: np.ndarray, starts: np.ndarray, totals: np.ndarray) -> None:  # pragma: no cover  (compiled)
-    """Fill the sums of rows that begin at ``starts`` (r + 1,); four running sums, so that none waits for the last."""
+    """Fill the sums of rows that begin at ``starts`` (r + 1,), in any order of addition: sums of counts are exact."""
     for row in range(len(totals)):
-        numbers = data[starts[row] : starts[row + 1]]
-        n = len(numbers)
-        one, two, three, four = 0.0, 0.0, 0.0, 0.0
-        for k in range(n // 4):
-            one += np.float64(numbers[4 * k])
-            two += np.float64(numbers[4 * k + 1])
-            three += np.float64(numbers[4 * k + 2])
-            four += np.float64(numbers[4 * k + 3])
-        for k in range(n - n % 4, n):
-            one += np.float64(numbers[k])
-        totals[row] = (one + two) + (three + four)
+        total = 0.0
+        for number in data[starts[row] : starts[row + 1]]:
+            total += np.float64(number)
+        totals[row] = total
 
 
 @numba.njit(cache=True, nogil=True)
