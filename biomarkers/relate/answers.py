@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from biomarkers.keys import INCONCLUSIVE, INDEPENDENT_WITHIN_MARGIN
 from biomarkers.relate.binary import (
     Row,
     group_problem,
@@ -159,6 +160,8 @@ def _one_binary(
         alpha=rules.alpha, attainable=span,
     )  # fmt: skip
     if isinstance(pooled, Pooled):
+        if pooled.unlike and verdict.verdict == INDEPENDENT_WITHIN_MARGIN:  # a gate: it only takes the verdict away
+            verdict = Verdict(INCONCLUSIVE, f"the strata do not tell one story: {verdict.reason}")
         verdict = _warned(verdict, pooled.warning)
     made.verdicts.append({
         **base, **_cells(verdict, rules), **_intervals(ci95, ci90), **negative,

@@ -17,12 +17,16 @@ _UNLIKE = 0.05  # heterogeneity below this is told
 
 @dataclass(frozen=True)
 class Pooled:
-    """The AUC within strata, pooled: its intervals, the rows, and a warning when the strata tell another story."""
+    """The AUC within strata, pooled: its intervals, the rows, and a warning when the strata tell another story.
+
+    ``unlike`` is set when the strata differ among themselves: a pooled AUC near one half then shows no independence.
+    """
 
     ci95: Estimate
     ci90: Estimate
     rows: list[Row]
     warning: str
+    unlike: bool
 
 
 def pool_strata(
@@ -73,7 +77,7 @@ def pool_strata(
     rows.append(row(biomarker, endpoint, ci90.method, "auc", ci90, n=n))
     found, unlike = heterogeneity(biomarker, endpoint, theta, variance, n)
     warnings = [told for told in (confounding(whole, pooled, sd), unlike) if told]
-    return Pooled(ci95, ci90, rows + found, "; ".join(warnings))
+    return Pooled(ci95, ci90, rows + found, "; ".join(warnings), unlike=bool(unlike))
 
 
 def aligned_ranks(levels: np.ndarray, strata: np.ndarray) -> np.ndarray:
@@ -111,7 +115,8 @@ def confounding(whole: float, pooled: float, sd: float, *, scale: str = "AUC") -
     turned = (whole - 0.5) * (pooled - 0.5) < 0
     if moved > max(sd, _MOVED) or (turned and moved > _MOVED):
         told = f"the {scale} is {whole:.2f} over all patients but {pooled:.2f} within strata: confounding by stratum"
-        return told + (", the direction turns over (Simpson's paradox)" if turned else "")
+        clearly = turned and abs(pooled - 0.5) > sd
+        return told + (", the direction turns over (Simpson's paradox)" if clearly else "")
     return ""
 
 
