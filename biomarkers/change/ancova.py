@@ -38,7 +38,7 @@ def response_effect(
     ...     np.array([1.0, 2.0, 3.0, 1.5, 2.5, 3.5]), np.array([2.1, 3.0, 4.1, 1.6, 2.4, 3.6]), np.arange(6) < 3
     ... )
     >>> round(estimate.value, 3)
-    1.043
+    1.033
     """
     from scipy.special import stdtr, stdtrit
 

@@ -33,7 +33,7 @@ def masking_notes(markers: Mapping[str, str], assays: Mapping[str, str], drug: s
 
     Returns
     -------
-    One note a biomarker at risk; when the drug was not said, one note that asks for it.
+    One note a target, naming the biomarkers at risk; when the drug was not said, one note that asks for it.
 
     Examples
     --------
@@ -57,12 +57,11 @@ def masking_notes(markers: Mapping[str, str], assays: Mapping[str, str], drug: s
         given = next((known for known in drugs if known in words), None)
         if given is None and f"anti{_plain(target)}" in words:
             given = drug.strip()
-        notes += [
-            f"{name}: {given} binds {target} and may mask its epitope on treatment: a fall can be the drug, "
-            "not biology; compare with the transcript or an assay against another epitope"
-            for name in names
-            if given is not None
-        ]
+        if given is not None and names:
+            notes.append(
+                f"{', '.join(names)}: {given} binds {target} and may mask its epitope on treatment: a fall can be the "
+                "drug, not biology; compare with the transcript or an assay against another epitope"
+            )
     return notes
 
 

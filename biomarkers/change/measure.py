@@ -140,7 +140,7 @@ def measure_change(
         states=states,
         conversions=conversions(states, points=points),
         chain=chain_table(states),
-        notes=tuple(_notes(samples, pairs, noise, drug, found)),
+        notes=tuple(_notes(samples, pairs, scales, noise, drug, found)),
         settings={
             "levels": list(scales),
             "baseline": baseline,
@@ -227,6 +227,7 @@ def _statistics(
 def _notes(
     samples: Samples,
     pairs: pd.DataFrame,
+    scales: Mapping[str, Scale],
     noise: Mapping[str, Repeatability],
     drug: str | None,
     found: Responders | None,
@@ -234,9 +235,24 @@ def _notes(
     notes = masking_notes(samples.markers, samples.assays, drug)
     without = [name for name in samples.kinds if name not in noise]
     if without:
-        notes.append(f"technical variance unknown: no per-patient call for {', '.join(without)}")
+        which = ", ".join(without) if noise or len(without) == 1 else "any of the levels (no replicates)"
+        notes.append(f"technical variance unknown: no per-patient call for {which}")
+    notes += _offset_notes(samples, scales)
     notes += [f"{name}: {known.note}" for name, known in noise.items() if known.note]
     notes += _pair_notes(pairs, found)
+    return notes
+
+
+def _offset_notes(samples: Samples, scales: Mapping[str, Scale]) -> list[str]:
+    """Warn where the offset is larger than most levels: it then hides their ratios."""
+    notes = []
+    for name, scale in scales.items():
+        levels = samples.rows.loc[samples.rows[BIOMARKER] == name, "level"]
+        if scale.kind == "linear" and not scale.counts and len(levels) and float(levels.median()) < scale.offset:
+            notes.append(
+                f"{name}: the offset {scale.offset:g} exceeds the median level {levels.median():.3g}, so ratios are "
+                f"shrunk towards 1; name a smaller one (--offset '{name}=...')"
+            )
     return notes
 
 

@@ -90,14 +90,18 @@ class Change:
             f"Response: {self.settings['response']}.",
             "",
         ]
-        lines += [_sentence(row) for row in _records(self.table)]
+        lines += self.sentences()
         if len(self.conversions):
             lines += ["", "Components"]
-            lines += [_conversion_sentence(row) for row in _records(self.conversions)]
+            lines += [f"- {_conversion_sentence(row)}" for row in _records(self.conversions)]
         if self.notes:
             lines += ["", "Notes", *(f"- {note}" for note in self.notes)]
         lines += ["", "Associations in one cohort, not predictions. Research use only."]
         return "\n".join(lines)
+
+    def sentences(self) -> list[str]:
+        """Say of each biomarker what was found, a sentence or two each."""
+        return [_sentence(row) for row in _records(self.table)]
 
     def _repr_html_(self) -> str:
         shown = self.table[
@@ -231,7 +235,7 @@ def _sentence(row: Mapping[str, Any]) -> str:
 
 def _conversion_sentence(row: Mapping[str, Any]) -> str:
     text = (
-        f"- {row['component']}: {row['becomes positive']} became positive, {row['becomes negative']} negative, "
+        f"{row['component']}: {row['becomes positive']} became positive, {row['becomes negative']} negative, "
         f"{row['stays positive']} stayed positive, {row['stays negative']} negative"
     )
     if row["not_evaluable"]:

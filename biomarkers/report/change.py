@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from biomarkers.report.page import Figure, Page, Section, as_table, write_page
 from biomarkers.report.relation import collect
@@ -50,13 +50,33 @@ def write_change_report(
     return write_page(page, path)
 
 
+_FIRST: Final = {
+    "biomarker": "biomarker",
+    "verdict": "verdict",
+    "n_pairs": "pairs",
+    "in_words": "median change",
+    "hl_change": "Hodges-Lehmann",
+    "ci_low": "95% low",
+    "ci_high": "95% high",
+    "p": "p",
+    "p_adjusted": "p adjusted",
+    "p_by_response_adjusted": "p by response, adjusted",
+}
+_GATED: Final = {"gate": "gate", "called_increase": "patients up", "called_decrease": "patients down"}
+
+
 def change_sections(change: Change, *, figures: Path | Sequence[Figure] | None = None) -> list[Section]:
     """Lay out the change of each biomarker, figures, pairs and every statistic."""
-    text = [line for line in change.explain().splitlines() if line.strip()]
+    names = {**_FIRST, **_GATED} if change.table["gate"].notna().any() else dict(_FIRST)
+    settings = change.settings
+    opening = f"Change from {settings['baseline']} to {settings['on_treatment']}, one row a patient; exact signed-rank "
+    opening += f"test, Holm's adjustment over the biomarkers. Response: {settings['response']}."
+    closing = "Associations in one cohort, not predictions."
     found = collect(figures)
     folded = [
         as_table(frame, caption=caption, folded=True)
         for frame, caption in (
+            (change.table, "Everything of each biomarker"),
             (change.pairs, "Every pair"),
             (change.completeness, "Who has both levels"),
             (change.conversions, "Conversions"),
@@ -66,6 +86,13 @@ def change_sections(change: Change, *, figures: Path | Sequence[Figure] | None =
         if len(frame)
     ]
     return [
-        Section("Change on treatment", paragraphs=text, tables=[as_table(change.table)], figures=found),
+        Section(
+            "Change on treatment",
+            paragraphs=[opening],
+            tables=[as_table(change.table[list(names)], names=names)],
+        ),
+        Section("Figures of change", figures=found),
+        Section("Change in words", paragraphs=change.sentences()),
+        Section("What to know of the change", paragraphs=[*(f"{note}." for note in change.notes), closing]),
         Section("Behind the change", tables=folded),
     ]

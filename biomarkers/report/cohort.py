@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from biomarkers.report.page import Figure, Page, Section, as_table, write_page
 from biomarkers.report.relation import collect
 from biomarkers.report.settings import made_by
+
+_ENDPOINTS: Final = ("endpoint", "statistic", "value", "ci_low", "ci_high", "n", "events")
 
 if TYPE_CHECKING:
     from biomarkers.cohort.summary import StudySummary
@@ -55,7 +57,8 @@ def write_cohort_report(
 
 def cohort_sections(summary: StudySummary, *, figures: Path | Sequence[Figure] | None = None) -> list[Section]:
     """Lay out the flow with its notes, end points, selection by biopsy, figures, and what lies behind them."""
-    tables = [as_table(summary.endpoints)]
+    shown = summary.endpoints[~summary.endpoints["method"].astype(str).str.contains("Wilson")]
+    tables = [as_table(shown[list(_ENDPOINTS)])]
     texts = [
         f"Intervals of medians: Brookmeyer-Crowley, {summary.transform}. The response rate counts NE as no response.",
     ]
@@ -70,6 +73,7 @@ def cohort_sections(summary: StudySummary, *, figures: Path | Sequence[Figure] |
     folded = [
         as_table(frame, caption=caption, folded=True)
         for frame, caption in (
+            (summary.endpoints, "End points with method and note"),
             (summary.patients.reset_index(), "Every patient"),
             (summary.best, "Best overall response by RECIST 1.1"),
             (summary.visits, "Every visit"),
@@ -80,9 +84,12 @@ def cohort_sections(summary: StudySummary, *, figures: Path | Sequence[Figure] |
     ]
     notes = [f"{note}." for note in summary.notes]
     counted = "Counted as REMARK asks: who was treated, evaluable, biopsied, scored and analysed, and why not."
+    found = collect(figures)
+    flow = [figure for figure in found if "flow" in figure.path.stem]
+    table = as_table(summary.flow, caption="Flow in numbers", folded=bool(flow))
     return [
-        Section("Flow of patients", paragraphs=[counted, *notes], tables=[as_table(summary.flow)]),
+        Section("Flow of patients", paragraphs=[counted, *notes], tables=[table], figures=flow),
         Section("End points", paragraphs=texts, tables=tables),
-        Section("Figures", figures=collect(figures)),
+        Section("Figures of patients", figures=[figure for figure in found if figure not in flow]),
         Section("Behind these figures", tables=folded),
     ]

@@ -92,6 +92,12 @@ def test_counts_of_a_cohort_take_half_a_count() -> None:
     assert "1/2 count" in found.settings["scale"]["PD-L1 tps"]
 
 
+def test_an_offset_above_the_levels_is_told() -> None:
+    low = _measure(_table([0.01, 0.02, 0.03, 0.01, 0.05, 0.02], [0.02, 0.04, 0.06, 0.02, 0.1, 0.04]))
+    assert any("the offset 1 exceeds the median level" in note for note in low.notes)
+    assert not any("offset" in note for note in _measure(_table(BEFORE, AFTER)).notes)
+
+
 def test_a_negative_level_is_no_linear_one() -> None:
     with pytest.raises(DataError, match=r"x: a linear level outside its range; found -1\.0.*say scale='log2'"):
         _measure(_table([-1.0] * 6, [1.0] * 6))
