@@ -106,6 +106,16 @@ def measure(
 
 
 @numba.njit(cache=True, nogil=True)
+def count_slots(where: np.ndarray, sizes: np.ndarray) -> None:  # pragma: no cover  (compiled)
+    """Count the pixels of each slot into ``sizes``, int64 ((count + 1) * SLOTS,)."""
+    for row in range(where.shape[0]):
+        line = where[row]
+        for column in range(line.size):
+            if line[column] >= 0:
+                sizes[line[column]] += 1
+
+
+@numba.njit(cache=True, nogil=True)
 def add_up(plane: np.ndarray, where: np.ndarray, sums: np.ndarray) -> None:  # pragma: no cover  (compiled)
     """Add the pixels of one channel to ``sums``, float64 (count + 1,), by the slots of :func:`slots`."""
     for row in range(plane.shape[0]):

@@ -37,6 +37,7 @@ class _Geometry:
     ids: NDArray[np.int64]
     middle: NDArray[np.float64]
     slots: Map
+    sizes: NDArray[np.int64]  # (n, SLOTS) pixels of each slot
 
 
 def measure_channels(
@@ -103,7 +104,10 @@ def _geometry(labels: LabelMaps, *, shape: Sequence[int], mpp: float) -> _Geomet
         new[ids] = np.arange(1, len(ids) + 1)
         nuclei, cells = new[nuclei], new[cells]
     cells = np.where((cells == 0) & (nuclei > 0), nuclei, cells).astype(np.int32, copy=False)
-    return _Geometry(nuclei, cells, ids.astype(np.int64), *_middle_and_slots(nuclei, cells, len(ids), mpp))
+    middle, where = _middle_and_slots(nuclei, cells, len(ids), mpp)
+    sizes = np.zeros((len(ids) + 1) * kernels.SLOTS, np.int64)
+    kernels.count_slots(where, sizes)
+    return _Geometry(nuclei, cells, ids.astype(np.int64), middle, where, sizes.reshape(-1, kernels.SLOTS)[1:])
 
 
 def _middle_and_slots(nuclei: Map, cells: Map, count: int, mpp: float) -> tuple[NDArray[np.float64], Map]:
@@ -126,7 +130,7 @@ def _measured(plane: NDArray, geometry: _Geometry) -> dict[str, NDArray[np.float
     largest = np.full(count + 1, -np.inf)
     kernels.measure(np.ascontiguousarray(plane), geometry.slots, sums, highest, largest)
     total = sums.reshape(count + 1, kernels.SLOTS)[1:]
-    size = _sizes(geometry)
+    size = geometry.sizes
     stretch = highest.reshape(count + 1, kernels.SLOTS)[1:, : kernels.SECTORS]
     inner = slice(0, kernels.SECTORS)
     return {
@@ -142,11 +146,15 @@ def _measured(plane: NDArray, geometry: _Geometry) -> dict[str, NDArray[np.float
 def _raw_means(pixels: NDArray, geometry: _Geometry) -> NDArray[np.float32]:
     count = len(geometry.ids)
     means = np.zeros((count, len(pixels)), np.float32)
-    size = _sizes(geometry).sum(axis=1)
-    for channel, plane in enumerate(pixels):
+    size = geometry.sizes.sum(axis=1)
+
+    def mean(channel: int) -> None:
         sums = np.zeros(count + 1)
-        kernels.add_up(np.ascontiguousarray(plane), geometry.slots, sums)
+        kernels.add_up(np.ascontiguousarray(pixels[channel]), geometry.slots, sums)
         means[:, channel] = _ratio(sums[1:], size)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(mean, range(len(pixels))))
     return means
 
 
@@ -168,12 +176,6 @@ def upper_stretch(stretches: NDArray[np.float64]) -> NDArray[np.float64]:
 def _mean_of_present(stretches: NDArray[np.float64]) -> NDArray[np.float64]:
     there = np.isfinite(stretches)
     return _ratio(np.where(there, stretches, 0).sum(axis=1), there.sum(axis=1))
-
-
-def _sizes(geometry: _Geometry) -> NDArray[np.int64]:
-    count = len(geometry.ids)
-    inside = geometry.slots.ravel()
-    return np.bincount(inside[inside >= 0], minlength=(count + 1) * kernels.SLOTS).reshape(-1, kernels.SLOTS)[1:]
 
 
 def _replace_given(
@@ -206,7 +208,7 @@ def _table(tile: xr.DataArray, geometry: _Geometry, values: dict[str, NDArray[np
     import pandas as pd
 
     mpp, count = float(tile.attrs[keys.MPP]), len(geometry.ids)
-    size = _sizes(geometry)
+    size = geometry.sizes
     place = (geometry.middle[1:] + np.asarray(tile.attrs[keys.ORIGIN], float) + 0.5) * mpp
     obs = pd.DataFrame(
         {
