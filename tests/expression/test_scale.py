@@ -93,7 +93,7 @@ def test_only_zero_and_one_is_doubted(tmp_path, counts):
 
 
 def test_background_subtracted_intensities_say_what_becomes_of_them(tmp_path, counts):
-    found = found_in(tmp_path, counts * 3.3 - 20)
+    found = found_in(tmp_path, counts * 3.3 - 500)
     assert found.scale == "linear"
     assert any("below 0 are set to 0" in text for text in found.warnings)
 

@@ -120,7 +120,7 @@ def test_windows_text_and_utf_16(tmp_path):
 
 def test_binary_is_no_text(tmp_path):
     (tmp_path / "m.csv").write_bytes(bytes(range(256)) * 20)
-    with pytest.raises(DataError, match="no text but binary|no matrix"):
+    with pytest.raises(DataError, match=r"no text but binary|cannot be read as text"):
         express(tmp_path / "m.csv")
 
 
