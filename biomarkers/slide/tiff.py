@@ -44,8 +44,8 @@ class TiffReader:
         """Return a region as uint8 (height, width, 3); see :class:`biomarkers.slide.reader.Reader`."""
         page = _page(self._series[scene].levels[level])
         samples = page.samplesperpixel
-        out = np.full((height, width, samples), _empty_value(page), np.uint8)
-        missing = np.zeros((height, width), bool)
+        out = np.empty((height, width, samples), np.uint8)  # the segments cover it, absent ones too
+        missing: list[tuple[slice, slice]] = []
         for index in _touched(page, x, y, width, height):
             data, (sample, _, top, left, _), shape = self._segment(page, index)
             _paste(out, missing, data, top - y, left - x, sample if page.planarconfig == 2 else None, shape)
@@ -98,11 +98,6 @@ def _is_jpeg(page: Any) -> bool:
     return int(page.compression) in {6, 7, 34892, 33007}
 
 
-def _empty_value(page: Any) -> int:
-    """Pixels that were never stored are glass: white, or the lightest value of an inverted image."""
-    return 0 if int(page.photometric) == _MINISWHITE else GLASS
-
-
 def _touched(page: Any, x: int, y: int, width: int, height: int) -> list[int]:
     """List the strips or tiles that overlap a region, all samples of a planar image included."""
     if page.is_tiled:
@@ -132,7 +127,8 @@ def _paste(out: Any, missing: Any, data: Any, top: int, left: int, sample: int |
     if rows.start >= rows.stop or columns.start >= columns.stop:
         return
     if data is None:
-        missing[rows, columns] = True
+        out[rows, columns] = 0
+        missing.append((rows, columns))
         return
     block = data[0][rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     if sample is None:
@@ -154,7 +150,6 @@ def _to_rgb(out: Any, missing: Any, page: Any) -> RGB:
         rgb = on_glass(out)
     else:
         rgb = out[..., :3]
-    if missing.any():
-        rgb = rgb.copy()
-        rgb[missing] = GLASS
+    for part in missing:
+        rgb[part] = GLASS
     return np.ascontiguousarray(rgb)
