@@ -45,7 +45,7 @@ class CellMap:
         AnnData: obs = cells (``label``, ``x_um``, ``y_um``, ``area_um2``, ``nucleus_area_um2``, ``cell_class``, shape
         of the nucleus), var = the marker and ``hematoxylin``, X = mean optical density over the whole cell, layers =
         ``nucleus_mean``, ``cytoplasm_mean``, ``membrane_mean``, ``cell_max``, ``membrane_completeness``,
-        ``membrane_stained_mean``; obsm ``spatial`` in um.
+        ``membrane_stained_mean``, ``membrane_partial``; obsm ``spatial`` in um.
     nucleus_labels, cell_labels
         int32 (height, width): row number + 1 of the cell that a pixel belongs to, 0 = none.
     tissue

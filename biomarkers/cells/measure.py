@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from biomarkers import keys
 from biomarkers.cells.grow import Labels, outermost
 from biomarkers.cells.settings import CellSettings
-from biomarkers.cells.table import MEMBRANE_STAINED_MEAN, Rows
+from biomarkers.cells.table import MEMBRANE_PARTIAL, MEMBRANE_STAINED_MEAN, Rows
 
 if TYPE_CHECKING:
     from biomarkers.cells.tools import Tools
@@ -79,6 +79,7 @@ def measure_cells(
         keys.CELL_MAX: np.stack([one.highest / _MILLI for one in in_cells], axis=1),
         keys.MEMBRANE_COMPLETENESS: np.stack([ring.completeness, blank], axis=1),
         MEMBRANE_STAINED_MEAN: np.stack([ring.stained_mean, blank], axis=1),
+        MEMBRANE_PARTIAL: np.stack([ring.partial, blank], axis=1),
     }
     shape = nuclear_shape(nuclei, moments, in_nuclei[1], tools=tools)
     return Rows(

@@ -13,6 +13,7 @@ from biomarkers.cells.settings import CellSettings
 
 SECTORS = 16  # the outline is judged in stretches of 22.5 degrees around the nucleus's centroid
 MILLI = 1000.0
+PARTIAL_SHARE = 0.4  # of the outline: from here on staining is partial rather than a neighbour's or a dot
 _SHARED_UM = 0.5  # so far the blur of the optics carries a neighbour's membrane into a cell
 ABSENT = np.iinfo(np.int32).min
 
@@ -22,12 +23,14 @@ class OutlineStain:
     """Stain along the outline of each cell 1..n, optical density; and the label images it was read from.
 
     ``mean`` is over all stretches, ``stained_mean`` over the stained ones only (NaN where there is none),
-    ``completeness`` the share of stretches that are stained, 0-1.
+    ``completeness`` the share of stretches that are stained, 0-1, ``partial`` the level that two fifths of the
+    stretches reach: whatever the cut, at least so much of the outline is stained where the cut lies below it.
     """
 
     mean: NDArray[np.float64]
     stained_mean: NDArray[np.float64]
     completeness: NDArray[np.float64]
+    partial: NDArray[np.float64]
     membrane: Labels
     cytoplasm: Labels
 
@@ -95,9 +98,19 @@ def summary(top: NDArray[np.int64], stained: NDArray[np.bool_], *, membrane: Lab
         mean=_ratio(levels.sum(axis=1), present.sum(axis=1)) / MILLI,
         stained_mean=_ratio((levels * stained).sum(axis=1), stained.sum(axis=1)) / MILLI,
         completeness=np.nan_to_num(_ratio(stained.sum(axis=1), present.sum(axis=1))),
+        partial=_partial(top, present.sum(axis=1)),
         membrane=membrane,
         cytoplasm=cytoplasm,
     )
+
+
+def _partial(top: NDArray[np.int64], present: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Level of the weakest of the stretches that make up two fifths of the outline; 0 where there is none."""
+    if top.shape[0] == 0:
+        return np.zeros(0)
+    rank = np.maximum(np.ceil(PARTIAL_SHARE * present - 1e-9).astype(np.int64), 1)
+    level = np.take_along_axis(np.sort(top, axis=1), SECTORS - rank[:, None], axis=1)[:, 0]
+    return np.where(present > 0, level, 0) / MILLI
 
 
 def half_band(mpp: float, settings: CellSettings) -> float:

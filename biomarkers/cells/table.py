@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import anndata as ad
 
 MEMBRANE_STAINED_MEAN = "membrane_stained_mean"  # mean over the stained part of the outline, NaN without any
+MEMBRANE_PARTIAL = "membrane_partial"  # level that two fifths of the outline reach
 SHAPES = (
     "nucleus_contrast_od",
     "nucleus_elongation",
@@ -31,6 +32,7 @@ LAYERS = (
     keys.CELL_MAX,
     keys.MEMBRANE_COMPLETENESS,
     MEMBRANE_STAINED_MEAN,
+    MEMBRANE_PARTIAL,
 )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from biomarkers import keys
+from biomarkers.cells.outline_stain import PARTIAL_SHARE
 from biomarkers.config import Assay, Compartment, Thresholds, load_assay
 from biomarkers.errors import DataError, did_you_mean
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 # obs: what was compared with the cuts, in the unit of X
 OD_COLUMN = "{marker}_od"
 STAINED_MEAN = "membrane_stained_mean"  # layer: mean over the stained stretches of the outline
+PARTIAL = "membrane_partial"  # layer: level that PARTIAL_SHARE of the outline reaches
 _LAYERS = {
     "nucleus": keys.NUCLEUS_MEAN,
     "cytoplasm": keys.CYTOPLASM_MEAN,
@@ -70,6 +72,10 @@ def call_positivity(
     column = marker_index(cells, name)
     complete = is_complete(cells, cuts=cuts, column=column)
     value, membrane_rule = readings(cells, assay=assay, column=column, complete=complete)
+    # stretches were measured at one cut; at a lower one, what makes a cell complete is stained as darkly as this
+    faint = membrane_rule & complete & (value < cuts.dab_od[0])
+    if faint.any():
+        value[faint] = np.fmax(value, _partial(cells, column))[faint]
     bins = bin_values(value, cuts)
     ratio = outline_ratio(cells, column=column)
     if pattern is None:
@@ -142,10 +148,20 @@ def _membrane(cells: AnnData, column: int) -> np.ndarray:
 
 
 def is_complete(cells: AnnData, *, cuts: Thresholds, column: int) -> np.ndarray:
-    """Which cells have at least ``min_completeness`` of their outline stained, (n,) bool."""
+    """Which cells have at least ``min_completeness`` of their outline stained, (n,) bool.
+
+    Stained means darker than the 1+ cut where the outline's levels were kept (for two fifths of it, the share that
+    the shipped assays ask for), and darker than the cut it was measured with otherwise.
+    """
     if cuts.min_completeness == 0:
         return np.ones(cells.n_obs, dtype=bool)
+    if PARTIAL in cells.layers and cuts.min_completeness == PARTIAL_SHARE:
+        return np.rint(1000 * _partial(cells, column)) > round(1000 * cuts.dab_od[0])
     return np.nan_to_num(_layer(cells, keys.MEMBRANE_COMPLETENESS, column)) >= cuts.min_completeness
+
+
+def _partial(cells: AnnData, column: int) -> np.ndarray:
+    return np.nan_to_num(_layer(cells, PARTIAL, column)) if PARTIAL in cells.layers else np.zeros(cells.n_obs)
 
 
 def outline_ratio(cells: AnnData, *, column: int) -> np.ndarray:

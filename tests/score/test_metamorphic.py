@@ -115,3 +115,25 @@ def test_half_the_magnification(fine, fine_score):
     coarse = score(halved(fine), mpp=0.5)
     assert abs(coarse.tps - fine_score.tps) <= 2
     assert abs(coarse.n - fine_score.n) <= 0.03 * fine_score.n
+
+
+@pytest.mark.parametrize("factor", [0.7, 1.5])
+def test_the_sensitivity_curve_is_what_scoring_at_that_cut_gives(tile, told, factor):
+    """The curve calls cells again; scoring at the cut measures their outlines again."""
+    from biomarkers.score import sensitivity_curve
+    from biomarkers.score.sensitivity import scaled
+
+    cuts = told.result.assay.thresholds
+    cut = factor * cuts.dab_od[0]
+    curve = sensitivity_curve(told.result.cells, assay="22c3", score="tps", dab_od=[cut])
+    anew = pipeline.score_tile(
+        make_tile(tile, mpp=0.5),
+        assay=told.result.assay,
+        slide="tile",
+        marker="PD-L1",
+        thresholds=scaled(cuts, to=cut),
+        classes=pipeline.Classes(assume_tumor=True),
+    )
+    called = 100 * anew.row["positive_fraction"]
+    assert curve.loc[~curve["in_force"], "value"].item() == pytest.approx(called, abs=1.5)
+    assert curve.loc[curve["in_force"], "value"].item() == pytest.approx(told.tps)
