@@ -60,7 +60,7 @@ _FIRST: Final = {
     "ci_high": "95% high",
     "p": "p",
     "p_adjusted": "p adjusted",
-    "p_by_response_adjusted": "p by response, adjusted",
+    "p_by_response_adjusted": "p by resp.",
 }
 _GATED: Final = {"gate": "gate", "called_increase": "patients up", "called_decrease": "patients down"}
 
