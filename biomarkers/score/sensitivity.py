@@ -39,7 +39,7 @@ def sensitivity_curve(
     """Score the same cells again at a row of cuts.
 
     The 1+ cut takes each value in turn; 2+ and 3+ keep their ratio to it, so intensity-weighted scores move as they
-    would if the whole slide were stained darker or paler. The membrane rule (completeness, contrast) stays.
+    would if the whole slide were stained darker or paler. How much of an outline is stained is judged at each cut.
 
     Parameters
     ----------
