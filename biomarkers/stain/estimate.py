@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _SATURATED_OD = 1.3  # denser pixels have lost their hue to the camera's floor
 _LEAST_OD = 0.15
-_EDGE_PERCENT = 1.0
+_EDGE_PERCENT, _EDGE_OF_ALL_PERCENT = 5.0, 1.0
+_LEAST_ON_A_SIDE = 200  # pixels
 _LEAST_PIXELS = 500
 _SAMPLE = 400_000
 
@@ -49,8 +50,9 @@ def estimate_vectors(tile: xr.DataArray, *, white: White, reference: StainVector
     Notes
     -----
     Follows Macenko M, et al. A method for normalizing histology slides for quantitative analysis. ISBI 2009:1107-1110:
-    the plane of the two leading directions of optical density, and in it the robust extremes (1st and 99th percentile)
-    of the angle. Pixels below 0.15 and above 1.3 OD are left out.
+    the plane of the two leading directions of optical density, and in it the robust extremes of the angle. Unlike there
+    each extreme is taken among the pixels on its own side of the middle between the two references (the outermost 5%),
+    so that a stain on few cells is not drowned by the other. Pixels below 0.15 and above 1.3 OD are left out.
     """
     reference = reference or StainVectors()
     rgb = tile_rgb(tile).reshape(-1, 3)
@@ -59,9 +61,7 @@ def estimate_vectors(tile: xr.DataArray, *, white: White, reference: StainVector
     used = density[(density.max(axis=1) > _LEAST_OD) & (density.max(axis=1) < _SATURATED_OD)]
     if used.shape[0] < _LEAST_PIXELS:
         return _fall_back(reference, f"only {used.shape[0]} stained pixels")
-    first, second = _extremes(used)
-    if angle_deg(first, reference.hematoxylin) > angle_deg(second, reference.hematoxylin):
-        first, second = second, first
+    first, second = _extremes(used, reference)
     separation = angle_deg(first, second)
     if separation < MIN_SEPARATION_DEG:
         return _fall_back(reference, f"the two colours found are only {separation:.0f} degrees apart")
@@ -72,15 +72,24 @@ def estimate_vectors(tile: xr.DataArray, *, white: White, reference: StainVector
     return StainVectors(hematoxylin=first, dab=second, source="estimated from the slide")
 
 
-def _extremes(density: NDArray[np.float64]) -> tuple[Vector, Vector]:
+def _extremes(density: NDArray[np.float64], reference: StainVectors) -> tuple[Vector, Vector]:
+    """Return the robust extreme on the side of hematoxylin and on that of DAB."""
     _, directions = np.linalg.eigh(density.T @ density)
     plane = directions[:, 1:]
     plane = plane * np.sign(plane.sum(axis=0))
     across, along = (density @ plane).T
     angle = np.arctan2(across, along)
-    ends = np.percentile(angle, [_EDGE_PERCENT, 100 - _EDGE_PERCENT])
-    one, other = (np.abs(plane @ np.array([np.sin(end), np.cos(end)])) for end in ends)
-    return _as_vector(one), _as_vector(other)
+    known = [float(np.arctan2(*(np.array(one) @ plane))) for one in (reference.hematoxylin, reference.dab)]
+    middle = sum(known) / 2
+    found = []
+    for one in known:
+        up = one > middle
+        side = angle[(angle > middle) == up]
+        # a stain that is hardly there is sought among all pixels: the guards then see that it is not
+        edge, pixels = (_EDGE_PERCENT, side) if side.size >= _LEAST_ON_A_SIDE else (_EDGE_OF_ALL_PERCENT, angle)
+        end = np.percentile(pixels, 100 - edge if up else edge)
+        found.append(_as_vector(np.abs(plane @ np.array([np.sin(end), np.cos(end)]))))
+    return found[0], found[1]
 
 
 def _as_vector(values: NDArray[np.float64]) -> Vector:
