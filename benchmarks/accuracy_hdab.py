@@ -1,6 +1,6 @@
 """How well nuclei and their positivity are found: annotated real tiles and simulated tissue, in one table.
 
-Run from the project's root:  python benchmarks/accuracy_hdab.py [--seeds 10] [--first-seed 1000] [--data ../shared/data]
+Run from the project's root:  python benchmarks/accuracy_hdab.py [--seeds 10] [--first-seed 1000] [--data FOLDER]
 Seeds below 1000 of the simulator are for development.
 """
 
