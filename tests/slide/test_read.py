@@ -259,3 +259,61 @@ def test_errors_are_of_the_family(tmp_path: Path) -> None:
     with pytest.raises(BiomarkersError) as caught:
         read_tile(tmp_path / "a.png")
     assert caught.value.where is not None
+
+
+def test_a_loop_of_directories_ends(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for _ in range(2):
+            writer.write(RGB, photometric="rgb", metadata=None)
+    with tifffile.TiffFile(path) as file:
+        first, second = (page.offset for page in file.pages)
+        tags = len(file.pages[1].tags)
+    content = bytearray(path.read_bytes())
+    # the second directory names the first as the next one
+    content[second + 2 + 12 * tags : second + 6 + 12 * tags] = first.to_bytes(4, "little")
+    path.write_bytes(bytes(content))
+    try:
+        assert read_tile(path, mpp=0.5, scene=0).shape == (3, 70, 90)
+    except SlideError as error:
+        assert "damaged" in str(error) or "stack" in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("tag", ["TileOffsets", "TileByteCounts"])
+@pytest.mark.parametrize("value", [60_000, 3])
+def test_offsets_that_lie_are_refused(tmp_path: Path, tag: str, value: int) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, RGB, photometric="rgb", tile=(32, 32), compression="zlib")
+    with tifffile.TiffFile(path, mode="r+") as file:
+        held = file.pages[0].tags[tag]
+        held.overwrite((*held.value[:2], value, *held.value[3:]))
+    with pytest.raises(SlideError, match=r"tile 2 cannot be decoded|cut short"):
+        read_tile(path, mpp=0.5)
+
+
+NOT_READABLE = {"unreadable.svs", "unopenable.tiff", "sm_image_grayscale.dcm", "sm_image_jpegls.dcm"}
+
+
+def test_every_real_file_is_read_or_says_why(shared_data: Path) -> None:
+    files = sorted((shared_data / "images" / "slides").iterdir())
+    refused = {}
+    for path in files:
+        try:
+            with open_slide(path, mpp=0.5, scene=0) as slide:
+                wide, tall = (min(side, 300) for side in slide.size)
+                assert slide.read_region(0, 0, wide, tall).shape == (tall, wide, 3)
+        except BiomarkersError as error:
+            refused[path.name] = error
+    assert len(files) - len(refused) >= 11
+    assert set(refused) >= NOT_READABLE
+    assert all(error.where is not None and len(error.what) > 15 for error in refused.values())
+
+
+def test_absurd_pixel_sizes_of_real_files_need_a_word(shared_data: Path) -> None:
+    for name in ("boxes.tiff", "small_HE_levels.tiff", "yb10kx5k.zstd.tiff"):
+        path = shared_data / "images" / "slides" / name
+        with open_slide(path, scene=0) as slide, pytest.raises(SlideError, match=r"352\.[89]"):
+            _ = slide.mpp
+        with open_slide(path, mpp=0.5, scene=0) as slide:
+            assert slide.mpp == 0.5
+            assert slide.mpp_source == "stated"
