@@ -45,13 +45,18 @@ class MultiplexScore(SlideScore):
     cleaned
         The cleaned channels, the raw ones, and what was taken off.
     regions
-        Tissue, tumour, stroma and margin; None where cells came without an image.
+        Tissue, tumour, stroma and margin.
+    panel, labels, annotations
+        What the scores were made from, so that other gates need no second reading (:func:`regate`).
     """
 
     gates: pd.DataFrame = field(repr=False)
     components: pd.DataFrame = field(repr=False)
-    cleaned: Cleaned | None = field(repr=False)
-    regions: Regions | None = field(repr=False)
+    cleaned: Cleaned = field(repr=False)
+    regions: Regions = field(repr=False)
+    panel: Panel = field(repr=False)
+    labels: LabelMaps = field(repr=False)
+    annotations: Annotations | None = field(repr=False)
 
 
 def score_multiplex(
@@ -120,7 +125,37 @@ def score_channels(
     cleaned = clean_channels(tile, autofluorescence=panel.autofluorescence, bleed_through=panel.bleed_through)
     maps = segment_dapi(cleaned.tile, nuclei=panel.nuclei, nucleus_um=panel.nucleus_um) if labels is None else labels
     cells = measure_channels(cleaned.tile, maps, raw=tile)
-    notes = list(cleaned.warnings)
+    return _scored(cells, cleaned, maps, panel=panel, slide=slide, annotations=annotations, gates=gates)
+
+
+def regate(result: MultiplexScore, *, gates: pd.DataFrame) -> MultiplexScore:
+    """Score the same cells with other gates: a table that was changed by hand, or fitted to a whole batch.
+
+    Parameters
+    ----------
+    result
+        What :func:`score_multiplex` returned; left as it is.
+    gates
+        A gate table with rows for this slide or for every slide (``*``).
+    """
+    return _scored(
+        result.cells, result.cleaned, result.labels, panel=result.panel, slide=result.slide,
+        annotations=result.annotations, gates=gates,
+    )  # fmt: skip
+
+
+def _scored(
+    cells: AnnData,
+    cleaned: Cleaned,
+    maps: LabelMaps,
+    *,
+    panel: Panel,
+    slide: str,
+    annotations: Annotations | None,
+    gates: pd.DataFrame | None,
+) -> MultiplexScore:
+    """Gate, name, place and score measured cells."""
+    tile, notes = cleaned.raw, list(cleaned.warnings)
     if gates is None:
         gates = fit_gates({slide: cells}, panel=panel, few_levels=_few_levels(cleaned))
     cells, more = phenotyped(cells, panel=panel, gates=gates, slide=slide)
@@ -142,7 +177,8 @@ def score_channels(
         record=_record(panel, cells, cleaned, regions), tile=picture(cleaned.tile, panel),
         nucleus_labels=empty if maps.nuclei is None else maps.nuclei,
         cell_labels=empty if maps.cells is None else maps.cells,
-        gates=cells.uns["gates"], components=components, cleaned=cleaned, regions=regions,
+        gates=cells.uns["gates"], components=components, cleaned=cleaned, regions=regions, panel=panel, labels=maps,
+        annotations=annotations,
     )  # fmt: skip
 
 

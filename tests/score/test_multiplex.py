@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 from biomarkers.errors import UsageError
 from biomarkers.panel import Panel, PanelScore
 from biomarkers.score.multiplex import panel_scores, ratio_interval, score_multiplex_cells
-from biomarkers.score.multiplex_slide import phenotyped, score_multiplex
+from biomarkers.score.multiplex_slide import phenotyped, regate, score_multiplex
 from biomarkers.score.regions import regions_from_cells
 from biomarkers.simulate import plant_multiplex, render_if, scene_truth, simulate_scene, write_if
 
@@ -191,3 +191,13 @@ def test_a_rule_that_names_what_there_is_not():
     panel = Panel(name="p", channels={"D": {"marker": "DAPI", "role": "nuclei"}}, phenotypes={"x": "CD99+"})
     with pytest.raises(UsageError, match="CD99"):
         phenotyped(called(CD3=[1]), panel=panel, gates=None, slide="s")
+
+
+@pytest.mark.slow
+def test_other_gates_need_no_second_reading(made):
+    _, path, panel, result = made
+    gates = result.gates.copy()
+    gates.loc[gates["marker"] == "CD8", ["gate", "gate_2", "gate_3"]] *= 3
+    pd.testing.assert_frame_equal(regate(result, gates=result.gates).scores, result.scores)
+    read_again = score_multiplex(path, panel=panel, gates=gates)
+    pd.testing.assert_frame_equal(regate(result, gates=gates).scores, read_again.scores)

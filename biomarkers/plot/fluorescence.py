@@ -1,0 +1,139 @@
+"""Multiplex images drawn: channels, gates over their cells, and the regions that areas come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from biomarkers import keys
+from biomarkers.cells.gates import gate_values
+from biomarkers.plot import style as look
+from biomarkers.plot.style import BLUE, GREY, INK, ORANGE, VERMILION
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+
+    from biomarkers.score.multiplex_slide import MultiplexScore
+
+_BAR_UM = 50.0
+_REGION_COLOURS = {keys.TUMOR: "#F3C9B5", keys.STROMA: "#CFE3F1", "margin": "#8A8A8A"}
+
+
+def plot_channel(tile: xr.DataArray, *, channel: str, ax: Axes | None = None) -> Axes:
+    """Draw one channel, from its 1st to its 99.7th percentile, with a bar of 50 um.
+
+    Parameters
+    ----------
+    tile
+        Channels (c, y, x) with ``mpp``.
+    channel
+        Which one.
+    ax
+        Axes to draw on; made when absent.
+    """
+    plane = np.asarray(tile.sel(c=channel), dtype=float)
+    low, high = np.percentile(plane, (1, 99.7))
+    with look.style():
+        ax = look.axes(ax, size=(3.2, 3.2))
+        ax.imshow(plane, cmap="gray", vmin=low, vmax=max(high, low + 1e-9), interpolation="nearest")
+        bar = _BAR_UM / float(tile.attrs[keys.MPP])
+        left, bottom = 0.04 * plane.shape[1], 0.95 * plane.shape[0]
+        ax.plot([left, left + bar], [bottom, bottom], color="white", linewidth=3, solid_capstyle="butt")
+        ax.set_title(channel)
+        ax.set_xticks([])
+        ax.set_yticks([])
+    return ax
+
+
+def plot_gate(cells: AnnData, gates: pd.DataFrame, *, marker: str, ax: Axes | None = None) -> Axes:
+    """Draw the levels of one marker with its gate, so that a gate can be judged by eye.
+
+    Parameters
+    ----------
+    cells
+        Measured cells of one slide.
+    gates
+        A gate table with one row of this marker.
+    marker
+        Which one.
+    ax
+        Axes to draw on; made when absent.
+
+    Returns
+    -------
+    The Axes: a histogram on the scale asinh(level / tenth of the gate), the gate as a line, the range of resampled
+    gates as a band, and the gate's flags as words.
+    """
+    row = gates[gates["marker"] == marker].iloc[0]
+    values = gate_values(cells, marker=marker, compartment=row["compartment"])
+    values = values[np.isfinite(values)]
+    unit = max(abs(float(row["gate"])) / 10, 1e-9)
+    with look.style():
+        ax = look.axes(ax, size=(4.2, 2.8))
+        ax.hist(np.arcsinh(values / unit), bins=70, color=BLUE, alpha=0.85)
+        edges = [row.get("gate_low", np.nan), row.get("gate_high", np.nan)]
+        if np.isfinite(edges).all():
+            ax.axvspan(*np.arcsinh(np.array(edges, float) / unit), color=ORANGE, alpha=0.35, linewidth=0)
+        ax.axvline(float(np.arcsinh(row["gate"] / unit)), color=VERMILION)
+        marks = np.array([-0.1, 0, 0.1, 0.3, 1, 3, 10, 30]) * float(row["gate"])
+        inside = marks[(marks >= values.min()) & (marks <= values.max())]
+        ax.set_xticks(np.arcsinh(inside / unit), [f"{mark:.3g}" for mark in inside])
+        ax.set_yscale("symlog", linthresh=10)
+        share = float((values >= row["gate"]).mean())
+        ax.set_title(f"{marker}: {100 * share:.1f}% positive")
+        ax.set_xlabel(f"{row['compartment']} level, counts above background")
+        ax.set_ylabel("cells")
+        if str(row.get("flags", "") or "") not in ("", "nan"):
+            ax.text(0.98, 0.95, str(row["flags"]), transform=ax.transAxes, ha="right", va="top", fontsize=7,
+                    color=VERMILION, wrap=True)  # fmt: skip
+    return ax
+
+
+def plot_regions(result: MultiplexScore, *, phenotype: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw tumour, stroma and margin, and the cells of a phenotype in them.
+
+    Parameters
+    ----------
+    result
+        A scored multiplex image.
+    phenotype
+        Whose cells are shown as points; none when absent.
+    ax
+        Axes to draw on; made when absent.
+    """
+    regions = result.regions
+    with look.style():
+        ax = look.axes(ax, size=(4.2, 4.0))
+        if regions.masks:
+            x, y = regions.origin_um
+            for name in (keys.STROMA, keys.TUMOR):
+                if name in regions.masks:
+                    mask = regions.masks[name]
+                    extent = (x, x + mask.shape[1] * regions.grid_um, y + mask.shape[0] * regions.grid_um, y)
+                    picture = np.ma.masked_where(~mask, np.ones(mask.shape))
+                    colour = _cmap(_REGION_COLOURS[name])
+                    ax.imshow(picture, extent=extent, cmap=colour, vmin=0, vmax=1, interpolation="nearest")
+            if "margin" in regions.masks and regions.masks["margin"].any():
+                mask = regions.masks["margin"]
+                across = x + (np.arange(mask.shape[1]) + 0.5) * regions.grid_um
+                down = y + (np.arange(mask.shape[0]) + 0.5) * regions.grid_um
+                ax.contour(across, down, mask, levels=[0.5], colors=GREY, linewidths=0.8)
+        if phenotype is not None:
+            here = result.cells.obs[result.cells.obs["phenotype"].astype(str) == phenotype]
+            ax.scatter(here[keys.X_UM], here[keys.Y_UM], s=9, color=INK, label=f"{phenotype} (n = {len(here)})")
+            ax.legend(loc="upper right")
+        ax.set_xlabel("um")
+        ax.set_ylabel("um")
+        ax.set_title("tumor (warm), stroma (cool), margin (outlined)")
+    return ax
+
+
+def _cmap(colour: str) -> Colormap:
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(["white", colour])
