@@ -196,7 +196,8 @@ def solid_shares(
     length = np.sqrt((density**2).sum(axis=-1))
     beyond = (amounts[..., :2].min(axis=-1) < -_PEN_TURN * length) | (np.abs(amounts[..., 2]) > _PEN_RESIDUAL * length)
     pen = _solid((length > _PEN_OD) & beyond, grain_um)
-    return float(pen.mean()), float((_solid(length > _DARK_SOLID_OD, grain_um) & ~pen).mean())
+    dark = _solid((length > _DARK_SOLID_OD) & ~beyond & ~pen, grain_um)
+    return float(pen.mean()), float(dark.mean())
 
 
 def _solid(mask: NDArray[np.bool_], grain_um: float) -> NDArray[np.bool_]:
