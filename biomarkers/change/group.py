@@ -18,6 +18,7 @@ from biomarkers.stats.results import Estimate, Test
 
 ENDPOINT = "change"
 BY_RESPONSE = "change by response"
+_MOST_WORK = 3e8  # sign-flip sums counted, less than a second
 MIN_PAIRS = 6  # with 5 pairs the smallest two-sided signed-rank p is 0.0625
 
 
@@ -40,7 +41,7 @@ def group_statistics(pairs: pd.DataFrame, rows: pd.DataFrame, scale: Scale, *, p
     Rows with ``keys.STATISTIC_COLUMNS``: median and Hodges-Lehmann change, exact signed-rank and sign-flip tests, and
     a mixed model as sensitivity.
     """
-    from biomarkers.stats.paired import hodges_lehmann_paired, sign_flip, signed_rank
+    from biomarkers.stats.paired import hodges_lehmann_paired, signed_rank
 
     name = str(pairs[BIOMARKER].iloc[0])
     have = pairs[pairs["reason"] == ""]
@@ -54,8 +55,8 @@ def group_statistics(pairs: pd.DataFrame, rows: pd.DataFrame, scale: Scale, *, p
         _row(name, ENDPOINT, "median of the changes", "median change", np.median(change), n=len(change), note=notes)
     )
     made.append(_estimate(name, ENDPOINT, "Hodges-Lehmann change", hodges_lehmann_paired(change), scale.label))
-    for label, test in (("signed-rank sum", signed_rank(change)), ("sign flip", sign_flip(change))):
-        made.append(_test(name, ENDPOINT, label, test))
+    made.append(_test(name, ENDPOINT, "signed-rank sum", signed_rank(change)))
+    made.append(_sign_flip(name, change))
     made.append(_mixed(name, rows, points))
     return _frame(made)
 
@@ -163,6 +164,17 @@ def _mixed(name: str, rows: pd.DataFrame, points: tuple[str, str]) -> dict[str, 
         "ci_high": high,
         "p": p,
     }
+
+
+def _sign_flip(name: str, change: np.ndarray) -> dict[str, Any]:
+    """Sign-flip test with as many decimals as its exact distribution can be counted for."""
+    from biomarkers.stats.paired import sign_flip
+
+    for decimals in (3, 2, 1):
+        if float(np.abs(np.round(change * 10.0**decimals)).sum()) * len(change) < _MOST_WORK:
+            return _test(name, ENDPOINT, "sign flip", sign_flip(change, decimals=decimals))
+    note = "too many pairs to count every sign: the signed-rank test stands alone"
+    return _row(name, ENDPOINT, "sign-flip permutation test of the mean", "sign flip", n=len(change), note=note)
 
 
 def _bound_notes(have: pd.DataFrame) -> list[str]:

@@ -27,6 +27,7 @@ SUMMARY_COLUMNS = (
     "ci_low",
     "ci_high",
     "p",
+    "test",
     "p_adjusted",
     "p_by_response",
     "p_by_response_adjusted",
@@ -174,6 +175,7 @@ def _summary(
         "ci_low": hl["ci_low"],
         "ci_high": hl["ci_high"],
         "p": test["p"],
+        "test": test["method"] if isinstance(test["method"], str) else "",
         "p_by_response": by_response["p"],
         "rose": int((change > 0).sum()),
         "fell": int((change < 0).sum()),
@@ -197,7 +199,7 @@ def _picker(statistics: pd.DataFrame, name: str) -> Any:
             & (statistics["endpoint"] == endpoint)
             & (statistics["statistic"] == statistic)
         ]
-        empty = dict.fromkeys(("value", "ci_low", "ci_high", "p"), np.nan)
+        empty = dict.fromkeys(("value", "ci_low", "ci_high", "p", "method"), np.nan)
         return _records(rows)[0] if len(rows) else empty
 
     return pick
@@ -217,8 +219,8 @@ def _sentence(row: Mapping[str, Any]) -> str:
         return f"{name}: not testable ({row['reason'] or 'the test is undefined'})."
     text = (
         f"{name} {row['verdict']}: median change {row['median_change']:+.3f} ({row['in_words']}) in {row['n_pairs']} "
-        f"pairs, Hodges-Lehmann {row['hl_change']:+.3f} (95% CI {row['ci_low']:+.3f} to {row['ci_high']:+.3f}), exact "
-        f"signed-rank p = {row['p']:.3g}, adjusted {row['p_adjusted']:.3g}; scale: {row['scale']}."
+        f"pairs, Hodges-Lehmann {row['hl_change']:+.3f} (95% CI {row['ci_low']:+.3f} to {row['ci_high']:+.3f}), "
+        f"{signed_rank_words(row['test'])} p = {row['p']:.3g}, adjusted {row['p_adjusted']:.3g}; scale: {row['scale']}."
     )
     if not np.isnan(row["p_by_response"]):
         text += (
@@ -231,6 +233,17 @@ def _sentence(row: Mapping[str, Any]) -> str:
             f"{row['called_decrease']} down."
         )
     return text
+
+
+def signed_rank_words(method: str) -> str:
+    """Name the signed-rank test by how its p was found; with very many pairs it is no longer counted.
+
+    Examples
+    --------
+    >>> signed_rank_words("Wilcoxon signed-rank test, exact two-sided")
+    'exact signed-rank'
+    """
+    return "exact signed-rank" if "exact" in method else "signed-rank (normal approximation)"
 
 
 def _conversion_sentence(row: Mapping[str, Any]) -> str:

@@ -86,9 +86,10 @@ class Scale:
         >>> Scale("linear", 1.0).in_words(1.0), Scale("percent", 0.5).in_words(0.0)
         ('2.00-fold', 'odds x1.00')
         """
-        if self.kind in ("linear", "log2"):
-            return f"{2**change:.2f}-fold"
-        return f"odds x{np.exp(change):.2f}"
+        with np.errstate(over="ignore"):
+            if self.kind in ("linear", "log2"):
+                return f"{np.exp2(change):.2f}-fold"
+            return f"odds x{np.exp(change):.2f}"
 
 
 def choose_scale(

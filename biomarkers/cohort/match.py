@@ -88,8 +88,9 @@ def _refuse_contradiction(rows: pd.DataFrame, lookup: pd.DataFrame) -> None:
 
 def _unmatched(rows: pd.DataFrame, known: pd.Series, patients: pd.Index) -> pd.DataFrame:
     measured = rows[keys.PATIENT]
+    known_ids = set(measured)
     strangers = [str(name) for name in dict.fromkeys(measured[~known])]
-    without = [str(name) for name in patients if name not in set(measured)]
+    without = [str(name) for name in patients if name not in known_ids]
     near = near_misses(strangers, map(str, patients))
     back = {other: name for name, other in near.items()}
     counts = measured.value_counts()

@@ -134,8 +134,9 @@ def _with_slides(made: pd.DataFrame, slides: pd.DataFrame, name: str) -> pd.Data
     for column in (keys.PATIENT, keys.TIMEPOINT, ASSAY):
         if column in table:
             made[column] = _text(made[keys.SAMPLE].map(table[column]))
-    lost = [slide for slide in table.index if slide not in set(made[keys.SAMPLE]) or _is_bad(table.loc[slide])]
-    lost = [slide for slide in lost if slide not in set(made.loc[made["value"].notna(), keys.SAMPLE])]
+    scored, valued = set(made[keys.SAMPLE]), set(made.loc[made["value"].notna(), keys.SAMPLE])
+    bad = set(table.index[table["status"].astype(str).isin(_BAD_SLIDES)])
+    lost = [slide for slide in table.index if (slide not in scored or slide in bad) and slide not in valued]
     extra = pd.DataFrame(
         {
             keys.SAMPLE: lost,
@@ -148,10 +149,6 @@ def _with_slides(made: pd.DataFrame, slides: pd.DataFrame, name: str) -> pd.Data
     extra = extra[~extra[keys.SAMPLE].isin(made[keys.SAMPLE])]
     extra[SOURCE] = name
     return pd.concat([made, extra], ignore_index=True) if len(extra) else made
-
-
-def _is_bad(slide: pd.Series) -> bool:
-    return str(slide["status"]) in _BAD_SLIDES
 
 
 def _whole_slides(rows: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from biomarkers import keys
 from biomarkers.change.pairs import BIOMARKER
-from biomarkers.change.result import Change
+from biomarkers.change.result import Change, signed_rank_words
 from biomarkers.errors import UsageError, did_you_mean
 from biomarkers.plot import style as look
 from biomarkers.plot.cohort_colours import response_colour, response_legend, response_words
@@ -132,7 +132,7 @@ def _verdict(change: Change, biomarker: str) -> str:
     p = float(row["p"])
     if row["verdict"] == keys.NOT_TESTABLE or np.isnan(p):
         return f"not testable\n{textwrap.fill(str(row['reason']), 50)}"
-    return f"{row['verdict']}\n{int(row['n_pairs'])} pairs, exact signed-rank {look.p_words(p)}"
+    return f"{row['verdict']}\n{int(row['n_pairs'])} pairs, {signed_rank_words(row['test'])} {look.p_words(p)}"
 
 
 def _level_label(label: str) -> str:

@@ -69,7 +69,7 @@ def change_sections(change: Change, *, figures: Path | Sequence[Figure] | None =
     """Lay out the change of each biomarker, figures, pairs and every statistic."""
     names = {**_FIRST, **_GATED} if change.table["gate"].notna().any() else dict(_FIRST)
     settings = change.settings
-    opening = f"Change from {settings['baseline']} to {settings['on_treatment']}, one row a patient; exact signed-rank "
+    opening = f"Change from {settings['baseline']} to {settings['on_treatment']}, one row a patient; signed-rank "
     opening += f"test, Holm's adjustment over the biomarkers. Response: {settings['response']}."
     closing = "Associations in one cohort, not predictions."
     found = collect(figures)

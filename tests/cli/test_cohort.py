@@ -83,6 +83,31 @@ def test_a_spreadsheet_with_its_habits_gives_the_same_cohort(levels: Path, tmp_p
     assert any("title" in note for note in habits.uns["notes"])
 
 
+def test_lesions_and_a_column_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "clinical.csv").write_text("ID\nP1\nP2\n")
+    (tmp_path / "lesions.csv").write_text(
+        "ID,wk,lesion,organ,diameter_mm,node\nP1,0,a,lung,30,no\nP1,8,a,lung,18,no\nP1,16,a,lung,17,no\n"
+        "P2,0,a,node,20,yes\nP2,8,a,node,22,yes\n"
+    )
+    (tmp_path / "map.toml").write_text('patient = "ID"\n[visits]\ntime = "wk"\nunit = "weeks"\n')
+    words = [
+        "cohort",
+        "--clinical",
+        "clinical.csv",
+        "--lesions",
+        "lesions.csv",
+        "--columns",
+        "map.toml",
+        "--no-figures",
+    ]
+    done = _run(*words, "--out", "c.h5ad", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    best = pd.read_csv(tmp_path / "c" / "best_responses.csv").set_index("patient")
+    assert best["response"].to_dict() == {"P1": "PR", "P2": "SD"}
+    assert best["first_response_day"].to_dict()["P1"] == pytest.approx(56)
+    assert "new lesions and non-targets are not known" in " ".join(done.stdout.split())
+
+
 def test_patients_without_levels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "trial.h5ad"
     words = ["cohort", "--clinical", CLINICAL, "--visits", SUMS, "--response-from", "visits", "--confirm-days", 0]
