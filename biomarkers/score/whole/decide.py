@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from biomarkers.stain import White
 
-WINDOW_UM, WINDOWS = 256.0, 24
-_JUDGED_ONE_IN = 3  # windows whose quality is measured
+WINDOW_UM, WINDOWS = 256.0, 16
+_JUDGED_ONE_IN = 2  # windows whose quality is measured
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None) 
 
 
 def decide(slide: Slide, task: Task, light: Light) -> Decided:
-    """Find the cells of up to 24 windows of 256 um that lie in tissue, and decide by them."""
+    """Find the cells of up to 16 windows of 256 um that lie in tissue, and decide by them."""
     mpp = slide.mpp
     settings = CellSettings(check_stain=False, membrane_od=task.thresholds.dab_od[0])
     plan = Plan(mpp=mpp, white=light.white, vectors=light.vectors, settings=settings)
