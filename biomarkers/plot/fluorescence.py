@@ -82,8 +82,9 @@ def plot_gate(cells: AnnData, gates: pd.DataFrame, *, marker: str, ax: Axes | No
         ax.axvline(float(np.arcsinh(row["gate"] / unit)), color=VERMILION)
         marks = np.array([-0.1, 0, 0.1, 0.3, 1, 3, 10, 30]) * float(row["gate"])
         inside = marks[(marks >= values.min()) & (marks <= values.max())]
-        ax.set_xticks(np.arcsinh(inside / unit), [f"{mark:.3g}" for mark in inside])
-        ax.set_yscale("symlog", linthresh=10)
+        ax.set_xticks(
+            np.arcsinh(inside / unit), [f"{mark:,.0f}" if abs(mark) >= 10 else f"{mark:.2g}" for mark in inside]
+        )
         share = float((values >= row["gate"]).mean())
         ax.set_title(f"{marker}: {100 * share:.1f}% positive")
         ax.set_xlabel(f"{row['compartment']} level, counts above background")
@@ -127,8 +128,8 @@ def plot_regions(result: MultiplexScore, *, phenotype: str | None = None, ax: Ax
             here = result.cells.obs[result.cells.obs["phenotype"].astype(str) == phenotype]
             ax.scatter(here[keys.X_UM], here[keys.Y_UM], s=9, color=INK, label=f"{phenotype} (n = {len(here)})")
             ax.legend(loc="upper right")
-        ax.set_xlabel("um")
-        ax.set_ylabel("um")
+        ax.set_xlabel("µm")
+        ax.set_ylabel("µm")
         ax.set_title("tumor (warm), stroma (cool), margin (outlined)")
     return ax
 
