@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _LARGEST = 1e100
+_CONTINUOUS = 0.5  # a level with more distinct values than this share of the patients seldom repeats by chance
 GEHAN = "Gehan scores"  # how levels with several lower limits are ranked
 
 
@@ -78,6 +79,8 @@ def from_table(table: pd.DataFrame, columns: Columns, *, where: str) -> Patients
     if not columns.levels:
         raise UsageError("no level column was named", where=where, allowed=_numeric_names(table))
     refuse_doubled(columns.levels)
+    if not table.index.is_unique:  # joined tables: rows are then counted from 0
+        table = table.reset_index(drop=True)
     named = [columns.response, columns.patient, columns.change]
     wanted = [name for name in named if name is not None]
     require_columns(table, [*columns.levels, *wanted, *columns.strata, *columns.covariates], where=where)
@@ -94,7 +97,10 @@ def from_table(table: pd.DataFrame, columns: Columns, *, where: str) -> Patients
     if columns.change is not None:
         frame["change"] = numeric_column(table, columns.change, where=where)
     frame["stratum"] = _strata(table, columns.strata)
+    for name in columns.levels:
+        _one_unit(table, name, where, alone=len(columns.levels) == 1)
     levels = pd.DataFrame({name: _level(table, name, where) for name in columns.levels})
+    notes += _alike(table, levels, columns.patient)
     censored = _censored(table, levels, columns, where)
     covariates = pd.DataFrame(
         {name: numeric_column(table, name, where=where) for name in columns.covariates}, index=table.index
@@ -235,6 +241,39 @@ def refuse_doubled(names: Sequence[str]) -> None:
     doubled = sorted({name for name in names if list(names).count(name) > 1})
     if doubled:
         raise UsageError("a level is named twice", seen=", ".join(doubled))
+
+
+def _one_unit(table: pd.DataFrame, level: str, where: str, *, alone: bool) -> None:
+    """Refuse a level whose own column of units names several."""
+    for column in (f"{level}_unit", f"{level} unit", *(["unit"] if alone else [])):
+        if column not in table.columns:
+            continue
+        known = (table[level].notna() & table[column].notna()).to_numpy()
+        units = table[column].astype(str).str.strip().to_numpy()
+        names, counts = np.unique(units[known].astype(str), return_counts=True)
+        if len(names) > 1:
+            most = str(names[counts.argmax()])
+            odd = [int(i) for i in np.flatnonzero(known & (units != most))]
+            raise DataError(
+                f"column {level!r} mixes units",
+                where=f"{where} column {column!r} {row_names(table, odd)}",
+                seen=", ".join(names),
+                hint=f"Bring every level to one unit, {most} say, before relating.",
+            )
+
+
+def _alike(table: pd.DataFrame, levels: pd.DataFrame, patient: str | None) -> list[str]:
+    """Tell rows that are alike in every column: the same patient twice under two names, or under none."""
+    rest = table.drop(columns=[patient]) if patient is not None else table
+    continuous = [name for name in levels if levels[name].nunique() > _CONTINUOUS * max(levels[name].count(), 1)]
+    if len(rest.columns) < 2 or not continuous:
+        return []  # a few levels and a response are alike by chance
+    twice = rest.astype(str).duplicated(keep=False).to_numpy() & levels[continuous].notna().all(axis=1).to_numpy()
+    rows = [int(i) for i in np.flatnonzero(twice)]
+    if not rows:
+        return []
+    told = "every column" if patient is None else "every column but the patient's name"
+    return [f"{row_names(table, rows)} are alike in {told}: is one patient here twice?"]
 
 
 def _level(table: pd.DataFrame, column: str, where: str) -> pd.Series:

@@ -54,6 +54,9 @@ def test_not_testable_with_a_reason(changed: dict[str, object], reason: str) -> 
         ({"level": [1, 2, 3, "high", 5, 6, 7, 8]}, {}, "'high'"),
         ({"level": [1, 2, 3, "5%", 5, 6, 7, 8]}, {}, "percent sign"),
         ({"level": [1, 2, 3, np.inf, 5, 6, 7, 8]}, {}, "inf"),
+        ({"level": [1, 2, 3, 1e200, 5, 6, 7, 8]}, {}, "too large"),
+        ({"level_unit": ["%", "%", "%", "ng/ml", "%", "%", "%", "%"]}, {}, "mixes units"),
+        ({"unit": ["%", "%", "%", "ng/ml", "%", "%", "%", "%"]}, {}, "row 3 "),
         ({"months": [0.0, *range(1, 8)]}, {"time": "months", "event": "dead"}, "times above 0"),
         ({"months": [-1.0, *range(1, 8)]}, {"time": "months", "event": "dead"}, "times above 0"),
         ({"dead": [2, 0, 1, 1, 1, 0, 1, 1]}, {"time": "months", "event": "dead"}, r"1 \(the event was seen\)"),
@@ -126,3 +129,24 @@ def test_rows_of_a_filtered_table_are_named_plainly() -> None:
     frame = frame[frame["level"] > 2]
     with pytest.raises(DataError, match=r"rows 6, 7( \(counted|: )"):
         ask(frame)
+
+
+def test_a_patient_under_two_names_is_told() -> None:
+    frame = pd.concat([table(), table(id=[f"Q{i}" for i in range(8)]).iloc[[2]]], ignore_index=True)
+    notes = relate(frame, levels=["level"], response="bor", patient="id", n_permutations=99).notes
+    assert any("rows 2, 8" in note and "twice" in note for note in notes)
+    assert not any("twice" in note for note in relate(table(), levels=["level"], response="bor").notes)
+
+
+def test_joined_tables_and_other_column_types_are_read() -> None:
+    usual = ask(table())
+    joined = pd.concat([table().iloc[:4], table().iloc[4:].set_axis([0, 1, 2, 3])])
+    assert ask(joined)["p_dependence"] == usual["p_dependence"]
+    typed = table().astype({"level": "Int64", "bor": "category", "id": "string"})
+    assert ask(typed)["auc"] == usual["auc"]
+    assert ask(table().astype({"level": "string"}))["auc"] == usual["auc"]
+    yes = table(bor=[True, True, True, False, False, False, False, False])
+    assert ask(yes, responders=["True"], non_responders=["False"])["n_responders"] == 3
+    nobody = ask(table().iloc[:0])
+    assert nobody["verdict"] == "not_testable"
+    assert nobody["reason"]
