@@ -43,25 +43,20 @@ def close_labels(labels: Labels, *, steps: int) -> Labels:
     grown[0], grown[-1], grown[:, 0], grown[:, -1] = grown[1], grown[-2], grown[:, 1], grown[:, -2]
     edge = np.zeros((labels.shape[0] + 2 * steps, labels.shape[1] + 2 * steps), np.uint8)
     down, right = np.mgrid[1 - steps : steps, 1 - steps : steps]
-    near = down * down + right * right
-    order = np.argsort(near, axis=None, kind="stable")
-    order = order[near.ravel()[order] < steps * steps]
-    moves = (down * edge.shape[1] + right).ravel()[order]
-    out = labels.copy()
-    _shrink(out, grown, edge, edge.ravel(), moves, steps)
+    moves = np.argwhere(down * down + right * right < steps * steps) + 1
+    out = np.empty_like(labels)
+    _shrink(np.ascontiguousarray(labels), grown, edge, moves, steps, np.empty(labels.shape[1], np.uint8), out)
     return out
 
 
 def _grown(labels: Labels, steps: int) -> Labels:
-    grown = np.pad(labels, 1)
-    state = np.ones(grown.shape, np.uint8)  # 0 free, 1 taken or outside, 2 waiting
-    np.not_equal(labels, 0, out=state[1:-1, 1:-1], casting="unsafe")
-    waiting, fresh, given = (np.empty(labels.size, np.int32) for _ in range(3))
-    beside = np.zeros(grown.shape[1], np.uint8)
-    count = _first_ring(state, beside, waiting)
-    around = _around(grown)
-    _expand(grown.ravel(), state.ravel(), around, steps, waiting, fresh, given, count)
-    return grown
+    """Grow labels and leave them in their frame."""
+    now = np.pad(labels, 1)
+    then = np.zeros_like(now)
+    for step in range(steps):
+        (_ring_of_eight if step % 2 == 1 else _ring_of_four)(now, then)
+        now, then = then, now
+    return np.maximum(now, 0, out=now)
 
 
 def _around(framed: Labels) -> NDArray[np.int64]:
@@ -84,7 +79,7 @@ def _flood(flat, around, places, ends, wide, heads, after, ring, given):  # type
             count = 0
             place = heads[now]
             while place >= 0:  # all pixels of a ring look before any of them changes
-                ring[count], given[count] = place, max(_label_beside(flat, around, 8, place), 0)
+                ring[count], given[count] = place, _label_beside(flat, around, place)
                 count += 1
                 place = after[place]
             heads[now] = -1
@@ -113,75 +108,62 @@ def _ask(flat, around, place, heads, after, now):  # type: ignore[no-untyped-def
 
 
 @numba.njit(cache=True, nogil=True)
-def _label_beside(flat, around, count, place):  # type: ignore[no-untyped-def]
-    """Return the label among the first neighbours of a pixel, 0 where there are two, -1 where there is none."""
-    found = -1
-    for k in range(count):
+def _label_beside(flat, around, place):  # type: ignore[no-untyped-def]
+    """Return the label among the neighbours of a pixel, 0 where there are two or none.
+
+    Without branches: as unsigned numbers, what is no label is larger than any label less one.
+    """
+    highest, lowest = np.int32(0), np.uint32(0xFFFFFFFF)
+    for k in range(8):
         label = flat[place + around[k]]
-        if label > 0 and label != found:
-            if found > 0:
-                return 0
-            found = label
-    return found
+        highest, lowest = max(highest, label), min(lowest, np.uint32(label - 1))
+    return highest if lowest + 1 == highest else np.int32(0)
 
 
 @numba.njit(cache=True, nogil=True)
-def _first_ring(state, beside, waiting):  # type: ignore[no-untyped-def]
-    """Find the free pixels with a label among their eight neighbours. The frame counts as taken, not as labelled."""
-    rows, columns = state.shape
-    count = 0
-    for row in range(1, rows - 1):
-        above, here, below = state[row - 1], state[row], state[row + 1]
-        for x in range(1, columns - 1):
-            beside[x] = here[x]
-        if row > 1:
-            for x in range(1, columns - 1):
-                beside[x] |= above[x] & 1
-        if row < rows - 2:
-            for x in range(1, columns - 1):
-                beside[x] |= below[x]
-        for x in range(1, columns - 1):
-            if here[x] == 0 and (beside[x - 1] | beside[x] | beside[x + 1]) != 0:
-                here[x] = 2
-                waiting[count] = row * columns + x
-                count += 1
-    return count
+def _ring_of_four(now, then):  # type: ignore[no-untyped-def]
+    """One step in four directions: 0 is free, above 0 a label, -1 a line between labels."""
+    for row in range(1, now.shape[0] - 1):
+        here, target = now[row], then[row][1:-1]
+        one, two, three, four, middle = now[row - 1][1:-1], here[:-2], here[2:], now[row + 1][1:-1], here[1:-1]
+        for x in range(target.size):
+            high = max(max(one[x], two[x]), max(three[x], four[x]))
+            low = min(
+                min(np.uint32(one[x] - 1), np.uint32(two[x] - 1)), min(np.uint32(three[x] - 1), np.uint32(four[x] - 1))
+            )
+            only = high if low == np.uint32(high - 1) else np.int32(-1)
+            reached = only if high > 0 else np.int32(0)
+            target[x] = middle[x] if middle[x] != 0 else reached
 
 
 @numba.njit(cache=True, nogil=True)
-def _expand(flat, state, around, steps, waiting, fresh, given, count):  # type: ignore[no-untyped-def]
-    for step in range(steps):
-        kept, reached = 0, 0
-        near = 8 if step % 2 == 1 else 4
-        for k in range(count):
-            place = waiting[k]
-            label = _label_beside(flat, around, near, place)
-            if label < 0:  # not reached yet
-                waiting[kept] = place
-                kept += 1
-            else:
-                fresh[reached], given[reached] = place, label
-                reached += 1
-        count = kept
-        for k in range(reached):
-            flat[fresh[k]] = given[k]
-            state[fresh[k]] = 1
-        if step == steps - 1:
-            return
-        for k in range(reached):
-            if given[k] > 0:
-                for move in range(8):
-                    place = fresh[k] + around[move]
-                    if state[place] == 0:
-                        state[place] = 2
-                        waiting[count] = place
-                        count += 1
+def _ring_of_eight(now, then):  # type: ignore[no-untyped-def]
+    """One step in eight directions."""
+    for row in range(1, now.shape[0] - 1):
+        above, here, below, target = now[row - 1], now[row], now[row + 1], then[row][1:-1]
+        one, two, three = above[:-2], above[1:-1], above[2:]
+        four, middle, five = here[:-2], here[1:-1], here[2:]
+        six, seven, eight = below[:-2], below[1:-1], below[2:]
+        for x in range(target.size):
+            high = max(
+                max(max(one[x], two[x]), max(three[x], four[x])), max(max(five[x], six[x]), max(seven[x], eight[x]))
+            )
+            low = min(
+                min(np.uint32(one[x] - 1), np.uint32(two[x] - 1)), min(np.uint32(three[x] - 1), np.uint32(four[x] - 1))
+            )
+            low = min(
+                min(low, min(np.uint32(five[x] - 1), np.uint32(six[x] - 1))),
+                min(np.uint32(seven[x] - 1), np.uint32(eight[x] - 1)),
+            )
+            only = high if low == np.uint32(high - 1) else np.int32(-1)
+            reached = only if high > 0 else np.int32(0)
+            target[x] = middle[x] if middle[x] != 0 else reached
 
 
 @numba.njit(cache=True, nogil=True)
-def _shrink(out, grown, edge, flat_edge, moves, steps):  # type: ignore[no-untyped-def]
+def _shrink(labels, grown, edge, moves, steps, near, out):  # type: ignore[no-untyped-def]
     """Keep what was gained where no outermost pixel of the grown labels lies nearer than ``steps``."""
-    rows, columns = out.shape
+    rows, columns = labels.shape
     for row in range(rows):
         above, here, below, target = grown[row], grown[row + 1], grown[row + 2], edge[row + steps]
         for x in range(columns):
@@ -190,10 +172,12 @@ def _shrink(out, grown, edge, flat_edge, moves, steps):  # type: ignore[no-untyp
             target[x + steps] = other & (label != 0)
     for row in range(rows):
         for x in range(columns):
-            if out[row, x] == 0 and grown[row + 1, x + 1] != 0:
-                place = (row + steps) * edge.shape[1] + x + steps
-                for k in range(moves.size):
-                    if flat_edge[place + moves[k]] != 0:
-                        break
-                else:
-                    out[row, x] = grown[row + 1, x + 1]
+            near[x] = 0
+        for k in range(moves.shape[0]):
+            begin = moves[k, 1]
+            line = edge[row + moves[k, 0]][begin : begin + columns]
+            for x in range(columns):
+                near[x] |= line[x]
+        have, gained, target = labels[row], grown[row + 1][1:-1], out[row]
+        for x in range(columns):
+            target[x] = have[x] if have[x] != 0 or near[x] != 0 else gained[x]
