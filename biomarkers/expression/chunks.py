@@ -1,4 +1,4 @@
-"""Long one-dimensional HDF5 arrays read from the file itself: no copy through HDF5's own cache.
+"""Long one-dimensional HDF5 arrays read chunk by chunk from the file itself: no copy through HDF5's own cache.
 
 Chunks are inflated by libdeflate, which takes a third of zlib's time. What is neither plain nor deflated goes through
 h5py; both ways give the same array, and tests hold the one to the other.
@@ -6,8 +6,6 @@ h5py; both ways give the same array, and tests hold the one to the other.
 
 from __future__ import annotations
 
-import mmap
-import os
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,8 +60,6 @@ class _Chunked:
 
     def __getitem__(self, key: slice) -> np.ndarray:
         start, stop, _ = key.indices(self.shape[0])
-        if not self._deflated and stop > start and (place := self._one_place(start, stop)) is not None:
-            return self._mapped(place, stop - start)
         if len(self._scratch) < stop - start:
             self._scratch = np.empty(stop - start, dtype=self.dtype)
         made = self._scratch[: max(0, stop - start)]
@@ -74,27 +70,6 @@ class _Chunked:
             self._fill(number, low, made[at : at + high - low])
             at += high - low
         return made
-
-    def _one_place(self, start: int, stop: int) -> int | None:
-        """Return where a slice begins in the file, when its chunks follow each other there."""
-        first, last = start // self._length, (stop - 1) // self._length
-        step = self._length * self.dtype.itemsize
-        offsets = self._places[first : last + 1, 0]
-        whole = (self._places[first : last + 1, 1] == step).all()
-        at = int(offsets[0]) + (start - first * self._length) * self.dtype.itemsize
-        return at if whole and (np.diff(offsets) == step).all() and at % self.dtype.itemsize == 0 else None
-
-    def _mapped(self, place: int, n: int) -> np.ndarray:
-        """Look at the file where it lies in memory already: a copy of it would cost as much as all the rest.
-
-        What is mapped is unmapped with the array. The file's size is asked each time: beyond its end is no memory.
-        """
-        end = place + n * self.dtype.itemsize
-        if os.fstat(self._stream.fileno()).st_size < end:
-            raise DataError("a stretch of the file is cut short", where=f"{self._path}:{self._name}")
-        page = place - place % mmap.ALLOCATIONGRANULARITY
-        held = mmap.mmap(self._stream.fileno(), end - page, access=mmap.ACCESS_COPY, offset=page)
-        return np.frombuffer(held, dtype=self.dtype, count=n, offset=place - page)
 
     def _fill(self, number: int, low: int, into: np.ndarray) -> None:
         offset, size = (int(value) for value in self._places[number])

@@ -154,7 +154,8 @@ def symbol_of(name: str) -> str:
 
 def mangled(available: Sequence[str]) -> list[str]:
     """List names that a spreadsheet turned into dates (1-Mar for MARCHF1): which gene was meant is lost."""
-    return [name for name in available if _DATE.match(str(name).strip())]
+    # few names begin like a date: the pattern is not tried on the rest
+    return [name for name in available if str(name)[:1] in "0123456789MSDmsd " and _DATE.match(str(name).strip())]
 
 
 def has_control_probes(available: Sequence[str]) -> bool:

@@ -179,3 +179,20 @@ def test_unknown_names_suggest_the_nearest(tmp_path, counts):
         express(tmp_path / "absent.h5ad")
     with pytest.raises(DataError, match="none of the wanted"):
         express(save(tmp_path, csr_matrix(counts), genes=list("abcdef"), name="x.h5ad"))
+
+
+@pytest.mark.parametrize("normalise", ["cpm", "tmm", "ratio"])
+def test_planted_abundance_of_every_marker_comes_back(tmp_path, normalise):
+    """Negative-binomial counts of planted abundances, libraries of 1 to 4 million reads."""
+    rng = np.random.default_rng(11)
+    n, markers = 80, ["CD274", "PDCD1", "PDCD1LG2", "CD8A"]
+    others = rng.normal(7.5, 2, 400) + rng.normal(0, 0.3, (n, 400))
+    planted = rng.normal(4.5, 1, (n, len(markers)))
+    share = 2 ** np.hstack([planted, others])
+    share /= share.sum(axis=1, keepdims=True)
+    mean = share * rng.uniform(1e6, 4e6, n)[:, None]
+    counts = rng.negative_binomial(50, 50 / (50 + mean))
+    path = save(tmp_path, csr_matrix(counts), genes=[*markers, *(f"SIMG{i}" for i in range(400))])
+    found = express(path, normalise=normalise, signatures=[])
+    for column, gene in enumerate(markers):
+        assert spearmanr(level(found, gene), planted[:, column]).statistic >= 0.95
