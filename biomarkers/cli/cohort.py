@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from anndata import AnnData
+
     from biomarkers.cohort.columns import ColumnMap
     from biomarkers.cohort.patients import Patients
     from biomarkers.cohort.summary import StudySummary
@@ -136,7 +138,7 @@ def cohort(out: Path, **options: Any) -> None:
 
             write_cube(study, options["cube"])
             click.echo(f"Cube: {options['cube']}\n")
-    _write(summary, out, options)
+    _write(summary, out, options, study=study if made else None)
     _say(summary)
     if made:
         n_patients = study.obs["patient"].nunique()
@@ -240,7 +242,7 @@ def _number(text: str, option: str) -> float:
         raise UsageError(f"{option} needs a number", seen=text) from error
 
 
-def _write(summary: StudySummary, out: Path, options: dict[str, Any]) -> None:
+def _write(summary: StudySummary, out: Path, options: dict[str, Any], *, study: AnnData | None) -> None:
     """Write flow.csv beside the cohort, and tables, figures, report and record into the folder of its name."""
     from biomarkers.cohort.summary import write_study
     from biomarkers.files import write_csv
@@ -253,9 +255,11 @@ def _write(summary: StudySummary, out: Path, options: dict[str, Any]) -> None:
     write_study(summary, folder)
     drawn: list[Path] = []
     if options["figures"]:
-        from biomarkers.plot.cohort_files import save_study_figures
+        from biomarkers.plot.cohort_files import save_level_figures, save_study_figures
 
         drawn = save_study_figures(summary, folder / "figures", simulated=simulated)
+        if study is not None:
+            drawn += save_level_figures(study, folder / "figures", simulated=simulated)
     settings = {name: _plain(value) for name, value in options.items()}
     write_cohort_report(
         summary,

@@ -9,12 +9,44 @@ from biomarkers import keys
 from biomarkers.cohort.patients import BEST_CHANGE
 from biomarkers.cohort.summary import StudySummary, times_of
 from biomarkers.plot.cohort_flow import plot_flow
+from biomarkers.plot.cohort_levels import plot_visits
 from biomarkers.plot.cohort_response import plot_spider, plot_swimmer, plot_waterfall
 from biomarkers.plot.cohort_survival import plot_landmark, plot_survival
 from biomarkers.plot.style import file_stem, mark_simulated, save
 
 if TYPE_CHECKING:
+    from anndata import AnnData
     from matplotlib.axes import Axes
+
+
+_MOST = 12  # biomarkers that get a figure of their own
+_SEVERAL = 3  # time points; two are pairs, which 'biomarkers change' draws
+
+
+def save_level_figures(cohort: AnnData, folder: Path, *, simulated: bool = False) -> list[Path]:
+    """Write the levels by visit of the first twelve biomarkers, where there are three time points or more.
+
+    Parameters
+    ----------
+    cohort
+        As :func:`biomarkers.build_cohort` makes it.
+    folder
+        Where the PNG files go.
+    simulated
+        Write SIMULATED across each.
+
+    Returns
+    -------
+    The files.
+    """
+    if cohort.obs[keys.TIMEPOINT].nunique() < _SEVERAL:
+        return []
+    made = []
+    for at, name in enumerate(map(str, cohort.var_names[:_MOST])):
+        ax = plot_visits(cohort, biomarker=name)
+        path = folder / f"{70 + at}_{file_stem(name)}_by_visit.png"
+        made.append(save(mark_simulated(ax) if simulated else ax, path))
+    return made
 
 
 def save_study_figures(summary: StudySummary, folder: Path, *, simulated: bool = False) -> list[Path]:

@@ -83,7 +83,7 @@ def test_a_spreadsheet_with_its_habits_gives_the_same_cohort(levels: Path, tmp_p
     assert any("title" in note for note in habits.uns["notes"])
 
 
-def test_lesions_and_a_column_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lesions_and_a_column_map(tmp_path: Path) -> None:
     (tmp_path / "clinical.csv").write_text("ID\nP1\nP2\n")
     (tmp_path / "lesions.csv").write_text(
         "ID,wk,lesion,organ,diameter_mm,node\nP1,0,a,lung,30,no\nP1,8,a,lung,18,no\nP1,16,a,lung,17,no\n"

@@ -170,3 +170,31 @@ def test_a_whole_study_shows_its_patients(tmp_path: Path) -> None:
     text = write_study_report(tmp_path / "r.html", relation=relation, patients=summary).read_text()
     assert "objective response rate" in text
     assert "response evaluable" in text
+
+
+def test_levels_of_every_visit_are_joined() -> None:
+    from biomarkers.plot.cohort_levels import plot_visits
+
+    levels = level_rows({("P1", "baseline"): 1.0, ("P1", "c3d1"): 2.0, ("P1", "progression"): 4.0, ("P2", "c3d1"): 3.0})
+    cohort = build_cohort(levels=[levels], clinical=CLINICAL)
+    ax = plot_visits(cohort, biomarker="CD274 log2_cpm")
+    assert [text.get_text() for text in ax.get_xticklabels()] == [
+        "baseline\nn = 1",
+        "c3d1\nn = 2",
+        "progression\nn = 1",
+    ]
+    lines = [np.asarray(line.get_ydata()).tolist() for line in ax.lines]
+    assert [1.0, 2.0, 4.0] in lines
+    assert [2.5] in lines, "the median of C3D1"
+    with pytest.raises(UsageError, match="Did you mean 'CD274 log2_cpm'"):
+        plot_visits(cohort, biomarker="CD274 log2cpm")
+
+
+def test_three_visits_are_drawn_and_two_are_pairs(tmp_path: Path) -> None:
+    from biomarkers.plot.cohort_files import save_level_figures
+
+    points = ("baseline", "c3d1", "progression")
+    levels = level_rows({("P1", point): float(i) for i, point in enumerate(points)})
+    made = save_level_figures(build_cohort(levels=[levels], clinical=CLINICAL), tmp_path)
+    assert [path.name for path in made] == ["70_CD274-log2-cpm_by_visit.png"]
+    assert save_level_figures(_cohort(), tmp_path) == []
