@@ -15,7 +15,7 @@ from biomarkers.errors import EnvironmentFailure, UsageError, did_you_mean
 from biomarkers.files import sha256
 from biomarkers.keys import FAILED, SLIDE_STATUSES
 from biomarkers.provenance import run_record, versions, write_run_json
-from biomarkers.run.plan import Task, plan_tasks
+from biomarkers.run.plan import Task, plan_tasks, with_scenes
 from biomarkers.run.pool import Worker, default_memory_bytes, score_jobs
 from biomarkers.run.settings import ScoreSettings, WorkSettings, canonical, split_settings
 from biomarkers.run.state import RunState, settings_key
@@ -78,7 +78,10 @@ def score_batch(
     """
     folder = Path(out)
     score, work = _checked(settings)
-    tasks = _with_annotations(plan_tasks(inputs, exclude=folder), score.annotations)
+    tasks = plan_tasks(inputs, exclude=folder)
+    if score.panel is None:  # the channels of a panel may be images of their own
+        tasks = with_scenes(tasks)
+    tasks = _with_annotations(tasks, score.annotations)
     _check_assays(tasks, score)
     meaning = canonical(score)
     state = RunState(folder)
@@ -185,6 +188,7 @@ def _job(task: Task, score: ScoreSettings, work: WorkSettings, meaning: Mapping[
         "annotations": None if task.annotations is None else str(task.annotations.absolute()),
         "overlays": work.overlays,
         "threads": work.threads,
+        "scene": task.scene,
         "out": str(out.absolute()),
         "meaning": settings_key(settings, versions()["biomarkers"]),
         "sha256": None,  # of the image's bytes: read when it is scored, so that a batch of whole slides starts at once

@@ -15,6 +15,7 @@ from biomarkers.files import file_name
 IMAGE_SUFFIXES = tuple(
     ".png .jpg .jpeg .tif .tiff .svs .ndpi .scn .bif .qptiff .mrxs .dcm .svslide .vms".split()  # noqa: SIM905
 )
+_SCENE_SUFFIXES = (".tif", ".tiff", ".scn", ".bif", ".qptiff", ".ndpi", ".svs")  # a file may hold several images
 MANIFEST_COLUMNS = ("path", "patient", "timepoint", "assay", "mpp", "annotations")
 
 
@@ -29,6 +30,7 @@ class Task:
     assay: str | None = None
     mpp: float | None = None
     annotations: Path | None = None
+    scene: int | None = None  # which image of a file with several
 
     @property
     def file_stem(self) -> str:
@@ -73,6 +75,36 @@ def plan_tasks(inputs: Sequence[str | Path], *, exclude: Path | None = None) -> 
                 )
             found.setdefault(key, task)
     return _with_unique_names(found.values())
+
+
+def with_scenes(tasks: Iterable[Task]) -> tuple[Task, ...]:
+    """Make a task of each image of a file that holds several (``name~image1``, ``name~image2`` ...).
+
+    A file that cannot be opened stays one task: scoring it says why.
+    """
+    expanded: list[Task] = []
+    for task in tasks:
+        count = _count_scenes(task.path)
+        if count < 2:
+            expanded.append(task)
+        else:
+            expanded += [
+                replace(task, slide=f"{task.slide}~image{number + 1}", scene=number) for number in range(count)
+            ]
+    return tuple(sorted(expanded, key=lambda task: task.slide))
+
+
+def _count_scenes(path: Path) -> int:
+    from biomarkers.errors import BiomarkersError
+    from biomarkers.slide import open_slide
+
+    if path.suffix.lower() not in _SCENE_SUFFIXES:
+        return 1
+    try:
+        with open_slide(path, scene=0) as slide:
+            return len(slide.scenes)
+    except BiomarkersError:
+        return 1
 
 
 def _tasks_of(item: str, exclude: Path | None) -> list[Task]:

@@ -55,7 +55,7 @@ def score_in_all_ways(path: str | Path, **settings: Any) -> Iterator[Way]:
 def settings_of(job: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a batch's job that decide its numbers."""
     names = ("assay", "mpp", "annotations", "classifier", "assume_tumor", "marker", "thresholds", "stain", "slide")
-    return {name: job[name] for name in names}
+    return {**{name: job[name] for name in names}, "scene": job.get("scene")}
 
 
 def _digest(content: bytes) -> str:

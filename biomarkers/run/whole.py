@@ -33,6 +33,7 @@ def score_whole(job: dict[str, Any]) -> tuple[Any, list[str]]:
             thresholds=job["thresholds"],
             stain=job["stain"],
             slide=job["slide"],
+            scene=job.get("scene"),
             threads=job.get("threads", 1),
             picture=job["overlays"],
         )

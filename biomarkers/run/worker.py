@@ -91,7 +91,7 @@ def _score(job: Job) -> Outcome:
 
     if job.get("panel"):
         result, files = _score_panel(job)
-    elif is_whole(job["path"]):
+    elif is_whole(job["path"], scene=job.get("scene")):
         from biomarkers.run.whole import score_whole
 
         result, files = score_whole(job)
@@ -122,6 +122,7 @@ def _score_tile(job: Job) -> tuple[Any, list[str]]:
         thresholds=job["thresholds"],
         stain=job["stain"],
         slide=job["slide"],
+        scene=job.get("scene"),
     )
     return result, _write_files(result, job)
 

@@ -50,6 +50,7 @@ def score_slide(
     marker: str | None = None,
     slide: str | None = None,
     segmenter: SegmenterPlugin | str | None = None,
+    scene: int | None = None,
 ) -> SlideScore:
     """Score one brightfield image.
 
@@ -77,6 +78,8 @@ def score_slide(
         Name of the marker; the assay's when None.
     slide
         Name of the slide in all tables; the file's name without its suffix when None.
+    scene
+        Which image of a file with several (from 0).
     segmenter
         Another finder of nuclei, or the name of an installed one; see :mod:`biomarkers.cells.plugin`.
 
@@ -107,7 +110,7 @@ def score_slide(
         thresholds=thresholds,
         marker=marker,
     )
-    tile = read_tile(path, mpp=mpp)
+    tile = read_tile(path, mpp=mpp, scene=scene)
     if setup.classes.annotations is not None:
         check_inside(setup.classes.annotations, width=tile.sizes["x"], height=tile.sizes["y"])
     return score_tile(

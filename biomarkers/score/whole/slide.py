@@ -71,15 +71,15 @@ class WholeSlideScore:
         return pd.DataFrame() if self.cells_file is None else pd.read_parquet(self.cells_file)
 
 
-def is_whole(path: str | os.PathLike[str]) -> bool:
+def is_whole(path: str | os.PathLike[str], *, scene: int | None = None) -> bool:
     """Whether an image has so many pixels that it is scored tile by tile.
 
     Raises
     ------
     SlideError, UsageError
-        The file cannot be opened, or holds several images.
+        The file cannot be opened, or holds several images and ``scene`` was not given.
     """
-    with open_slide(path) as opened:
+    with open_slide(path, scene=scene) as opened:
         return opened.size[0] * opened.size[1] > WHOLE_FROM_PX
 
 
