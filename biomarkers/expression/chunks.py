@@ -54,6 +54,7 @@ class _Chunked:
         self.shape, self.dtype = tuple(dataset.shape), dataset.dtype
         self._last = -1
         self._inflated = np.empty(self._length if deflated else 0, dtype=self.dtype)
+        self._packed = bytearray(int(places[:, 1].max()) if deflated else 0)
         self._scratch = np.empty(0, dtype=self.dtype)
         self._stream = path.open("rb", buffering=0)
         weakref.finalize(self, self._stream.close)
@@ -82,11 +83,13 @@ class _Chunked:
         if self._last != number:
             self._last = -1
             self._stream.seek(offset)
-            self._inflate(self._stream.read(size))
+            packed = memoryview(self._packed)[:size]
+            self._stream.readinto(packed)
+            self._inflate(packed)
             self._last = number
         into[:] = self._inflated[low : low + len(into)]
 
-    def _inflate(self, packed: bytes) -> None:
+    def _inflate(self, packed: memoryview) -> None:
         from imagecodecs import deflate_decode
 
         where = f"{self._path}:{self._name}"
