@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from PIL.Image import Image
 
-ROWS_IN_A_GROUP = 50_000
+ROWS_IN_A_GROUP = 20_000
 _OVERLAY_PX = 2048
 
 
