@@ -42,7 +42,8 @@ def ours(tile: Any, bleed: Any) -> int:
 
 
 def naive(tile: Any) -> int:
-    """What one writes with scikit-image in an hour: background, nuclei, cells, three compartments."""
+    """What one writes with scikit-image in an hour, with the same measurements: background, nuclei, cells, means of
+    three compartments, means and maxima of whole cells, and their raw means."""
     from scipy import ndimage
     from skimage import feature, filters, measure, morphology, segmentation
 
@@ -59,8 +60,11 @@ def naive(tile: Any) -> int:
     cells = segmentation.expand_labels(nuclei, 8)
     inner = segmentation.expand_labels(nuclei, 6)
     stack = np.moveaxis(clean, 0, -1)
+    means = ("label", "area", "centroid", "intensity_mean")
     for labels in (nuclei, np.where(nuclei > 0, 0, cells), np.where(inner > 0, 0, cells)):
-        measure.regionprops_table(labels, stack, properties=("label", "area", "centroid", "mean_intensity"))
+        measure.regionprops_table(labels, stack, properties=means)
+    measure.regionprops_table(cells, stack, properties=(*means, "intensity_max"))
+    measure.regionprops_table(cells, np.moveaxis(pixels, 0, -1), properties=means)
     return int(nuclei.max())
 
 
