@@ -76,6 +76,5 @@ def _partition(
     distance = tools.sixteenths(mask)
     seeds = tools.dome_seeds(distance, depth=round(_SEED_DEPTH_UM / mpp * SIXTEENTH))
     labels = tools.flood(seeds, height=distance // 4, mask=mask)
-    peak = tools.quantile(soft, labels, numerator=1, denominator=1)
-    labels = np.where(100 * soft >= _SKIRT_PERCENT * peak[labels], labels, 0).astype(np.int32)
+    labels = tools.without_skirt(labels, soft, percent=_SKIRT_PERCENT)
     return tidy(labels, mpp=mpp, settings=settings, tools=tools, any_size=True)

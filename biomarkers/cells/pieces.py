@@ -101,3 +101,9 @@ def quantile(
     there = sizes > 0
     out[there] = level[order][rank[there]]
     return out
+
+
+def without_skirt(labels: Labels, values: NDArray[np.int32], *, percent: int) -> Labels:
+    """Take off the pixels of each label whose value lies below a percentage of the label's highest one."""
+    peak = quantile(values, labels, numerator=1, denominator=1)
+    return np.where(100 * values >= percent * peak[labels], labels, 0).astype(np.int32)

@@ -62,6 +62,10 @@ class _Quantile(Protocol):
     ) -> NDArray[np.int64]: ...
 
 
+class _Skirt(Protocol):
+    def __call__(self, labels: Labels, values: Levels, *, percent: int) -> Labels: ...
+
+
 class _Fit(Protocol):
     def __call__(self, labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
 
@@ -118,6 +122,7 @@ class Tools:
     largest_pieces: _Pieces
     fill_holes: _Fill
     quantile: _Quantile
+    without_skirt: _Skirt
     ellipse_fit: _Fit
     parents: _Parents
     outline_stain: _Outline
@@ -147,6 +152,7 @@ def plain() -> Tools:
         largest_pieces=pieces.largest_pieces,
         fill_holes=pieces.fill_holes,
         quantile=pieces.quantile,
+        without_skirt=pieces.without_skirt,
         ellipse_fit=candidates.ellipse_fit,
         parents=candidates.parents,
         outline_stain=outline_stain.outline_stain,
@@ -191,6 +197,7 @@ def fast() -> Tools:
         largest_pieces=pieces.largest_pieces,
         fill_holes=pieces.fill_holes,
         quantile=quantiles.quantile,
+        without_skirt=quantiles.without_skirt,
         ellipse_fit=ellipses.ellipse_fit,
         parents=ellipses.parents,
         outline_stain=outline.outline_stain,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import hypothesis.extra.numpy as hnp
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from biomarkers.cells import tools
 from biomarkers.cells.contrast import _weighted_densities, amounts
+from biomarkers.cells.kernels import notice
 from biomarkers.cells.kernels.distance import exact
 from biomarkers.cells.measure import middles
 from biomarkers.cells.pieces import sixteenths
@@ -132,6 +134,9 @@ def test_quantiles(both: tuple[np.ndarray, np.ndarray], share: tuple[int, int], 
     asked = {"numerator": share[0], "denominator": share[1], "size": size}
     _equal(FAST.quantile(values - 7, labels, **asked), PLAIN.quantile(values - 7, labels, **asked))
 
+    skirts = (tools_.without_skirt(labels, values, percent=30) for tools_ in (FAST, PLAIN))
+    _equal(*skirts)
+
 
 @check
 @given(blobs(), blobs())
@@ -220,3 +225,10 @@ def test_whole_recipe_on_a_photograph() -> None:
 
 def _columns(rows: Rows) -> list[np.ndarray]:
     return [rows.middle, rows.area, rows.nucleus_area, rows.mean, *rows.shape.values(), *rows.layers.values()]
+
+
+def test_compiling_is_announced_once(capsys: pytest.CaptureFixture[str]) -> None:
+    listener = notice._Notice()
+    for function in (np.sort, FAST.smooth, FAST.blobness):
+        listener.on_start(SimpleNamespace(data={"dispatcher": SimpleNamespace(py_func=function)}))
+    assert capsys.readouterr().err.count("compiling kernels") == 1

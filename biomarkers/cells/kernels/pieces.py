@@ -48,23 +48,32 @@ def fill_holes(labels: Labels) -> Labels:
     return out
 
 
-def areas_of_seeds(seeds: Labels, mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sort the pixels of seeds by the connected area (of eight neighbours) of the mask that they lie in.
+def fill_single_areas(seeds: Labels, framed: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Fill each connected area (of eight neighbours) that holds one seed only; sort the other seeds by their area.
+
+    Parameters
+    ----------
+    seeds
+        int32 (rows, columns), 0 = none.
+    framed
+        The same in a frame one pixel wide, free pixels below 0; changed in place.
 
     Returns
     -------
-    Flat places in the image with a frame of one pixel around it, (seed pixels,), and where each area's places end.
+    Flat places in ``framed`` of the pixels of seeds that share their area with others, and where each area's end.
     """
-    image = np.ascontiguousarray(mask).astype(np.int32)
+    image = (framed[1:-1, 1:-1] != 0).astype(np.int32)
     start, first, root = _scanned(image)
     _join_diagonally(image, start, first, root)
     rows, columns = np.nonzero(seeds)
-    area = np.empty(rows.size, np.int32)
-    _area_of(rows, columns, start, first, root, area)
-    order = np.argsort(area, kind="stable")
-    area = area[order]
-    ends = np.append(np.flatnonzero(np.diff(area)) + 1, area.size)
-    return ((rows + 1) * (seeds.shape[1] + 2) + columns + 1)[order], ends if area.size else ends[:0]
+    area, label = np.empty(rows.size, np.int32), seeds[rows, columns]
+    lowest, highest = np.full(root.size, np.iinfo(np.int32).max, np.int32), np.zeros(root.size, np.int32)
+    _area_of(rows, columns, start, first, root, label, area, lowest, highest)
+    _fill_areas(framed, start, first, root, lowest, highest)
+    rest = np.flatnonzero(lowest[area] != highest[area])
+    rest = rest[np.argsort(area[rest], kind="stable")]
+    ends = np.flatnonzero(np.diff(area[rest], append=-1)) + 1
+    return ((rows + 1) * framed.shape[1] + columns + 1)[rest], ends
 
 
 def _by_cross(framed: NDArray[np.uint8], both: np.ufunc) -> NDArray[np.uint8]:
@@ -164,14 +173,26 @@ def _join_diagonally(mask, start, first, root):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _area_of(rows, columns, start, first, root, out):  # type: ignore[no-untyped-def]
-    """Return the root of the run that each pixel lies in; pixels in reading order."""
+def _area_of(rows, columns, start, first, root, label, out, lowest, highest):  # type: ignore[no-untyped-def]
+    """Find the root of the run that each pixel lies in, and its lowest and highest label; pixels in reading order."""
     run = 0
     for k in range(rows.size):
         run = max(run, first[rows[k]])
         while run + 1 < first[rows[k] + 1] and start[run + 1] <= columns[k]:
             run += 1
-        out[k] = root[run]
+        at = root[run]
+        out[k], lowest[at], highest[at] = at, min(lowest[at], label[k]), max(highest[at], label[k])
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_areas(framed, start, first, root, lowest, highest):  # type: ignore[no-untyped-def]
+    """Paint the runs of areas whose lowest label is their highest; areas without a label have neither."""
+    for row in range(first.size - 1):
+        line = framed[row + 1][1:-1]
+        for run in range(first[row], first[row + 1]):
+            at = root[run]
+            if lowest[at] == highest[at]:
+                _paint(line, start, run, highest[at])
 
 
 @numba.njit(cache=True, nogil=True)

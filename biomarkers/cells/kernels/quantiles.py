@@ -29,6 +29,22 @@ def quantile(
     return out
 
 
+def without_skirt(labels: Labels, values: NDArray[np.int32], *, percent: int) -> Labels:
+    """Take off each label's low pixels; see :func:`biomarkers.cells.pieces.without_skirt`."""
+    flat, levels = np.ascontiguousarray(labels).ravel(), np.ascontiguousarray(values).ravel()
+    peak, out = np.full(int(flat.max()) + 1, np.iinfo(np.int64).min), np.empty_like(flat)
+    _highest(levels, flat, peak)
+    _keep_high(levels, flat, peak, percent, out)
+    return out.reshape(labels.shape)
+
+
+@numba.njit(cache=True, nogil=True)
+def _keep_high(values, labels, peak, percent, out):  # type: ignore[no-untyped-def]
+    for k in range(labels.size):
+        label = labels[k]
+        out[k] = label if label != 0 and 100 * np.int64(values[k]) >= percent * peak[label] else 0
+
+
 @numba.njit(cache=True, nogil=True)
 def _highest(values, labels, out):  # type: ignore[no-untyped-def]
     for k in range(labels.size):

@@ -10,19 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.cells.grow import Labels
-from biomarkers.cells.kernels.pieces import areas_of_seeds
+from biomarkers.cells.kernels.pieces import fill_single_areas
 
 
 def flood(seeds: Labels, *, height: NDArray[np.int32], mask: NDArray[np.bool_]) -> Labels:
     """Watershed inside a mask; see :func:`biomarkers.cells.grow.flood`. Heights are 0 or more.
 
-    Each connected area is flooded by itself, which keeps the pixels that are worked on close together.
+    Areas with one seed need no flooding. Each other one is flooded by itself, which keeps the pixels that are worked on
+    close together.
     """
     framed = np.pad(seeds, 1)  # a label, 0 = taken or outside, below 0: free, -1 - height
     free = mask & (seeds == 0)
     np.copyto(framed[1:-1, 1:-1], -1 - height, where=free)
     flat, around = framed.ravel(), _around(framed)
-    places = areas_of_seeds(seeds, free | (seeds != 0))
+    places = fill_single_areas(seeds, framed)
     heads = np.full(int(height.max(initial=0)) + 1, -1, np.int32)
     after, ring, given = (np.empty(flat.size, np.int32) for _ in range(3))
     _flood(flat, around, *places, framed.shape[1], heads, after, ring, given)
