@@ -269,7 +269,8 @@ def _summary(result: Relation, notes: list[str], report: Path, *, panel: Sensiti
     for paragraph in result.explain().split("\n\n")[1:]:
         click.echo(textwrap.fill(paragraph, width=width, subsequent_indent="  "))
     for note in notes:
-        click.echo(f"Note: {note}.")
+        if note not in result.notes:
+            click.echo(f"Note: {note}.")
     if panel is not None:
         click.echo("\nUnder other choices:")
         for line in panel.explain().splitlines():

@@ -23,6 +23,7 @@ _SHOWN: Final = (
     "biomarker", "endpoint", "n", "n_responders", "verdict", "auc", "auc_low95", "auc_high95",
     "p_dependence", "p_adjusted",
 )  # fmt: skip
+_EVERYTHING: Final = 0.995  # an AUC of 1.00 in print
 _SHORT: Final = {
     DEPENDENT: "response is associated with it",
     DEPENDENT_WITHIN_MARGIN: "response is associated with it, but weakly (inside the margin)",
@@ -109,14 +110,20 @@ def could_have_shown(row: Mapping[Any, Any]) -> str:
     if not _gone(row["min_detectable_auc"]):
         found = row["min_detectable_auc"]
         parts.append(f"A sample of this size finds an AUC of {found:.2f} or more with 80% power.")
-    if not _gone(row["largest_effect_excluded"]):
-        parts.append(f"An AUC of {row['largest_effect_excluded']:.2f} or more, in either direction, is excluded.")
-    if not _gone(row["smallest_margin"]):
+    elif not _gone(row["n_needed"]):
+        parts.append("A sample of this size finds no AUC below 1 with 80% power.")
+    excluded, margin = row["largest_effect_excluded"], row["smallest_margin"]
+    if not _gone(excluded) and excluded < _EVERYTHING:
+        parts.append(f"An AUC of {excluded:.2f} or more, in either direction, is excluded.")
+    elif not _gone(excluded):
+        parts.append("No AUC is excluded.")
+    if not _gone(margin) and margin < _EVERYTHING - 0.5:
         least = math.ceil(row["smallest_margin"] * 100) / 100  # upwards: 0.151 is not within 0.15
         parts.append(f"The 90% interval lies within a margin of {least:.2f} and of no smaller one.")
     text = " ".join(parts)
     if not _gone(row["n_needed"]):
-        text += f" About {int(row['n_needed'])} patients are needed to show independence within {row['margin']:g}."
+        text += f" About {int(row['n_needed'])} patients are needed to show independence within {row['margin']:g} "
+        text += "(80% power, if the AUC is one half)."
     if not _gone(row["bf01"]):
         text += f" Bayes factor for independence {row['bf01']:.2f} (at most {row['bf01_ceiling']:.2f} at this size)."
     return text

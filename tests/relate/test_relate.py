@@ -299,3 +299,11 @@ def test_the_verb_is_callable_whatever_was_imported_first(first: str) -> None:
     lines = told.get(first, "import biomarkers.relate.strata\nfrom biomarkers import relate")
     code = f"{lines}\nimport inspect\nassert callable(relate)\nassert 'margin' in inspect.signature(relate).parameters"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_four_patients_exclude_nothing() -> None:
+    table = pd.DataFrame({"bor": ["PR", "PR", "PD", "PD"], "a": [3.5, 4.0, 2.1, 1.0]})
+    text = relate(table, levels=["a"], response="bor", n_permutations=N).explain()
+    assert "No AUC is excluded" in text
+    assert "finds no AUC below 1" in text
+    assert "1.00 or more" not in text
