@@ -96,9 +96,11 @@ def summarise_study(
         visits, best = (empty, empty) if derived is None else (derived.visits, derived.best)
     else:
         patients, notes = patients_of(study), tuple(study.uns.get(NOTES, ()))
-        flow, unmatched, missing = flow_of(study), study.uns.get(UNMATCHED, empty), study.uns.get(NOT_EVALUABLE, empty)
+        flow = flow_of(study)
+        unmatched, missing, visits, best = (
+            _plain(study.uns.get(name, empty)) for name in (UNMATCHED, NOT_EVALUABLE, VISITS, BEST)
+        )
         selection = biopsy_selection(study, baseline=baseline) if keys.RESPONSE in patients else empty
-        visits, best = study.uns.get(VISITS, empty), study.uns.get(BEST, empty)
     return StudySummary(
         flow=flow,
         patients=patients,
@@ -138,6 +140,12 @@ def times_of(patients: pd.DataFrame) -> list[str]:
     """Names of the end points for which anybody has a time, as they stand in the table."""
     names = [str(name).removesuffix("_months") for name in patients.columns if str(name).endswith("_months")]
     return [name for name in names if f"{name}_event" in patients and len(endpoint_arrays(patients, name)[0])]
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    """Text as text and rows counted: a cohort from disk holds categories and text indices."""
+    words = [name for name in table.columns if isinstance(table[name].dtype, pd.CategoricalDtype)]
+    return table.assign(**{name: table[name].astype(object) for name in words}).reset_index(drop=True)
 
 
 def _landmarks(patients: pd.DataFrame, landmarks: Sequence[float]) -> pd.DataFrame:

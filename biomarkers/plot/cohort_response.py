@@ -98,7 +98,7 @@ def plot_spider(visits: pd.DataFrame, *, responses: Mapping[str, str] | None = N
     words: list[str] = []
     with look.style():
         ax = look.axes(ax, size=(8.6, 4.6))
-        for patient, rows in visits.groupby(keys.PATIENT, sort=False):
+        for patient, rows in visits.groupby(keys.PATIENT, sort=False, observed=True):
             word = response_words([(responses or {}).get(str(patient))])[0]
             words.append(word)
             colour = response_colour(word) if responses is not None else GREY

@@ -10,6 +10,7 @@ import pytest
 
 from biomarkers.cohort.join import build_cohort
 from biomarkers.cohort.patients import read_patients
+from biomarkers.cohort.store import read_cohort, write_cohort
 from biomarkers.cohort.summary import summarise_study, times_of, write_study
 from biomarkers.errors import DataError, UsageError
 from biomarkers.plot.cohort_files import save_study_figures
@@ -63,6 +64,17 @@ def test_summary_of_a_cohort(tmp_path: Path) -> None:
     names = {path.name for path in write_study(found, tmp_path)}
     assert {"patients.csv", "endpoints.csv", "visits.csv", "best_responses.csv", "landmarks.csv"} <= names
     assert len(pd.read_csv(tmp_path / "patients.csv")) == 5
+
+
+@pytest.mark.filterwarnings("error::FutureWarning")
+def test_a_cohort_from_disk_has_the_same_summary(tmp_path: Path) -> None:
+    fresh = _cohort()
+    write_cohort(fresh, tmp_path / "c.h5ad")
+    one, other = summarise_study(fresh), summarise_study(read_cohort(tmp_path / "c.h5ad"))
+    for name in ("flow", "endpoints", "selection", "best"):
+        pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name), check_dtype=False)
+    figures = [save_study_figures(found, tmp_path / word) for found, word in ((one, "a"), (other, "b"))]
+    assert [path.name for path in figures[0]] == [path.name for path in figures[1]]
 
 
 def test_patients_without_levels_are_a_study_too() -> None:
