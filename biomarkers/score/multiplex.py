@@ -149,7 +149,7 @@ def _selected(cells: AnnData, score: PanelScore) -> dict[str, Any]:
 
 def _rule(cells: AnnData, rule: str) -> np.ndarray:
     """Select cells; a quoted phenotype of the panel that no cell of this slide has selects none."""
-    name = rule.strip().strip('"')
+    name = _bare(rule)
     known = cells.uns.get("phenotypes", {}).get("rules", {})
     if name in known and "phenotype" in cells.obs:
         return (cells.obs["phenotype"].astype(str) == name).to_numpy()
@@ -197,10 +197,10 @@ def _counted(
     if score.kind == "ratio":
         n = int((found["cells"] & where).sum())
         if n_of == 0:
-            return n, 0, math.nan, nothing, f"no cells {score.of} to divide by ({n} cells {score.cells})"
+            return n, 0, math.nan, nothing, f"no {_bare(score.of)} cells to divide by ({n} {_bare(score.cells)} cells)"
         return n, n_of, n / n_of, ratio_interval(n, n_of), ""
     least = max(1, score.min_cells)
-    problem = "" if n_of >= least else f"{n_of} cells {score.of}, at least {least} needed"
+    problem = "" if n_of >= least else f"{n_of} {_bare(score.of)} cells, at least {least} needed"
     if score.kind == "h_score":
         if found["bins"] is None:
             return math.nan, n_of, math.nan, nothing, "no intensity bins"
@@ -215,6 +215,10 @@ def _counted(
     n, unit = int(both.sum()), 100 if score.kind == "tps" else 1
     low, high = wilson(n, n_of) if n_of else nothing
     return n, n_of, unit * n / max(n_of, 1), (unit * low, unit * high), problem
+
+
+def _bare(rule: str) -> str:
+    return rule.strip().strip('"')
 
 
 def _call(score: PanelScore, row: Mapping[str, Any]) -> dict[str, Any]:

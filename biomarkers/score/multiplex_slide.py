@@ -196,9 +196,8 @@ def phenotyped(
         notes += [f"{marker}: low signal, its gate separates nothing that could be seen" for marker in weak]
     _keep_imported_calls(called)
     if panel.phenotypes:
-        called = assign_phenotypes(called, panel.phenotypes)
-        for row in called.uns["phenotypes"]["conflicts"].to_dict("records"):
-            notes.append(f"{row['n_cells']} cells fit both {row['first']} and {row['second']}: the first was taken")
+        unnamed, called = called, assign_phenotypes(called, panel.phenotypes)
+        notes += _conflicts(cells=called, panel=panel, before=unnamed)
     kind = np.full(called.n_obs, keys.UNKNOWN, dtype=object)
     for name, rule in reversed(list(panel.classes.items())):
         kind[select_cells(called, rule)] = name
@@ -207,6 +206,16 @@ def phenotyped(
     called.obs[keys.CELL_CLASS] = pd.Categorical(kind, categories=list(keys.CELL_CLASSES))
     called.uns[CLASS_SOURCE] = {"method": "panel", "classes": list(panel.classes)}
     return called, notes
+
+
+def _conflicts(*, cells: AnnData, panel: Panel, before: AnnData) -> list[str]:
+    """Tell which phenotypes share cells, but for those that refine another (all CTL are T cells)."""
+    said = []
+    for row in cells.uns["phenotypes"]["conflicts"].to_dict("records"):
+        first = int(select_cells(before, panel.phenotypes[row["first"]]).sum())
+        if row["n_cells"] < first:
+            said.append(f"{row['n_cells']} cells fit both {row['first']} and {row['second']}: the first was taken")
+    return said
 
 
 def _keep_imported_calls(cells: AnnData) -> None:

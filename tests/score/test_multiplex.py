@@ -124,7 +124,7 @@ def test_shares_of_few_cells_are_not_evaluable_with_their_counts():
     row = scores.iloc[0]
     assert (row["status"], row["numerator"], row["denominator"]) == ("not_evaluable", 10, 49)
     assert np.isnan(row["value"])
-    assert "49 cells CD3+, at least 50 needed" in row["reason"]
+    assert "49 CD3+ cells, at least 50 needed" in row["reason"]
     assert components["call"].tolist() == ["not evaluable"]
 
 
@@ -134,7 +134,7 @@ def test_a_ratio_without_divisor_is_not_evaluable():
                   scores=[{"name": "A:B", "kind": "ratio", "cells": "A+", "of": "B+"}])  # fmt: skip
     row = score_multiplex_cells(cells, panel=panel, slide="s")[0].iloc[0]
     assert row["status"] == "not_evaluable"
-    assert "no cells B+ to divide by (5 cells A+)" in row["reason"]
+    assert "no B+ cells to divide by (5 A+ cells)" in row["reason"]
 
 
 @given(st.integers(0, 60), st.integers(1, 60))
@@ -185,6 +185,8 @@ def test_conflicts_are_told_and_precedence_decides():
     assert named.obs["phenotype"].tolist() == ["T", "T", "tumor"]
     assert named.obs["cell_class"].tolist() == ["lymphocyte", "lymphocyte", "tumor"]
     assert notes == ["1 cells fit both T and tumor: the first was taken"]
+    refined = panel.model_copy(update={"phenotypes": {"T of nests": "CD3+ CK+", "T": "CD3+"}})
+    assert phenotyped(cells, panel=refined, gates=None, slide="s")[1] == []
 
 
 def test_a_rule_that_names_what_there_is_not():
