@@ -138,7 +138,7 @@ def _one_binary(
         made.verdicts.append({**base, **_cells(not_testable(problem), rules), **negative})
         return
     found, need = two_groups(name, endpoint.name, yes, no, margin=rules.margin, alpha=rules.alpha, scores=scored)
-    made.rows += [*found, *_test_rows(name, endpoint.name, tests, int(known.sum()))]
+    made.rows += [*_test_rows(name, endpoint.name, tests, int(known.sum())), *found]
     made.rows += regression_rows(name, endpoint.name, level, responder, patients.covariates.iloc[endpoint.rows])
     if known.sum() <= _MANY:
         made.rows += ordinal_rows(name, endpoint.name, yes, no)

@@ -101,7 +101,7 @@ def two_groups(
     add(wilcoxon.method, "U", wilcoxon)
     unit = "in Gehan scores, not in the level's unit" if scores else ""
     shift = hodges_lehmann(yes, no)
-    add(f"Hodges-Lehmann shift, {shift.method}", "shift", shift, unit)
+    add(shift.method, "shift", shift, unit)
     for value in sorted({*SHOWN_MARGINS, margin}):
         tost = auc_tost(yes, no, margin=value)
         add(f"two one-sided tests, margin {value:g}", "equivalence", tost)
