@@ -35,6 +35,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_planted_changes_are_found_in_a_child_process_and_the_others_are_not(cohort: Path, tmp_path: Path) -> None:
     out = tmp_path / "change"
     names = ["CD274 log2_cpm", "PDCD1 log2_cpm", "CD8A log2_cpm", "PD-1 density"]

@@ -32,6 +32,7 @@ def _run(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
 
+@pytest.mark.slow
 def test_the_sample_trial_in_a_child_process(levels: Path, tmp_path: Path) -> None:
     out = tmp_path / "trial.h5ad"
     done = _run("cohort", "--levels", levels, "--clinical", CLINICAL, "--visits", SUMS, "--immune", "--landmark", 4,
