@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biomarkers.relate import relate
+from biomarkers.relate.permuted import binary_tests
 from biomarkers.stats.concordance import concordance, somers_d
 from biomarkers.stats.permutation_association import association_permutation, distance_covariance_permutation
 
@@ -161,3 +162,22 @@ def test_concordance_within_strata_is_a_mean_over_pairs() -> None:
     halves = [concordance(x[block == b], time[block == b], event[block == b]).value for b in (0, 1)]
     together = concordance(x, time, event, strata=block).value
     assert min(halves) - 1e-12 <= together <= max(halves) + 1e-12
+
+
+def test_errors_hold_when_labels_are_shuffled_within_strata() -> None:
+    """Level and response rate both follow the stratum; within it three markers are noise."""
+    generator = np.random.default_rng(5)
+    n, runs = 48, 250
+    strata = np.repeat(["a", "b", "c"], n // 3)
+    yes = np.concatenate([np.arange(n // 3) < k for k in (3, 8, 12)])
+    alone, family, graded = [], [], []
+    for run in range(runs):
+        levels = generator.normal(size=(n, 3)) + 2.0 * np.repeat([0, 1, 2], n // 3)[:, None]
+        tests = binary_tests(levels, yes, strata=strata, n_permutations=199, seed=run)
+        alone.append(tests.p[0])
+        family.append(tests.p_adjusted.min())
+        graded.append(association_permutation(levels[:, 0], levels[:, 1], strata=strata, n_permutations=199, rng=run).p)
+    most = 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)
+    for p in (alone, family, graded):
+        assert np.mean(np.array(p) <= 0.05) <= most
+        assert 0.4 < np.mean(np.array(p) <= 0.5) < 0.6
