@@ -89,7 +89,7 @@ class _Chunked:
             self._last = number
         into[:] = self._inflated[low : low + len(into)]
 
-    def _inflate(self, packed: memoryview) -> None:
+    def _inflate(self, packed: Any) -> None:
         from imagecodecs import deflate_decode
 
         where = f"{self._path}:{self._name}"

@@ -124,12 +124,12 @@ def part(
     fine = finite if reasons is None else finite & ~given
     status = np.full(len(values), OK, dtype=object)
     status[~fine] = NOT_EVALUABLE
+    same = {"marker": marker, "assay": ASSAY, "score": score, "unit": unit, "scale": _scale_of(unit)}
     columns = {
-        "sample": np.asarray(samples, dtype=object), "marker": marker, "assay": ASSAY, "score": score,
-        "value": np.where(fine, values, np.nan), "unit": unit, "scale": _scale_of(unit), "status": status,
-        "reason": reason,
+        "sample": np.asarray(samples, dtype=object), "value": np.where(fine, values, np.nan), "status": status,
+        "reason": reason, **{name: np.full(len(values), text, dtype=object) for name, text in same.items()},
     }  # fmt: skip
-    frame = pd.DataFrame(columns, columns=list(LEVEL_COLUMNS))
+    frame = pd.DataFrame({name: columns[name] for name in LEVEL_COLUMNS}, copy=False)
     for column in (PATIENT, TIMEPOINT):
         if column in obs:
             frame[column] = obs[column].astype(object).where(obs[column].notna(), "").astype(str).to_numpy()
