@@ -45,7 +45,7 @@ def auc(x: Any, y: Any) -> float:
     Examples
     --------
     >>> auc([3, 4, 5], [1, 2, 3])
-    0.9444444444444445
+    0.9444444444444444
     """
     below, above = _counts(x, y)
     return int(below.sum()) / (2 * below.size * above.size)
