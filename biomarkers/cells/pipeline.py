@@ -186,4 +186,6 @@ def _stands_out(contrast: NDArray[np.float64], plan: Plan) -> NDArray[np.bool_]:
 
 
 def _at_full_size(labels: Labels, factor: int, shape: tuple[int, ...]) -> Labels:
+    if factor == 1:
+        return labels
     return np.repeat(np.repeat(labels, factor, axis=0), factor, axis=1)[: shape[0], : shape[1]]
