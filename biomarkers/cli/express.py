@@ -81,11 +81,20 @@ def _write(found: Expression, out: Path, inputs: list[Path]) -> None:
     write_csv(found.genes, out / "genes.csv")
     if len(found.batches):
         write_csv(found.batches, out / "batches.csv")
-    files = [
-        file for path in inputs for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()
-    ]
+    files = [file for path in inputs for file in _files(path)]
     settings = {**found.settings, "warnings": list(found.warnings)}
     write_run_json(run_record("express", settings=settings, inputs=files), out)
+
+
+def _files(path: Path) -> list[Path]:
+    """Return the files whose hashes are kept: of a zarr folder, which may have a file a chunk, its descriptions."""
+    if path.is_file():
+        return [path]
+    from biomarkers.expression.zarr_store import DESCRIPTIONS, is_zarr
+
+    if is_zarr(path):
+        return sorted(file for name in DESCRIPTIONS for file in path.rglob(name))
+    return sorted(file for pattern in ("*", "*/*") for file in path.glob(pattern) if file.is_file())
 
 
 def _show(found: Expression) -> None:

@@ -17,7 +17,7 @@ _CODECS: Final = frozenset(
      "transpose", "sharding_indexed", "crc32c", "crc32", "adler32", "bitround", "fixedscaleoffset", "quantize",
      "astype", "packbits")
 )  # fmt: skip
-_DESCRIPTIONS: Final = (".zarray", ".zmetadata", "zarr.json")
+DESCRIPTIONS: Final = (".zarray", ".zmetadata", "zarr.json")
 _MOST_SHRUNK: Final = 20_000
 _SMALL_BYTES: Final = 1 << 30
 
@@ -65,7 +65,7 @@ def refuse_unsafe(path: Path) -> None:
         if not item.is_file():
             continue
         stored += item.stat().st_size
-        if item.name in _DESCRIPTIONS:
+        if item.name in DESCRIPTIONS:
             described = _json(item)
             for codec in _codecs(described):
                 if codec.removeprefix("numcodecs.") not in _CODECS:

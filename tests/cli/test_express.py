@@ -104,3 +104,13 @@ def test_concordance_of_a_table(tmp_path):
     assert len(pd.read_csv(tmp_path / "o" / "points.csv")) == 40
     for name in ("agreement.png", "differences.png", "run.json"):
         assert (tmp_path / "o" / name).stat().st_size > 500
+
+
+def test_a_zarr_folder_is_recorded_by_its_descriptions(tmp_path):
+    import anndata as ad
+
+    ad.read_h5ad(sample_trial().expression).write_zarr(tmp_path / "m.zarr")
+    assert run(["express", str(tmp_path / "m.zarr"), "--out", str(tmp_path / "o")]) == 0
+    names = {item["name"] for item in json.loads((tmp_path / "o" / "run.json").read_text())["inputs"]}
+    assert names
+    assert names <= {".zarray", ".zmetadata", "zarr.json"}
