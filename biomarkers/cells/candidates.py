@@ -11,7 +11,7 @@ from biomarkers.cells.grow import Labels
 from biomarkers.cells.tools import Tools
 
 _THOUSAND = 1000
-PREFER_WHOLE = 10  # thousandths by which pieces must fit better than the whole
+PREFER_WHOLE = 30  # thousandths by which pieces must fit better than the whole
 _UNIFORM_ELLIPSE = 4.0  # squared Mahalanobis distance of the edge of a uniformly filled ellipse
 _ROUNDING = 1e-9
 LARGEST_DISTANCE = _UNIFORM_ELLIPSE + _ROUNDING
