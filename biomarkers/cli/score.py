@@ -29,6 +29,7 @@ _REASON_WIDTH = 70
 @click.option("--stain", type=click.Path(), help="White level and stain vectors (TOML) for the whole batch.")
 @click.option("--panel", type=click.Path(), help="A multiplex panel (TOML) instead of an assay: mIF images.")
 @click.option("--gates", type=click.Path(), help="A gate table (CSV) for the panel.  [default: fitted to each image]")
+@click.option("--labels", type=click.Path(), help="Folder of label maps (<slide>.tif) for the panel's images.")
 @click.option("--workers", type=int, help="Worker processes.  [default: 1]")
 @click.option("--threads", type=int, help="Threads inside a whole slide, in each worker.  [default: 1]")
 @click.option("--timeout", "timeout_s", type=float, help="Seconds allowed for one slide.  [default: 7200]")

@@ -15,7 +15,7 @@ from biomarkers.errors import EnvironmentFailure, UsageError, did_you_mean
 from biomarkers.files import sha256
 from biomarkers.keys import FAILED, SLIDE_STATUSES
 from biomarkers.provenance import run_record, versions, write_run_json
-from biomarkers.run.plan import Task, plan_tasks, with_scenes
+from biomarkers.run.plan import Task, label_file, plan_tasks, with_scenes
 from biomarkers.run.pool import Worker, default_memory_bytes, score_jobs
 from biomarkers.run.settings import ScoreSettings, WorkSettings, canonical, split_settings
 from biomarkers.run.state import RunState, settings_key
@@ -66,7 +66,7 @@ def score_batch(
         Show a progress bar on standard error.
     **settings
         The fields of :class:`~biomarkers.run.settings.ScoreSettings` (``assay, mpp, annotations, classifier,
-        assume_tumor, marker, thresholds, stain, panel, gates``) and
+        assume_tumor, marker, thresholds, stain, panel, gates, labels``) and
         :class:`~biomarkers.run.settings.WorkSettings` (``workers, timeout_s, memory_gb, overlays``).
 
     Raises
@@ -152,8 +152,9 @@ def _check_assays(tasks: Iterable[Task], score: ScoreSettings) -> None:
         if given or any(task.assay for task in tasks):
             raise UsageError("a panel takes the assay's place", seen=given or "an assay in the manifest")
         return  # the panel itself was read with the settings
-    if score.gates is not None:
-        raise UsageError("gates need a panel", where=score.gates, hint="Name it with --panel.")
+    for option, value in (("gates", score.gates), ("labels", score.labels)):
+        if value is not None:
+            raise UsageError(f"--{option} needs a panel", where=value, hint="Name it with --panel.")
     for task in tasks:
         name = task.assay or score.assay
         if name is None:
@@ -168,6 +169,9 @@ def _check_assays(tasks: Iterable[Task], score: ScoreSettings) -> None:
 def _job(task: Task, score: ScoreSettings, work: WorkSettings, meaning: Mapping[str, Any], out: Path) -> Job:
     annotations = None if task.annotations is None else sha256(task.annotations)
     own: dict[str, Any] = {"slide": task.slide, "assay": task.assay, "mpp": task.mpp, "annotations": annotations}
+    labels = None if score.labels is None else label_file(Path(score.labels), task)
+    if labels is not None:
+        own["labels"] = sha256(labels)
     if task.assay is not None:
         own["assay"] = load_assay(task.assay).model_dump(mode="json")
     settings = {"run": meaning, "slide": own, "overlays": work.overlays}
@@ -186,6 +190,7 @@ def _job(task: Task, score: ScoreSettings, work: WorkSettings, meaning: Mapping[
         "assay": task.assay or score.assay,
         "mpp": task.mpp if task.mpp is not None else score.mpp,
         "annotations": None if task.annotations is None else str(task.annotations.absolute()),
+        "labels": None if labels is None else str(labels.absolute()),
         "overlays": work.overlays,
         "threads": work.threads,
         "scene": task.scene,

@@ -107,6 +107,26 @@ def _count_scenes(path: Path) -> int:
         return 1
 
 
+def label_file(folder: Path, task: Task) -> Path:
+    """Find a slide's label map: ``<slide>.tif`` or ``<slide>_labels.tif``, or inForm's maps beside its component data.
+
+    Raises
+    ------
+    UsageError
+        There is no such folder, or it has no map for this slide.
+    """
+    if not folder.is_dir():
+        raise UsageError("--labels: no such folder", where=folder)
+    stem = task.file_stem
+    names = [f"{stem}{end}" for end in (".tif", ".tiff", ".png", "_labels.tif", "_binary_seg_maps.tif")]
+    names.append(f"{stem.removesuffix('_component_data')}_binary_seg_maps.tif")
+    there = [folder / name for name in names if (folder / name).is_file()]
+    found = next((path for path in there if path.resolve() != task.path.resolve()), None)  # not the image itself
+    if found is None:
+        raise UsageError(f"the folder has no label map for the slide {task.slide!r}", where=folder, allowed=names)
+    return found
+
+
 def _tasks_of(item: str, exclude: Path | None) -> list[Task]:
     path = Path(item)
     if path.is_dir():

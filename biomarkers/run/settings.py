@@ -21,7 +21,8 @@ class ScoreSettings(Settings):
 
     ``assay`` is a shipped name or a TOML path, or None when a manifest names one for every slide; ``mpp`` (um/px) wins
     over the file's own; ``annotations`` is a GeoJSON file for one slide or a folder with ``<slide>.geojson``. ``panel``
-    is the TOML file of a multiplex panel and takes the assay's place; ``gates`` a gate table for it.
+    is the TOML file of a multiplex panel and takes the assay's place; ``gates`` a gate table for it,
+    ``labels`` a folder with a label map a slide (nuclei, or inForm's maps).
     """
 
     assay: str | None = None
@@ -34,6 +35,7 @@ class ScoreSettings(Settings):
     stain: str | None = None
     panel: str | None = None
     gates: str | None = None
+    labels: str | None = None
 
 
 class WorkSettings(Settings):
@@ -68,7 +70,7 @@ def read_config(path: Path) -> dict[str, Any]:
         pass
 
     parse(_Both, values, where=str(path))
-    for key in ("annotations", "classifier", "thresholds", "stain", "panel", "gates", "cluster"):
+    for key in ("annotations", "classifier", "thresholds", "stain", "panel", "gates", "labels", "cluster"):
         if isinstance(values.get(key), str):
             values[key] = str(path.parent / values[key])  # as in a manifest: relative to the file that names it
     return values
@@ -91,7 +93,8 @@ def canonical(settings: ScoreSettings) -> dict[str, Any]:
     for key in ("classifier", "thresholds", "stain", "gates"):
         if values[key] is not None:
             values[key] = file_hash(Path(values[key]), option=key)
-    values["annotations"] = settings.annotations is not None  # each slide's own file enters its own key
+    for key in ("annotations", "labels"):
+        values[key] = getattr(settings, key) is not None  # each slide's own file enters its own key
     return values
 
 

@@ -137,6 +137,7 @@ def _score_panel(job: Job) -> tuple[Any, list[str]]:
         mpp=job["mpp"],
         annotations=job["annotations"],
         gates=job["gates"],
+        labels=job["labels"],
         slide=job["slide"],
     )
     files = _write_files(result, job)

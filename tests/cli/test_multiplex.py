@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from biomarkers.cli.cells import cells as cells_command
 from biomarkers.cli.main import run
@@ -69,9 +71,24 @@ def test_an_image_and_a_panel(tmp_path):
     assert (pd.read_csv(tmp_path / "out2" / "scores.csv")["numerator"] == 0).all()
 
 
+@pytest.mark.slow
+def test_maps_made_elsewhere(tmp_path, shared_data):
+    folder = shared_data / "images" / "phenoptr" / "FIHC4" / "test_data"
+    image = folder / "FIHC4__0929309_HP_IM3_2_component_data.tif"
+    (tmp_path / "panel.toml").write_text(
+        'name = "fihc4"\n[channels.DAPI]\nmarker = "DAPI"\nrole = "nuclei"\n'
+        '[channels.Cy5]\nmarker = "Cy5"\ncompartment = "nucleus"\n'
+    )
+    words = ["score", str(image), "--panel", str(tmp_path / "panel.toml"), "--labels", str(folder), "--quiet"]
+    assert run([*words, "--out", str(tmp_path / "out")]) == 0
+    cells = pd.read_parquet(next((tmp_path / "out" / "cells").glob("*.parquet")))
+    assert sorted(cells["label"]) == list(range(1, 271))
+    assert run([*words, "--out", str(tmp_path / "o2"), "--labels", str(tmp_path)]) == 2
+
+
 def test_panel_and_assay_contradict_each_other(tmp_path):
     (tmp_path / "panel.toml").write_text(PANEL)
-    (tmp_path / "a.tif").write_bytes(b"II*\0")
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((40, 40, 3), np.uint8), photometric="rgb")
     words = ["score", str(tmp_path / "a.tif"), "--out", str(tmp_path / "out")]
     assert run([*words, "--panel", str(tmp_path / "panel.toml"), "--assay", "22c3"]) == 2
     assert run([*words, "--assay", "22c3", "--gates", "gates.csv"]) == 2
