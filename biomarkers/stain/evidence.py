@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Channels = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
-Kind = Literal["dab", "hematoxylin_only", "eosin", "no_colour", "no_tissue"]
+Kind = Literal["dab", "hematoxylin_only", "eosin", "no_colour", "no_tissue", "dark"]
 _STAINED_OD = 0.30  # summed over the channels: a clearly stained pixel
 _LEAST_STAINED = 0.002  # share of pixels below which there is nothing to judge
 _BROWN_OD = 0.15  # DAB amount of a brown pixel
 _LEAST_BROWN = 0.002  # share of stained pixels that makes DAB certain
 _PINK_SHARE, _PINK_OVER_BROWN = 0.08, 8.0
+_BLACK = 40  # grey levels: brightfield tissue, however dense, lets more through in most places
+_DARK_SAMPLE = 100_000  # pixels are enough to tell
 _GREY_SPREAD = 0.03  # mean difference of the channels' optical densities below which there is no colour
 
 
@@ -38,7 +40,7 @@ class DabEvidence:
     ----------
     kind
         ``dab``; ``hematoxylin_only`` (an immunostain without any positive cell looks like this); ``eosin`` (H&E);
-        ``no_colour``; ``no_tissue``.
+        ``no_colour``; ``no_tissue``; ``dark`` (fluorescence: light on black).
     brown_share, pink_share
         Shares (0-1) of the stained pixels with the colour order of DAB (blue > green > red absorbance) and with that
         of eosin (green well above red and blue).
@@ -66,6 +68,7 @@ class DabEvidence:
             f"({self.pink_share:.0%} of the stained pixels are eosin pink, {self.brown_share:.1%} brown)",
             "no_colour": "the image has no colour: stains cannot be told apart",
             "no_tissue": "no stained tissue was found",
+            "dark": "the image is dark, like fluorescence: no light came through it that stains could absorb",
         }[self.kind]
 
 
@@ -92,6 +95,8 @@ def evidence_of_colours(
     colours: NDArray[np.uint8], *, white: White, vectors: StainVectors | None = None
 ) -> DabEvidence:
     """Judge a sample of pixels, uint8 (n, 3); see :func:`dab_evidence`."""
+    if _is_dark(colours):
+        return DabEvidence("dark", 0.0, 0.0, 0.0)
     stained = _stained(colours, white)
     share = stained[0].size / max(colours.shape[0], 1)
     # a field of eosin without glass makes its own pink the white; against a neutral white it shows
@@ -103,6 +108,15 @@ def evidence_of_colours(
     dab = (np.stack(stained, axis=1) @ (vectors or StainVectors()).unmixing().astype(np.float32))[:, 1]
     brown = float(((blue > green) & (green > red) & (dab > _BROWN_OD)).mean())
     return DabEvidence(_kind(stained, brown, pink), brown, pink, share)
+
+
+def _is_dark(colours: NDArray[np.uint8]) -> bool:
+    """Whether most pixels are black, or two channels are black throughout."""
+    if colours.shape[0] == 0:
+        return False
+    sample = colours[:: max(1, colours.shape[0] // _DARK_SAMPLE)]
+    brightest = np.sort(np.quantile(sample, 0.99, axis=0))
+    return bool(brightest[1] < _BLACK or np.median(sample.max(axis=1)) < _BLACK)
 
 
 def _kind(stained: Channels, brown: float, pink: float) -> Kind:

@@ -63,6 +63,20 @@ def test_grey_and_empty() -> None:
     assert _kind(make_tile(np.full((100, 100, 3), 240, np.uint8), mpp=0.5)) == "no_tissue"
 
 
+def test_fluorescence_is_no_immunostain(shared_data: Path) -> None:
+    tile = read_tile(shared_data / "images" / "slides" / "test3-DAPI-2-(387).ndpi", region=(500, 500, 600, 600))
+    assert _kind(tile) == "dark"
+    rng = np.random.default_rng(0)
+    cells = np.zeros((200, 200, 3), np.uint8)
+    for channel in range(3):
+        for row, column in rng.integers(0, 190, (15, 2)):
+            cells[row : row + 10, column : column + 10, channel] = 220
+    evidence = dab_evidence(make_tile(cells, mpp=0.5), white=(255.0, 255.0, 255.0))
+    assert evidence.kind == "dark"
+    assert not evidence.scorable
+    assert "fluorescence" in evidence.reason
+
+
 SCENE = simulate_scene(rng=7, size_px=384, mpp=0.5, crowding="dense", tps=80)
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from biomarkers.stain import StainVectors
 
-TILE_PX = 1024
+TILE_PX, TILE_PX_OF_THREADS = 1024, 768  # one tile takes some 130 MB: several threads take smaller ones
 WHOLE_FROM_PX = 25_000_000  # images of fewer pixels are held whole: then every overlay and outline can be drawn
 _UM2_PER_MM2 = 1e6
 _BAND_GRAINS = 512
@@ -99,7 +99,7 @@ def score_whole_slide(
     marker: str | None = None,
     slide: str | None = None,
     scene: int | None = None,
-    tile_px: int = TILE_PX,
+    tile_px: int | None = None,
     threads: int = 1,
     picture: bool = True,
 ) -> WholeSlideScore:
@@ -117,7 +117,7 @@ def score_whole_slide(
     scene
         Which image of a file with several.
     tile_px
-        Side of a tile, level-0 px.
+        Side of a tile, level-0 px; 1024 for one thread and 768 for several when None.
     threads
         Tiles that are worked on at one time.
     picture
@@ -147,9 +147,10 @@ def score_whole_slide(
         _ = opened.mpp  # refused before any pixel is read
         if setup.classes.annotations is not None:
             check_inside(setup.classes.annotations, width=opened.size[0], height=opened.size[1])
+        side = tile_px or (TILE_PX if threads == 1 else TILE_PX_OF_THREADS)
         name = opened.path.stem.removesuffix(".ome") if slide is None else slide
         task = Task(name, setup.assay, setup.marker, setup.thresholds, setup.classes)
-        return _score(opened, task, setup, cells_to=Path(cells_to), tile_px=tile_px, threads=threads, picture=picture)
+        return _score(opened, task, setup, cells_to=Path(cells_to), tile_px=side, threads=threads, picture=picture)
 
 
 def _score(
