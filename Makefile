@@ -43,6 +43,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q biomarkers
+	@$(BIN)/python -m biomarkers.cells.kernels
 	@touch $@
 
 # run after a change of dependencies; the lock file holds pins and hashes for every supported Python and no download addresses

@@ -107,7 +107,7 @@ def _cohort(trial: SampleTrial, folder: Path, levels: Path) -> AnnData:
     from biomarkers.cohort.join import build_cohort
     from biomarkers.cohort.store import flow_of, write_cohort
 
-    cohort = build_cohort(scores=[folder / "scores"], levels=[levels], clinical=trial.clinical)
+    cohort = build_cohort(scores=[folder / "scores"], levels=[levels], clinical=trial.clinical, visits=trial.tumor_sums)
     write_cohort(cohort, folder / "cohort.h5ad")
     write_csv(flow_of(cohort), folder / "flow.csv")
     return cohort
@@ -129,19 +129,26 @@ def _questions(cohort: AnnData, folder: Path) -> tuple[Relation, Change]:
 
 
 def _report(folder: Path, scores: BatchResult, cohort: AnnData, relation: Relation, change: Change) -> Path:
-    from biomarkers.cohort.store import flow_of
+    from biomarkers.cohort.summary import summarise_study
+    from biomarkers.plot.change_files import save_change_figures
+    from biomarkers.plot.cohort_files import save_study_figures
     from biomarkers.plot.relation_files import save_relation_figures
     from biomarkers.report import Figure, write_study_report
 
+    patients = summarise_study(cohort)
     figures = save_relation_figures(relation, folder / "relate" / "figures")
+    of_patients = save_study_figures(patients, folder / "cohort" / "figures", simulated=True)
+    save_change_figures(change, folder / "change" / "figures", simulated=True)
     overlays = _overlays(folder / "scores", scores)
     return write_study_report(
         folder / "report.html",
         relation=relation,
         change=change,
-        flow=flow_of(cohort),
+        patients=patients,
         slides=scores.slides,
         relation_figures=[Figure.named(path) for path in figures],
+        flow_figures=[Figure.named(path) for path in of_patients],
+        change_figures=folder / "change" / "figures",
         slide_figures=[
             Figure(path, f"{path.stem} (simulated): outlines by class, filled by intensity") for path in overlays
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ Plane = Callable[[Box], NDArray[Any]]
 _UM_IN = {"micrometer": 1.0, "micron": 1.0, "um": 1.0, "µm": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "meter": 1e6}
 _MS_IN = {"s": 1e3, "ms": 1.0, "µs": 1e-3, "us": 1e-3}
 TIFF_SUFFIXES = (".tif", ".tiff", ".qptiff")
-_DECODE_ERRORS = (ValueError, RuntimeError, TypeError, KeyError, IndexError, NotImplementedError, OSError)
+_DECODE_ERRORS = (ValueError, RuntimeError, TypeError, KeyError, IndexError, NotImplementedError, OSError, struct.error)
 
 
 @dataclass(frozen=True)

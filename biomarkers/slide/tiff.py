@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from biomarkers.slide.tiff_scene import describe, needs_openslide
 
 _MAX_SEGMENT_PIXELS = 1 << 28  # one strip or tile larger than this is refused before it is decoded
 _MINISWHITE, _PALETTE = 0, 3
-_DECODE_ERRORS = (ValueError, RuntimeError, TypeError, KeyError, IndexError, NotImplementedError, OSError, MemoryError)
+_DECODE_ERRORS = (
+    ValueError, RuntimeError, TypeError, KeyError, IndexError, NotImplementedError, OSError, MemoryError, struct.error,
+)  # fmt: skip
 
 
 class TiffReader:

@@ -317,3 +317,11 @@ def test_absurd_pixel_sizes_of_real_files_need_a_word(shared_data: Path) -> None
         with open_slide(path, mpp=0.5, scene=0) as slide:
             assert slide.mpp == 0.5
             assert slide.mpp_source == "stated"
+
+
+@pytest.mark.parametrize("content", [b"II*\0", b"MM\0*", b"II+\0\x08\0", b"II*\0\xff\xff\xff\x7f"])
+def test_a_file_that_is_only_the_beginning_of_one_is_refused(tmp_path, content):
+    path = tmp_path / "cut.tif"
+    path.write_bytes(content)
+    with pytest.raises(SlideError):
+        read_tile(path, mpp=0.5)
