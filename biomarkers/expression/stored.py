@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -220,7 +221,7 @@ def _base_of(note: Any) -> str | None:
     base = note.get("base")
     if base is None or not np.isfinite(float(base)):
         return LOG1P
-    return LOG2 if abs(float(base) - 2) < 1e-9 else LOG1P if abs(float(base) - np.e) < 1e-6 else None
+    return LOG2 if abs(float(base) - 2) < 1e-9 else LOG1P if abs(float(base) - math.e) < 1e-6 else None
 
 
 def refuse_large(item: Any, path: Path) -> None:
