@@ -81,7 +81,7 @@ def plot_cell_types(expression: Expression, *, marker: str, ax: Axes | None = No
         There are no cell types, or no such marker.
     """
     rows = expression.levels[expression.levels["marker"] == marker]
-    if "cell_type" not in rows or rows["cell_type"].replace("", np.nan).isna().all():
+    if "cell_type" not in rows or (rows["cell_type"].fillna("") == "").all():
         raise UsageError("no cell types, or no such marker", seen=marker, hint="Give cell_type to express.")
     rows = rows[rows["cell_type"] != ""]
     share = _grid(rows, "expressing_fraction")
