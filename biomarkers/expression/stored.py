@@ -86,7 +86,7 @@ def read_stored(file: Any, path: Path, *, genes: Sequence[str], reopen: Reopen, 
 def read_memory(data: AnnData, *, genes: Sequence[str], layer: str | None = None) -> Matrix:
     """Read wanted genes and row totals from an AnnData in memory; see :func:`read_stored`."""
     has = [name for name, there in (("X", data.X is not None), ("raw", data.raw is not None)) if there]
-    place, notes = _place(has, list(data.layers), "AnnData", layer)
+    place, notes = _place(has, [name for name in data.layers if name is not None], "AnnData", layer)
     var = data.raw.var if place == "raw/X" else data.var
     item = data.raw.X if place == "raw/X" else data.X if place == "X" else data.layers[place.removeprefix("layers/")]
     declared = _base_of(data.uns.get("log1p")) if place == "X" else None
@@ -116,7 +116,7 @@ def from_parts(
     names, samples = [str(name) for name in var.index], [str(name) for name in obs.index]
     refuse_nameless(names, where)
     kind = next((column for column in _KINDS if column in var), None)
-    other = np.zeros(len(names), bool) if kind is None else (var[kind].astype(str) != _GENE_KIND).to_numpy()
+    other = np.zeros(len(names), bool) if kind is None else (var[kind].astype(str) != _GENE_KIND).to_numpy(copy=True)
     if other.any() and not other.all():
         notes = [
             *notes,

@@ -41,7 +41,7 @@ def cell_frame(cells: AnnData, *, slide: str) -> pd.DataFrame:
             frame[name] = frame[name].astype(str)
     for number, marker in enumerate(cells.var_names):
         frame[f"{marker}_mean"] = np.asarray(cells.X)[:, number]
-        for layer in sorted(cells.layers):
+        for layer in sorted(name for name in cells.layers if name is not None):  # anndata 0.13 lists X as None
             frame[f"{marker}_{layer}"] = np.asarray(cells.layers[layer])[:, number]
     frame.insert(0, "slide", slide)
     frame.insert(1, "cell", cells.obs_names.astype(str))

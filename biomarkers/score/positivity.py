@@ -217,7 +217,7 @@ def marker_index(cells: AnnData, marker: str) -> int:
 
 def _layer(cells: AnnData, name: str, column: int) -> np.ndarray:
     if name not in cells.layers:
-        raise DataError("the cells lack a measurement", seen=name, allowed=sorted(cells.layers))
+        raise DataError("the cells lack a measurement", seen=name, allowed=sorted(map(str, cells.layers)))
     return _matrix(cells.layers[name])[:, column]
 
 

@@ -97,7 +97,9 @@ class _Light:
         obs = cells.obs[read].copy()
         if keys.CELL_CLASS in cells.obs:
             obs[keys.CELL_CLASS] = cells.obs[keys.CELL_CLASS].astype(str)
-        layers = {name: np.asarray(values, dtype=np.float64) for name, values in cells.layers.items()}
+        layers = {
+            name: np.asarray(values, dtype=np.float64) for name, values in cells.layers.items() if name is not None
+        }
         return cls(np.asarray(cells.X, dtype=np.float64), layers, obs, dict(cells.uns), list(cells.var_names))
 
     @property

@@ -39,7 +39,7 @@ def test_pseudobulk_fraction_and_mean_by_cell_type(cells):
     for kind, suffix in ((None, ""), ("T", " in T"), ("tumor", " in tumor")):
         here = (cells.obs["patient"] == "p1").to_numpy()
         if kind:
-            here &= (cells.obs["type"] == kind).to_numpy()
+            here = here & (cells.obs["type"] == kind).to_numpy()
         part = counts[here]
         pdcd1, total = part[:, 1], part.sum(axis=1)
         assert value(found, f"log2_cpm{suffix}")["value"] == pytest.approx(
