@@ -30,14 +30,13 @@ _THREADS = 2
 
 @dataclass(frozen=True)
 class _Geometry:
-    """Where cells are: labels 1..n in both maps, and each pixel's slot."""
+    """Where cells are: labels 1..n, what each of their pixels is, and how many there are of each kind."""
 
-    nuclei: Map
     cells: Map
     ids: NDArray[np.int64]
-    middle: NDArray[np.float64]
-    slots: Map
-    sizes: NDArray[np.int64]  # (n, SLOTS) pixels of each slot
+    middle: NDArray[np.float64]  # (n + 1, 2) x and y
+    where: NDArray[np.uint8]
+    sizes: NDArray[np.int64]  # (n, PARTS)
 
 
 def measure_channels(
@@ -71,20 +70,28 @@ def measure_channels(
     DataError
         Labels and image differ in size.
     """
-    pixels = tile.to_numpy()
-    geometry = _geometry(labels, shape=pixels.shape[1:], mpp=float(tile.attrs[keys.MPP]))
-    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        parts = list(pool.map(lambda plane: _measured(plane, geometry), pixels))
-    values = {name: np.stack([part[name] for part in parts], axis=1) for name in ("mean", *LAYERS)}
+    pixels = kernels.ready(tile.to_numpy())
+    geometry = _geometry(labels, shape=pixels.shape[1:], mpp=float(tile.attrs[keys.MPP]), threads=threads)
+    before = pixels[:0] if raw is None else kernels.ready(_same_channels(raw, tile))
+    values = _measured(pixels, before, geometry, threads=threads)
     if labels.cytoplasm is not None or labels.membrane is not None:
         _replace_given(values, pixels, labels, geometry)
     cells = _table(tile, geometry, values)
     if raw is not None:
-        cells.layers[RAW_MEAN] = _raw_means(raw.sel(c=tile.coords["c"]).to_numpy(), geometry)
+        cells.layers[RAW_MEAN] = values[RAW_MEAN]
     return cells
 
 
-def _geometry(labels: LabelMaps, *, shape: Sequence[int], mpp: float) -> _Geometry:
+def _same_channels(raw: xr.DataArray, tile: xr.DataArray) -> NDArray:
+    """Raw planes of the tile's channels; a view where they stand in one row, as they mostly do."""
+    there = [str(name) for name in raw.coords["c"].to_numpy()]
+    wanted = [there.index(str(name)) for name in tile.coords["c"].to_numpy()]
+    if wanted == list(range(wanted[0], wanted[0] + len(wanted))):
+        return raw.to_numpy()[wanted[0] : wanted[0] + len(wanted)]
+    return raw.to_numpy()[wanted]
+
+
+def _geometry(labels: LabelMaps, *, shape: Sequence[int], mpp: float, threads: int) -> _Geometry:
     nuclei = labels.nuclei if labels.nuclei is not None else labels.cells
     cells = labels.cells if labels.cells is not None else labels.nuclei
     if nuclei is None or cells is None:
@@ -95,71 +102,79 @@ def _geometry(labels: LabelMaps, *, shape: Sequence[int], mpp: float) -> _Geomet
                 "the labels are of another size than the image", where=labels.source or None,
                 seen=f"{one.shape[1]} x {one.shape[0]}", allowed=f"{shape[1]} x {shape[0]}",
             )  # fmt: skip
+    nuclei, cells = (np.ascontiguousarray(one, dtype=np.int32) for one in (nuclei, cells))
     count = int(max(nuclei.max(initial=0), cells.max(initial=0)))
-    present = np.bincount(nuclei.ravel(), minlength=count + 1) + np.bincount(cells.ravel(), minlength=count + 1) > 0
-    present[0] = False
-    ids = np.flatnonzero(present)
+    own, whole = (np.zeros((count + 1, 3), np.int64) for _ in range(2))
+    missing = kernels.survey(nuclei, cells, own, whole)
+    ids = np.flatnonzero(whole[:, 2])
     if len(ids) != count:
         new = np.zeros(count + 1, np.int32)
         new[ids] = np.arange(1, len(ids) + 1)
         nuclei, cells = new[nuclei], new[cells]
-    cells = np.where((cells == 0) & (nuclei > 0), nuclei, cells).astype(np.int32, copy=False)
-    middle, where = _middle_and_slots(nuclei, cells, len(ids), mpp)
-    sizes = np.zeros((len(ids) + 1) * kernels.SLOTS, np.int64)
-    kernels.count_slots(where, sizes)
-    return _Geometry(nuclei, cells, ids.astype(np.int64), middle, where, sizes.reshape(-1, kernels.SLOTS)[1:])
-
-
-def _middle_and_slots(nuclei: Map, cells: Map, count: int, mpp: float) -> tuple[NDArray[np.float64], Map]:
-    own, whole = kernels.centroids(nuclei, count), kernels.centroids(cells, count)
+        own, whole = (one[np.concatenate([[0], ids])] for one in (own, whole))
+    if missing:
+        cells = np.where((cells == 0) & (nuclei > 0), nuclei, cells)
     use = np.where(own[:, 2:] > 0, own, whole)  # a cell without a nucleus stands at its own centroid
     middle = use[:, :2] / np.maximum(use[:, 2:], 1)
-    out = np.empty(cells.shape, np.int32)
-    cuts = np.linspace(0, cells.shape[0], _THREADS + 1).astype(int)
+    where, sizes = _kinds(nuclei, cells, middle, mpp=mpp, threads=threads)
+    return _Geometry(cells, ids.astype(np.int64), middle, where, sizes[1:])
+
+
+def _kinds(
+    nuclei: Map, cells: Map, middle: NDArray[np.float64], *, mpp: float, threads: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    where = np.empty(cells.shape, np.uint8)
+    bands = max(1, min(threads, cells.shape[0]))
+    cuts = np.linspace(0, cells.shape[0], bands + 1).astype(int)
     rim = max(1, int(_RIM_UM / mpp + 1e-6) + 1)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(lambda k: kernels.slots(nuclei, cells, middle, rim, cuts[k], cuts[k + 1], out), range(_THREADS)))
-    return middle, out
+    sizes = [np.zeros((len(middle), kernels.PARTS), np.int64) for _ in range(bands)]
+
+    def look(k: int) -> None:
+        kernels.kinds(nuclei, cells, middle, rim, cuts[k], cuts[k + 1], where, sizes[k])
+
+    with ThreadPoolExecutor(bands) as pool:
+        list(pool.map(look, range(bands)))
+    return where, np.sum(sizes, axis=0)
 
 
-def _measured(plane: NDArray, geometry: _Geometry) -> dict[str, NDArray[np.float64]]:
-    """Measure one channel; each value (n,)."""
-    count = len(geometry.ids)
-    sums = np.zeros((count + 1) * kernels.SLOTS)
-    highest = np.full((count + 1) * kernels.SLOTS, -np.inf)
-    largest = np.full(count + 1, -np.inf)
-    kernels.measure(np.ascontiguousarray(plane), geometry.slots, sums, highest, largest)
-    total = sums.reshape(count + 1, kernels.SLOTS)[1:]
-    size = geometry.sizes
-    stretch = highest.reshape(count + 1, kernels.SLOTS)[1:, : kernels.SECTORS]
-    inner = slice(0, kernels.SECTORS)
+def _measured(pixels: NDArray, raw: NDArray, geometry: _Geometry, *, threads: int) -> dict[str, NDArray]:
+    """Measure all channels; each value (n, channels).
+
+    Threads share the channels out among themselves, so that sums are made in one order whatever their number.
+    """
+    groups = [group for group in np.array_split(np.arange(len(pixels)), max(1, threads)) if len(group)]
+    with ThreadPoolExecutor(max(1, len(groups))) as pool:
+        parts = list(pool.map(lambda group: _some_channels(pixels, raw, geometry, group), groups))
+    return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+
+
+def _some_channels(pixels: NDArray, raw: NDArray, geometry: _Geometry, group: NDArray[np.int64]) -> dict[str, NDArray]:
+    count, number = len(geometry.ids), len(group)
+    sums = np.zeros((count + 1, kernels.PARTS, number))
+    highest = np.full((count + 1, kernels.SECTORS, number), -np.inf, np.float32)
+    largest = np.full((count + 1, number), -np.inf, np.float32)
+    raw_sums = np.zeros((count + 1, number))
+    first = int(group[0])
+    kernels.measure(pixels, raw, geometry.cells, geometry.where, first, sums, highest, largest, raw_sums)
+    mean, upper = (np.empty((count, number), np.float32) for _ in range(2))
+    kernels.outline(highest[1:], _STRETCHES, mean, upper)
+    size = geometry.sizes[:, :, None]
+    whole = size.sum(axis=1)
     return {
-        "mean": _ratio(total.sum(axis=1), size.sum(axis=1)),
-        keys.NUCLEUS_MEAN: _ratio(total[:, kernels.NUCLEUS], size[:, kernels.NUCLEUS]),
-        keys.CYTOPLASM_MEAN: _ratio(total[:, inner].sum(axis=1), size[:, inner].sum(axis=1)),
-        keys.MEMBRANE_MEAN: _mean_of_present(stretch),
-        MEMBRANE_UPPER: upper_stretch(stretch),
+        "mean": _ratio(sums[1:].sum(axis=1), whole),
+        keys.NUCLEUS_MEAN: _ratio(sums[1:, 1], size[:, 1]),
+        keys.CYTOPLASM_MEAN: _ratio(sums[1:, 0], size[:, 0]),
+        keys.MEMBRANE_MEAN: mean,
+        MEMBRANE_UPPER: upper,
         keys.CELL_MAX: largest[1:],
+        RAW_MEAN: _ratio(raw_sums[1:], whole),
     }
-
-
-def _raw_means(pixels: NDArray, geometry: _Geometry) -> NDArray[np.float32]:
-    count = len(geometry.ids)
-    means = np.zeros((count, len(pixels)), np.float32)
-    size = geometry.sizes.sum(axis=1)
-
-    def mean(channel: int) -> None:
-        sums = np.zeros(count + 1)
-        kernels.add_up(np.ascontiguousarray(pixels[channel]), geometry.slots, sums)
-        means[:, channel] = _ratio(sums[1:], size)
-
-    with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(mean, range(len(pixels))))
-    return means
 
 
 def upper_stretch(stretches: NDArray[np.float64]) -> NDArray[np.float64]:
     """Level that 6 of 16 stretches reach (the same share of those that are there), (n,); NaN without any.
+
+    This is the definition; :func:`biomarkers.cells.channel_kernels.outline` is what runs.
 
     Parameters
     ----------
@@ -173,14 +188,7 @@ def upper_stretch(stretches: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(there > 0, level, np.nan)
 
 
-def _mean_of_present(stretches: NDArray[np.float64]) -> NDArray[np.float64]:
-    there = np.isfinite(stretches)
-    return _ratio(np.where(there, stretches, 0).sum(axis=1), there.sum(axis=1))
-
-
-def _replace_given(
-    values: dict[str, NDArray[np.float64]], pixels: NDArray, labels: LabelMaps, geometry: _Geometry
-) -> None:
+def _replace_given(values: dict[str, NDArray], pixels: NDArray, labels: LabelMaps, geometry: _Geometry) -> None:
     """Read cytoplasm and membrane from maps made for them; a membrane pixel belongs to the cell it lies in.
 
     Membrane pixels outside every cell, where inForm draws a border between two, go to the nearest cell within 2 px.
@@ -203,7 +211,7 @@ def _replace_given(
             values[name][:, channel] = _ratio(total, size)
 
 
-def _table(tile: xr.DataArray, geometry: _Geometry, values: dict[str, NDArray[np.float64]]) -> ad.AnnData:
+def _table(tile: xr.DataArray, geometry: _Geometry, values: dict[str, NDArray]) -> ad.AnnData:
     import anndata as ad
     import pandas as pd
 
@@ -216,7 +224,7 @@ def _table(tile: xr.DataArray, geometry: _Geometry, values: dict[str, NDArray[np
             keys.X_UM: place[:, 0],
             keys.Y_UM: place[:, 1],
             keys.AREA_UM2: size.sum(axis=1) * mpp**2,
-            keys.NUCLEUS_AREA_UM2: size[:, kernels.NUCLEUS] * mpp**2,
+            keys.NUCLEUS_AREA_UM2: size[:, 1] * mpp**2,
             keys.CELL_CLASS: pd.Categorical([keys.UNKNOWN] * count, categories=list(keys.CELL_CLASSES)),
             keys.REGION: pd.Categorical([""] * count),
         },
@@ -224,15 +232,15 @@ def _table(tile: xr.DataArray, geometry: _Geometry, values: dict[str, NDArray[np
     )
     names = [str(name) for name in tile.coords["c"].to_numpy()]
     cells = ad.AnnData(
-        X=values["mean"].astype(np.float32),
+        X=values["mean"],
         obs=obs,
         var=pd.DataFrame({"unit": ["intensity"] * len(names)}, index=pd.Index(names, dtype=str)),
     )
     for name in LAYERS:
-        cells.layers[name] = values[name].astype(np.float32)
+        cells.layers[name] = values[name]
     cells.obsm[keys.SPATIAL] = place
     return cells
 
 
-def _ratio(total: NDArray, size: NDArray) -> NDArray[np.float64]:
-    return np.where(size > 0, total / np.maximum(size, 1), np.nan)
+def _ratio(total: NDArray, size: NDArray) -> NDArray[np.float32]:
+    return np.where(size > 0, total / np.maximum(size, 1), np.nan).astype(np.float32)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,7 @@ _BACKGROUND_PERCENT, _BRIGHT_PERCENT = 5.0, 99.0
 _BRIGHT_OD, _MOST_OD = 0.40, 0.60  # evidence of a bright nucleus, and of the brightest, in the finder's unit
 _FEWEST_PX = 4.0  # a nucleus must be at least so wide
 _SAMPLE = 1_000_000
+_SAME_SIZE = 0.02  # a working pixel this near to a pixel of the plane is one
 _THREADS = 2
 
 
@@ -84,30 +86,57 @@ def label_nuclei(
     """
     # there is no DAB whose rings and sheets would have to be told from nuclei
     tools = replace(fast() if tools is None else tools, erode=_unchanged, dilate=_unchanged)
-    scale = mpp / _WORKING_MPP
-    evidence = nuclear_evidence(plane, scale=scale)
-    nuclei, cells = np.zeros(evidence.shape, np.int32), np.zeros(evidence.shape, np.int32)
-    found = 0
+    image = nuclear_evidence(plane, scale=mpp / _WORKING_MPP)
     reach = max(1, round(settings.expansion_um / _WORKING_MPP))
-    halo = round(HALO_UM / _WORKING_MPP)
 
-    def look(block: Block) -> tuple[Block, Map, Map, Map]:
-        part = evidence[block.window]
+    def look(block: Block) -> _Found:
+        part = image[block.window]
         work = WorkingImage(part, np.zeros_like(part), 1, _WORKING_MPP)
         labels, _ = find_nuclei(work, settings=settings, tools=tools)
-        return block, labels, tools.expand(labels, steps=reach), _owned(labels, block)
+        return _Found(block, labels, tools.expand(labels, steps=reach), _middles(labels, block))
 
-    blocks = list(make_blocks(*evidence.shape, side=settings.block_px, halo=halo, step=1))
+    blocks = list(make_blocks(*image.shape, side=settings.block_px, halo=round(HALO_UM / _WORKING_MPP), step=1))
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         parts = list(pool.map(look, blocks))
-    for block, labels, bodies, own in parts:
-        for whole, one in ((nuclei, own[labels]), (cells, own[bodies])):
-            view = whole[block.window]
-            view[one > 0] = one[one > 0] + found
-        found += int(own.max(initial=0))
-    nuclei, cells = (_resized(one, plane.shape) for one in (nuclei, cells))
-    order = _reading_order(nuclei, found)
-    return LabelMaps(nuclei=order[nuclei], cells=order[cells], source="found in the nuclear channel")
+    nuclei, cells = (_resized(one, plane.shape) for one in _together(parts, image.shape))
+    return LabelMaps(nuclei=nuclei, cells=cells, source="found in the nuclear channel")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What one window shows; ``middles`` (n + 1, 2) rows and columns in the image, NaN for cells of other blocks."""
+
+    block: Block
+    nuclei: Map
+    cells: Map
+    middles: NDArray[np.float64]
+
+
+def _middles(labels: Map, block: Block) -> NDArray[np.float64]:
+    """Centroids in the image of the labels that the block's core owns; NaN for the others."""
+    rows, columns = block.core
+    corner = np.array([block.window[0].start, block.window[1].start])
+    here = centroids(labels, int(labels.max(initial=0)))[:, ::-1] + corner  # rows first
+    whole = np.floor(here)
+    low, high = (rows.start, columns.start), (rows.stop, columns.stop)
+    own = ((whole >= low) & (whole < high)).all(axis=1, keepdims=True)
+    return np.concatenate([[[np.nan, np.nan]], np.where(own, here, np.nan)])
+
+
+def _together(parts: Sequence[_Found], shape: tuple[int, ...]) -> tuple[Map, Map]:
+    """Bring all blocks into the maps of the whole image, with cells numbered in reading order."""
+    middles = np.concatenate([part.middles for part in parts])
+    owned = np.flatnonzero(np.isfinite(middles[:, 0]))
+    numbers = np.zeros(len(middles), np.int32)
+    numbers[owned[np.lexsort((middles[owned, 1], middles[owned, 0]))]] = np.arange(1, len(owned) + 1)
+    new = np.split(numbers, np.cumsum([len(part.middles) for part in parts])[:-1])
+    nuclei, cells = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+    for part, own in zip(parts, new, strict=True):
+        channel_kernels.paste(part.cells, own, cells[part.block.window])
+    for part, own in zip(parts, new, strict=True):  # a nucleus belongs to its own cell in both maps
+        channel_kernels.paste(part.nuclei, own, nuclei[part.block.window])
+        channel_kernels.paste(part.nuclei, own, cells[part.block.window])
+    return nuclei, cells
 
 
 def _unchanged(image: NDArray[np.int32], *, steps: int) -> NDArray[np.int32]:
@@ -135,25 +164,18 @@ def nuclear_evidence(plane: NDArray, *, scale: float) -> NDArray[np.int32]:
     step = max(1, int(np.sqrt(plane.size / _SAMPLE)))
     low, high = np.percentile(plane[::step, ::step], (_BACKGROUND_PERCENT, _BRIGHT_PERCENT))
     unit = _BRIGHT_OD * 1000 / max(float(high - low), 1e-9)
-    level = np.clip((plane.astype(np.float32) - np.float32(low)) * np.float32(unit), 0, _MOST_OD * 1000)
-    if abs(scale - 1) > 0.02:
-        if scale < 1:
-            level = ndimage.gaussian_filter(level, 0.4 * (1 / scale - 1))
-        shape = [max(1, round(n * scale)) for n in plane.shape]
-        rows, columns = ((np.arange(n) + 0.5) * old / n - 0.5 for n, old in zip(shape, plane.shape, strict=True))
-        level = ndimage.map_coordinates(level, np.meshgrid(rows, columns, indexing="ij"), order=1, mode="nearest")
-    return np.rint(level).astype(np.int32)
-
-
-def _owned(labels: Map, block: Block) -> Map:
-    """Give new numbers to the labels whose centroid lies in the block's core, 0 to the others."""
-    count = int(labels.max(initial=0))
-    middles = centroids(labels, count)
-    top, left = block.window[0].start, block.window[1].start
-    keep = np.array([x == x and block.owns(y + top, x + left) for x, y in middles.tolist()], dtype=bool)
-    numbers = np.zeros(count + 1, np.int32)
-    numbers[1:][keep] = np.arange(1, int(keep.sum()) + 1)
-    return numbers
+    out: NDArray[np.int32]
+    if abs(scale - 1) <= _SAME_SIZE:
+        out = np.empty(plane.shape, np.int32)
+        channel_kernels.evidence(channel_kernels.ready(plane), float(low), unit, _MOST_OD * 1000, out)
+        return out
+    level = np.clip((plane.astype(np.float32) - np.float32(low)) * np.float32(unit), 0, np.float32(_MOST_OD * 1000))
+    if scale < 1:
+        level = ndimage.gaussian_filter(level, 0.4 * (1 / scale - 1))
+    out = np.empty([max(1, round(side * scale)) for side in plane.shape], np.int32)
+    rows, columns = ((np.arange(n) + 0.5) * old / n - 0.5 for n, old in zip(out.shape, plane.shape, strict=True))
+    channel_kernels.between(level, rows, columns, out)
+    return out
 
 
 def _resized(labels: Map, shape: tuple[int, ...]) -> Map:
@@ -163,16 +185,6 @@ def _resized(labels: Map, shape: tuple[int, ...]) -> Map:
         np.minimum(((np.arange(n) + 0.5) * old / n).astype(int), old - 1)
         for n, old in zip(shape, labels.shape, strict=True)
     )
-    return np.ascontiguousarray(labels[rows][:, columns])
-
-
-def _reading_order(nuclei: Map, count: int) -> Map:
-    sums = channel_kernels.centroids(nuclei, count)
-    there = sums[:, 2] > 0
-    there[0] = False
-    middle = sums[:, :2] / np.maximum(sums[:, 2:], 1)
-    labels = np.flatnonzero(there)
-    order = labels[np.lexsort((middle[labels, 0], middle[labels, 1]))]
-    new = np.zeros(count + 1, np.int32)
-    new[order] = np.arange(1, len(order) + 1)
-    return new
+    out = np.empty(shape, np.int32)
+    channel_kernels.nearest(labels, rows, columns, out)
+    return out

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 REFERENCE_MS = 100.0  # exposures are brought to this
-_SAMPLE = 250_000  # pixels that estimates are made from
-_BACKGROUND_PERCENT = 1.0
+_SAMPLE = 120_000  # pixels that estimates are made from
+_BACKGROUND_PERCENT, _TOP_PERCENT = 1.0, 99.9
 _FINE_UM = 3.0  # autofluorescence is matched by its detail finer than this
 _SATURATED_SHARE = 1e-4  # of pixels, above which a channel is flagged
 _BRIGHT_PERCENT = 99.5
@@ -96,31 +96,33 @@ def clean_channels(
     """
     import xarray as xr
 
+    from biomarkers.stain.channel_mix import mixed
+
     names = [str(name) for name in tile.coords["c"].to_numpy()]
     for name in (autofluorescence, *(background or {}), *(end for pair in bleed_through for end in pair[:2])):
         if name is not None and name not in names:
             raise UsageError("no such channel", seen=name, allowed=names, hint=did_you_mean(name, names))
     raw = tile.to_numpy()
     step = max(1, int(np.sqrt(raw[0].size / _SAMPLE)))
-    dark = [float((background or {}).get(name, np.percentile(plane[::step, ::step], _BACKGROUND_PERCENT)))
-            for name, plane in zip(names, raw, strict=True)]  # fmt: skip
+    sample = raw[:, ::step, ::step].reshape(len(raw), -1).astype(np.float32)
+    low, top = np.percentile(sample, (_BACKGROUND_PERCENT, _TOP_PERCENT), axis=1)
+    dark = np.array([(background or {}).get(name, level) for name, level in zip(names, low, strict=True)], dtype=float)
     factor = _factors(tile, names, wanted=normalise_exposure)
-    clean = np.empty(raw.shape, np.float32)
-    for number, plane in enumerate(raw):
-        np.subtract(plane, np.float32(dark[number]), out=clean[number], dtype=np.float32)
-        if factor[number] != 1:
-            clean[number] *= np.float32(factor[number])
     shares = np.zeros(len(names))
     if autofluorescence is not None:
-        shares = _take_off_glow(clean, names, autofluorescence, mpp=float(tile.attrs[keys.MPP]))
+        glow = names.index(autofluorescence)
+        shares = _glow_shares(raw, dark, factor, glow=glow, mpp=float(tile.attrs[keys.MPP]))
     declared = list(bleed_through)
-    _unmix(clean, names, declared)
-    bleed = _bleed_table(clean[:, ::step, ::step], names, declared, leave_out=autofluorescence)
-    channels = _channel_table(tile, names, dark, factor, shares, bleed)
+    weights = _weights(names, factor, shares, declared, glow=autofluorescence)
     keep = [number for number, name in enumerate(names) if name != autofluorescence]
-    shown = clean[keep] if len(keep) < len(names) else clean
+    full = tile.attrs.get("saturation")
+    clean, saturated = mixed(raw, dark=dark, weights=weights[keep], full=full)
+    bleed = _bleed_table(
+        (weights @ (sample - dark[:, None])).astype(np.float32), names, declared, leave_out=autofluorescence
+    )
+    channels = _channel_table(tile, names, dark, factor, shares, top, saturated, bleed)
     attrs = {**tile.attrs, "unit": "counts above background"}
-    done = xr.DataArray(shown, dims=keys.TILE_DIMS, coords={"c": [names[number] for number in keep]}, attrs=attrs)
+    done = xr.DataArray(clean, dims=keys.TILE_DIMS, coords={"c": [names[number] for number in keep]}, attrs=attrs)
     return Cleaned(tile=done, raw=tile, channels=channels, bleed=bleed)
 
 
@@ -132,28 +134,27 @@ def _factors(tile: xr.DataArray, names: list[str], *, wanted: bool) -> NDArray[n
     return np.array([REFERENCE_MS / exposure[name] for name in names])
 
 
-def _take_off_glow(clean: NDArray[np.float32], names: list[str], glow: str, *, mpp: float) -> NDArray[np.float64]:
-    """Subtract the autofluorescence channel by its share in each; return the shares."""
+def _glow_shares(
+    raw: NDArray, dark: NDArray[np.float64], factor: NDArray[np.float64], *, glow: int, mpp: float
+) -> NDArray[np.float64]:
+    """How much of the autofluorescence channel shines in each of the others, at the reference exposure."""
     from scipy import ndimage
 
-    reference = clean[names.index(glow)]
-    window = _window(reference)
+    window = _window(raw[glow])
     size = max(3, 2 * round(_FINE_UM / mpp) + 1)
 
-    def fine(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-        part = ndimage.gaussian_filter(plane[window], 0.5 / mpp)
+    def fine(number: int) -> NDArray[np.float32]:
+        plane = (raw[number][window].astype(np.float32) - np.float32(dark[number])) * np.float32(factor[number])
+        part = ndimage.gaussian_filter(plane, 0.5 / mpp)
         detail: NDArray[np.float32] = part - ndimage.uniform_filter(part, size)
         return detail.ravel()
 
-    grain = fine(reference)
+    grain = fine(glow)
     bright = grain > np.percentile(grain, 98)
-    shares = np.zeros(len(names))
-    for number, name in enumerate(names):
-        if name == glow or not bright.any():
-            continue
-        shares[number] = _slope(grain[bright], fine(clean[number])[bright])
-        if shares[number] > 0:
-            clean[number] -= np.float32(shares[number]) * reference
+    shares = np.zeros(len(raw))
+    for number in range(len(raw)):
+        if number != glow and bright.any():
+            shares[number] = _slope(grain[bright], fine(number)[bright])
     return shares
 
 
@@ -173,20 +174,22 @@ def _slope(x: NDArray, y: NDArray) -> float:
     return max(0.0, slope)
 
 
-def _unmix(clean: NDArray[np.float32], names: list[str], declared: list[tuple[str, str, float]]) -> None:
-    """Solve the declared shares for the signal behind them, in place."""
-    if not declared:
-        return
+def _weights(
+    names: list[str],
+    factor: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    declared: list[tuple[str, str, float]],
+    *,
+    glow: str | None,
+) -> NDArray[np.float64]:
+    """Say what each raw channel adds to each cleaned one: exposure, then autofluorescence, then declared shares."""
+    without_glow = np.eye(len(names))
+    if glow is not None:
+        without_glow[:, names.index(glow)] -= shares
     mixing = np.eye(len(names))
     for source, target, share in declared:
         mixing[names.index(target), names.index(source)] = share
-    back = np.linalg.inv(mixing).astype(np.float32)
-    sources = [k for k in range(len(names)) if (np.delete(back[:, k], k) != 0).any()]
-    before = {k: clean[k].copy() for k in sources}
-    for number, row in enumerate(back):
-        for k in sources:
-            if k != number and row[k] != 0:
-                clean[number] += row[k] * before[k]
+    return np.asarray(np.linalg.solve(mixing, without_glow * factor), dtype=np.float64)
 
 
 def _bleed_table(
@@ -197,33 +200,38 @@ def _bleed_table(
 
     rows = [{"source": a, "target": b, "share": share, "corrected": True} for a, b, share in declared]
     known = {(a, b) for a, b, _ in declared}
-    noise = [1.4826 * float(np.median(np.abs(plane - np.median(plane)))) for plane in sample]
+    middle = np.median(sample, axis=1)
+    noise = 1.4826 * np.median(np.abs(sample - middle[:, None]), axis=1)
+    least = np.maximum(np.percentile(sample, _BRIGHT_PERCENT, axis=1), 10 * noise)
     for i, source in enumerate(names):
-        bright = sample[i] >= max(float(np.percentile(sample[i], _BRIGHT_PERCENT)), 10 * noise[i])
-        if source == leave_out or np.count_nonzero(bright) < 50:
+        bright = np.flatnonzero(sample[i] >= least[i])
+        if source == leave_out or len(bright) < 50:
             continue
         for j, target in enumerate(names):
             if j == i or target == leave_out or (source, target) in known:
                 continue
-            here = sample[j][bright] - float(np.median(sample[j]))
-            share = float(np.percentile(here / sample[i][bright], 10))
+            share = float(np.percentile((sample[j][bright] - middle[j]) / sample[i][bright], 10))
             if _BLEED[0] <= share <= _BLEED[1]:
                 rows.append({"source": source, "target": target, "share": share, "corrected": False})
     return pd.DataFrame(rows, columns=["source", "target", "share", "corrected"])
 
 
 def _channel_table(
-    tile: xr.DataArray, names: list[str], dark: list[float], factor: NDArray, shares: NDArray, bleed: pd.DataFrame
+    tile: xr.DataArray,
+    names: list[str],
+    dark: NDArray[np.float64],
+    factor: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    top: NDArray[np.float64],
+    saturated_px: NDArray[np.int64],
+    bleed: pd.DataFrame,
 ) -> pd.DataFrame:
     import pandas as pd
 
-    full = tile.attrs.get("saturation")
     rows = []
     for number, (name, plane) in enumerate(zip(names, tile.to_numpy(), strict=True)):
-        step = max(1, int(np.sqrt(plane.size / _SAMPLE)))
-        top = float(np.percentile(plane[::step, ::step], 99.9))
-        saturated = 0.0 if full is None else float(np.count_nonzero(plane >= full)) / plane.size
-        levels = top - dark[number] if plane.dtype.kind in "ui" else np.nan
+        saturated = float(saturated_px[number]) / plane.size
+        levels = float(top[number] - dark[number]) if plane.dtype.kind in "ui" else np.nan
         suspected = bleed[(bleed["target"] == name) & ~bleed["corrected"].astype(bool)]
         flags = []
         if saturated > _SATURATED_SHARE:
