@@ -111,12 +111,23 @@ def file_name(name: str) -> str:
 
 
 def sha256(path: Path) -> str:
-    """Return the hex digest of a file's bytes, read in blocks."""
+    """Return the hex digest of a file's bytes, read in blocks; of a folder (OME-Zarr), of its names and bytes."""
     digest = hashlib.sha256()
+    if path.is_dir():
+        for one in sorted(file for file in path.rglob("*") if file.is_file()):
+            digest.update(f"{one.relative_to(path).as_posix()} {sha256(one)}\n".encode())
+        return digest.hexdigest()
     with path.open("rb") as stream:
         while block := stream.read(_HASH_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def size_bytes(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder; 0 where there is none."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size if path.exists() else 0
 
 
 def read_toml(path: Path) -> dict[str, Any]:

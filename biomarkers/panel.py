@@ -13,6 +13,9 @@ from biomarkers.config import Compartment, Settings, parse
 from biomarkers.errors import DataError, UsageError, did_you_mean
 from biomarkers.files import read_toml
 
+NAME_CHANNELS: Final = (
+    "Export the image with channel names, give a folder with one TIFF a channel, or name them in Python (names=)."
+)
 # canonical name -> other names in use, compared without case, blanks and punctuation
 _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "PD-L1": ("CD274", "B7H1", "PDCD1LG1"),
@@ -154,13 +157,20 @@ class Panel(Settings):
         """
         there = [str(name) for name in names]
         if not there or any(not name.strip() for name in there):
-            raise DataError("the image's channels have no names", where=where, seen=there, hint="Name them in a panel.")
+            raise DataError("the image's channels have no names", where=where, seen=there, hint=NAME_CHANNELS)
         twice = sorted({name for name in there if there.count(name) > 1})
         if twice:
             raise DataError("two channels have the same name", where=where, seen=twice)
-        return {
-            _find(key, channel, there, where): key for key, channel in self.channels.items() if channel.role != "ignore"
-        }
+        found: dict[str, str] = {}
+        for key, channel in self.channels.items():
+            if channel.role == "ignore":
+                continue
+            name = _find(key, channel, there, where)
+            if name in found:
+                message = f"the panel's channels {found[name]!r} and {key!r} both fit one channel of the image"
+                raise DataError(message, where=where, seen=name, allowed=there)
+            found[name] = key
+        return found
 
 
 def _find(key: str, channel: PanelChannel, there: list[str], where: object) -> str:
@@ -169,7 +179,8 @@ def _find(key: str, channel: PanelChannel, there: list[str], where: object) -> s
         alike = [name for name in there if _plain(name) == _plain(wanted)]
         same = [name for name in there if canonical_marker(name) == canonical_marker(wanted)]
         bare = [name for name in there if canonical_marker(_without_dye(name)) == canonical_marker(wanted)]
-        for found in (exact, alike, same, bare):
+        part = [name for name in there if canonical_marker(wanted) in map(canonical_marker, _words(name))]
+        for found in (exact, alike, same, bare, part):
             if len(found) == 1:
                 return found[0]
             if len(found) > 1:
@@ -185,6 +196,11 @@ def _find(key: str, channel: PanelChannel, there: list[str], where: object) -> s
 def _without_dye(name: str) -> str:
     """``CD8 (Opal 520)`` -> ``CD8``: names of Akoya and HALO exports carry the dye."""
     return re.sub(r"\s*\([^)]*\)\s*$", "", name)
+
+
+def _words(name: str) -> list[str]:
+    """``570 - CD8_raw`` -> ``570``, ``CD8``, ``raw``; a hyphen inside a word is part of it (``PD-L1``)."""
+    return [word for word in re.split(r"[\s_.,:;()\[\]/|]+|(?<=\s)-(?=\s)", name) if word not in ("", "-")]
 
 
 def load_panel(path: str | Path) -> Panel:

@@ -12,7 +12,7 @@ import click
 
 from biomarkers.config import load_assay
 from biomarkers.errors import EnvironmentFailure, UsageError, did_you_mean
-from biomarkers.files import sha256
+from biomarkers.files import sha256, size_bytes
 from biomarkers.keys import FAILED, SLIDE_STATUSES
 from biomarkers.provenance import run_record, versions, write_run_json
 from biomarkers.run.plan import Task, label_file, plan_tasks, with_scenes
@@ -78,7 +78,7 @@ def score_batch(
     """
     folder = Path(out)
     score, work = _checked(settings)
-    tasks = plan_tasks(inputs, exclude=folder)
+    tasks = plan_tasks(inputs, exclude=folder, channels=score.panel is not None)
     if score.panel is None:  # the channels of a panel may be images of their own
         tasks = with_scenes(tasks)
     tasks = _with_annotations(tasks, score.annotations)
@@ -186,7 +186,7 @@ def _job(task: Task, score: ScoreSettings, work: WorkSettings, meaning: Mapping[
         "slide": task.slide,
         "file_stem": task.file_stem,
         "path": str(task.path.absolute()),
-        "bytes": task.path.stat().st_size if task.path.exists() else 0,  # a link to nowhere is the worker's to report
+        "bytes": size_bytes(task.path),  # 0 for a link to nowhere, which is the worker's to report
         "assay": task.assay or score.assay,
         "mpp": task.mpp if task.mpp is not None else score.mpp,
         "annotations": None if task.annotations is None else str(task.annotations.absolute()),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from biomarkers.errors import DataError, UsageError, did_you_mean
 from biomarkers.files import file_name
+from biomarkers.slide.channel_files import is_channel_folder, is_zarr
 
 IMAGE_SUFFIXES = tuple(
     ".png .jpg .jpeg .tif .tiff .svs .ndpi .scn .bif .qptiff .mrxs .dcm .svslide .vms".split()  # noqa: SIM905
@@ -38,7 +39,9 @@ class Task:
         return file_name(self.slide)
 
 
-def plan_tasks(inputs: Sequence[str | Path], *, exclude: Path | None = None) -> tuple[Task, ...]:
+def plan_tasks(
+    inputs: Sequence[str | Path], *, exclude: Path | None = None, channels: bool = False
+) -> tuple[Task, ...]:
     """List the images behind ``inputs``, each once, sorted by name.
 
     Parameters
@@ -49,6 +52,9 @@ def plan_tasks(inputs: Sequence[str | Path], *, exclude: Path | None = None) -> 
         annotations``. Paths in a manifest are relative to it.
     exclude
         A folder whose images are left out: the output folder, when it stands inside an input folder.
+    channels
+        Multiplex images are wanted: an OME-Zarr is one image, and so is a folder whose TIFFs all hold one plane, a
+        channel a file (at least two). Other folders are searched for these too.
 
     Raises
     ------
@@ -61,7 +67,7 @@ def plan_tasks(inputs: Sequence[str | Path], *, exclude: Path | None = None) -> 
         raise UsageError("no input given", hint="Name image files, folders, globs or a CSV manifest.")
     found: dict[Path, Task] = {}
     for item in inputs:
-        for task in _tasks_of(str(item), exclude):
+        for task in _tasks_of(str(item), exclude, channels=channels):
             key = task.path.resolve()
             if key in found and (task.patient, task.timepoint, task.assay) != (
                 found[key].patient,
@@ -127,34 +133,44 @@ def label_file(folder: Path, task: Task) -> Path:
     return found
 
 
-def _tasks_of(item: str, exclude: Path | None) -> list[Task]:
+def _tasks_of(item: str, exclude: Path | None, *, channels: bool) -> list[Task]:
     path = Path(item)
     if path.is_dir():
-        return _folder(path, exclude)
+        return _folder(path, exclude, channels=channels)
     if path.is_file():
         if path.suffix.lower() in (".csv", ".tsv"):
-            return _manifest(path)
+            return _manifest(path, channels=channels)
         return [Task(slide=path.stem, path=path)]
     matches = sorted(Path(match) for match in glob.glob(item, recursive=True))  # noqa: PTH207  (absolute patterns too)
-    files = [match for match in matches if match.is_file()]
+    files = [match for match in matches if match.is_file() or (channels and is_channel_folder(match))]
     if not files:
         raise UsageError("no such file, folder or match", where=item)
-    return [Task(slide=match.stem, path=match) for match in files]
+    return [Task(slide=_name(match), path=match) for match in files]
 
 
-def _folder(folder: Path, exclude: Path | None) -> list[Task]:
+def _name(path: Path) -> str:
+    """Name an image: a folder of channels may have points in its name, a file and an OME-Zarr have a suffix."""
+    return path.name if path.is_dir() and path.suffix.casefold() != ".zarr" else path.stem
+
+
+def _folder(folder: Path, exclude: Path | None, *, channels: bool) -> list[Task]:
     skip = None if exclude is None else exclude.resolve()
-    files = []
+    files: list[Path] = []
     for name_of_root, folders, names in os.walk(folder, followlinks=False):  # Path.walk needs Python 3.12
         root = Path(name_of_root)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and (root / name).resolve() != skip)
+        if is_zarr(root) or (channels and is_channel_folder(root)):
+            files += [root] if channels else []
+            folders[:] = [] if is_zarr(root) else folders
+            continue
         files += [root / name for name in names if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")]
     if not files:
-        raise UsageError("the folder holds no image", where=folder, allowed=IMAGE_SUFFIXES)
-    return [Task(slide=path.stem, path=path) for path in sorted(files)]
+        hint = "An OME-Zarr is scored with --panel." if is_zarr(folder) else None
+        raise UsageError("the folder holds no image", where=folder, allowed=IMAGE_SUFFIXES, hint=hint)
+    return [Task(slide=_name(path), path=path) for path in sorted(files)]
 
 
-def _manifest(path: Path) -> list[Task]:
+def _manifest(path: Path, *, channels: bool) -> list[Task]:
     import pandas as pd
 
     table = pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=str, keep_default_na=False)
@@ -172,13 +188,13 @@ def _manifest(path: Path) -> list[Task]:
         raise DataError("the manifest has no rows", where=path)
     # row numbers as a spreadsheet shows them: the header is row 1
     rows = [{str(key): str(value) for key, value in row.items()} for row in table.to_dict("records")]
-    return [_manifest_row(path, number, row) for number, row in enumerate(rows, start=2)]
+    return [_manifest_row(path, number, row, channels=channels) for number, row in enumerate(rows, start=2)]
 
 
-def _manifest_row(manifest: Path, number: int, row: dict[str, str]) -> Task:
+def _manifest_row(manifest: Path, number: int, row: dict[str, str], *, channels: bool) -> Task:
     where = f"{manifest}, row {number}"
     image = manifest.parent / row["path"]
-    if not row["path"] or not image.is_file():
+    if not row["path"] or not (image.is_file() or (channels and is_channel_folder(image))):
         raise DataError("no such image", where=where, seen=row["path"])
     annotations = manifest.parent / row["annotations"] if row.get("annotations") else None
     if annotations is not None and not annotations.is_file():
@@ -188,7 +204,7 @@ def _manifest_row(manifest: Path, number: int, row: dict[str, str]) -> Task:
     except ValueError as error:
         raise DataError("mpp is not a number", where=where, seen=row["mpp"]) from error
     return Task(
-        slide=image.stem,
+        slide=_name(image),
         path=image,
         patient=row.get("patient") or None,
         timepoint=row.get("timepoint") or None,

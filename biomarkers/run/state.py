@@ -100,7 +100,7 @@ class RunState:
     def finished(self, job: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return a slide's part if made from the same bytes with the same settings, and its files still stand."""
         path, image = self.part(job["file_stem"]), Path(job["path"])
-        if not path.exists() or not image.is_file():
+        if not path.exists() or not image.exists():
             return None
         part: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if not all((self.out / name).is_file() for name in part["files"]):

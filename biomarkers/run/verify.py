@@ -87,7 +87,7 @@ def _changed(out: Path, name: str, digest: str) -> str | None:
 
 def _scored_again(job: Job, state: RunState, worker: Worker) -> list[str]:
     slide = job["slide"]
-    if not Path(job["path"]).is_file():
+    if not Path(job["path"]).exists():
         return [f"{slide}: its image is gone, cannot be scored again"]
     held = json.loads(state.part(job["file_stem"]).read_text(encoding="utf-8"))
     if sha256(Path(job["path"])) != held["sha256"]:

@@ -104,7 +104,7 @@ def score_multiplex(
     maps = labels if labels is None or isinstance(labels, LabelMaps) else read_labels(labels, shape=_size(tile))
     drawn = read_annotations(Path(annotations)) if isinstance(annotations, str | os.PathLike) else annotations
     table = read_gates(os.fspath(gates)) if isinstance(gates, str | os.PathLike) else gates
-    name = Path(path).stem.removesuffix(".ome") if slide is None else slide
+    name = _named(Path(path)) if slide is None else slide
     return score_channels(tile, panel=known, slide=name, labels=maps, annotations=drawn, gates=table)
 
 
@@ -283,6 +283,11 @@ def _regions(
         )
     size = (shape[0] * mpp, shape[1] * mpp)
     return regions_from_cells(cells, size_um=size, origin_um=origin_um, margin_um=panel.margin_um)
+
+
+def _named(path: Path) -> str:
+    folder = path.is_dir() and path.suffix.casefold() != ".zarr"
+    return path.name if folder else path.stem.removesuffix(".ome")
 
 
 def _size(tile: xr.DataArray) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import struct
 from collections.abc import Callable, Mapping
@@ -50,11 +51,39 @@ def open_channels(path: Path) -> ChannelFile:
         There is no such file, it is no multichannel image, or planes differ in size.
     """
     if path.is_dir():
-        if (path / "zarr.json").is_file() or (path / ".zattrs").is_file():
-            return _zarr(path)
-        return _folder(path)
+        return _zarr(path) if is_zarr(path) else _folder(path)
     check_is_image(path)
     return _tiff(path)
+
+
+def is_zarr(path: Path) -> bool:
+    """Tell a Zarr folder by its attributes."""
+    return path.is_dir() and any((path / name).is_file() for name in ("zarr.json", ".zattrs", ".zgroup"))
+
+
+def is_channel_folder(path: Path) -> bool:
+    """Tell whether a folder is one multiplex image: an OME-Zarr, or two and more TIFFs of one grey plane each."""
+    if is_zarr(path):
+        return True
+    if not path.is_dir():
+        return False
+    files = _tiffs_in(path)
+    return len(files) > 1 and all(_is_one_plane(file) for file in files)
+
+
+def _tiffs_in(folder: Path) -> list[Path]:
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if file.name.casefold().endswith(TIFF_SUFFIXES) and not file.name.startswith(".")
+    )
+
+
+def _is_one_plane(path: Path) -> bool:
+    try:
+        return len(_tiff(path).planes) == 1
+    except SlideError:
+        return False
 
 
 # -- TIFF ---
@@ -181,7 +210,7 @@ def _tag(element: ElementTree.Element) -> str:
 
 
 def _folder(path: Path) -> ChannelFile:
-    files = sorted(file for file in path.iterdir() if file.name.casefold().endswith(TIFF_SUFFIXES))
+    files = _tiffs_in(path)
     if not files:
         raise SlideError("the folder holds no TIFF and is no OME-Zarr", where=path)
     opened = [_tiff(file) for file in files]
@@ -193,20 +222,32 @@ def _folder(path: Path) -> ChannelFile:
             message = "this channel's size differs from the others'"
             raise SlideError(message, where=file, seen=one.shape, allowed=opened[0].shape)
     stems = [re.sub(r"\.ome$", "", file.name[: file.name.rindex(".")]) for file in files]
+    names = _without_common_ends(stems)
+    sizes = [one.pixel_size for one in opened if one.pixel_size]
+    if any(not math.isclose(size.mpp, sizes[0].mpp, rel_tol=0.01) for size in sizes):
+        seen = sorted({f"{size.mpp:.4g} um/px" for size in sizes})
+        raise SlideError("the channels' files say different pixel sizes", where=path, seen=seen)
+    exposure = {name: ms for name, one in zip(names, opened, strict=True) for ms in one.exposure_ms.values()}
     return ChannelFile(
-        names=tuple(_without_common_start(stems)),
+        names=tuple(names),
         shape=opened[0].shape,
         planes=tuple(one.planes[0] for one in opened),
-        pixel_size=next((one.pixel_size for one in opened if one.pixel_size), None),
-        exposure_ms={},
+        pixel_size=sizes[0] if sizes else None,
+        exposure_ms=exposure,
     )
 
 
-def _without_common_start(stems: list[str]) -> list[str]:
-    """Take off what all file names begin with, up to a separator: ``biopsy1_DAPI, biopsy1_CD8`` are DAPI and CD8."""
+def _without_common_ends(stems: list[str]) -> list[str]:
+    """Take off what all file names begin and end with, up to a separator: ``b1_DAPI_x, b1_CD8_x`` are DAPI and CD8."""
+    shorter = _without_common_start(stems, marks="_- .")
+    turned = [text[::-1] for text in shorter]
+    return [text[::-1] for text in _without_common_start(turned, marks="_ .")]  # PD-1 ends in no separator
+
+
+def _without_common_start(stems: list[str], *, marks: str) -> list[str]:
     first, last = min(stems), max(stems)  # what these two share at their start, all share
     same = next((k for k, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
-    cut = max(first[:same].rfind(mark) for mark in "_- .") + 1
+    cut = max(first[:same].rfind(mark) for mark in marks) + 1
     return [stem[cut:] for stem in stems]
 
 
@@ -217,6 +258,7 @@ def _zarr(path: Path) -> ChannelFile:
     import zarr
 
     try:
+        path = _only_image(path)
         about = _zarr_attributes(path)
         scales = about["multiscales"][0]
         axes = [axis["name"] if isinstance(axis, dict) else axis for axis in scales.get("axes", "tczyx")]
@@ -240,6 +282,18 @@ def _zarr(path: Path) -> ChannelFile:
         planes=tuple(_zarr_plane(array, axes, number) for number in range(count)),
         pixel_size=_zarr_pixel_size(scales),
     )
+
+
+def _only_image(path: Path) -> Path:
+    """Step into the one image of a folder as bioformats2raw writes it; other folders are images themselves."""
+    if "bioformats2raw.layout" not in _zarr_attributes(path):
+        return path
+    images = sorted(one for one in path.iterdir() if one.name.isdigit() and is_zarr(one))
+    if len(images) != 1:
+        message = "the OME-Zarr does not hold one image"
+        hint = "Name one of them." if images else None
+        raise SlideError(message, where=path, seen=[one.name for one in images], hint=hint)
+    return images[0]
 
 
 def _zarr_attributes(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from biomarkers import keys
 from biomarkers.errors import DataError, UsageError
-from biomarkers.panel import Panel
+from biomarkers.panel import NAME_CHANNELS, Panel
 from biomarkers.slide.channel_files import ChannelFile, open_channels
 from biomarkers.slide.pixelsize import choose_mpp
 from biomarkers.slide.reader import check_sizes
@@ -138,8 +138,7 @@ def _chosen(
 
 def _check_names(there: Sequence[str], where: object) -> None:
     if not there or any(not name.strip() for name in there):
-        hint = "Give them in the file's order (names=)."
-        raise DataError("the image's channels have no names", where=where, seen=list(there), hint=hint)
+        raise DataError("the image's channels have no names", where=where, seen=list(there), hint=NAME_CHANNELS)
     twice = sorted({name for name in there if list(there).count(name) > 1})
     if twice:
         raise DataError("two channels have the same name", where=where, seen=twice)

@@ -1,6 +1,8 @@
 """Inputs become tasks: each image once, each with its own name."""
 
+import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,3 +114,22 @@ def test_what_does_not_exist_is_refused(tmp_path, item):
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(UsageError, match="holds no image"):
         plan_tasks([tmp_path])
+
+
+def test_a_folder_of_channels_is_one_image_where_a_panel_is_given(tmp_path):
+    for name in ("P1.baseline", "P2.baseline"):
+        (tmp_path / name).mkdir()
+        for channel in ("DAPI", "CD8"):
+            tifffile.imwrite(tmp_path / name / f"{channel}.tif", np.zeros((8, 8), np.uint16))
+    (tmp_path / "P3.ome.zarr" / "0").mkdir(parents=True)
+    (tmp_path / "P3.ome.zarr" / ".zattrs").write_text("{}")
+    tifffile.imwrite(tmp_path / "P3.ome.zarr" / "0" / "thumbnail.tif", np.zeros((8, 8), np.uint16))
+    assert len(plan_tasks([tmp_path])) == 4  # without a panel: files, none of them inside a Zarr
+    found = {task.slide: task.path.name for task in plan_tasks([tmp_path], channels=True)}
+    assert found == {"P1.baseline": "P1.baseline", "P2.baseline": "P2.baseline", "P3": "P3.ome.zarr"}
+    assert [task.slide for task in plan_tasks([tmp_path / "P1.baseline"], channels=True)] == ["P1.baseline"]
+    assert [task.slide for task in plan_tasks([str(tmp_path / "P*")], channels=True)] == list(found)
+    (tmp_path / "m.csv").write_text("path,patient\nP2.baseline,P2\n")
+    assert [task.patient for task in plan_tasks([tmp_path / "m.csv"], channels=True)] == ["P2"]
+    with pytest.raises(UsageError, match="scored with --panel"):
+        plan_tasks([tmp_path / "P3.ome.zarr"])

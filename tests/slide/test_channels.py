@@ -10,6 +10,7 @@ import tifffile
 
 from biomarkers.errors import DataError, SlideError, UsageError
 from biomarkers.panel import Panel
+from biomarkers.slide.channel_files import is_channel_folder
 from biomarkers.slide.channels import make_channels, read_channels
 from biomarkers.slide.label_maps import read_labels
 
@@ -92,6 +93,51 @@ def test_a_component_file_keeps_its_floats_and_its_dyes(shared_data):
     assert tile.dtype == np.float32
     assert tile.coords["c"].to_numpy().tolist() == ["Alexa 594", "Cy3", "Cy5", "DAPI", "FITC"]
     assert tile.attrs["mpp"] == pytest.approx(0.497, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    "names", [["b1_ch0_DAPI", "b1_ch1_PDL1 raw", "b1_ch2_CD8a"], ["DAPI (461)", "570 - PD-L1", "Opal 690 [CD8]"]]
+)
+def test_a_marker_is_found_among_the_words_of_a_name(tmp_path, names):
+    write_ome(tmp_path / "x.ome.tif", names=names)
+    tile = read_channels(tmp_path / "x.ome.tif", panel=PANEL)
+    np.testing.assert_array_equal(tile.sel(c="PD-L1"), PIXELS[1])
+
+
+def test_one_channel_cannot_be_two_markers(tmp_path):
+    write_ome(tmp_path / "x.ome.tif", names=["DAPI", "PDL1 CD8", "CD3"])
+    with pytest.raises(DataError, match=r"'CD8' and 'B7-H1' both fit one channel.*'PDL1 CD8'"):
+        read_channels(tmp_path / "x.ome.tif", panel=PANEL)
+
+
+def test_folders_that_are_one_image(tmp_path):
+    write_folder(tmp_path / "one")
+    write_zarr(tmp_path / "x.ome.zarr", 2)
+    (tmp_path / "mixed").mkdir()
+    write_ome(tmp_path / "mixed" / "a.ome.tif")
+    tifffile.imwrite(tmp_path / "mixed" / "b.tif", PIXELS[0])
+    assert [is_channel_folder(tmp_path / name) for name in ("one", "x.ome.zarr", "mixed")] == [True, True, False]
+
+
+def test_names_and_exposures_of_a_folder_of_channels(tmp_path):
+    for k, name in enumerate(NAMES):
+        with tifffile.TiffWriter(tmp_path / f"B1_{name}_raw.ome.tif", ome=True) as writer:
+            plane = {"ExposureTime": 10.0 * (k + 1), "ExposureTimeUnit": "ms"}
+            about = {"axes": "YX", "Channel": {"Name": "c"}, "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "Plane": plane}
+            writer.write(PIXELS[k], photometric="minisblack", metadata=about)
+    tile = read_channels(tmp_path)
+    assert tile.coords["c"].to_numpy().tolist() == ["CD8a", "DAPI", "PDL1"]
+    assert tile.attrs["mpp"] == 0.5
+    assert tile.attrs["exposure_ms"] == {"DAPI": 10.0, "PDL1": 20.0, "CD8a": 30.0}
+
+
+def test_the_one_image_of_bioformats2raw(tmp_path):
+    write_zarr(tmp_path / "0", 2)
+    (tmp_path / ".zattrs").write_text('{"bioformats2raw.layout": 3}')
+    np.testing.assert_array_equal(read_channels(tmp_path, panel=PANEL).sel(c="CD8"), PIXELS[2])
+    write_zarr(tmp_path / "1", 2)
+    with pytest.raises(SlideError, match="does not hold one image"):
+        read_channels(tmp_path, panel=PANEL)
 
 
 def test_dyes_in_brackets_are_no_part_of_a_name(tmp_path):
