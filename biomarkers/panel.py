@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -156,16 +156,14 @@ class Panel(Settings):
             Channels have no or doubled names, or the panel names one that the image lacks.
         """
         there = [str(name) for name in names]
-        if not there or any(not name.strip() for name in there):
-            raise DataError("the image's channels have no names", where=where, seen=there, hint=NAME_CHANNELS)
-        twice = sorted({name for name in there if there.count(name) > 1})
-        if twice:
-            raise DataError("two channels have the same name", where=where, seen=twice)
+        check_channel_names(there, where=where)
+        wanted = {key: channel for key, channel in self.channels.items() if channel.role != "ignore"}
+        names_of = {key: _find(key, channel, there, where) for key, channel in wanted.items()}
+        _refuse_absent([key for key, name in names_of.items() if name is None], there, where)
         found: dict[str, str] = {}
-        for key, channel in self.channels.items():
-            if channel.role == "ignore":
+        for key, name in names_of.items():
+            if name is None:
                 continue
-            name = _find(key, channel, there, where)
             if name in found:
                 message = f"the panel's channels {found[name]!r} and {key!r} both fit one channel of the image"
                 raise DataError(message, where=where, seen=name, allowed=there)
@@ -173,7 +171,30 @@ class Panel(Settings):
         return found
 
 
-def _find(key: str, channel: PanelChannel, there: list[str], where: object) -> str:
+def check_channel_names(there: Sequence[str], *, where: object) -> None:
+    """Refuse channels without names, and one name for two."""
+    blank = [number for number, name in enumerate(there, start=1) if not name.strip()]
+    if blank or not there:
+        which = f"channel {', '.join(map(str, blank))} of {len(there)}"
+        seen = f"none of {len(there)} named" if len(blank) == len(there) else f"no name for {which}"
+        raise DataError("the image's channels have no names", where=where, seen=seen, hint=NAME_CHANNELS)
+    twice = sorted({name for name in there if list(there).count(name) > 1})
+    if twice:
+        hint = "Rename one of them in the file."
+        raise DataError("two channels have the same name", where=where, seen=twice, hint=hint)
+
+
+def _refuse_absent(absent: list[str], there: list[str], where: object) -> None:
+    if not absent:
+        return
+    many = len(absent) > 1
+    which = ", ".join(repr(key) for key in absent)
+    what = f"the panel names the channel{'s' if many else ''} {which}, which the image lacks"
+    raise DataError(what, where=where, allowed=there, hint=did_you_mean(absent[0], there))
+
+
+def _find(key: str, channel: PanelChannel, there: list[str], where: object) -> str | None:
+    """Find the image's name of a panel's channel: the same, alike, an alias, with a dye, or one word of it."""
     for wanted in (key, channel.marker):
         exact = [name for name in there if name == wanted]
         alike = [name for name in there if _plain(name) == _plain(wanted)]
@@ -185,12 +206,7 @@ def _find(key: str, channel: PanelChannel, there: list[str], where: object) -> s
                 return found[0]
             if len(found) > 1:
                 raise DataError(f"several channels could be {wanted!r}", where=where, seen=found)
-    raise DataError(
-        f"the panel names the channel {key!r}, which the image lacks",
-        where=where,
-        allowed=there,
-        hint=did_you_mean(key, there),
-    )
+    return None
 
 
 def _without_dye(name: str) -> str:

@@ -24,6 +24,7 @@ Box = tuple[slice, slice]
 Plane = Callable[[Box], NDArray[Any]]
 _UM_IN = {"micrometer": 1.0, "micron": 1.0, "um": 1.0, "µm": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "meter": 1e6}
 _MS_IN = {"s": 1e3, "ms": 1.0, "µs": 1e-3, "us": 1e-3}
+_LEVEL = 0.6  # of an image's side: what is smaller is a level of its pyramid, a label or a thumbnail
 TIFF_SUFFIXES = (".tif", ".tiff", ".qptiff")
 _DECODE_ERRORS = (ValueError, RuntimeError, TypeError, KeyError, IndexError, NotImplementedError, OSError, struct.error)
 
@@ -98,6 +99,8 @@ def _tiff(path: Path) -> ChannelFile:
         with tifffile.TiffFile(path) as file:
             series = file.series[0]
             axes, shape = series.axes, series.shape
+            shapes = [one.shape for one in file.series]
+            _refuse_cut(path, series)
             scene = describe(file, series)
             names, exposure = _tiff_names(file, series)
     except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
@@ -112,9 +115,37 @@ def _tiff(path: Path) -> ChannelFile:
         or max(sum(axis not in "YX" and n > 1 for axis, n in zip(axes, shape, strict=True)), 0) > 1
     ):
         raise SlideError("not an image with one plane a channel", where=path, seen=f"axes {axes}, shape {shape}")
+    if names and len(names) != count:
+        message = "the file's header and its planes do not agree: it may be cut short"
+        raise SlideError(message, where=path, seen=f"{len(names)} channels named, {count} planes")
+    _refuse_several(path, shapes, axes)
     planes = tuple(_tiff_plane(path, number) for number in range(count))
-    names = names if len(names) == count else ("",) * count
+    names = names or ("",) * count
     return ChannelFile(names, (height, width), planes, scene.pixel_size, exposure)
+
+
+def _refuse_cut(path: Path, series: Any) -> None:
+    page = series.levels[0].pages[0]
+    ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
+    size = path.stat().st_size
+    if ends and max(ends) > size:
+        message = "the file is cut short: it ends before its pixels do"
+        raise SlideError(message, where=path, seen=f"{size} bytes", allowed=f"at least {max(ends)}")
+
+
+def _refuse_several(path: Path, shapes: list[tuple[int, ...]], axes: str) -> None:
+    """Refuse a file with several images of one kind; smaller ones are thumbnails, labels or levels of a pyramid."""
+    first = shapes[0]
+    at = axes.index("Y")
+    alike = [
+        shape
+        for shape in shapes
+        if len(shape) == len(first) and shape[:at] == first[:at] and min(shape[at:]) > _LEVEL * min(first[at:])
+    ]
+    if len(alike) > 1:
+        message = "the file holds several multiplex images: which one is meant?"
+        hint = "Write each to a file of its own (tifffile, Bio-Formats, QuPath)."
+        raise SlideError(message, where=path, seen=f"{len(alike)} images", hint=hint)
 
 
 def _tiff_plane(path: Path, number: int) -> Plane:

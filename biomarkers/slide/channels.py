@@ -11,7 +11,7 @@ import numpy as np
 
 from biomarkers import keys
 from biomarkers.errors import DataError, UsageError
-from biomarkers.panel import NAME_CHANNELS, Panel
+from biomarkers.panel import Panel, check_channel_names
 from biomarkers.slide.channel_files import ChannelFile, open_channels
 from biomarkers.slide.pixelsize import choose_mpp
 from biomarkers.slide.reader import check_sizes
@@ -106,7 +106,7 @@ def make_channels(
 
     if pixels.ndim != 3 or len(names) != pixels.shape[0]:
         raise UsageError("not one plane a channel", seen=pixels.shape, allowed=f"({len(names)}, y, x)")
-    _check_names([str(name) for name in names], slide or "tile")
+    check_channel_names([str(name) for name in names], where=slide or "tile")
     for plane, name in zip(pixels, names, strict=True):
         _finite(plane, str(name), slide or "tile")
     um, source = choose_mpp(mpp, None, where=slide or "tile")
@@ -132,16 +132,8 @@ def _chosen(
         wanted = {panel.channels[key].marker: name for name, key in found.items()}
         ordered = [one.marker for one in panel.channels.values() if one.role != "ignore"]
         return {marker: (there.index(wanted[marker]), wanted[marker]) for marker in ordered}
-    _check_names(there, where)
+    check_channel_names(there, where=where)
     return {name: (number, name) for number, name in enumerate(there)}
-
-
-def _check_names(there: Sequence[str], where: object) -> None:
-    if not there or any(not name.strip() for name in there):
-        raise DataError("the image's channels have no names", where=where, seen=list(there), hint=NAME_CHANNELS)
-    twice = sorted({name for name in there if list(there).count(name) > 1})
-    if twice:
-        raise DataError("two channels have the same name", where=where, seen=twice)
 
 
 def _box(

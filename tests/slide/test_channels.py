@@ -140,6 +140,18 @@ def test_the_one_image_of_bioformats2raw(tmp_path):
         read_channels(tmp_path, panel=PANEL)
 
 
+def test_a_file_that_was_cut_short_or_holds_several_images(tmp_path):
+    write_ome(tmp_path / "a.ome.tif")
+    (tmp_path / "cut.ome.tif").write_bytes((tmp_path / "a.ome.tif").read_bytes()[:5000])
+    with pytest.raises(SlideError, match="cut short"):
+        read_channels(tmp_path / "cut.ome.tif")
+    with tifffile.TiffWriter(tmp_path / "two.ome.tif", ome=True) as writer:
+        for _ in range(2):
+            writer.write(PIXELS, photometric="minisblack", metadata={"axes": "CYX", "Channel": {"Name": NAMES}})
+    with pytest.raises(SlideError, match="several multiplex images.*'2 images'"):
+        read_channels(tmp_path / "two.ome.tif", mpp=0.5)
+
+
 def test_dyes_in_brackets_are_no_part_of_a_name(tmp_path):
     write_ome(tmp_path / "a.ome.tif", names=["DAPI (DAPI)", "PDL1 (Opal 520)", "CD8 (Opal 650)"])
     assert read_channels(tmp_path / "a.ome.tif", panel=PANEL).attrs["channel_names"]["PD-L1"] == "PDL1 (Opal 520)"
@@ -151,9 +163,12 @@ def test_dyes_in_brackets_are_no_part_of_a_name(tmp_path):
         (["DAPI", "PDL1", "CD4"], "channel 'CD8', which the image lacks.*Did you mean 'CD4'"),
         (["DAPI", "CD8a", "CD8"], "'B7-H1'"),
         (["DAPI", "PDL1", "PDL1"], "two channels have the same name"),
-        (["DAPI", "", "CD8"], "no names"),
-        (["DAPI", "PD-L1", "CD274"], "CD8"),
-        (["DAPI", "Pdl1", "pd_l1"], "several channels could be 'PD-L1'|CD8"),
+        (["DAPI", "", "CD8"], "no name for channel 2 of 3"),
+        (["DAPI", "PD-L1", "CD3"], "channel 'CD8', which the image lacks.*Did you mean 'CD3'"),
+        (["DNA", "PD-L2", "CD3"], "channels 'CD8', 'B7-H1', which the image lacks"),
+        (["CD8", "PD-L1", "CD274"], "several channels could be 'B7-H1'"),
+        (["CD8", "Pdl1", "pd_l1"], "several channels could be 'B7-H1'"),
+        (["", "", ""], "no names.*none of 3 named"),
     ],
 )
 def test_wrong_names_are_told(tmp_path, names, message):
