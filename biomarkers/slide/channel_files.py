@@ -100,7 +100,7 @@ def _tiff(path: Path) -> ChannelFile:
             series = file.series[0]
             axes, shape = series.axes, series.shape
             shapes = [one.shape for one in file.series]
-            _refuse_cut(path, series)
+            _refuse_cut(path, file, series)
             scene = describe(file, series)
             names, exposure = _tiff_names(file, series)
     except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
@@ -124,9 +124,14 @@ def _tiff(path: Path) -> ChannelFile:
     return ChannelFile(names, (height, width), planes, scene.pixel_size, exposure)
 
 
-def _refuse_cut(path: Path, series: Any) -> None:
+def _refuse_cut(path: Path, file: Any, series: Any) -> None:
+    """Refuse a file that ends before the pixels of its first page, or before the next page that it points to."""
     page = series.levels[0].pages[0]
     ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
+    file.filehandle.seek(file.pages.next_page_offset)
+    following = file.filehandle.read(file.tiff.offsetsize)
+    if len(following) == file.tiff.offsetsize:
+        ends.append(struct.unpack(file.tiff.offsetformat, following)[0])
     size = path.stat().st_size
     if ends and max(ends) > size:
         message = "the file is cut short: it ends before its pixels do"

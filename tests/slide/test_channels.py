@@ -148,7 +148,7 @@ def test_a_file_that_was_cut_short_or_holds_several_images(tmp_path):
     with tifffile.TiffWriter(tmp_path / "two.ome.tif", ome=True) as writer:
         for _ in range(2):
             writer.write(PIXELS, photometric="minisblack", metadata={"axes": "CYX", "Channel": {"Name": NAMES}})
-    with pytest.raises(SlideError, match="several multiplex images.*'2 images'"):
+    with pytest.raises(SlideError, match=r"several multiplex images.*'2 images'"):
         read_channels(tmp_path / "two.ome.tif", mpp=0.5)
 
 
