@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 
-ANTI_PD_L1 = ("atezolizumab", "durvalumab", "avelumab", "envafolimab", "sugemalimab", "adebrelimab", "cosibelimab")
-ANTI_PD_1 = (
-    "nivolumab",
-    "pembrolizumab",
-    "cemiplimab",
-    "dostarlimab",
-    "tislelizumab",
-    "toripalimab",
-    "sintilimab",
-    "camrelizumab",
-    "retifanlimab",
-)
-_PD_L1 = ("pdl1", "b7h1")
-_PD_1 = ("pd1",)
-_MESSENGER = ("rna", "rnaseq", "tpm", "cpm", "counts", "nanostring")
+from biomarkers.errors import did_you_mean
+
+# antibody -> the other names it goes by
+ANTI_PD_L1: Mapping[str, tuple[str, ...]] = {
+    "atezolizumab": ("tecentriq", "mpdl3280a", "atezo"),
+    "durvalumab": ("imfinzi", "medi4736", "durva"),
+    "avelumab": ("bavencio", "msb0010718c"),
+    "envafolimab": ("kn035",),
+    "sugemalimab": ("cs1001",),
+    "adebrelimab": ("shr1316",),
+    "cosibelimab": ("ck301", "unloxcyt"),
+    "benmelstobart": ("tqb2450",),
+    "socazolimab": (),
+    "tagitanlimab": (),
+}
+ANTI_PD_1: Mapping[str, tuple[str, ...]] = {
+    "nivolumab": ("opdivo", "opdualag", "bms936558", "nivo"),
+    "pembrolizumab": ("keytruda", "mk3475", "lambrolizumab", "pembro"),
+    "cemiplimab": ("libtayo", "regn2810"),
+    "dostarlimab": ("jemperli", "tsr042"),
+    "tislelizumab": ("tevimbra", "bgba317"),
+    "toripalimab": ("loqtorzi", "js001"),
+    "sintilimab": ("tyvyt", "ibi308"),
+    "camrelizumab": ("shr1210",),
+    "retifanlimab": ("zynyz",),
+    "penpulimab": (),
+    "zimberelimab": (),
+    "serplulimab": (),
+    "spartalizumab": ("pdr001",),
+    "cadonilimab": ("ak104",),
+    "ivonescimab": ("ak112",),
+}
+_PROTEIN = {"PD-L1": ("pdl1", "b7h1"), "PD-1": ("pd1",)}
+_DRUGS = {"PD-L1": ANTI_PD_L1, "PD-1": ANTI_PD_1}
+_PD_L1_SCORES = {"tps", "cps", "22c3", "sp142", "sp263"}  # scores and clones that there are of PD-L1 only
+_CD_NAMES = {"PD-L1": "cd274", "PD-1": "cd279"}
+_STAINED = {"ihc", "mif", "if", "protein", "hscore", "score", "density", "tps", "cps", "stain", "staining", "membrane"}
+_MESSENGER = {"rna", "mrna", "rnaseq", "tpm", "fpkm", "rpkm", "cpm", "counts", "nanostring", "transcript", "expression"}
 
 
 def masking_notes(markers: Mapping[str, str], assays: Mapping[str, str], drug: str | None) -> list[str]:
@@ -27,52 +51,66 @@ def masking_notes(markers: Mapping[str, str], assays: Mapping[str, str], drug: s
     Parameters
     ----------
     markers, assays
-        Marker and assay of each biomarker; gene names (CD274, PDCD1) are transcripts and cannot be masked.
+        Marker and assay of each biomarker. A column of a plain table is read by its name (``PDL1_TPS``); gene names
+        (CD274, PDCD1) and names with a unit of expression are transcripts and cannot be masked.
     drug
-        The treatment, or None when it was not said.
+        The treatment by its generic, brand or code name, or None when it was not said.
 
     Returns
     -------
-    One note a target, naming the biomarkers at risk; when the drug was not said, one note that asks for it.
+    One note a target, naming the biomarkers at risk; when the drug was not said or is not known, one note that says
+    that nothing was judged.
 
     Examples
     --------
-    >>> masking_notes({"PD-L1 tps": "PD-L1"}, {"PD-L1 tps": "22c3"}, "Atezolizumab")[0][:52]
-    'PD-L1 tps: atezolizumab binds PD-L1 and may mask its'
+    >>> masking_notes({"PDL1_TPS": "PDL1_TPS"}, {}, "Tecentriq")[0][:51]
+    'PDL1_TPS: atezolizumab binds PD-L1 and may mask its'
     """
-    sides = {
-        "PD-L1": (_proteins(markers, assays, _PD_L1), ANTI_PD_L1),
-        "PD-1": (_proteins(markers, assays, _PD_1), ANTI_PD_1),
+    at_risk = {
+        target: [name for name, marker in markers.items() if _is_protein(target, name, marker, assays.get(name, ""))]
+        for target in _PROTEIN
     }
-    at_risk = [name for names, _ in sides.values() for name in names]
+    everything = ", ".join(dict.fromkeys(name for names in at_risk.values() for name in names))
+    if not everything:
+        return []
     if drug is None:
-        if not at_risk:
-            return []
+        return [f"the drug was not named: whether it masks the epitope of {everything} on treatment is not judged"]
+    given = {target: _antibody(target, drug) for target in _PROTEIN}
+    if not any(given.values()):
+        known = [name for drugs in _DRUGS.values() for name in drugs]
+        hint = did_you_mean(drug.casefold(), known)
         return [
-            f"the drug was not named: whether it masks the epitope of {', '.join(at_risk)} on treatment is not judged"
+            f"{drug.strip()!r} is not known as an antibody against PD-1 or PD-L1: whether it masks the epitope of "
+            f"{everything} on treatment is not judged" + (f". {hint}" if hint else "")
         ]
+    return [
+        f"{', '.join(names)}: {given[target]} binds {target} and may mask its epitope on treatment: a fall can be the "
+        "drug, not biology; compare with the transcript or an assay against another epitope"
+        for target, names in at_risk.items()
+        if names and given[target]
+    ]
+
+
+def _antibody(target: str, drug: str) -> str:
+    """Name the antibody against a target that a treatment holds; empty when it holds none that is known."""
     words = _plain(drug)
-    notes = []
-    for target, (names, drugs) in sides.items():
-        given = next((known for known in drugs if known in words), None)
-        if given is None and f"anti{_plain(target)}" in words:
-            given = drug.strip()
-        if given is not None and names:
-            notes.append(
-                f"{', '.join(names)}: {given} binds {target} and may mask its epitope on treatment: a fall can be the "
-                "drug, not biology; compare with the transcript or an assay against another epitope"
-            )
-    return notes
+    for name, others in _DRUGS[target].items():
+        if any(word in words for word in (name, *others)):
+            return name
+    return drug.strip() if f"anti{_plain(target)}" in words else ""
 
 
-def _proteins(markers: Mapping[str, str], assays: Mapping[str, str], names: Sequence[str]) -> list[str]:
-    found = []
-    for biomarker, marker in markers.items():
-        words = {_plain(marker), _plain(biomarker.split(" ")[0])}
-        transcript = any(word in _plain(assays.get(biomarker, "")) for word in _MESSENGER)
-        if words & set(names) and not transcript:
-            found.append(biomarker)
-    return found
+def _is_protein(target: str, biomarker: str, marker: str, assay: str) -> bool:
+    """Say whether a biomarker is the stained protein of a target, and not its transcript."""
+    parts = {_plain(part) for part in re.split(r"[\s_.:;,()\[\]/%|]+", f"{biomarker} {marker} {assay}".casefold())}
+    if parts & _MESSENGER or any(word in _plain(assay) for word in ("rna", "tpm", "cpm", "nanostring")):
+        return False
+    plain = f"{_plain(biomarker)} {_plain(marker)}"
+    if any(word in plain for word in _PROTEIN[target]):
+        return True
+    if _CD_NAMES[target] in plain and parts & _STAINED:
+        return True
+    return target == "PD-L1" and marker == biomarker and bool(parts & _PD_L1_SCORES) and "pd1" not in plain
 
 
 def _plain(word: str) -> str:

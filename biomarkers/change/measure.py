@@ -18,12 +18,13 @@ from biomarkers.change.pairs import (
     add_scaled,
     make_pairs,
     samples_of_cohort,
-    samples_of_table,
     scales_of,
 )
+from biomarkers.change.reading import reading_notes
 from biomarkers.change.repeatability import Gate, Repeatability, call_changes, repeatability
 from biomarkers.change.result import Change, summarise
 from biomarkers.change.scale import Scale
+from biomarkers.change.tables import pooled, samples_of_table
 from biomarkers.cohort.response import NotEvaluable, Responders, respond
 from biomarkers.cohort.tables import numeric_column, require_columns
 from biomarkers.errors import DataError, UsageError
@@ -44,9 +45,11 @@ def measure_change(
     scale: str | Mapping[str, str] = "linear",
     offset: float | Mapping[str, float] | None = None,
     lloq: Mapping[str, float] | None = None,
+    censored: Mapping[str, str] | None = None,
     replicates: pd.DataFrame | None = None,
     replicate_of: str = keys.SAMPLE,
     gate: Gate = "coefficient",
+    counts: Mapping[str, tuple[str, str]] | None = None,
     several: str = "refuse",
     components: Sequence[Component | str] = (),
     drug: str | None = None,
@@ -79,7 +82,10 @@ def measure_change(
         (linear), 0.5 (percent), 0.005 (fraction).
     lloq
         Lower limits of quantification of a table's levels, by name. Below, a level is censored: with one of the two
-        below, the change is a bound; with both, there is no quantifiable change.
+        below, the change is a bound; with both, there is no quantifiable change. A cell ``<1`` is read beside a
+        limit of 1.
+    censored
+        Columns of a table that say yes where a level stands at its lower limit, by name of the level.
     replicates
         Technical replicates: one row a measurement, with ``replicate_of`` and the level columns in the unit of the
         table. Without them no patient's change is called.
@@ -87,8 +93,12 @@ def measure_change(
         Column of the replicates that says which sample was measured.
     gate
         ``coefficient``: 2.77 times the within-sample standard deviation; ``prediction``: with the small-sample factor.
+    counts
+        Columns of the counts behind a table's level, by name: (positive, all), or (positive, area) for a density. Then
+        half a count is the offset, and samples can be pooled.
     several
-        Several samples of a patient at a time point: ``refuse``, or ``mean`` on the scale of change.
+        Several samples of a patient at a time point: ``refuse``; ``pool`` sums their counts and areas; ``mean`` is
+        taken on the scale of change. The mixed model sees every sample in any case.
     components
         Cut-offs in the order of the chain, as :class:`Component` or text (``"PD-L1 tps=1"``, ``"Treg:CTL<1"``).
     drug
@@ -118,6 +128,8 @@ def measure_change(
             response=response,
             scale=scale,
             lloq=lloq or {},
+            censored=censored,
+            counts=counts,
             where=where,
         )
     else:
@@ -125,13 +137,14 @@ def measure_change(
     scales = scales_of(samples, offset=offset)
     points = (baseline, on_treatment)
     rows = add_scaled(samples, scales)
-    pairs = make_pairs(rows, baseline=baseline, on_treatment=on_treatment, several=several)
+    once = add_scaled(pooled(samples), scales) if several == "pool" else rows
+    pairs = make_pairs(once, baseline=baseline, on_treatment=on_treatment, several=several)
     noise = _repeatabilities(replicates, replicate_of, scales, where)
     pairs["call"] = _calls(pairs, noise, gate)
     found = _responders(pairs, responders, not_evaluable)
     statistics = _statistics(pairs, rows, scales, points, found)
     links = [parse_component(item) if isinstance(item, str) else item for item in components]
-    states = component_states(rows, links, points=points)
+    states = component_states(once, links, points=points)
     return Change(
         table=summarise(pairs, statistics, scales, noise, gate=gate, alpha=alpha),
         pairs=pairs,
@@ -140,7 +153,7 @@ def measure_change(
         states=states,
         conversions=conversions(states, points=points),
         chain=chain_table(states),
-        notes=tuple(_notes(samples, pairs, scales, noise, drug, found)),
+        notes=tuple(_notes(samples, pairs, scales, noise, drug, found, points)),
         settings={
             "levels": list(scales),
             "baseline": baseline,
@@ -151,6 +164,8 @@ def measure_change(
             "components": [link.title for link in links],
             "drug": drug,
             "lloq": dict(lloq or {}),
+            "censored": dict(censored or {}),
+            "counts": {name: list(columns) for name, columns in (counts or {}).items()},
             "offset": dict(offset) if isinstance(offset, Mapping) else offset,
             "replicate_of": replicate_of if noise else None,
             "response": "not given" if found is None else found.definition,
@@ -231,8 +246,10 @@ def _notes(
     noise: Mapping[str, Repeatability],
     drug: str | None,
     found: Responders | None,
+    points: tuple[str, str],
 ) -> list[str]:
     notes = masking_notes(samples.markers, samples.assays, drug)
+    notes += reading_notes(samples, points=points)
     without = [name for name in samples.kinds if name not in noise]
     if without:
         which = ", ".join(without) if noise or len(without) == 1 else "any of the levels (no replicates)"

@@ -1,9 +1,9 @@
-"""A cohort or a table -> one row a patient and biomarker: baseline, on-treatment and the change, with its bounds."""
+"""Samples -> one row a patient and biomarker: baseline, on-treatment and the change, with its bounds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,9 +11,6 @@ import pandas as pd
 
 from biomarkers import keys
 from biomarkers.change.scale import Scale, choose_scale
-from biomarkers.cohort.ids import identifiers
-from biomarkers.cohort.response import normalise_responses
-from biomarkers.cohort.tables import numeric_column, require_columns, row_names
 from biomarkers.errors import DataError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -36,7 +33,7 @@ PAIR_COLUMNS = (
     "reason",
 )
 EXACT, AT_LEAST, AT_MOST, BOTH_BELOW = "", "at least", "at most", "both below limit"
-_SEVERAL = ("refuse", "mean")
+SEVERAL = ("refuse", "pool", "mean")
 
 
 @dataclass(frozen=True)
@@ -44,13 +41,15 @@ class Samples:
     """Levels by sample, whatever they came from: long format, with what the scale needs to know.
 
     ``rows`` has patient, timepoint, response, biomarker, level, censored, numerator, denominator; ``kinds`` says what
-    each biomarker is (see :class:`biomarkers.change.scale.Scale`), ``markers`` and ``assays`` which protein or gene.
+    each biomarker is (see :class:`biomarkers.change.scale.Scale`), ``markers`` and ``assays`` which protein or gene,
+    ``units`` in what it is measured where that is known.
     """
 
     rows: pd.DataFrame
     kinds: Mapping[str, str]
     markers: Mapping[str, str]
     assays: Mapping[str, str]
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 def samples_of_cohort(cohort: AnnData, levels: Sequence[str] | None) -> Samples:
@@ -85,63 +84,13 @@ def samples_of_cohort(cohort: AnnData, levels: Sequence[str] | None) -> Samples:
         {name: kind if kind in ("log2", "percent", "fraction") else "linear" for name, kind in kinds.items()},
         dict(zip(names, var["marker"].astype(str), strict=True)),
         dict(zip(names, var["assay"].astype(str), strict=True)),
+        dict(zip(names, var["unit"].astype(str), strict=True)),
     )
-
-
-def samples_of_table(
-    table: pd.DataFrame,
-    *,
-    levels: Sequence[str],
-    patient: str,
-    timepoint: str,
-    response: str | None,
-    scale: str | Mapping[str, str],
-    lloq: Mapping[str, float],
-    where: str,
-) -> Samples:
-    """Take levels from any table with a row a sample.
-
-    Raises
-    ------
-    UsageError
-        A column is absent.
-    DataError
-        Text among numbers, an unknown response word, a patient with two responses.
-    """
-    if not levels:
-        raise UsageError("no level column was named", where=where, hint="Name at least one with levels / --level.")
-    require_columns(table, [patient, timepoint, *levels], where=where)
-    _refuse_unknown(lloq, levels, "a lower limit")
-    _refuse_unknown({} if isinstance(scale, str) else scale, levels, "a scale")
-    frame = pd.DataFrame(
-        {
-            keys.PATIENT: identifiers(table[patient], where=f"{where} column {patient!r}"),
-            keys.TIMEPOINT: table[timepoint].map(lambda word: str(word).strip(), na_action="ignore"),
-        }
-    )
-    frame[keys.RESPONSE] = (
-        np.nan
-        if response is None
-        else normalise_responses(_column(table, response, where), where=f"{where} column {response!r}")
-    )
-    _refuse_two_responses(frame, table, where)
-    parts = []
-    for name in levels:
-        level = numeric_column(table, name, where=where)
-        limit = lloq.get(name, -np.inf)
-        part = frame.copy()
-        part[BIOMARKER] = name
-        part["level"], part["censored"] = level.clip(lower=limit), level < limit
-        parts.append(part[level.notna()])
-    rows = pd.concat(parts, ignore_index=True)
-    rows["numerator"] = rows["denominator"] = np.nan
-    kinds = {name: scale if isinstance(scale, str) else scale.get(name, "linear") for name in levels}
-    return Samples(rows, kinds, {name: name for name in levels}, dict.fromkeys(levels, ""))
 
 
 def scales_of(samples: Samples, *, offset: float | Mapping[str, float] | None) -> dict[str, Scale]:
     """Choose the scale of each biomarker from all of its samples."""
-    _refuse_unknown(offset if isinstance(offset, Mapping) else {}, list(samples.kinds), "an offset")
+    refuse_unknown(offset if isinstance(offset, Mapping) else {}, list(samples.kinds), "an offset")
     made = {}
     for name, kind in samples.kinds.items():
         mine = samples.rows[samples.rows[BIOMARKER] == name]
@@ -151,6 +100,7 @@ def scales_of(samples: Samples, *, offset: float | Mapping[str, float] | None) -
             offset=given,
             numerator=mine["numerator"].to_numpy(),
             denominator=mine["denominator"].to_numpy(),
+            unit=samples.units.get(name, ""),
         )
     return made
 
@@ -180,7 +130,8 @@ def make_pairs(rows: pd.DataFrame, *, baseline: str, on_treatment: str, several:
     baseline, on_treatment
         The two time points, as they are spelled in the table.
     several
-        Several samples of a patient at a time point: ``refuse``, or ``mean`` of their scaled levels.
+        Several samples of a patient at a time point: ``refuse``, or ``mean`` of their scaled levels (``pool`` was done
+        before: :func:`biomarkers.change.tables.pooled`).
 
     Returns
     -------
@@ -195,8 +146,8 @@ def make_pairs(rows: pd.DataFrame, *, baseline: str, on_treatment: str, several:
         Several samples and no rule.
     """
     _check_timepoints(rows, baseline, on_treatment)
-    if several not in _SEVERAL:
-        raise UsageError("no such rule for several samples", seen=several, allowed=_SEVERAL)
+    if several not in SEVERAL:
+        raise UsageError("no such rule for several samples", seen=several, allowed=SEVERAL)
     key, points = [keys.PATIENT, BIOMARKER, keys.TIMEPOINT], (baseline, on_treatment)
     mine = rows[rows[keys.TIMEPOINT].isin(points)]
     counts = mine.groupby(key, sort=False).size()
@@ -206,7 +157,7 @@ def make_pairs(rows: pd.DataFrame, *, baseline: str, on_treatment: str, several:
             "two samples of one patient at one time point",
             where=f"patient {patient!r}, {point}, {name}",
             seen=f"{int(counts.max())} samples; {int((counts > 1).sum())} such cases",
-            hint="Choose several='mean' (--several mean), or pool them in 'biomarkers cohort --several pool'.",
+            hint="Choose --several pool (sums of counts, where there are counts) or --several mean.",
         )
     once = mine.groupby(key, sort=False).agg(
         level=("level", "mean"),
@@ -259,8 +210,14 @@ def _pair(patient: str, name: str, cells: Sequence[_Cell | None], points: tuple[
     }
 
 
-def _refuse_unknown(given: Mapping[str, Any], levels: Sequence[str], what: str) -> None:
-    """Refuse a setting for a level that is not measured: it would silently do nothing."""
+def refuse_unknown(given: Mapping[str, Any], levels: Sequence[str], what: str) -> None:
+    """Refuse a setting for a level that is not measured: it would silently do nothing.
+
+    Raises
+    ------
+    UsageError
+        A name is none of the levels.
+    """
     for name in given:
         if name not in levels:
             hint = did_you_mean(name, levels)
@@ -282,22 +239,3 @@ def _layer(cohort: AnnData, name: str, at: Sequence[int], *, default: float) -> 
     if name not in cohort.layers:
         return np.full((cohort.n_obs, len(at)), default)
     return np.asarray(cohort.layers[name], dtype=float)[:, list(at)]
-
-
-def _column(table: pd.DataFrame, column: str, where: str) -> pd.Series:
-    require_columns(table, [column], where=where)
-    return table[column]
-
-
-def _refuse_two_responses(frame: pd.DataFrame, table: pd.DataFrame, where: str) -> None:
-    known = frame[frame[keys.RESPONSE].notna()]
-    several = known.groupby(keys.PATIENT)[keys.RESPONSE].nunique()
-    if (several > 1).any():
-        patient = str(several.index[several.to_numpy() > 1][0])
-        mine = [int(i) for i in np.flatnonzero((frame[keys.PATIENT] == patient).to_numpy())]
-        raise DataError(
-            f"patient {patient!r} has two responses",
-            where=f"{where} {row_names(table, mine)}",
-            seen=" and ".join(dict.fromkeys(known.loc[known[keys.PATIENT] == patient, keys.RESPONSE])),
-            hint="A patient has one best overall response.",
-        )

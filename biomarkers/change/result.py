@@ -165,7 +165,7 @@ def _summary(
     elif quantified == 0:
         reason = "every pair is below its limit: no quantifiable change"
     elif n < MIN_PAIRS:
-        reason = f"{n} pairs cannot reach p < 0.05 two-sided: {MIN_PAIRS} needed"
+        reason = f"{n} pair{'' if n == 1 else 's'} cannot reach p < 0.05 two-sided: {MIN_PAIRS} needed"
     return {
         BIOMARKER: name,
         "n_pairs": n,

@@ -12,6 +12,7 @@ from biomarkers.errors import DataError, UsageError
 Kind = Literal["linear", "log2", "percent", "fraction"]
 KINDS: tuple[Kind, ...] = ("linear", "log2", "percent", "fraction")
 HALF_COUNT = 0.5
+_OFFSET_OF_UNIT = {"OD": 0.01}
 _TOP = {"percent": 100.0, "fraction": 1.0}
 
 
@@ -98,11 +99,13 @@ def choose_scale(
     offset: float | None,
     numerator: np.ndarray | None = None,
     denominator: np.ndarray | None = None,
+    unit: str = "",
 ) -> Scale:
     """Choose offset and count space for a level.
 
     Half a count is added in count space when every level has counts behind it and they are whole; otherwise the offset
     given, or 1 for linear levels (log2(x + 1)), half a point for percentages and half a hundredth for fractions.
+    Optical densities, which hardly reach 1, take 0.01.
 
     Raises
     ------
@@ -115,7 +118,7 @@ def choose_scale(
         raise UsageError("the offset must be 0 or more", seen=offset)
     if offset is None and kind != "log2" and _whole_counts(kind, numerator, denominator):
         return Scale(kind, HALF_COUNT, counts=True)
-    usual = {"linear": 1.0, "log2": 0.0, "percent": 0.5, "fraction": 0.005}[kind]
+    usual = {"linear": _OFFSET_OF_UNIT.get(unit, 1.0), "log2": 0.0, "percent": 0.5, "fraction": 0.005}[kind]
     return Scale(kind, usual if offset is None else offset)
 
 

@@ -18,10 +18,17 @@ import click
 @click.option("--response", help="Column of the best overall response (a cohort has its own).")
 @click.option(
     "--scale",
-    type=click.Choice(["linear", "log2", "percent", "fraction"]),
-    default="linear",
-    show_default=True,
-    help="What the levels of a table are; a cohort says it itself.",
+    "scales",
+    multiple=True,
+    metavar="KIND | COL=KIND",
+    help="What the levels of a table are, all or one: linear, log2, percent or fraction; a cohort says it itself; "
+    "repeatable.  [default: linear]",
+)
+@click.option(
+    "--counts",
+    multiple=True,
+    metavar="COL=POSITIVE:ALL",
+    help="Columns of the counts (or count and area) behind a level: 1/2 count is the offset then; repeatable.",
 )
 @click.option(
     "--offset",
@@ -30,7 +37,20 @@ import click
     metavar="NUMBER | COL=NUMBER",
     help="Added before a logarithm, for all or one level; repeatable.  [default: 1/2 count, or 1 for linear levels]",
 )
-@click.option("--lloq", "limits", multiple=True, metavar="COL=VALUE", help="Lower limit of a level; repeatable.")
+@click.option(
+    "--lloq",
+    "limits",
+    multiple=True,
+    metavar="COL=VALUE",
+    help="Lower limit of a level; a cell may then say <VALUE or <LOD; repeatable.",
+)
+@click.option(
+    "--censored",
+    "flags",
+    multiple=True,
+    metavar="COL=FLAG",
+    help="Column that says yes where a level stands at its lower limit; repeatable.",
+)
 @click.option(
     "--cutoff",
     "cutoffs",
@@ -51,10 +71,10 @@ import click
 )
 @click.option(
     "--several",
-    type=click.Choice(["refuse", "mean"]),
+    type=click.Choice(["refuse", "pool", "mean"]),
     default="refuse",
     show_default=True,
-    help="Several samples of one patient at one time point.",
+    help="Several samples of one patient at one time point; pool: sums of counts.",
 )
 @click.option("--drug", help="The treatment, so that epitope masking can be judged.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Two-sided level of the group tests.")
@@ -78,9 +98,11 @@ def change(
     baseline: str,
     on_treatment: str,
     response: str | None,
-    scale: str,
+    scales: tuple[str, ...],
+    counts: tuple[str, ...],
     offsets: tuple[str, ...],
     limits: tuple[str, ...],
+    flags: tuple[str, ...],
     cutoffs: tuple[str, ...],
     replicates: Path | None,
     replicate_of: str,
@@ -103,6 +125,8 @@ def change(
     biomarkers change table.csv --level CD274 --level PDCD1 --patient Patient_ID \\
         --timepoint visit --baseline Pre --on-treatment Post --response BOR --out change/
     biomarkers change table.csv --level PDL1_TPS --scale percent --cutoff "PDL1_TPS=1" \\
+        --counts PDL1_TPS=positive:tumor_cells --several pool --out change/
+    biomarkers change table.csv --level PDL1_TPS --scale percent --lloq PDL1_TPS=1 \\
         --replicates replicates.csv --replicate-of slide --out change/
 
     Writes changes.csv (a row a patient and biomarker), summary.csv, statistics.csv, completeness.csv, with --cutoff
@@ -130,7 +154,16 @@ def change(
     if table.suffix == ".h5ad":
         from biomarkers.cohort.store import read_cohort
 
-        _refuse_table_options({"--lloq": limits, "--response": response, "--where": only})
+        _refuse_table_options(
+            {
+                "--lloq": limits,
+                "--censored": flags,
+                "--response": response,
+                "--where": only,
+                "--scale": scales,
+                "--counts": counts,
+            }
+        )
         made = measure_change(read_cohort(table), levels=levels or None, where=table.name, **options)  # type: ignore[arg-type]
     else:
         frame = read_table(table, text=(patient, timepoint))
@@ -144,8 +177,10 @@ def change(
             patient=patient,
             timepoint=timepoint,
             response=response,
-            scale=scale,
+            scale=_scales(scales, levels),
+            counts=dict(_counts(text) for text in counts),
             lloq=_limits(limits),
+            censored=dict(_flag(text) for text in flags),
             where=table.name,
             **options,  # type: ignore[arg-type]
         )
@@ -184,6 +219,45 @@ def _only(frame, text: str, where: str):  # type: ignore[no-untyped-def]
         values = sorted({str(cell) for cell in frame[column].dropna()})
         raise UsageError("no row has this value", where=f"{where} column {column!r}", seen=value, allowed=values[:20])
     return kept
+
+
+def _scales(texts: tuple[str, ...], levels: tuple[str, ...]) -> dict[str, str]:
+    """Read scales: one for all levels, then those that are named."""
+    from biomarkers.change.pairs import refuse_unknown
+    from biomarkers.change.scale import KINDS
+    from biomarkers.errors import UsageError
+
+    named = {}
+    whole = "linear"
+    for text in texts:
+        name, equals, kind = text.rpartition("=")
+        if kind not in KINDS:
+            raise UsageError("unknown scale of a level", seen=text, allowed=KINDS, hint="Write KIND or LEVEL=KIND.")
+        if equals:
+            named[name] = kind
+        else:
+            whole = kind
+    refuse_unknown(named, levels, "a scale")
+    return {name: named.get(name, whole) for name in levels}
+
+
+def _counts(text: str) -> tuple[str, tuple[str, str]]:
+    from biomarkers.errors import UsageError
+
+    name, _, columns = text.rpartition("=")
+    yes, colon, every = columns.partition(":")
+    if not (name and yes and colon and every):
+        raise UsageError("--counts is not understood", seen=text, allowed="LEVEL=POSITIVE:ALL")
+    return name, (yes, every)
+
+
+def _flag(text: str) -> tuple[str, str]:
+    from biomarkers.errors import UsageError
+
+    name, _, column = text.rpartition("=")
+    if not (name and column):
+        raise UsageError("--censored is not understood", seen=text, allowed="LEVEL=COLUMN")
+    return name, column
 
 
 def _offsets(texts: tuple[str, ...]) -> float | dict[str, float] | None:

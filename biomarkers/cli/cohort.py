@@ -110,6 +110,7 @@ def cohort(out: Path, **options: Any) -> None:
     """  # noqa: D301
     import warnings
 
+    from biomarkers.cohort.samples import timepoint_word
     from biomarkers.cohort.summary import summarise_study
     from biomarkers.errors import UsageError
 
@@ -119,6 +120,7 @@ def cohort(out: Path, **options: Any) -> None:
     if cube is not None and (cube.suffix != ".nc" or not (options["scores"] or options["levels"])):
         raise UsageError("--cube needs scores or levels, and a name that ends in .nc", seen=str(cube))
     columns = _columns(options)
+    options["baseline"] = timepoint_word(options["baseline"], renames=columns.timepoints)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="identifiers that differ only by")  # the summary prints it
         patients = _patients(columns, options)

@@ -10,13 +10,21 @@ import numpy as np
 import pandas as pd
 
 from biomarkers.cohort.best_response import MISSING, Confirmation, best_responses
-from biomarkers.cohort.columns import DAYS_PER_MONTH, MONTHS_PER, ColumnMap, TimeUnit, VisitColumns, identifier_columns
+from biomarkers.cohort.columns import (
+    DAYS_PER_MONTH,
+    MONTHS_PER,
+    ColumnMap,
+    TimeUnit,
+    VisitColumns,
+    find_column,
+    identifier_columns,
+)
 from biomarkers.cohort.dates import date_column
 from biomarkers.cohort.ids import identifiers
 from biomarkers.cohort.irecist import best_immune_response, immune_responses
 from biomarkers.cohort.lesions import sums_from_lesions
 from biomarkers.cohort.recist import NON_CR_NON_PD, derive_responses
-from biomarkers.cohort.tables import numeric_column, read_table, require_columns, row_names, table_notes
+from biomarkers.cohort.tables import numeric_column, read_table, row_names, table_notes
 from biomarkers.errors import DataError, UsageError
 from biomarkers.keys import NE, PATIENT, SD
 
@@ -31,6 +39,8 @@ _TIMES: Mapping[str, TimeUnit] = {
     "months": "months",
 }
 _DATES = ("visit_date", "assessment_date", "date")
+# names of the sum that say, or by the field's habit mean, millimetres
+_SUMS = ("sum_mm", "sld_mm", "sum_of_diameters_mm", "tumor_sum_mm", "target_sum_mm", "sld", "sum_of_diameters")
 _OPTIONAL = ("new_lesion", "non_target", "all_targets", "targets_gone")
 
 
@@ -104,8 +114,8 @@ def assess(
         raise UsageError("neither visits nor lesions were given")
     if lesions is None:
         table, where = _load(visits, "visits", named, notes)
-        chosen = _columns(table, named.visits)
-        table = _with_days(table, chosen, named, doses, where)
+        chosen = _with_sum(table, _columns(table, named.visits), where, notes)
+        table = _with_days(table, chosen, named, doses, where, notes)
     else:
         table, where = _from_lesions(lesions, visits, named, doses, notes)
         chosen = _own_names(named.visits, table)
@@ -162,14 +172,31 @@ def _columns(table: pd.DataFrame, given: VisitColumns) -> VisitColumns:
     return given.model_copy(update=usual)
 
 
+def _with_sum(table: pd.DataFrame, given: VisitColumns, where: str, notes: list[str]) -> VisitColumns:
+    """Find the sum of diameters under one of its usual names, and note that it is taken in millimetres."""
+    if given.sum_mm is not None:
+        return given
+    found = [str(name) for name in table.columns if "_".join(str(name).casefold().split()) in _SUMS]
+    if len(found) != 1:
+        return given
+    notes.append(f"{where}: column {found[0]!r} is taken as the sum of diameters in mm")
+    return given.model_copy(update={"sum_mm": found[0]})
+
+
 def _with_days(
-    table: pd.DataFrame, given: VisitColumns, columns: ColumnMap, doses: Mapping[str, pd.Timestamp], where: str
+    table: pd.DataFrame,
+    given: VisitColumns,
+    columns: ColumnMap,
+    doses: Mapping[str, pd.Timestamp],
+    where: str,
+    notes: list[str],
 ) -> pd.DataFrame:
     """Return the table with its patients and the days since the start of treatment under the package's names."""
-    patient = given.patient or columns.patient or PATIENT
-    if patient not in table and given.patient is None:
-        patient = PATIENT
-    require_columns(table, [patient], where=where)
+    named = given.patient
+    if named is None and columns.patient is not None and columns.patient in table:
+        named = columns.patient
+    patient = find_column(table, "patient", named, where=where, notes=notes, required=True)
+    assert patient is not None  # it is required
     ids = identifiers(table[patient], where=f"{where} column {patient!r}")
     days = _days(table, given, columns, ids.map(doses), where)
     return table.assign(**{PATIENT: ids, "day": days})
@@ -218,13 +245,13 @@ def _from_lesions(
 ) -> tuple[pd.DataFrame, str]:
     """Sum lesions, and take new lesions and non-targets from a visits table when there is one."""
     table, where = _load(lesions, "lesions", columns, notes)
-    sums = sums_from_lesions(_with_days(table, columns.visits, columns, doses, where), where=where)
+    sums = sums_from_lesions(_with_days(table, columns.visits, columns, doses, where, notes), where=where)
     if visits is None:
         notes.append(f"{where}: new lesions and non-targets are not known (no table of visits was given)")
         return sums, where
     other, name = _load(visits, "visits", columns, notes)
     chosen = _columns(other, columns.visits)
-    other = _with_days(other, chosen, columns, doses, name)
+    other = _with_days(other, chosen, columns, doses, name, notes)
     kept = {getattr(chosen, word): word for word in ("new_lesion", "non_target") if getattr(chosen, word) is not None}
     if not kept:
         raise UsageError("neither new lesions nor non-targets", where=name, allowed="columns new_lesion, non_target")

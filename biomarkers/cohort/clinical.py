@@ -9,14 +9,14 @@ import pandas as pd
 
 from biomarkers.cohort.columns import MONTHS_PER, ColumnMap, EventColumns, find_column, own_endpoints
 from biomarkers.cohort.dates import date_column
-from biomarkers.cohort.ids import identifiers
+from biomarkers.cohort.endpoints import TREATED
+from biomarkers.cohort.ids import identifiers, look_alikes
 from biomarkers.cohort.response import normalise_responses
 from biomarkers.cohort.samples import sample_rows
 from biomarkers.cohort.tables import numeric_column, require_columns, row_name, row_names
 from biomarkers.errors import DataError, UsageError
 from biomarkers.keys import PATIENT, RESPONSE
 
-TREATED = "treated"
 FIRST_DOSE = "first_dose"
 _YES = ("1", "true", "yes", "y", "treated")
 _NO = ("0", "false", "no", "n", "untreated", "not treated")
@@ -71,7 +71,7 @@ def read_clinical(table: pd.DataFrame, *, columns: ColumnMap, where: str) -> Cli
     if (first_dose := find("first_dose")) is not None:
         made[FIRST_DOSE] = date_column(table, first_dose, where=where, order=columns.date_order)
     used |= {response, treated, first_dose}
-    for name, event in {**own_endpoints(map(str, table.columns)), **columns.endpoints}.items():
+    for name, event in {**_own_endpoints(table, columns, where, notes), **columns.endpoints}.items():
         made[f"{name}_months"], made[f"{name}_event"] = event_columns(table, event, where=where)
         used |= {event.time, event.event}
     sample, timepoint, date, day = (find(role) for role in ("sample", "timepoint", "sample_date", "sample_day"))
@@ -135,6 +135,32 @@ def event_columns(table: pd.DataFrame, event: EventColumns, *, where: str) -> tu
     return months, flags
 
 
+def _own_endpoints(table: pd.DataFrame, columns: ColumnMap, where: str, notes: list[str]) -> dict[str, EventColumns]:
+    """End points in the package's own spelling that the map does not speak of; their events must be 0 and 1.
+
+    Other programs write 1 for censored, or 1 and 2: a name does not tell which, so those are refused.
+    """
+    said = {column for event in columns.endpoints.values() for column in (event.time, event.event)}
+    found = {
+        name: event
+        for name, event in own_endpoints(map(str, table.columns)).items()
+        if name not in columns.endpoints and not said & {event.time, event.event}
+    }
+    for name, event in found.items():
+        values = sorted(set(table[event.event].map(_word, na_action="ignore").dropna()))
+        if not set(values) <= {"0", "1", "true", "false"}:
+            raise UsageError(
+                f"it is not said which value of {event.event!r} means that the event happened",
+                where=where,
+                seen=", ".join(values[:6]),
+                allowed="0 and 1 (1: it happened), or a stated polarity",
+                hint=f"State it, e.g. --endpoint {name}={event.time}:{event.event}:{values[-1]}:months when "
+                f"{values[-1]!r} is the event and months are the unit.",
+            )
+        notes.append(f"{where}: {event.event} = 1 counts as an event of {name.upper()}, {event.time} in months")
+    return found
+
+
 def _word(value: object) -> str:
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).lower()
@@ -175,6 +201,8 @@ def _one_row_a_patient(made: pd.DataFrame, *, where: str, several: bool, notes: 
         made = made.groupby(PATIENT, sort=False).first().reset_index()
     patients = made.set_index(PATIENT)
     patients.index = pd.Index([str(name) for name in patients.index], name=PATIENT, dtype=object)
+    if alike := look_alikes(patients.index):
+        notes.append(f"{where}: {alike}")
     return patients
 
 

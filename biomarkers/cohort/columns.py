@@ -27,8 +27,27 @@ MONTHS_PER: Mapping[str, float] = {
 
 # names under which a column is found when the map does not say; it is found only when exactly one of them is there
 _USUAL: Mapping[str, tuple[str, ...]] = {
-    "patient": (PATIENT, "patient_id", "patientid", "subject", "subject_id", "usubjid", "id"),
-    "response": (RESPONSE, "best_overall_response", "best_response", "best_confirmed_overall_response", "bor"),
+    "patient": (
+        PATIENT,
+        "patient_id",
+        "patientid",
+        "patient_no",
+        "patient_number",
+        "subject",
+        "subject_id",
+        "subjid",
+        "usubjid",
+        "id",
+    ),
+    "response": (
+        RESPONSE,
+        "best_overall_response",
+        "best_response",
+        "best_confirmed_overall_response",
+        "confirmed_best_overall_response",
+        "bor",
+        "recist",
+    ),
     "sample": (SAMPLE, "sample_id", "sampleid", "slide"),
     "timepoint": (TIMEPOINT, "time_point", "visit"),
     "treated": ("treated",),

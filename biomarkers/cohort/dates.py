@@ -11,7 +11,23 @@ import pandas as pd
 from biomarkers.cohort.tables import require_columns, row_names
 from biomarkers.errors import DataError
 
-_ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})([T ][\d:.]+Z?)?")
+_ISO = re.compile(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})([T ][\d:.]+Z?)?")
+_MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
+_NAMED = re.compile(r"(\d{1,2})[-/. ]?([A-Za-z]{3,9})[-/., ]{0,2}(\d{4})")
+_NAMED_FIRST = re.compile(r"([A-Za-z]{3,9})[-/. ]?(\d{1,2})[-/., ]{1,2}(\d{4})")
 _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
 _SLASHED = re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})")
 _EXCEL_EPOCH = date(1899, 12, 30)
@@ -26,8 +42,8 @@ def date_column(table: pd.DataFrame, column: str, *, where: object, order: str =
     table
         The table.
     column
-        Its column: a spreadsheet's dates, ISO text (2024-03-31), dotted text (31.03.2024, day first by convention)
-        or slashed text, which needs ``order``.
+        Its column: a spreadsheet's dates, ISO text (2024-03-31), a named month (31-Mar-2024), dotted text (31.03.2024,
+        day first by convention) or slashed text, which needs ``order``.
     where
         The table's name.
     order
@@ -57,7 +73,9 @@ def _parse(text: str, order: str, values: pd.Series, i: int, where: str, column:
     place = f"{where} {row_names(values, [i])}"
     try:
         if match := _ISO.fullmatch(text):
-            return pd.Timestamp(int(match[1]), int(match[2]), int(match[3]))
+            return pd.Timestamp(int(match[1]), int(match[3]), int(match[4]))
+        if (named := _named_month(text)) is not None:
+            return pd.Timestamp(*named)
         if match := _DOTTED.fullmatch(text):
             return pd.Timestamp(int(match[3]), int(match[2]), int(match[1]))
         if match := _SLASHED.fullmatch(text):
@@ -69,7 +87,7 @@ def _parse(text: str, order: str, values: pd.Series, i: int, where: str, column:
                     else f"column {column!r} holds a date without a stated order",
                     where=place,
                     seen=text,
-                    hint="Write 2024-03-31, or set date_order to day_first or month_first.",
+                    hint="Write 2024-03-31, or say --date-order day_first or month_first (date_order in the map).",
                 )
             day, month = (first, second) if order == "day_first" else (second, first)
             return pd.Timestamp(year, month, day)
@@ -77,7 +95,25 @@ def _parse(text: str, order: str, values: pd.Series, i: int, where: str, column:
         raise DataError(f"column {column!r}: there is no such date", where=place, seen=text) from error
     if text.isdigit() and _SERIALS[0] <= int(text) <= _SERIALS[1]:
         _refuse_serial(int(text), column, place)
-    raise DataError(f"column {column!r} holds something that is no date", where=place, seen=text, allowed="2024-03-31")
+    raise DataError(
+        f"column {column!r} holds something that is no date",
+        where=place,
+        seen=text,
+        allowed="2024-03-31, 31-Mar-2024",
+        hint="A year of two digits, or a date without its day, is not guessed."
+        if any(map(str.isdigit, text))
+        else None,
+    )
+
+
+def _named_month(text: str) -> tuple[int, int, int] | None:
+    """Year, month and day of a date whose month is written out or shortened in English: it reads one way only."""
+    match = _NAMED.fullmatch(text)
+    day, word, year = (match[1], match[2], match[3]) if match else ("", "", "")
+    if match is None and (match := _NAMED_FIRST.fullmatch(text)):
+        word, day, year = match[1], match[2], match[3]
+    months = [i for i, name in enumerate(_MONTHS, start=1) if len(word) >= 3 and name.startswith(word.casefold())]
+    return (int(year), months[0], int(day)) if months else None
 
 
 def _refuse_numbers(values: pd.Series, column: str, where: object) -> None:

@@ -16,7 +16,7 @@ from biomarkers.errors import DataError, UsageError
 from biomarkers.stats.results import Estimate
 
 ENDPOINT_COLUMNS = ("endpoint", "statistic", "value", "ci_low", "ci_high", "n", "events", "method", "note")
-TTR, DOR = "ttr", "dor"
+TTR, DOR, TREATED = "ttr", "dor", "treated"
 _FOLLOWED = ("os", "pfs")
 
 
@@ -45,8 +45,9 @@ def end_points(
 
     Returns
     -------
-    Rows with ``ENDPOINT_COLUMNS``. The objective response rate is over all patients with a recorded response: NE is
-    no response. Follow-up is by reverse Kaplan-Meier on OS, else PFS.
+    Rows with ``ENDPOINT_COLUMNS``. Where the table says who was ``treated``, nobody else counts. The objective response
+    rate is over all treated patients: NE is no response, nor is a cell left empty (then a second pair of rows leaves
+    those out). Follow-up is by reverse Kaplan-Meier on OS, else PFS.
 
     Raises
     ------
@@ -60,6 +61,7 @@ def end_points(
     Clopper 1934; Wilson 1927; Brookmeyer 1982, Biometrics 38:29; Schemper 1996, Control Clin Trials 17:343.
     """
     rows: list[dict[str, Any]] = []
+    patients = treated_patients(patients)
     if keys.RESPONSE in patients:
         rows += _response_rates(patients, level=level, responders=responders)
     names = [name for name in _endpoint_names(patients) if name != TTR]
@@ -78,6 +80,11 @@ def end_points(
                 _row(f"follow-up ({followed.upper()})", "median, months", found, events=int((event == 0).sum()))
             )
     return pd.DataFrame(rows, columns=list(ENDPOINT_COLUMNS))
+
+
+def treated_patients(patients: pd.DataFrame) -> pd.DataFrame:
+    """Patients who were treated; all of them where the table does not say (column ``treated``)."""
+    return patients if TREATED not in patients else patients[patients[TREATED].astype(bool)]
 
 
 def endpoint_arrays(patients: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -239,15 +246,24 @@ def _endpoint_names(patients: pd.DataFrame) -> list[str]:
 def _response_rates(patients: pd.DataFrame, *, level: float, responders: Sequence[str]) -> list[dict[str, Any]]:
     from biomarkers.stats.proportions import clopper_pearson, wilson
 
-    rows = []
     named = (("objective response rate", responders), ("disease control rate", (keys.CR, keys.PR, keys.SD)))
-    for title, words in named:
-        found = respond(patients[keys.RESPONSE], responders=words, not_evaluable="nonresponder")
-        if not found.n:
-            continue
-        for method in (clopper_pearson, wilson):
-            estimate = method(found.n_responders, found.n, level=level)
-            rows.append({**_row(title, "rate", estimate, events=found.n_responders), "note": found.definition})
+    words = patients[keys.RESPONSE].astype(object)
+    missing = int(words.isna().sum())
+    if missing == len(words):
+        return []
+    # every treated patient counts: without a recorded response there was none that anybody saw
+    told = f"; NE holds {missing} patients without a recorded response" if missing else ""
+    groups = [("", words.where(words.notna(), keys.NE), told)]
+    if missing:
+        groups.append((", recorded responses only", words, ""))
+    rows = []
+    for suffix, values, more in groups:
+        for title, yes in named:
+            found = respond(values, responders=yes, not_evaluable="nonresponder")
+            for method in (clopper_pearson, wilson):
+                estimate = method(found.n_responders, found.n, level=level)
+                row = _row(title + suffix, "rate", estimate, events=found.n_responders)
+                rows.append({**row, "note": found.definition + more})
     return rows
 
 

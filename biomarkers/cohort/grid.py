@@ -177,12 +177,19 @@ def _sheet_note(names: list[str], name: str) -> str:
 
 
 def _check_formulas(rows: list[list[object]], sheet: object, where: str, notes: list[str]) -> None:
-    """Take the results a spreadsheet stored beside its formulas; a formula nobody has computed is refused."""
+    """Take the results a spreadsheet stored beside its formulas; a formula nobody has computed is refused.
+
+    Cells that are shown in per cent hold fractions: their column is noted.
+    """
     from openpyxl.utils import get_column_letter
 
     found = 0
-    for index, cells in enumerate(sheet.iter_rows(values_only=True)):  # type: ignore[attr-defined]
-        for column, cell in enumerate(cells):
+    shares: dict[int, int] = {}
+    for index, row in enumerate(sheet.iter_rows()):  # type: ignore[attr-defined]
+        for column, one in enumerate(row):
+            cell = one.value
+            if isinstance(cell, int | float) and "%" in str(one.number_format):
+                shares[column] = shares.get(column, 0) + 1
             if not (isinstance(cell, str) and cell.startswith("=")) and type(cell).__name__ != "ArrayFormula":
                 continue
             found += 1
@@ -195,3 +202,8 @@ def _check_formulas(rows: list[list[object]], sheet: object, where: str, notes: 
                 )
     if found:
         notes.append(f"{found} formula cells were read at their stored results")
+    for column, count in shares.items():
+        notes.append(
+            f"column {get_column_letter(column + 1)} is shown in per cent in {count} cells and read as it is stored: "
+            "35% is 0.35, a fraction"
+        )

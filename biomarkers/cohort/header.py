@@ -9,6 +9,8 @@ from biomarkers.cohort.grid import Grid
 from biomarkers.errors import DataError
 
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?%?")
+_MARKS = ("*", "†", "‡", "§", "¹", "Note:", "Notes:", "NB:", "Source:", "Abbreviation", "Legend")
+_TOTALS = ("total", "totals", "sum", "mean", "average", "median", "sd", "n", "n=", "overall", "all patients", "summe")
 _LEFT_EMPTY = ("", "na", "n/a", "nan", "null", "none", "#n/a", ".")
 
 
@@ -119,16 +121,28 @@ def _names(header: list[object], rows: list[list[object]], grid: Grid, *, where:
 
 
 def _refuse_footnote(rows: list[list[object]], body: list[int], where: str) -> None:
-    """Refuse a lone cell below a blank row: it is a legend, and would become a patient."""
+    """Refuse a legend or a line of totals below the table: it would become a patient."""
+    spaced = [" " in str(row[0]).strip() for row in rows if not is_blank(row[0])]
     for i in range(1, len(rows)):
         filled = [cell for cell in rows[i] if not is_blank(cell)]
-        if len(rows[i]) > 2 and len(filled) == 1 and body[i] - body[i - 1] > 1:
+        lone = len(rows[i]) > 2 and len(filled) == 1
+        first = str(filled[0]).strip()
+        sentence = first.startswith(_MARKS) or (" " in first and sum(spaced) == 1)
+        if lone and (body[i] - body[i - 1] > 1 or (sentence and not is_blank(rows[i][0]))):
             raise DataError(
-                "a single cell below a blank row looks like a footnote",
+                "a single cell below the table looks like a footnote",
                 where=f"{where} row {body[i] + 1}",
-                seen=str(filled[0])[:60],
+                seen=first[:60],
                 hint="Delete it, or the blank row above it if it belongs to the table.",
             )
+    last = str(rows[-1][0]).strip().casefold().rstrip(":")
+    if len(rows) > 2 and last in _TOTALS and not any(last == str(row[0]).strip().casefold() for row in rows[:-1]):
+        raise DataError(
+            "the last row looks like a summary of the others",
+            where=f"{where} row {body[-1] + 1}",
+            seen=str(rows[-1][0]),
+            hint="Delete it: it would count as a patient.",
+        )
 
 
 def _refuse_second_header(header: list[object], rows: list[list[object]], top: int, second: int, where: str) -> None:

@@ -56,6 +56,27 @@ def near_misses(left: Iterable[str], right: Iterable[str]) -> dict[str, str]:
     return {name: known[_loose(name)] for name in left if _loose(name) in known}
 
 
+def look_alikes(names: Iterable[str], *, shown: int = 4) -> str:
+    """Say which identifiers of one table differ only by case, padding, punctuation or zeros; empty when none do.
+
+    Examples
+    --------
+    >>> look_alikes(["P01", "p1", "P02"])
+    "identifiers that differ only by case, padding or zeros count as different patients: 'P01' and 'p1'"
+    """
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        groups.setdefault(_loose(name), []).append(name)
+    alike = [" and ".join(map(repr, same)) for same in groups.values() if len(same) > 1]
+    if not alike:
+        return ""
+    more = f" and {len(alike) - shown} more" if len(alike) > shown else ""
+    return (
+        "identifiers that differ only by case, padding or zeros count as different patients: "
+        f"{'; '.join(alike[:shown])}{more}"
+    )
+
+
 def _as_id(value: object) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))

@@ -17,7 +17,7 @@ from biomarkers.cohort.match import Matched, match
 from biomarkers.cohort.measurements import ASSAY, BIOMARKER, DENOMINATOR, NUMERATOR, gather
 from biomarkers.cohort.patients import Patients, ResponseFrom, first_doses, load_table, read_patients
 from biomarkers.cohort.pooling import Several, one_value
-from biomarkers.cohort.samples import DATE, DAY, check_dates, read_samples, sample_lookup
+from biomarkers.cohort.samples import DATE, DAY, check_dates, read_samples, sample_lookup, timepoint_word
 from biomarkers.cohort.tables import table_notes
 from biomarkers.errors import DataError, UsageError, did_you_mean
 
@@ -72,7 +72,7 @@ def build_cohort(
         What to do with several samples of one patient at one time point: ``refuse``, ``pool`` (sums of counts and
         areas), ``mean``, ``max``, ``earliest``, ``latest``.
     baseline
-        The time point the flow of patients is about.
+        The time point before treatment, which the flow of patients is about.
 
     Returns
     -------
@@ -104,7 +104,8 @@ def build_cohort(
             response_from=response_from,
         )
     notes = list(found.notes)
-    lookup = _samples(samples, found, columns, notes)
+    baseline = timepoint_word(baseline, renames=columns.timepoints)
+    lookup = _samples(samples, found, columns, notes, baseline)
     rows = gather(scores, levels)
     matched = match(
         rows,
@@ -114,7 +115,8 @@ def build_cohort(
         renames=dict(columns.timepoints),
     )
     notes += matched.notes
-    _check_days(matched.rows, found)
+    _refuse_no_baseline(matched.rows, baseline)
+    _check_days(matched.rows, found, baseline)
     limited, limits = _at_limits(matched.rows, columns, notes)
     values = one_value(limited[limited["value"].notna()], several=several)
     merged = values[values["n_samples"] > 1]
@@ -126,21 +128,40 @@ def build_cohort(
     return cohort
 
 
-def _samples(source: Source | None, found: Patients, columns: ColumnMap, notes: list[str]) -> pd.DataFrame:
+def _refuse_no_baseline(rows: pd.DataFrame, baseline: str) -> None:
+    """Refuse a cohort nobody of whom has a baseline sample by that name: every step of its flow would be 0."""
+    have = [str(point) for point in dict.fromkeys(rows[keys.TIMEPOINT])]
+    if baseline not in have:
+        raise UsageError(
+            "no sample is of the time point that counts as baseline",
+            seen=baseline,
+            allowed=have,
+            hint=f"Name the one that does: --rename '{have[0]}={keys.BASELINE}', or --baseline '{have[0]}'.",
+        )
+
+
+def _samples(
+    source: Source | None, found: Patients, columns: ColumnMap, notes: list[str], baseline: str
+) -> pd.DataFrame:
     sheets = [] if found.samples is None else [found.samples]
     if source is not None:
         table, where = load_table(source, "sample sheet", columns)
         notes += [f"{where}: {note}" for note in table_notes(table)]
         sheets.append(read_samples(table, columns=columns, where=where, notes=notes))
     for sheet in sheets:
-        check_dates(sheet, first_doses(found.table), where="samples")
+        check_dates(sheet, first_doses(found.table), where="samples", baseline=baseline)
     return sample_lookup(sheets)
 
 
-def _check_days(rows: pd.DataFrame, found: Patients) -> None:
+def _check_days(rows: pd.DataFrame, found: Patients, baseline: str) -> None:
     """Hold the measurements' own time points to the sample sheet's dates as well."""
     once = rows.drop_duplicates([keys.SAMPLE, keys.TIMEPOINT])[[keys.PATIENT, keys.SAMPLE, keys.TIMEPOINT, DATE, DAY]]
-    check_dates(once.set_index(keys.SAMPLE, drop=False), first_doses(found.table), where=f"{found.where} and samples")
+    check_dates(
+        once.set_index(keys.SAMPLE, drop=False),
+        first_doses(found.table),
+        where=f"{found.where} and samples",
+        baseline=baseline,
+    )
 
 
 def _at_limits(rows: pd.DataFrame, columns: ColumnMap, notes: list[str]) -> tuple[pd.DataFrame, dict[str, float]]:
@@ -176,7 +197,7 @@ def _assemble(
 ) -> AnnData:
     from anndata import AnnData
 
-    obs = _observations(rows, patients)
+    obs = _observations(rows, patients, baseline)
     var = _variables(rows, limits)
     shape = (len(obs), len(var))
     at = (
@@ -206,12 +227,12 @@ def _names(rows: pd.DataFrame) -> pd.Index:
     )
 
 
-def _observations(rows: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
+def _observations(rows: pd.DataFrame, patients: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """One row a patient and time point, in the clinical table's order, with the patient's clinical columns."""
     pairs = rows[[keys.PATIENT, keys.TIMEPOINT]].drop_duplicates()
     order = {str(name): i for i, name in enumerate(patients.index)}
     points = {str(name): i for i, name in enumerate(dict.fromkeys(rows[keys.TIMEPOINT]))}
-    points[keys.BASELINE] = -1
+    points[baseline] = -1
     pairs = pairs.assign(_p=pairs[keys.PATIENT].map(order), _t=pairs[keys.TIMEPOINT].map(points))
     pairs = pairs.sort_values(["_p", "_t"], kind="stable").drop(columns=["_p", "_t"])
     if pairs.duplicated().any() or not patients.index.is_unique:

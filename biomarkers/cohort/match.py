@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,7 +129,13 @@ def _refuse_nothing_in_common(rows: pd.DataFrame, patients: pd.Index, unmatched:
         hint = f"{near['id'].iloc[0]!r} resembles {near['resembles'].iloc[0]!r}: make the spelling the same. {hint}"
     raise DataError(
         "measurements and clinical table have no patient in common",
-        seen=", ".join(dict.fromkeys(map(str, rows[keys.PATIENT].head(50))))[:80],
-        allowed=", ".join(map(str, patients[:_SHOWN])) + (" ..." if len(patients) > _SHOWN else ""),
+        seen=_first(dict.fromkeys(map(str, rows[keys.PATIENT]))),
+        allowed=_first(map(str, patients)),
         hint=hint,
     )
+
+
+def _first(names: Iterable[str]) -> str:
+    """Show the first identifiers of many; those with padding are quoted, so that it is seen."""
+    every = [name if name == name.strip() else repr(name) for name in names]
+    return ", ".join(every[:_SHOWN]) + (f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else "")

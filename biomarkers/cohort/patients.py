@@ -13,7 +13,7 @@ from biomarkers.cohort.assess import Assessment, assess, recist_words
 from biomarkers.cohort.best_response import Confirmation
 from biomarkers.cohort.clinical import FIRST_DOSE, read_clinical
 from biomarkers.cohort.columns import ColumnMap, identifier_columns
-from biomarkers.cohort.endpoints import DOR, TTR, response_times
+from biomarkers.cohort.endpoints import DOR, TREATED, TTR, response_times
 from biomarkers.cohort.ids import near_misses
 from biomarkers.cohort.tables import read_table, table_notes
 from biomarkers.errors import DataError, UsageError
@@ -88,11 +88,14 @@ def read_patients(
     table, where = load_table(clinical, "clinical table", named)
     found = read_clinical(table, columns=named, where=where)
     notes = [*(f"{where}: {note}" for note in table_notes(table)), *found.notes]
+    notes += _untreated_notes(found.patients, where)
     if visits is None and lesions is None:
         if response_from == "visits":
             raise UsageError(
                 "the response cannot come from visits: none were given", hint="Give --visits or --lesions."
             )
+        if keys.RESPONSE not in found.patients:
+            notes.append(f"{where}: no column of the best overall response was found; --response COLUMN names it")
         return Patients(found.patients, found.samples, None, where, tuple(notes))
     derived = assess(
         visits, lesions=lesions, columns=named, first_dose=first_doses(found.patients), rules=rules, immune=immune
@@ -100,6 +103,22 @@ def read_patients(
     notes += derived.notes
     patients = _with_assessment(found.patients, derived, response_from, notes)
     return Patients(patients, found.samples, derived, where, tuple(notes))
+
+
+def _untreated_notes(patients: pd.DataFrame, where: str) -> list[str]:
+    """Say who was not treated, since they count in no response rate and no survival curve."""
+    if TREATED not in patients or patients[TREATED].all():
+        return []
+    out = patients[~patients[TREATED]]
+    said = (
+        "1 patient was not treated and counts" if len(out) == 1 else f"{len(out)} patients were not treated and count"
+    )
+    note = f"{where}: {said} in no end point"
+    if keys.RESPONSE in out and out[keys.RESPONSE].notna().any():
+        named = [str(name) for name in out.index[out[keys.RESPONSE].notna()]]
+        more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+        note += f"; a response is recorded all the same for {', '.join(named[:_SHOWN])}{more}"
+    return [note]
 
 
 def load_table(source: Source, name: str, columns: ColumnMap) -> tuple[pd.DataFrame, str]:

@@ -20,6 +20,7 @@ _WORDS: Mapping[str, str] = {
     "cr": CR,
     "ccr": CR,
     "confirmed cr": CR,
+    "cr confirmed": CR,
     "complete response": CR,
     "confirmed complete response": CR,
     "complete remission": CR,
@@ -27,6 +28,7 @@ _WORDS: Mapping[str, str] = {
     "pr": PR,
     "cpr": PR,
     "confirmed pr": PR,
+    "pr confirmed": PR,
     "partial response": PR,
     "confirmed partial response": PR,
     "partial remission": PR,
@@ -50,12 +52,15 @@ _WORDS: Mapping[str, str] = {
     "not assessable": NE,
     "not assessed": NE,
 }
+_CODES: Mapping[str, str] = {word.casefold(): word for word in RESPONSES}
 _NOT_RECIST: Mapping[str, str] = {
     "non cr non pd": "Non-CR/non-PD is for disease without target lesions: decide whether it is SD or NE here.",
     "mixed response": "A mixed response is none of the five: decide by the sums of diameters (derive_responses does).",
     "mr": "A minor or mixed response is none of the five: by RECIST 1.1 it is SD or PD.",
     "upr": "An unconfirmed PR counts by the protocol: write PR or SD.",
     "ucr": "An unconfirmed CR counts by the protocol: write CR, PR or SD.",
+    "pr unconfirmed": "An unconfirmed PR counts by the protocol: write PR or SD.",
+    "cr unconfirmed": "An unconfirmed CR counts by the protocol: write CR, PR or SD.",
     "unconfirmed pr": "An unconfirmed PR counts by the protocol: write PR or SD.",
     "unconfirmed cr": "An unconfirmed CR counts by the protocol: write CR, PR or SD.",
     **dict.fromkeys(
@@ -108,8 +113,9 @@ class Responders:
 def normalise_responses(values: Iterable[Any], *, where: object = "response") -> pd.Series:
     """Turn response words into CR, PR, SD, PD or NE.
 
-    Case, padding, punctuation and the usual long forms do not matter: ``"PR "``, ``pr``, ``Partial Response`` are PR.
-    A word that is not known stops; it never becomes a non-responder. A missing cell stays missing.
+    Case, padding, punctuation and the usual long forms do not matter: ``"PR "``, ``pr``, ``Partial Response``,
+    ``PR - partial response`` are PR. A word that is not known stops; it never becomes a non-responder. A missing cell
+    stays missing.
 
     Parameters
     ----------
@@ -125,7 +131,7 @@ def normalise_responses(values: Iterable[Any], *, where: object = "response") ->
     """
     words = values if isinstance(values, pd.Series) else pd.Series(list(values), dtype=object)
     missing = words.isna().to_numpy()
-    keys = ["" if gone else _key(word) for word, gone in zip(words, missing, strict=True)]
+    keys = ["" if gone else _one_form(_key(word)) for word, gone in zip(words, missing, strict=True)]
     blank = np.array([key == "" for key in keys], dtype=bool)
     unknown = [i for i, key in enumerate(keys) if key and key not in _WORDS]
     if unknown:
@@ -227,6 +233,22 @@ def _definition(yes: list[str], no: list[str], left_out: pd.Series, counts: Mapp
 def _key(word: object) -> str:
     """Lower case, single spaces, no punctuation: what is left of a word when typing habits are taken away."""
     return re.sub(r"[^a-z0-9]+", " ", str(word).casefold().replace("\u00a0", " ")).strip()
+
+
+def _one_form(key: str) -> str:
+    """Reduce a code written beside its own long form (``Partial Response (PR)``), or letter by letter (``P.R.``).
+
+    A code beside the words of another response is left as it is, and refused as no response word.
+    """
+    if key in _WORDS or not key:
+        return key
+    if (joined := key.replace(" ", "")) in _CODES:
+        return joined
+    words = key.split(" ")
+    for code, rest in ((words[0], " ".join(words[1:])), (words[-1], " ".join(words[:-1]))):
+        if code in _CODES and _WORDS.get(rest) == _CODES[code]:
+            return code
+    return key
 
 
 def _binary_key(word: object) -> str:

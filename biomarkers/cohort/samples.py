@@ -86,17 +86,31 @@ def read_samples(table: pd.DataFrame, *, columns: ColumnMap, where: str, notes: 
 def timepoint_words(values: pd.Series, *, renames: Mapping[str, str]) -> pd.Series:
     """Return time points in one spelling; missing cells stay missing.
 
-    The map's names come first; else lower case with underscores: ``On treatment`` is ``on_treatment``, ``C3D1`` is
-    ``c3d1``.
+    The map's names come first; all are in lower case with underscores: ``On treatment`` is ``on_treatment``, ``C3D1``
+    is ``c3d1``.
     """
-    table = {_plain(old): new for old, new in renames.items()}
-    return values.map(lambda word: table.get(_plain(word), _plain(word)), na_action="ignore").astype(object)
+    return values.map(lambda word: timepoint_word(word, renames=renames), na_action="ignore").astype(object)
 
 
-def check_dates(rows: pd.DataFrame, first_dose: Mapping[str, pd.Timestamp], *, where: str) -> int:
+def timepoint_word(word: object, *, renames: Mapping[str, str]) -> str:
+    """Return one time point as the cohort spells it (see :func:`timepoint_words`).
+
+    Examples
+    --------
+    >>> timepoint_word("Pre ", renames={"pre": "Baseline"})
+    'baseline'
+    """
+    table = {_plain(old): _plain(new) for old, new in renames.items()}
+    return table.get(_plain(word), _plain(word))
+
+
+def check_dates(
+    rows: pd.DataFrame, first_dose: Mapping[str, pd.Timestamp], *, where: str, baseline: str = BASELINE
+) -> int:
     """Refuse a baseline sample taken after the first dose, and an on-treatment one taken before it.
 
-    A sample of the day of the first dose may be baseline. Samples without a date or day are not checked.
+    A sample of the day of the first dose may be baseline. Samples without a date or day are not checked. ``baseline``
+    is a further time point that counts as such.
 
     Returns
     -------
@@ -111,9 +125,9 @@ def check_dates(rows: pd.DataFrame, first_dose: Mapping[str, pd.Timestamp], *, w
     days = (
         rows[DAY].astype(float).where(rows[DAY].notna(), (pd.to_datetime(rows[DATE]) - dose).dt.days.astype(float) + 1)
     )
-    late = (rows[TIMEPOINT] == BASELINE) & (days > 1)
+    late = rows[TIMEPOINT].isin([BASELINE, baseline]) & (days > 1)
     early = (rows[TIMEPOINT] == ON_TREATMENT) & (days < 1)
-    for wrong, label, when in ((late, "baseline", "after"), (early, "on treatment", "before")):
+    for wrong, label, when in ((late, baseline, "after"), (early, "on treatment", "before")):
         if wrong.any():
             positions = [int(i) for i in np.flatnonzero(wrong.to_numpy())]
             day = int(days.iloc[positions[0]])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from biomarkers import keys
-from biomarkers.cohort.endpoints import end_points, endpoint_arrays, survival_by_response
+from biomarkers.cohort.endpoints import end_points, endpoint_arrays, survival_by_response, treated_patients
 from biomarkers.cohort.flow import biopsy_selection, patient_flow
 from biomarkers.cohort.join import BEST, NOT_EVALUABLE, NOTES, UNMATCHED, VISITS
 from biomarkers.cohort.patients import Patients
@@ -149,6 +149,7 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _landmarks(patients: pd.DataFrame, landmarks: Sequence[float]) -> pd.DataFrame:
+    patients = treated_patients(patients)
     names = [name for name in _LANDMARKED if name in times_of(patients)]
     rows = [survival_by_response(patients, endpoint=name, at=at) for at in landmarks for name in names]
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()

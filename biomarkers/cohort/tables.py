@@ -178,7 +178,10 @@ def _refuse_text_cells(values: pd.Series, numbers: pd.Series, column: str, where
 
 def _number_hint(seen: str) -> str:
     if _BELOW_LIMIT.match(seen):
-        return "For a level below its limit write the limit, and mark the cell in a column that says it is censored."
+        return (
+            "For a level below its limit write the limit and mark the row in a column of its own "
+            "(--censored LEVEL=COLUMN); 'biomarkers change' reads the cell as it stands beside --lloq LEVEL=LIMIT."
+        )
     if seen.startswith("#"):
         return "A spreadsheet formula failed in this cell: repair it or leave it empty."
     if re.fullmatch(r"[-+]?[\d.]*,[\d,.]+", seen.strip()):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from biomarkers import keys
+from biomarkers.cohort.endpoints import treated_patients
 from biomarkers.cohort.patients import BEST_CHANGE
 from biomarkers.cohort.summary import StudySummary, times_of
 from biomarkers.plot.cohort_flow import plot_flow
@@ -65,7 +66,7 @@ def save_study_figures(summary: StudySummary, folder: Path, *, simulated: bool =
     -------
     The files.
     """
-    patients, made = summary.patients, []
+    patients, made = treated_patients(summary.patients), []
 
     def keep(ax: Axes, name: str) -> None:
         made.append(save(mark_simulated(ax) if simulated else ax, folder / f"{name}.png"))

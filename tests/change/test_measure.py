@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biomarkers.change.measure import measure_change
-from biomarkers.change.pairs import add_scaled, make_pairs, samples_of_table, scales_of
+from biomarkers.change.pairs import add_scaled, make_pairs, scales_of
 from biomarkers.change.repeatability import call_changes, repeatability
 from biomarkers.change.result import Change
+from biomarkers.change.tables import samples_of_table
 from biomarkers.cohort.join import build_cohort
 from biomarkers.cohort.tables import read_table
 from biomarkers.errors import DataError, UsageError

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biomarkers.change.measure import measure_change
-from biomarkers.change.pairs import add_scaled, make_pairs, samples_of_table, scales_of
+from biomarkers.change.pairs import add_scaled, make_pairs, scales_of
+from biomarkers.change.tables import samples_of_table
 
 
 def _table(before: list[float], after: list[float]) -> pd.DataFrame:

@@ -96,7 +96,7 @@ def test_too_few_pairs_are_not_testable(n: int, tmp_path: Path) -> None:
     assert run(["change", str(_table(tmp_path, n)), *COMMON, "--out", str(tmp_path / "o")]) == 0
     row = pd.read_csv(tmp_path / "o" / "summary.csv").iloc[0]
     assert row["verdict"] == "not_testable"
-    assert row["reason"] == f"{n} pairs cannot reach p < 0.05 two-sided: 6 needed"
+    assert row["reason"] == f"{n} pair{'' if n == 1 else 's'} cannot reach p < 0.05 two-sided: 6 needed"
 
 
 def test_no_pair_at_all_and_all_below_the_limit(tmp_path: Path) -> None:

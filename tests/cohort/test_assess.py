@@ -59,7 +59,7 @@ def test_dates_count_from_the_first_dose() -> None:
         (VISITS.rename(columns={"day": "t"}), "not clear when each visit was.*--visit-time COLUMN:UNIT"),
         (VISITS.assign(week=1), "not clear when each visit was"),
         (VISITS.drop(columns="sum_mm"), "no column 'sum_mm'"),
-        (VISITS.drop(columns="patient"), "no column 'patient'"),
+        (VISITS.drop(columns="patient"), "no column for the patient was named"),
     ],
 )
 def test_what_is_not_told_is_asked_for(table: pd.DataFrame, message: str) -> None:
@@ -67,6 +67,13 @@ def test_what_is_not_told_is_asked_for(table: pd.DataFrame, message: str) -> Non
         assess(table)
     with pytest.raises(UsageError, match="neither visits nor lesions"):
         assess()
+
+
+def test_usual_names_of_a_table_of_visits() -> None:
+    found = assess(VISITS.rename(columns={"patient": "Patient ID", "sum_mm": "SLD"}))
+    assert found.best["response"].tolist() == ["PR", "SD"]
+    assert "visits: column 'SLD' is taken as the sum of diameters in mm" in found.notes
+    assert "visits: column 'Patient ID' is taken as patient" in found.notes
 
 
 def test_lesions_with_new_lesions_and_non_targets_from_visits() -> None:

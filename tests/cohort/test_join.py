@@ -14,6 +14,7 @@ from biomarkers.cohort.columns import ColumnMap
 from biomarkers.cohort.flow import biopsy_selection
 from biomarkers.cohort.join import build_cohort
 from biomarkers.cohort.store import flow_of, patients_of, read_cohort, write_cohort
+from biomarkers.cohort.summary import summarise_study
 from biomarkers.errors import DataError, UsageError
 from tests.cohort.rows_by_hand import clinical_rows, level_rows, score_rows
 
@@ -137,11 +138,21 @@ def test_sample_sheet_and_results_must_agree() -> None:
 
 def test_time_points_are_spelled_one_way_and_renamed() -> None:
     levels = level_rows({("P1", "Pre"): 1.0, ("P1", "C3D1"): 2.0})
-    cohort = build_cohort(levels=[levels], clinical=CLINICAL)
+    cohort = build_cohort(levels=[levels], clinical=CLINICAL, baseline="PRE ")
     assert cohort.obs["timepoint"].tolist() == ["pre", "c3d1"]
-    columns = ColumnMap(timepoints={"pre": "baseline", "C3D1": "on_treatment"})
-    cohort = build_cohort(levels=[levels], clinical=CLINICAL, columns=columns)
-    assert cohort.obs["timepoint"].tolist() == ["baseline", "on_treatment"]
+    assert cohort.uns["flow"].set_index("step").loc["biopsied", "n"] == 1
+    for new in ("baseline", "Baseline"):
+        columns = ColumnMap(timepoints={"pre": new, "C3D1": "On treatment"})
+        cohort = build_cohort(levels=[levels], clinical=CLINICAL, columns=columns)
+        assert cohort.obs["timepoint"].tolist() == ["baseline", "on_treatment"]
+
+
+def test_a_cohort_without_its_baseline_stops() -> None:
+    levels = level_rows({("P1", "Pre"): 1.0, ("P1", "C3D1"): 2.0})
+    with pytest.raises(
+        UsageError, match=r"no sample is of the time point.*allowed: pre, c3d1.*--rename 'pre=baseline'"
+    ):
+        build_cohort(levels=[levels], clinical=CLINICAL)
 
 
 def test_untimed_samples_are_counted() -> None:
@@ -208,12 +219,74 @@ def test_event_polarity_and_units_are_explicit(times: list[object], events: list
         ("31/04/2020", "without a stated order"),
         ("2020-02-31", "there is no such date"),
         ("soon", "no date"),
+        ("31-Mar-24", "no date.*two digits"),
+        ("March 2024", "no date.*without its day"),
+        ("31-Mai-2024", "no date"),
+        ("31-Feb-2024", "there is no such date"),
     ],
 )
 def test_dates_that_stop(cell: object, message: str) -> None:
     clinical = CLINICAL.assign(first_dose=[cell, None, None])
     with pytest.raises(DataError, match=message):
         build_cohort(levels=[LEVELS], clinical=clinical)
+
+
+@pytest.mark.parametrize(
+    "cell", ["2020-03-31", "2020/03/31", "31-Mar-2020", "31 March 2020", "31MAR2020", "Mar 31, 2020", "31.03.2020"]
+)
+def test_dates_that_read_one_way(cell: str) -> None:
+    cohort = build_cohort(levels=[LEVELS], clinical=CLINICAL.assign(first_dose=[cell, None, None]))
+    assert str(cohort.uns["patients"]["first_dose"].iloc[0]).startswith("2020-03-31")
+
+
+@pytest.mark.parametrize("events", [["dead", "alive", "dead"], [1, 2, 2], [2, 2, 2], ["yes", "no", "no"]])
+def test_a_name_alone_does_not_tell_the_polarity(events: list[object]) -> None:
+    """R's survival writes 2 for dead, other programs 1: found by its name, an event column must hold 0 and 1."""
+    clinical = CLINICAL.assign(os_months=[1.0, 2.0, 3.0], os_event=events)
+    with pytest.raises(UsageError, match=r"not said which value of 'os_event' means.*--endpoint os=os_months:os_event"):
+        build_cohort(levels=[LEVELS], clinical=clinical)
+    said = {"time": "os_months", "event": "os_event", "event_when": [str(events[0])], "unit": "months"}
+    for name in ("os", "survival"):
+        columns = ColumnMap.model_validate({"endpoints": {name: said}})
+        cohort = build_cohort(levels=[LEVELS], clinical=clinical, columns=columns)
+        assert cohort.uns["patients"][f"{name}_event"].sum() == sum(event == events[0] for event in events)
+
+
+def test_a_polarity_read_from_a_name_is_told() -> None:
+    clinical = CLINICAL.assign(os_months=[1.0, 2.0, 3.0], os_event=[1, 0, 1])
+    notes = build_cohort(levels=[LEVELS], clinical=clinical).uns["notes"]
+    assert "clinical table: os_event = 1 counts as an event of OS, os_months in months" in notes
+
+
+def test_look_alikes_within_the_clinical_table_are_told() -> None:
+    notes = build_cohort(levels=[LEVELS], clinical=clinical_rows(P1="PR", P2="SD", **{"p-01": "PD"})).uns["notes"]
+    assert any("count as different patients: 'P1' and 'p-01'" in note for note in notes)
+
+
+def test_nobody_untreated_counts_in_an_end_point() -> None:
+    clinical = clinical_rows(P1="PR", P2="SD", P3="PD").assign(
+        treated=["yes", "yes", "no"], os_months=[1.0, 2.0, 3.0], os_event=[1, 0, 1]
+    )
+    cohort = build_cohort(levels=[LEVELS], clinical=clinical)
+    found = summarise_study(cohort).endpoints.drop_duplicates("endpoint").set_index("endpoint")
+    assert found["n"].to_dict() == {
+        "objective response rate": 2, "disease control rate": 2, "OS": 2, "follow-up (OS)": 2
+    }  # fmt: skip
+    assert biopsy_selection(cohort)["n"].sum() == 2
+    told = next(note for note in cohort.uns["notes"] if "not treated" in note)
+    assert told.startswith("clinical table: 1 patient was not treated and counts in no end point")
+    assert told.endswith("a response is recorded all the same for P3")
+
+
+def test_a_clinical_table_without_a_response_says_so() -> None:
+    notes = build_cohort(levels=[LEVELS], clinical=CLINICAL.drop(columns="response")).uns["notes"]
+    assert any("no column of the best overall response was found; --response" in note for note in notes)
+
+
+def test_a_baseline_by_another_name_is_held_to_its_date() -> None:
+    sheet = pd.DataFrame({"sample": ["P1-Pre"], "patient": ["P1"], "timepoint": ["Pre"], "sample_day": [22]})
+    with pytest.raises(DataError, match=r"a sample labelled pre was taken after the first dose.*day 22"):
+        build_cohort(levels=[level_rows({("P1", "Pre"): 1.0})], clinical=CLINICAL, samples=sheet, baseline="Pre")
 
 
 def test_flow_counts_everybody_by_response() -> None:

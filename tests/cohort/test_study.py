@@ -57,8 +57,11 @@ def test_summary_of_a_cohort(tmp_path: Path) -> None:
         "analysed: CD274 log2_cpm": 2,
         "paired with on_treatment": 1,
     }
-    rate = found.endpoints[found.endpoints["endpoint"] == "objective response rate"].iloc[0]
-    assert (rate["n"], rate["events"]) == (4, 1), "NE counts, a missing response does not"
+    rates = found.endpoints.drop_duplicates("endpoint").set_index("endpoint")
+    assert rates.loc["objective response rate", ["n", "events"]].tolist() == [5, 1], "everybody treated counts"
+    assert "NE holds 1 patients without a recorded response" in rates.loc["objective response rate", "note"]
+    recorded = rates.loc["objective response rate, recorded responses only", ["n", "events"]]
+    assert recorded.tolist() == [4, 1], "NE counts, a missing response does not"
     assert found.selection["n"].tolist() == [2, 1]
     assert found.landmarks[["n_responded", "n_not"]].to_numpy().tolist() == [[1, 1]]
     names = {path.name for path in write_study(found, tmp_path)}

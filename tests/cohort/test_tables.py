@@ -83,7 +83,10 @@ def test_windows_text_is_read_with_a_note(tmp_path: Path) -> None:
         ("ID,CD274,OS\n,log2,months\nP1,1,2\nP2,3,4\n", "rows 1 and 2 look like two header rows"),
         ("ID,level,level\nP1,1,2\n", "two columns of one name"),
         ("ID,level\nP1,1,2\n", "cells without a column name, the first in data row 1"),
-        ("ID,a,b\nP1,1,2\nP2,1,2\n\n* two patients withdrew,,\n", "row 5: a single cell below a blank row"),
+        ("ID,a,b\nP1,1,2\nP2,1,2\n\n* two patients withdrew,,\n", "row 5: a single cell below the table"),
+        ("ID,a,b\nP1,1,2\nP2,1,2\n* two patients withdrew,,\n", "row 4: a single cell below the table"),
+        ("ID,a,b\nP1,1,2\nP2,1,2\nNE means not evaluable,,\n", "row 4: a single cell below the table"),
+        ("ID,a,b\nP1,1,2\nP2,1,2\nMean,,2\n", "row 4: the last row looks like a summary of the others; found 'Mean'"),
         ("ID,level\nP1,=A2+1\n", "row 2: column 'level' holds a formula"),
         ("ID,level\n", "a header but no rows"),
         ("\n\n", "the file is empty"),
@@ -154,6 +157,22 @@ def test_workbook_dates_numbers_and_text(tmp_path: Path) -> None:
     assert table["day"].dtype.kind == "M"
     assert table["level"].tolist() == [1.5, 2.5]
     assert table["mixed"].tolist() == ["1", "3a"]
+
+
+def test_workbook_cells_in_per_cent_are_told(tmp_path: Path) -> None:
+    path = _book(tmp_path, [["ID", "TPS"], ["P1", 0.35], ["P2", 0.5]])
+    book = openpyxl.load_workbook(path)
+    for cell in ("B2", "B3"):
+        book.active[cell].number_format = "0%"
+    book.save(path)
+    table = read_table(path)
+    assert table["TPS"].tolist() == [0.35, 0.5]
+    assert "column B is shown in per cent in 2 cells and read as it is stored: 35% is 0.35" in table_notes(table)[0]
+
+
+def test_a_patient_with_nothing_but_a_name_is_no_footnote(tmp_path: Path) -> None:
+    table = read_table(_write(tmp_path, "ID,a,b\nP 1,1,2\nP 2,,\nP 3,1,2\nMary Ann,,\n"))
+    assert len(table) == 4
 
 
 def test_workbook_formula_without_result_names_the_cell(tmp_path: Path) -> None:
