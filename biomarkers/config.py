@@ -33,15 +33,18 @@ class Thresholds(Settings):
     ``dab_od`` holds the lower edges of the intensity bins 1+, 2+ and 3+ in the assay's compartment.
     Membrane assays ask more of a stained cell. ``min_completeness`` is the least share (0-1) of its outline that is
     stained: partial staining counts, a single dot does not. Staining is linear when the outline is darker than the
-    cell's inside (cytoplasm or nucleus, whichever is darker) by ``min_ratio``. Where the median ratio of a slide's
-    stained cells lies below ``pattern_ratio``, the staining of that slide is cytoplasmic, and a cell then
-    needs ``strict_ratio``. 0 switches a rule off. ``source`` says where the numbers come from.
+    cell's inside (cytoplasm or nucleus, whichever is darker) by ``min_ratio``. The staining of a slide is cytoplasmic,
+    and a cell then needs ``strict_ratio``, where the median ratio of its stained cells lies below ``blush_ratio``, or
+    below ``pattern_ratio`` with a median step from inside to outline below ``pattern_od`` (optical density). 0 switches
+    a rule off. ``source`` says where the numbers come from.
     """
 
     dab_od: tuple[OpticalDensity, OpticalDensity, OpticalDensity]
     min_completeness: Annotated[float, Field(ge=0, le=1)] = 0.0
     min_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
     pattern_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
+    pattern_od: Annotated[float, Field(ge=0, lt=3)] = 0.0
+    blush_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
     strict_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
     source: str
 

@@ -80,7 +80,8 @@ def call_positivity(
     ratio = outline_ratio(cells, column=column)
     if pattern is None:
         telling = _telling(cells, membrane_rule & complete & (bins > 0), value=value)
-        pattern = staining_pattern(ratio[telling], cuts=cuts)
+        step = outline_step(cells, column=column)
+        pattern = staining_pattern(ratio[telling], step[telling], cuts=cuts)
     least = cuts.strict_ratio if pattern == CYTOPLASMIC else cuts.min_ratio
     bins[membrane_rule & ~(complete & (ratio >= least))] = 0
     called = cells.copy()
@@ -169,12 +170,28 @@ def outline_ratio(cells: AnnData, *, column: int) -> np.ndarray:
 
     The inside is cytoplasm or nucleus, whichever is darker: a blush lies over the nucleus too, a membrane does not.
     """
-    if not {keys.MEMBRANE_MEAN, keys.CYTOPLASM_MEAN, keys.NUCLEUS_MEAN} <= set(cells.layers):
+    if not _tells_inside(cells):
         return np.full(cells.n_obs, np.inf)
-    inside = np.fmax(_layer(cells, keys.CYTOPLASM_MEAN, column), _layer(cells, keys.NUCLEUS_MEAN, column))
-    inside = np.nan_to_num(np.maximum(inside, 0.0))
-    ratio: np.ndarray = (np.nan_to_num(_membrane(cells, column)) + _FLOOR_OD) / (inside + _FLOOR_OD)
+    outline, inside = _outline_and_inside(cells, column)
+    ratio: np.ndarray = (outline + _FLOOR_OD) / (inside + _FLOOR_OD)
     return ratio
+
+
+def outline_step(cells: AnnData, *, column: int) -> np.ndarray:
+    """By how much optical density each outline exceeds the cell's inside, (n,)."""
+    if not _tells_inside(cells):
+        return np.full(cells.n_obs, np.inf)
+    outline, inside = _outline_and_inside(cells, column)
+    return outline - inside
+
+
+def _tells_inside(cells: AnnData) -> bool:
+    return {keys.MEMBRANE_MEAN, keys.CYTOPLASM_MEAN, keys.NUCLEUS_MEAN} <= set(cells.layers)
+
+
+def _outline_and_inside(cells: AnnData, column: int) -> tuple[np.ndarray, np.ndarray]:
+    inside = np.fmax(_layer(cells, keys.CYTOPLASM_MEAN, column), _layer(cells, keys.NUCLEUS_MEAN, column))
+    return np.nan_to_num(_membrane(cells, column)), np.nan_to_num(np.maximum(inside, 0.0))
 
 
 def _telling(cells: AnnData, stained: np.ndarray, *, value: np.ndarray) -> np.ndarray:
@@ -191,14 +208,19 @@ def _telling(cells: AnnData, stained: np.ndarray, *, value: np.ndarray) -> np.nd
     return stained & (value >= float(np.median(value[stained])))
 
 
-def staining_pattern(ratio: np.ndarray, *, cuts: Thresholds) -> str:
-    """Tell whether a slide's stained cells are stained on the membrane or in the cytoplasm, by their median ratio.
+def staining_pattern(ratio: np.ndarray, step: np.ndarray, *, cuts: Thresholds) -> str:
+    """Tell whether a slide's stained cells are stained on the membrane or in the cytoplasm, by their medians.
 
-    One cell seldom tells: cytoplasm is thin and optics blur. Many cells of one slide do.
+    One cell seldom tells: cytoplasm is thin and optics blur. Many cells of one slide do. Staining is cytoplasmic where
+    outlines are hardly darker than the insides. A membrane over stained cytoplasm has a smaller ratio than one on clear
+    cytoplasm, but a large step: between ``blush_ratio`` and ``pattern_ratio`` the step decides.
     """
     if cuts.pattern_ratio == 0 or ratio.size < _FEWEST_FOR_PATTERN:
         return UNJUDGED
-    return CYTOPLASMIC if float(np.median(ratio)) < cuts.pattern_ratio else MEMBRANOUS
+    middle = float(np.median(ratio))
+    small_step = cuts.pattern_od == 0 or float(np.median(step)) < cuts.pattern_od
+    alike = middle < cuts.blush_ratio or (middle < cuts.pattern_ratio and small_step)
+    return CYTOPLASMIC if alike else MEMBRANOUS
 
 
 def marker_index(cells: AnnData, marker: str) -> int:

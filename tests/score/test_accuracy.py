@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import skimage.data
 
 from biomarkers.simulate.nuisance import Nuisance
-from tests.score.simulated import draw, score
+from tests.score.simulated import draw, halved, score
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 SAMPLE = Path(__file__).parents[2] / "sample_data"
@@ -29,6 +30,18 @@ def test_tissue_without_dab_is_negative(seed, crowding, assay):
 def test_cytoplasmic_staining_is_no_membrane_staining(seed, crowding):
     picture = draw(seed, size_px=400, mpp=0.5, crowding=crowding, tps=60, cytoplasm_only=True, macrophage_share=0.0)
     assert score(picture, mpp=0.5).tps <= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mpp", "coarser"), [(0.25, False), (0.35, False), (0.5, False), (0.5, True), (0.7, True)])
+def test_membranes_over_stained_cytoplasm_stay_membranes_at_every_scale(mpp, coarser):
+    """A real gland whose cytoplasm is stained too (no pixel size is stored): no scale makes its score fall to none."""
+    picture = skimage.data.immunohistochemistry()
+    if coarser:
+        picture = halved(picture)
+    told = score(picture, mpp=mpp)
+    assert told.result.row["staining_pattern"] == "membranous"
+    assert 50 <= told.tps <= 80
 
 
 @pytest.mark.parametrize(

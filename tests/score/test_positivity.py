@@ -76,6 +76,20 @@ def test_a_slide_of_blush_is_cytoplasmic_as_a_whole_and_a_few_cells_are_not_judg
     assert few.obs["PD-L1_positive"].all()
 
 
+@pytest.mark.parametrize(
+    ("outline", "inside", "pattern"),
+    [
+        (0.75, 0.58, "membranous"),  # strong membranes over stained cytoplasm: ratio 1.28, but a step of 0.17
+        (0.33, 0.26, "cytoplasmic"),  # the same ratio of a blush, whose outline exceeds it by noise alone
+        (0.16, 0.09, "membranous"),  # weak membranes on clear cytoplasm: a small step, but a large ratio
+        (0.90, 0.75, "cytoplasmic"),  # a dense blush: noise grows with density, and so does the step
+    ],
+)
+def test_ratio_and_step_together_tell_a_membrane_over_cytoplasm_from_blush(outline, inside, pattern):
+    cells = make_cells(["tumor"] * 30, outline, cytoplasm=inside)
+    assert call_positivity(cells, assay="22c3").uns["thresholds"]["pattern"] == pattern
+
+
 def test_a_clear_membrane_stays_positive_on_a_slide_of_blush():
     cells = make_cells(["tumor"] * 31, [0.48] * 30 + [0.6], cytoplasm=[0.38] * 30 + [0.1])
     assert bins(cells) == [0] * 30 + [3]
