@@ -13,16 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
+from biomarkers import keys
 from biomarkers.cells import CellMap, find_cells
 from biomarkers.cells.agreement import Agreement, compare, read_truth
 from biomarkers.config import load_assay
+from biomarkers.score import call_positivity
 from biomarkers.simulate import render_hdab, simulate_scene
 from biomarkers.slide import make_tile, read_tile
 
 REAL = ("22_2", "6_2", "lung1")
 SHIFT_UP_PX = {"lung1": 8}  # its truth lies 8 px below its picture
 REAL_MPP = 0.25
-POSITIVE_OD = load_assay("h-dab-nuclear").thresholds.dab_od[0]
+ASSAY, MARKER = load_assay("h-dab-nuclear"), "Ki67"
 CROWDING = {"sparse": 0.92, "dense": 0.85, "touching": 0.75}
 TPS = (0, 1, 5, 20, 50, 80, 95, 100)
 
@@ -33,7 +35,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8, help="simulated tiles per crowding")
     parser.add_argument("--first-seed", type=int, default=0, help="1000 and above: held out")
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
-    parser.add_argument("--positive", type=float, default=POSITIVE_OD, help="mean nuclear DAB OD of a positive nucleus")
+    parser.add_argument("--positive", type=float, help="a fixed 1+ cut, OD (default: one that follows the tile)")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     real(arguments.data / "images" / "hdab", arguments.positive)
@@ -41,24 +43,25 @@ def main() -> None:
         simulated(arguments.first_seed, arguments.seeds, mpp)
 
 
-def real(folder: Path, positive: float) -> None:
+def real(folder: Path, positive: float | None) -> None:
     """Annotated tiles."""
     if not folder.is_dir():
         print(f"no annotated tiles at {folder}")
         return
-    print(f"annotated tiles at {REAL_MPP} um/px, positive above {positive} OD (white estimated)")
-    print("tile    nuclei recall  dup.  F1@.5  agreement  positive found/true   CPU s")
+    print(f"annotated tiles at {REAL_MPP} um/px, white estimated")
+    print("tile    nuclei recall  dup.  F1@.5  agreement  positive found/true  cut OD  CPU s")
     results: list[Agreement] = []
     for name in REAL:
         truth = read_truth(folder / f"{name}_truth.png", shift_up_px=SHIFT_UP_PX.get(name, 0))
         start = time.process_time()
-        found = find_cells(read_tile(folder / f"{name}.png", mpp=REAL_MPP), marker="Ki67", progress=False)
+        found = find_cells(read_tile(folder / f"{name}.png", mpp=REAL_MPP), marker=MARKER, progress=False)
         spent = time.process_time() - start
-        one = compare(found.nucleus_labels, truth.labels, called=_called(found, positive), positive=truth.positive)
+        called, cut = _called(found, positive)
+        one = compare(found.nucleus_labels, truth.labels, called=called, positive=truth.positive)
         results.append(one)
         print(
             f"{name:7} {one.n_truth:6d} {one.recall:6.3f} {one.duplicates:5.3f} {one.f1:6.3f} {one.agreement:10.3f} "
-            f"{one.found_positive:13.3f} / {one.true_positive:.3f} {spent:7.2f}"
+            f"{one.found_positive:13.3f} / {one.true_positive:.3f} {cut:7.3f} {spent:6.2f}"
         )
     nuclei = sum(one.n_truth for one in results)
     matched = sum(one.n_matched for one in results)
@@ -94,8 +97,14 @@ def simulated(first: int, seeds: int, mpp: float) -> None:
     print()
 
 
-def _called(found: CellMap, positive: float) -> np.ndarray:
-    return np.asarray(found.cells.layers["nucleus_mean"])[:, 0] > positive
+def _called(found: CellMap, positive: float | None) -> tuple[np.ndarray, float]:
+    """Return which nuclei are positive, and the 1+ cut that says so."""
+    cuts = ASSAY.thresholds
+    if positive is not None:
+        first, second, third = (edge - cuts.dab_od[0] + positive for edge in cuts.dab_od)
+        cuts = cuts.model_copy(update={"dab_od": (first, second, third), "follow_sd": 0.0})
+    cells = call_positivity(found.cells, assay=ASSAY, thresholds=cuts, marker=MARKER)
+    return cells.obs[keys.positive_column(MARKER)].to_numpy(), float(cells.uns["thresholds"]["dab_od"][0])
 
 
 if __name__ == "__main__":

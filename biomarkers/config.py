@@ -36,7 +36,8 @@ class Thresholds(Settings):
     cell's inside (cytoplasm or nucleus, whichever is darker) by ``min_ratio``. The staining of a slide is cytoplasmic,
     and a cell then needs ``strict_ratio``, where the median ratio of its stained cells lies below ``blush_ratio``, or
     below ``pattern_ratio`` with a median step from inside to outline below ``pattern_od`` (optical density). 0 switches
-    a rule off. ``source`` says where the numbers come from.
+    a rule off. Where ``follow_sd`` is above 0 the cuts follow each slide's unstained cells, within ``follow_range``
+    (optical density): see :func:`biomarkers.score.own_cuts`. ``source`` says where the numbers come from.
     """
 
     dab_od: tuple[OpticalDensity, OpticalDensity, OpticalDensity]
@@ -46,12 +47,18 @@ class Thresholds(Settings):
     pattern_od: Annotated[float, Field(ge=0, lt=3)] = 0.0
     blush_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
     strict_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
+    follow_sd: Annotated[float, Field(ge=0, le=20)] = 0.0
+    follow_od: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    follow_range: tuple[OpticalDensity, OpticalDensity] = (0.07, 0.2)
     source: str
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
         if not self.dab_od[0] < self.dab_od[1] < self.dab_od[2]:
             msg = f"dab_od must rise from 1+ to 3+, found {list(self.dab_od)}"
+            raise ValueError(msg)
+        if self.follow_range[0] >= self.follow_range[1]:
+            msg = f"follow_range must rise, found {list(self.follow_range)}"
             raise ValueError(msg)
         if self.strict_ratio < self.min_ratio:
             msg = f"strict_ratio must not lie below min_ratio, found {self.strict_ratio} and {self.min_ratio}"

@@ -12,7 +12,7 @@ import numpy as np
 from biomarkers.config import Assay, Settings, Thresholds, load_assay, parse
 from biomarkers.errors import DataError, UsageError
 from biomarkers.files import read_toml, write_text
-from biomarkers.score.positivity import marker_index, readings
+from biomarkers.score.readings import marker_index, readings
 from biomarkers.score.tally import analysed
 
 if TYPE_CHECKING:
@@ -168,6 +168,7 @@ def _shifted(cuts: Thresholds, shift: float, *, how: str) -> Thresholds:
     return cuts.model_copy(
         update={
             "dab_od": (first, second, third),
+            "follow_sd": 0.0,
             "source": f"anchored: {how}, shifted by {shift:+.3f} OD from ({cuts.source})",
         }
     )

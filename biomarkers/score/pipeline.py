@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from biomarkers.cells.classify import CellClassifier
 from biomarkers.config import Assay, Thresholds
 from biomarkers.score.classes import Classes, analysed_masks, classified
 from biomarkers.score.compute import WHOLE, compute_scores
+from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.positivity import CYTOPLASMIC, call_positivity
 from biomarkers.score.sensitivity import sensitivity_curve, swing
 from biomarkers.score.setup import read_setup
@@ -161,6 +162,8 @@ def score_tile(
         tile, mpp=mpp, white=level, vectors=vectors, settings=settings, marker=marker, segmenter=segmenter
     )
     cells, notes = classified(found.cells, classes=classes, mpp=mpp)
+    thresholds = own_cuts(cells, assay=assay, thresholds=thresholds, marker=marker)
+    task = replace(task, thresholds=thresholds)
     cells = call_positivity(cells, assay=assay, thresholds=thresholds, marker=marker)
     stained = _stained(tile, white=found.white, vectors=found.vectors, cut=thresholds.dab_od[0])
     scores = _all_scores(task, cells, masks=masks, areas=areas, stained=stained)
@@ -291,6 +294,7 @@ def _flags(task: _Task, cells: AnnData, curve: pd.DataFrame, stain: str, white: 
         "assay": task.assay.name,
         "marker": task.marker,
         "stain": stain,
+        "cut_od": task.thresholds.dab_od[0],
         "staining_pattern": str(cells.uns["thresholds"]["pattern"]),
         "classes_by": str(cells.uns[CLASS_SOURCE]["method"]),
         "n_excluded": int((~analysed(cells)).sum()),

@@ -12,6 +12,7 @@ from biomarkers import keys
 from biomarkers.config import Assay, Thresholds, load_assay
 from biomarkers.errors import UsageError
 from biomarkers.score.compute import find_score, score_frame, score_row
+from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.positivity import call_positivity
 from biomarkers.score.tally import EXCLUDED, tally
 
@@ -69,6 +70,7 @@ def sensitivity_curve(
     if find_score(score).name in _NOT_A_FUNCTION_OF_CELLS:
         raise UsageError("this score is made of pixels, not of cells", seen=score)
     name = assay.marker if marker is None else marker
+    cuts = own_cuts(cells, assay=assay, thresholds=cuts, marker=name)
     tried = cuts_to_try(cuts, dab_od)
     light: Any = _Light.of(cells)
     rows = []
@@ -133,7 +135,8 @@ def scaled(cuts: Thresholds, *, to: float) -> Thresholds:
     """Return cuts whose 1+ edge is ``to``, the others in proportion, kept below the largest density a cut may have."""
     factor = to / cuts.dab_od[0]
     second, third = (min(edge * factor, limit) for edge, limit in zip(cuts.dab_od[1:], (2.98, 2.99), strict=True))
-    return cuts.model_copy(update={"dab_od": (to, second, third), "source": f"{cuts.source}; scaled by {factor:.3g}"})
+    said = f"{cuts.source}; scaled by {factor:.3g}"
+    return cuts.model_copy(update={"dab_od": (to, second, third), "follow_sd": 0.0, "source": said})
 
 
 def cuts_to_try(cuts: Thresholds, dab_od: Sequence[float] | None) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import Rows, cell_table, in_reading_order, join_rows
 from biomarkers.config import Assay, Thresholds
 from biomarkers.score.classes import Classes, classified
+from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.positivity import call_positivity
 from biomarkers.score.sensitivity import cuts_to_try, scaled
 from biomarkers.slide.coarse import coarse_bands
@@ -67,10 +68,11 @@ class Light:
 class Decided:
     """Everything that must be the same in every tile.
 
-    ``least_contrast`` is the optical density by which a nucleus must stand out, ``patterns`` the slide's staining
-    pattern at every 1+ cut of the sensitivity curve.
+    ``task`` is what was asked for, with the cuts that hold on this slide; ``least_contrast`` is the optical density by
+    which a nucleus must stand out, ``patterns`` the slide's staining pattern at every 1+ cut of the sensitivity curve.
     """
 
+    task: Task
     plan: Plan
     light: Light
     least_contrast: float
@@ -111,7 +113,9 @@ def decide(slide: Slide, task: Task, light: Light) -> Decided:
     solid = _solid(slide, light)
     quality = quality_of_windows(pixels, white=light.white, vectors=light.vectors, mpp=mpp, solid=solid)
     doubts = [one for one in (doubt_about_white(light.white), doubt_about_mpp(rows, mpp)) if one]
-    return Decided(plan, light, least, _patterns(cells, task), quality, (*doubts, *quality.messages()))
+    cuts = own_cuts(cells, assay=task.assay, thresholds=task.thresholds, marker=task.marker)
+    task = replace(task, thresholds=cuts)
+    return Decided(task, plan, light, least, _patterns(cells, task), quality, (*doubts, *quality.messages()))
 
 
 def _look_into(slide: Slide, tissue: TissueMap, core: tuple[slice, slice], plan: Plan) -> tuple[Rows, Any]:

@@ -162,6 +162,7 @@ def _score(
     if not light.evidence.scorable:
         return _without_cells(slide, task, light, keys.NOT_EVALUABLE, light.evidence.reason)
     decided = decide(slide, task, light)
+    task = decided.task
     dots = DotPicture(slide, marker=task.marker) if picture else None
     stained: dict[str, int] = {}
     with CellFile(cells_to, slide=task.slide) as file:
@@ -285,6 +286,7 @@ def _row(
         **quality.flags(),
         "assay": task.assay.name,
         "marker": task.marker,
+        "cut_od": task.thresholds.dab_od[0],
         "staining_pattern": decided.patterns[task.thresholds.dab_od[0]],
         "classes_by": caller.class_method,
         "n_excluded": caller.n_excluded,

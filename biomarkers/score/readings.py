@@ -1,0 +1,141 @@
+"""What is read in each cell: the compartment that meets the cuts, and what its outline is like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from biomarkers import keys
+from biomarkers.cells.outline_stain import PARTIAL_SHARE
+from biomarkers.config import Assay, Compartment, Thresholds
+from biomarkers.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+STAINED_MEAN = "membrane_stained_mean"  # layer: mean over the stained stretches of the outline
+PARTIAL = "membrane_partial"  # layer: level that PARTIAL_SHARE of the outline reaches
+_LAYERS = {
+    "nucleus": keys.NUCLEUS_MEAN,
+    "cytoplasm": keys.CYTOPLASM_MEAN,
+}
+_FLOOR_OD = 0.02  # added to both sides of a ratio, so that noise near zero makes none
+_IMMUNE = (keys.LYMPHOCYTE, keys.MACROPHAGE)
+
+
+def marker_index(cells: AnnData, marker: str) -> int:
+    """Return the column of ``marker``.
+
+    Raises
+    ------
+    DataError
+        The cells have no such marker.
+    """
+    names = [str(name) for name in cells.var_names]
+    if marker not in names:
+        raise DataError("the cells have no such marker", seen=marker, allowed=names, hint=did_you_mean(marker, names))
+    return names.index(marker)
+
+
+def readings(
+    cells: AnnData, *, assay: Assay, column: int, complete: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the value that meets the cuts, (n,), and which cells must obey the membrane rule, (n,) bool."""
+    value = compartment_values(cells, assay.compartment, column=column, complete=complete)
+    membrane_rule = np.full(cells.n_obs, assay.compartment == "membrane")
+    if assay.immune_compartment is not None and keys.CELL_CLASS in cells.obs:
+        immune = np.isin(cells.obs[keys.CELL_CLASS].astype(str).to_numpy(), _IMMUNE)
+        theirs = compartment_values(cells, assay.immune_compartment, column=column, complete=complete)
+        value[immune] = theirs[immune]
+        membrane_rule[immune] = assay.immune_compartment == "membrane"
+    return value, membrane_rule
+
+
+def compartment_values(
+    cells: AnnData, compartment: Compartment, *, column: int, complete: np.ndarray | None = None
+) -> np.ndarray:
+    """Read one compartment of every cell, (n,); the cell's mean where a cell lacks the compartment (no pixels).
+
+    The membrane is read where it is stained (the mean over stained stretches of the outline), so that intensity does
+    not fall with completeness; over the whole outline where nothing is stained, where stretches were not measured, or
+    where ``complete`` says that too little of it is stained to be more than a dot.
+    """
+    whole = _matrix(cells.X)[:, column]
+    if compartment == "cell":
+        return whole.copy()
+    if compartment == "membrane":
+        value = _membrane(cells, column)
+    elif compartment == "membrane_or_cytoplasm":
+        membrane = _membrane(cells, column)
+        if complete is not None:
+            membrane = np.where(complete, membrane, _layer(cells, keys.MEMBRANE_MEAN, column))
+        value = np.fmax(membrane, _layer(cells, keys.CYTOPLASM_MEAN, column))
+    else:
+        value = _layer(cells, _LAYERS[compartment], column)
+    return np.where(np.isnan(value), whole, value)
+
+
+def _membrane(cells: AnnData, column: int) -> np.ndarray:
+    whole = _layer(cells, keys.MEMBRANE_MEAN, column)
+    if STAINED_MEAN not in cells.layers:
+        return whole
+    stained = _layer(cells, STAINED_MEAN, column)
+    return np.where(np.isnan(stained), whole, stained)
+
+
+def is_complete(cells: AnnData, *, cuts: Thresholds, column: int) -> np.ndarray:
+    """Which cells have at least ``min_completeness`` of their outline stained, (n,) bool.
+
+    Stained means darker than the 1+ cut where the outline's levels were kept (for two fifths of it, the share that
+    the shipped assays ask for), and darker than the cut it was measured with otherwise.
+    """
+    if cuts.min_completeness == 0:
+        return np.ones(cells.n_obs, dtype=bool)
+    if PARTIAL in cells.layers and cuts.min_completeness == PARTIAL_SHARE:
+        return np.rint(1000 * partial_level(cells, column)) > round(1000 * cuts.dab_od[0])
+    return np.nan_to_num(_layer(cells, keys.MEMBRANE_COMPLETENESS, column)) >= cuts.min_completeness
+
+
+def partial_level(cells: AnnData, column: int) -> np.ndarray:
+    """Level that two fifths of each outline reach, (n,); 0 where it was not measured."""
+    return np.nan_to_num(_layer(cells, PARTIAL, column)) if PARTIAL in cells.layers else np.zeros(cells.n_obs)
+
+
+def outline_ratio(cells: AnnData, *, column: int) -> np.ndarray:
+    """How much darker each outline is than the cell's inside, (n,): 1 where alike.
+
+    The inside is cytoplasm or nucleus, whichever is darker: a blush lies over the nucleus too, a membrane does not.
+    """
+    if not _tells_inside(cells):
+        return np.full(cells.n_obs, np.inf)
+    outline, inside = _outline_and_inside(cells, column)
+    ratio: np.ndarray = (outline + _FLOOR_OD) / (inside + _FLOOR_OD)
+    return ratio
+
+
+def outline_step(cells: AnnData, *, column: int) -> np.ndarray:
+    """By how much optical density each outline exceeds the cell's inside, (n,)."""
+    if not _tells_inside(cells):
+        return np.full(cells.n_obs, np.inf)
+    outline, inside = _outline_and_inside(cells, column)
+    return outline - inside
+
+
+def _tells_inside(cells: AnnData) -> bool:
+    return {keys.MEMBRANE_MEAN, keys.CYTOPLASM_MEAN, keys.NUCLEUS_MEAN} <= set(cells.layers)
+
+
+def _outline_and_inside(cells: AnnData, column: int) -> tuple[np.ndarray, np.ndarray]:
+    inside = np.fmax(_layer(cells, keys.CYTOPLASM_MEAN, column), _layer(cells, keys.NUCLEUS_MEAN, column))
+    return np.nan_to_num(_membrane(cells, column)), np.nan_to_num(np.maximum(inside, 0.0))
+
+
+def _layer(cells: AnnData, name: str, column: int) -> np.ndarray:
+    if name not in cells.layers:
+        raise DataError("the cells lack a measurement", seen=name, allowed=sorted(map(str, cells.layers)))
+    return _matrix(cells.layers[name])[:, column]
+
+
+def _matrix(values: object) -> np.ndarray:
+    return np.asarray(values, dtype=np.float64)
