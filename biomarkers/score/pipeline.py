@@ -143,11 +143,11 @@ def score_tile(
     from biomarkers.cells.find import find_cells
     from biomarkers.cells.settings import CellSettings
     from biomarkers.slide import tissue_mask
-    from biomarkers.stain import dab_evidence, estimate_white
+    from biomarkers.stain import dab_evidence
 
-    level = estimate_white(tile) if white is None else white
+    level, doubt = (white, None) if white is not None else _glass_of(tile)
     task = _Task(tile, assay, slide, marker, thresholds, classes)
-    evidence = dab_evidence(tile, white=level)
+    evidence = dab_evidence(tile, white=level, vectors=vectors)
     if not evidence.scorable:
         return _without_cells(task, keys.NOT_EVALUABLE, evidence.reason, white=level, tissue_mm2=None)
     mpp = float(tile.attrs[keys.MPP])
@@ -180,7 +180,7 @@ def score_tile(
     pattern = str(cells.uns["thresholds"]["pattern"])
     if pattern == CYTOPLASMIC:
         notes.append("the staining is cytoplasmic: only cells whose outline stands out clearly were called positive")
-    warned = [*found.warnings, *notes]
+    warned = [one for one in (doubt, *found.warnings, *notes) if one]
     flags = {
         **{name: value for name, value in found.qc.items() if name not in keys.SLIDE_COLUMNS},
         **_flags(task, cells, curve, evidence.kind, found.white),
@@ -201,6 +201,16 @@ def score_tile(
         nucleus_labels=found.nucleus_labels,
         cell_labels=found.cell_labels,
     )
+
+
+def _glass_of(tile: xr.DataArray) -> tuple[White, str | None]:
+    """Estimate the level of empty glass, and say so where the field can hardly hold any."""
+    from biomarkers.slide import tile_rgb
+    from biomarkers.stain.white import block_pairs, doubt_about_glass, white_of_samples
+
+    pairs = block_pairs(tile_rgb(tile))
+    white = white_of_samples(pairs)
+    return white, doubt_about_glass(pairs, white)
 
 
 @dataclass(frozen=True)

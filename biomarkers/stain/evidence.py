@@ -22,7 +22,8 @@ _STAINED_OD = 0.30  # summed over the channels: a clearly stained pixel
 _LEAST_STAINED = 0.002  # share of pixels below which there is nothing to judge
 _BROWN_OD = 0.15  # DAB amount of a brown pixel
 _LEAST_BROWN = 0.002  # share of stained pixels that makes DAB certain
-_PINK_SHARE, _PINK_OVER_BROWN = 0.08, 8.0
+# H&E: 0.20 and more in fields of 256 um; immunostains: 0.09 at most, whatever the camera's contrast
+_PINK_SHARE, _PINK_OVER_BROWN = 0.14, 8.0
 _BLACK = 40  # grey levels: brightfield tissue, however dense, lets more through in most places
 _DARK_SAMPLE = 100_000  # pixels are enough to tell
 _GREY_SPREAD = 0.03  # mean difference of the channels' optical densities below which there is no colour

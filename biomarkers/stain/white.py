@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 QUANTILE = 0.99
 _LEAST_CREDIBLE = 120.0
 _PADDING = 255
+# glass, or nearly clear tissue, is a plateau of colours: an estimate that few pixels come near is the tail of a stain
+_NEAR_OD, _LEAST_NEAR, _MOST_SAMPLES = 0.06, 0.025, 200_000
 
 
 def estimate_white(tile: xr.DataArray) -> White:
@@ -61,11 +63,33 @@ def doubt_about_white(white: White) -> str | None:
     """Say why a level can hardly be that of glass lit for a photograph, or None."""
     if min(white) >= _LEAST_CREDIBLE:
         return None
-    seen = ", ".join(f"{one:.0f}" for one in white)
     return (
-        f"no empty glass was found: the palest level is ({seen}). Amounts of stain are relative to that; give the "
-        "white level of another field of the slide"
+        f"no empty glass was found: the palest level is {_shown(white)}. Amounts of stain are relative to that; give "
+        "the white level of another field of the slide"
     )
+
+
+def doubt_about_glass(samples: NDArray[np.uint8] | NDArray[np.uint16], white: White) -> str | None:
+    """Say so when hardly any pixel comes near a level that was estimated from them, or None.
+
+    ``samples`` are as for :func:`white_of_samples`. A level that :func:`doubt_about_white` doubts is left to it.
+    """
+    real = samples[:: max(1, samples.shape[0] // _MOST_SAMPLES)]
+    real = real[~(real == 4 * _PADDING).all(axis=1)]
+    if real.shape[0] == 0 or min(white) < _LEAST_CREDIBLE:
+        return None
+    density = np.log10(np.asarray(white) / np.maximum(real / 4.0, 1.0))
+    near = float((np.maximum(density, 0.0).sum(axis=1) < _NEAR_OD).mean())
+    if near >= _LEAST_NEAR:
+        return None
+    return (
+        f"no empty glass was found: only {near:.1%} of the field come near its palest level {_shown(white)}. Amounts "
+        "of stain may be too low; give the white level of another field of the slide"
+    )
+
+
+def _shown(white: White) -> str:
+    return f"({', '.join(f'{one:.0f}' for one in white)})"
 
 
 def block_pairs(rgb: NDArray[np.uint8]) -> NDArray[np.uint16]:

@@ -169,3 +169,20 @@ def test_eosin_is_not_taken_for_dab(shared_data: Path) -> None:
     tile = read_tile(shared_data / "images" / "slides" / "CMU-1-Small-Region.svs", region=(500, 500, 800, 800))
     with pytest.warns(UserWarning, match="not estimated"):
         estimate_vectors(tile, white=(249.0, 247.0, 247.0))
+
+
+def test_a_field_without_glass_is_told_from_one_with_a_little() -> None:
+    """Inside a stained gland the palest colour is the tail of the stain; a lumen or pale stroma is a plateau."""
+    import skimage.data
+
+    from biomarkers.stain.white import block_pairs, doubt_about_glass, white_of_samples
+
+    photo = skimage.data.immunohistochemistry()
+
+    def doubt(rows: slice, columns: slice) -> str | None:
+        pairs = block_pairs(photo[rows, columns])
+        return doubt_about_glass(pairs, white_of_samples(pairs))
+
+    assert "no empty glass" in (doubt(slice(60, 188), slice(40, 168)) or "")
+    assert doubt(slice(0, 512), slice(0, 512)) is None
+    assert doubt(slice(120, 220), slice(380, 480)) is None

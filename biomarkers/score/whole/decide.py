@@ -26,7 +26,7 @@ from biomarkers.slide.tissue_map import TissueMap, map_tissue
 from biomarkers.stain import DabEvidence, StainVectors
 from biomarkers.stain.evidence import evidence_of_colours
 from biomarkers.stain.quality import Quality, quality_of_windows, solid_shares
-from biomarkers.stain.white import block_pairs, doubt_about_white, white_of_samples
+from biomarkers.stain.white import block_pairs, doubt_about_glass, doubt_about_white, white_of_samples
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -62,6 +62,7 @@ class Light:
     vectors: StainVectors
     evidence: DabEvidence
     tissue: TissueMap
+    doubt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,15 @@ class Decided:
 def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None) -> Light:
     """Estimate glass on patches spread over the slide, judge the stains, find tissue."""
     patches = sample_patches(slide)
+    doubt = None
     if white is None:
-        white = white_of_samples(np.concatenate([block_pairs(patch) for patch in patches]))
+        pairs = np.concatenate([block_pairs(patch) for patch in patches])
+        white = white_of_samples(pairs)
+        doubt = doubt_about_glass(pairs, white)
     colours = np.concatenate([patch[::2, ::2].reshape(-1, 3) for patch in patches])
     evidence = evidence_of_colours(colours, white=white, vectors=vectors)
     tissue = map_tissue(slide, mpp=slide.mpp, white=white)
-    return Light(white, vectors or StainVectors(), evidence, tissue)
+    return Light(white, vectors or StainVectors(), evidence, tissue, doubt)
 
 
 def decide(slide: Slide, task: Task, light: Light) -> Decided:
@@ -112,7 +116,7 @@ def decide(slide: Slide, task: Task, light: Light) -> Decided:
     cells, _ = classified(cell_table(rows, mpp=mpp, origin=(0, 0), marker=task.marker), classes=task.classes, mpp=mpp)
     solid = _solid(slide, light)
     quality = quality_of_windows(pixels, white=light.white, vectors=light.vectors, mpp=mpp, solid=solid)
-    doubts = [one for one in (doubt_about_white(light.white), doubt_about_mpp(rows, mpp)) if one]
+    doubts = [one for one in (light.doubt, doubt_about_white(light.white), doubt_about_mpp(rows, mpp)) if one]
     cuts = own_cuts(cells, assay=task.assay, thresholds=task.thresholds, marker=task.marker)
     task = replace(task, thresholds=cuts)
     return Decided(task, plan, light, least, _patterns(cells, task), quality, (*doubts, *quality.messages()))
