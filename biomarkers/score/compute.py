@@ -90,7 +90,9 @@ def score_row(counts: Tally, name: str, *, slide: str, region: str = WHOLE) -> d
         return row(score, count, math.nan, (math.nan, math.nan), slide=slide, region=region, marker=counts.marker)
     assert count.numerator is not None  # an evaluable count has both
     assert count.denominator is not None
-    if score.value is None:
+    if count.value is not None:
+        value = count.value
+    elif score.value is None:
         ordinal = formulas.allred if name == "allred" else formulas.irs
         value = ordinal(count.numerator, count.denominator, counts.weighted_bins)
     else:

@@ -10,6 +10,7 @@ H_SCORE_MAX = 300.0
 # upper edges of Allred's proportion score 1, 2, 3 (exclusive) and 4 (inclusive)
 _ALLRED_EDGES = (1 / 100, 1 / 10, 1 / 3)
 _ALLRED_LAST = 2 / 3
+_UC_TC, _UC_IC, _UC_LEAST_ICP = 25.0, 25.0, 0.5
 
 
 def percent(numerator: float, denominator: float) -> float:
@@ -73,6 +74,31 @@ def irs(n_positive: float, n: float, weighted: float) -> float:
     # in whole cells, so that 8 of 10 is exactly 80 percent
     points = 1 + (10 * n_positive >= n) + (2 * n_positive > n) + (10 * n_positive > 8 * n)
     return float(points * mean_intensity(n_positive, weighted))
+
+
+def urothelial_high(tc: float, icp: float, ic_positive: float) -> bool:
+    """SP263's urothelial rule: is PD-L1 high?
+
+    Parameters
+    ----------
+    tc
+        Stained tumour cells, % of all tumour cells.
+    icp
+        Tumour area that immune cells of any kind occupy, %.
+    ic_positive
+        Stained share of that immune-cell area, %; 0 where there is none.
+
+    Returns
+    -------
+    True where ``tc`` is at least 25, or ``icp`` above 1 and ``ic_positive`` at least 25, or ``icp`` 1 and
+    ``ic_positive`` 100. The guide's 1 is a reading in whole per cent: here 0.5 up to 1.
+
+    Examples
+    --------
+    >>> urothelial_high(25, 0, 0), urothelial_high(24, 5, 25), urothelial_high(24, 1, 99), urothelial_high(24, 1, 100)
+    (True, True, False, True)
+    """
+    return tc >= _UC_TC or (icp > 1 and ic_positive >= _UC_IC) or (_UC_LEAST_ICP <= icp <= 1 and ic_positive >= 100)
 
 
 def mean_intensity(n_positive: float, weighted: float) -> int:

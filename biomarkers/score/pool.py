@@ -117,7 +117,9 @@ def _pooled_row(score: Score, sums: dict[str, Any], least: Any) -> dict[str, Any
     numerator, denominator = own["numerator"], own["denominator"]
     problem = _problem(score, own, least)
     value, interval = math.nan, (math.nan, math.nan)
-    if not problem and score.name in _ORDINAL:
+    if not problem and score.name == "urothelial_high":
+        value, problem = _urothelial(sums)
+    elif not problem and score.name in _ORDINAL:
         value, problem = _ordinal(score.name, sums)
     elif not problem:
         assert score.value is not None
@@ -158,6 +160,19 @@ def _ordinal(name: str, sums: dict[str, Any]) -> tuple[float, str]:
     if share is None or graded is None or share["denominator"] != graded["denominator"]:
         return math.nan, "ordinal: needs positive_fraction and h_score of the same cells to be pooled"
     return _ORDINAL[name](share["numerator"], share["denominator"], graded["numerator"]), ""
+
+
+def _urothelial(sums: dict[str, Any]) -> tuple[float, str]:
+    parts = [sums.get(name) for name in ("tc_percent", "icp_percent", "ic_positive_percent")]
+    tc, icp, stained = (
+        100 * part["numerator"] / part["denominator"] if part and part["denominator"] > 0 else None for part in parts
+    )
+    if tc is None:
+        return math.nan, "a rule: needs tc_percent of the same cells to be pooled"
+    high = formulas.urothelial_high(tc, icp or 0.0, stained or 0.0)
+    if not high and icp is None:
+        return math.nan, "immune cells not told apart"
+    return float(high), ""
 
 
 def _interval(score: Score, sums: dict[str, Any]) -> tuple[float, float]:

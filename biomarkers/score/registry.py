@@ -18,13 +18,17 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Count:
-    """A score's numerator and denominator, or why there is none; ``note`` stands beside an evaluable value."""
+    """A score's numerator and denominator, or why there is none; ``note`` stands beside an evaluable value.
+
+    ``value`` is that of a rule on several counts, whose numerator and denominator are those of its leading part.
+    """
 
     numerator: float | None
     denominator: float | None
     problem: str = ""
     note: str = ""
     interval: Interval | None = None
+    value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,44 @@ def _immune_area(counts: Tally) -> Count:
     return Count(area_mm2, counts.tumor_mm2, interval=(100 * low / unit, min(100.0, 100 * high / unit)))
 
 
+def _in_tumor(part: Callable[[Tally], float]) -> Callable[[Tally], Count]:
+    """Area of some cells as a share of the tumour area."""
+
+    def count(counts: Tally) -> Count:
+        told = _immune_area(counts)
+        if told.numerator is None:
+            return told
+        return Count(part(counts) / 1e6, told.denominator, problem=told.problem)
+
+    return count
+
+
+def _immune_stained(counts: Tally) -> Count:
+    told = _immune_area(counts)
+    if told.numerator is None:
+        return told
+    problem = "" if counts.immune_all_area_um2 else "no immune cells in or next to tumor"
+    return Count(told.numerator, counts.immune_all_area_um2 / 1e6, problem=problem)
+
+
+def _urothelial(counts: Tally) -> Count:
+    """High by its tumour cells alone, or by its immune cells where those are known."""
+    cells = _tumor_share("urothelial_high")(counts)
+    if cells.problem:
+        return cells
+    tc = 100 * counts.tumor_positive / counts.n_tumor
+    area, stained = _in_tumor(lambda own: own.immune_all_area_um2)(counts), _immune_stained(counts)
+    high = formulas.urothelial_high(tc, _share_of(area), _share_of(stained))
+    problem = area.problem if not high else ""
+    return Count(cells.numerator, cells.denominator, problem=problem, value=float(high))
+
+
+def _share_of(count: Count) -> float:
+    if count.problem or not count.denominator or count.numerator is None:
+        return 0.0
+    return formulas.percent(count.numerator, count.denominator)
+
+
 def _scored_problem(counts: Tally, name: str) -> str:
     if counts.n_scored == 0:
         return "no cells" if counts.any_class else f"no {counts.assay.scored_class} cells"
@@ -180,11 +222,23 @@ def _scored_share(name: str) -> Callable[[Tally], Count]:
     return count
 
 
-def _density(counts: Tally) -> Count:
-    if not counts.tissue_mm2:
-        return Count(counts.countable_positive, counts.tissue_mm2, problem="no tissue area")
-    note = _scored_note(counts) if counts.assay.scored_class == "lymphocyte" else ""
-    return Count(counts.countable_positive, counts.tissue_mm2, note=note)
+def _density(number: Callable[[Tally], int]) -> Callable[[Tally], Count]:
+    def count(counts: Tally) -> Count:
+        if not counts.tissue_mm2:
+            return Count(number(counts), counts.tissue_mm2, problem="no tissue area")
+        note = _scored_note(counts) if counts.assay.scored_class == "lymphocyte" else ""
+        return Count(number(counts), counts.tissue_mm2, note=note)
+
+    return count
+
+
+def _high_share(counts: Tally) -> Count:
+    return Count(
+        counts.scored_bins[3],
+        counts.n_scored,
+        problem=_scored_problem(counts, "high_fraction"),
+        note=_scored_note(counts),
+    )
 
 
 def _stained_area(counts: Tally) -> Count:
@@ -272,6 +326,54 @@ SCORES: dict[str, Score] = {
             interval_method="Fay-Feuer gamma",
         ),
         Score(
+            name="icp_percent",
+            title="Area of all immune cells",
+            definition="100 x area of lymphocytes and macrophages, stained or not / tumor area (SP263: ICP)",
+            unit="%",
+            low=0,
+            high=100,
+            source="VENTANA PD-L1 (SP263) interpretation guide, urothelial carcinoma",
+            count=_in_tumor(lambda counts: counts.immune_all_area_um2),
+            value=formulas.percent,
+            interval_method="none: cell areas of one field are not independent draws",
+        ),
+        Score(
+            name="ic_positive_percent",
+            title="Stained share of the immune cells",
+            definition="100 x area of stained / area of all lymphocytes and macrophages in or next to tumor"
+            " (SP263: IC+)",
+            unit="%",
+            low=0,
+            high=100,
+            source="VENTANA PD-L1 (SP263) interpretation guide, urothelial carcinoma",
+            count=_immune_stained,
+            value=formulas.percent,
+            interval_method="none: cell areas of one field are not independent draws",
+        ),
+        Score(
+            name="urothelial_high",
+            title="PD-L1 high in urothelial carcinoma",
+            definition="1 (high) where tc_percent >= 25, or icp_percent > 1 and ic_positive_percent >= 25, or"
+            " icp_percent = 1 (0.5 to 1) and ic_positive_percent = 100; otherwise 0 (not high)",
+            unit="score",
+            low=0,
+            high=1,
+            source="VENTANA PD-L1 (SP263) interpretation guide, urothelial carcinoma",
+            count=_urothelial,
+        ),
+        Score(
+            name="tap_like",
+            title="Tumor area positivity, as a machine reads it",
+            definition="100 x area of stained tumor cells and of stained immune cells in or next to tumor / tumor area",
+            unit="%",
+            low=0,
+            high=100,
+            source="after TAP (SP263, gastric and oesophageal carcinoma), which pathologists estimate by eye",
+            count=_in_tumor(lambda counts: counts.tumor_positive_area_um2 + counts.immune_area_um2),
+            value=lambda numerator, denominator: min(100.0, formulas.percent(numerator, denominator)),
+            interval_method="none: cell areas of one field are not independent draws",
+        ),
+        Score(
             name="h_score",
             title="H-score",
             definition="1 x %(1+) + 2 x %(2+) + 3 x %(3+) of the scored cells",
@@ -328,7 +430,33 @@ SCORES: dict[str, Score] = {
             low=0,
             high=None,
             source="Garwood 1936, Biometrika 28:437 (interval)",
-            count=_density,
+            count=_density(lambda counts: counts.countable_positive),
+            value=lambda numerator, denominator: numerator / denominator,
+            interval=formulas.density_interval,
+            interval_method="exact Poisson",
+        ),
+        Score(
+            name="high_fraction",
+            title="Strongly positive fraction",
+            definition="cells of bin 3+ / scored cells, as a share of 1 (PD-1: the PD-1-high subset)",
+            unit="fraction",
+            low=0,
+            high=1,
+            source="Wilson 1927, J Am Stat Assoc 22:209 (interval)",
+            count=_high_share,
+            value=lambda numerator, denominator: numerator / denominator,
+            interval=wilson,
+            interval_method=_WILSON,
+        ),
+        Score(
+            name="high_density_per_mm2",
+            title="Density of strongly positive cells",
+            definition="cells of bin 3+ / analysed tissue area; lymphocytes only in lymphocyte assays",
+            unit="cells/mm2",
+            low=0,
+            high=None,
+            source="Garwood 1936, Biometrika 28:437 (interval)",
+            count=_density(lambda counts: counts.countable_high),
             value=lambda numerator, denominator: numerator / denominator,
             interval=formulas.density_interval,
             interval_method="exact Poisson",

@@ -29,7 +29,9 @@ class Tally:
 
     ``tumor_bins`` and ``scored_bins`` count cells of bins 0, 1+, 2+, 3+: tumour cells, and cells of the class the
     assay scores (of any class where classes are unknown: ``any_class`` is then true). ``countable_positive`` are the
-    positive cells a density counts; ``immune_known`` says whether immune cells were told apart from others at all.
+    positive cells a density counts, ``countable_high`` those of bin 3+ among them; ``immune_known`` says whether immune
+    cells were told apart from others at all. ``immune_area_um2`` is that of stained immune cells in or next to tumour,
+    ``immune_all_area_um2`` that of all immune cells there.
     Areas are None where unknown.
     """
 
@@ -41,6 +43,7 @@ class Tally:
     scored_bins: Bins
     any_class: bool
     countable_positive: int
+    countable_high: int
     immune_known: bool
     n_immune: int
     immune_positive: int
@@ -48,6 +51,8 @@ class Tally:
     immune_area_um2: float
     immune_area_squares: float
     immune_area_largest: float
+    immune_all_area_um2: float
+    tumor_positive_area_um2: float
     od_sum: float
     tissue_mm2: float | None
     tumor_mm2: float | None
@@ -140,6 +145,8 @@ class Counts:
     immune_out_of_reach: int = 0
     immune_area_um2: float = 0.0
     immune_area_squares: float = 0.0
+    immune_all_area_um2: float = 0.0
+    tumor_positive_area_um2: float = 0.0
     largest_immune: float = 0.0
     largest: float = 0.0
 
@@ -168,6 +175,7 @@ def count_cells(
     near = within_reach(cells, assay=assay)
     positive = immune & near & (bins > 0)
     areas, reading = _column(cells, keys.AREA_UM2), _reading(cells, marker)
+    stained_tumor = keep & (classes == keys.TUMOR) & (bins > 0)
     here = {str(name): keep & (classes == name) for name in np.unique(classes[keep])}
     return Counts(
         bins={name: _count_bins(bins[of_class]) for name, of_class in here.items()},
@@ -176,6 +184,8 @@ def count_cells(
         immune_out_of_reach=int((immune & ~near & (bins > 0)).sum()),
         immune_area_um2=math.fsum(areas[positive]),
         immune_area_squares=math.fsum(areas[positive] ** 2),
+        immune_all_area_um2=math.fsum(areas[immune & near]),
+        tumor_positive_area_um2=math.fsum(areas[stained_tumor]),
         largest_immune=float(areas[immune].max(initial=0.0)),
         largest=float(areas[keep].max(initial=0.0)),
     )
@@ -191,6 +201,8 @@ def add_counts(parts: Sequence[Counts]) -> Counts:
         immune_out_of_reach=sum(part.immune_out_of_reach for part in parts),
         immune_area_um2=math.fsum(part.immune_area_um2 for part in parts),
         immune_area_squares=math.fsum(part.immune_area_squares for part in parts),
+        immune_all_area_um2=math.fsum(part.immune_all_area_um2 for part in parts),
+        tumor_positive_area_um2=math.fsum(part.tumor_positive_area_um2 for part in parts),
         largest_immune=max((part.largest_immune for part in parts), default=0.0),
         largest=max((part.largest for part in parts), default=0.0),
     )
@@ -228,6 +240,7 @@ def make_tally(
     any_class = assay.scored_class == "any" or untold
     scored = counts.of() if any_class else counts.of(assay.scored_class)
     n_immune = sum(counts.of(*_IMMUNE))
+    countable = scored if assay.scored_class == keys.LYMPHOCYTE else counts.of()
     return Tally(
         assay=assay,
         marker=marker,
@@ -236,7 +249,8 @@ def make_tally(
         tumor_bins=counts.of(keys.TUMOR),
         scored_bins=scored,
         any_class=any_class,
-        countable_positive=sum((scored if assay.scored_class == keys.LYMPHOCYTE else counts.of())[1:]),
+        countable_positive=sum(countable[1:]),
+        countable_high=countable[3],
         immune_known=immune_known,
         n_immune=n_immune,
         immune_positive=counts.immune_positive,
@@ -244,6 +258,8 @@ def make_tally(
         immune_area_um2=counts.immune_area_um2,
         immune_area_squares=counts.immune_area_squares,
         immune_area_largest=counts.largest_immune if n_immune else counts.largest,
+        immune_all_area_um2=counts.immune_all_area_um2,
+        tumor_positive_area_um2=counts.tumor_positive_area_um2,
         od_sum=math.fsum(value for name, value in counts.od_sum.items() if any_class or name == assay.scored_class),
         tissue_mm2=tissue_mm2,
         tumor_mm2=tumor_mm2,

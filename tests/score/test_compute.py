@@ -129,6 +129,66 @@ def test_pd1_counts_lymphocytes_and_needs_50():
     assert rows.loc["density_per_mm2", "reason"] == "lymphocytes not told apart: cells of any class counted"
 
 
+def sp263(*, tc, lymphocytes=0, stained=0, tumor_mm2=0.1):
+    """1000 tumor cells, ``tc`` of them stained, and lymphocytes of 100 um2 each."""
+    classes = ["tumor"] * 1000 + ["lymphocyte"] * lymphocytes
+    bins = [1] * tc + [0] * (1000 - tc) + [1] * stained + [0] * (lymphocytes - stained)
+    return scored(with_bins(classes, bins, area=100.0), "sp263", tumor_mm2=tumor_mm2)
+
+
+@pytest.mark.parametrize(
+    ("tc", "lymphocytes", "stained", "high"),
+    [
+        (250, 0, 0, 1),  # 25 % of the tumor cells
+        (249, 0, 0, 0),
+        (0, 40, 10, 1),  # ICP 4 %, IC+ 25 %
+        (0, 40, 9, 0),
+        (0, 10, 10, 1),  # ICP 1 %, IC+ 100 %
+        (0, 10, 9, 0),
+        (0, 11, 3, 1),  # ICP 1.1 %, IC+ 27 %
+        (0, 4, 4, 0),  # ICP 0.4 %
+    ],
+)
+def test_the_urothelial_rule_of_sp263(tc, lymphocytes, stained, high):
+    rows = sp263(tc=tc, lymphocytes=lymphocytes, stained=stained)
+    assert rows.loc["urothelial_high", "value"] == high
+    assert rows.loc["urothelial_high", ["numerator", "denominator"]].tolist() == [tc, 1000]
+    assert rows.loc["icp_percent", "value"] == pytest.approx(lymphocytes * 100e-6 / 0.1 * 100)
+    if lymphocytes:
+        assert rows.loc["ic_positive_percent", "value"] == pytest.approx(100 * stained / lymphocytes)
+    else:
+        assert rows.loc["ic_positive_percent", "reason"] == "no immune cells in or next to tumor"
+
+
+def test_the_urothelial_rule_without_immune_cells_told_apart():
+    def rows(tc):
+        cells = with_bins(["tumor"] * 200, [1] * tc + [0] * (200 - tc))
+        cells.uns["class_source"] = {"method": "assumed", "classes": ["tumor"]}
+        return scored(cells, "sp263", tumor_mm2=0.1)
+
+    assert rows(50).loc["urothelial_high", "value"] == 1  # the tumor cells decide alone
+    low = rows(49).loc["urothelial_high"]
+    assert low["status"] == "not_evaluable"
+    assert "immune cells not told apart" in low["reason"]
+    few = scored(with_bins(["tumor"] * 99, [1] * 99), "sp263", tumor_mm2=0.1)
+    assert few.loc["urothelial_high", "status"] == "not_evaluable"
+
+
+def test_tap_like_adds_the_areas_of_both():
+    rows = sp263(tc=100, lymphocytes=50, stained=20, tumor_mm2=0.2)
+    assert rows.loc["tap_like", "value"] == pytest.approx(100 * (100 + 20) * 100e-6 / 0.2)
+    assert rows.loc["tap_like", "denominator"] == 0.2
+
+
+def test_pd1_high_cells_are_those_of_the_highest_bin():
+    cells = with_bins(["lymphocyte"] * 60 + ["tumor"] * 10, [3] * 6 + [1] * 24 + [0] * 30 + [3] * 10, marker="PD-1")
+    rows = scored(cells, "pd-1")
+    assert rows.loc["high_fraction", ["value", "numerator", "denominator"]].tolist() == [0.1, 6, 60]
+    assert rows.loc["high_density_per_mm2", "value"] == 3
+    few = scored(with_bins(["lymphocyte"] * 49, [3] * 49, marker="PD-1"), "pd-1")
+    assert few.loc["high_fraction", "status"] == "not_evaluable"
+
+
 def test_stained_area_needs_a_map():
     cells = with_bins(["tumor"] * 100, [0] * 100)
     assert scored(cells, stained_mm2=0.5).loc["dab_area_percent", "value"] == 25

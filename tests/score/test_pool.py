@@ -108,3 +108,20 @@ def test_bad_tables():
         pool_scores(frame, by="patien")
     with pytest.raises(DataError, match="empty cells"):
         pool_scores(frame.assign(patient=None), by="patient")
+
+
+def test_the_urothelial_rule_is_made_anew_from_the_sums():
+    def slide(name, tc, lymphocytes, stained):
+        classes = ["tumor"] * 200 + ["lymphocyte"] * lymphocytes
+        bins = [1] * tc + [0] * (200 - tc) + [1] * stained + [0] * (lymphocytes - stained)
+        cells = with_bins(classes, bins, area=100.0)
+        return compute_scores(cells, assay="sp263", slide=name, tissue_mm2=0.1, tumor_mm2=0.1).assign(patient="p")
+
+    # 30 % and 10 % of the tumor cells are 20 %; no immune cell is stained
+    both = pd.concat([slide("a", 60, 20, 0), slide("b", 20, 20, 0)])
+    assert both.query("score == 'urothelial_high'")["value"].tolist() == [1, 0]
+    pooled = pool_scores(both, by="patient", assay="sp263").set_index("score")
+    assert pooled.loc["tc_percent", "value"] == 20
+    assert pooled.loc["urothelial_high", "value"] == 0
+    alone = pool_scores(both[both["score"] == "urothelial_high"], by="patient").set_index("score")
+    assert "needs tc_percent" in alone.loc["urothelial_high", "reason"]
