@@ -25,6 +25,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "power": ("power", "What could a cohort of this size show?"),
     "simulate": ("simulate", "Simulated slides and trials with known truth."),
     "train": ("train", "Train a cell classifier from labelled cells."),
+    "stain": ("stain", "White level and stain vectors that a batch of slides shares."),
+    "anchor": ("anchor", "Cuts set by control slides of the same batch."),
     "assays": ("assays", "The table of assays, with their cuts and sources."),
     "scores": ("scores", "The table of scores, with definitions, units and sources."),
     "merge": ("merge", "Join the outputs of several score runs."),

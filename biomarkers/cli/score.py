@@ -27,6 +27,7 @@ _REASON_WIDTH = 70
 @click.option("--marker", help="Marker name for the generic assays, e.g. Ki67.")
 @click.option("--thresholds", type=click.Path(), help="Anchored thresholds (TOML) instead of the assay's own.")
 @click.option("--stain", type=click.Path(), help="White level and stain vectors (TOML) for the whole batch.")
+@click.option("--segmenter", help="An installed finder of nuclei (StarDist, Cellpose ...) in place of ours.")
 @click.option("--panel", type=click.Path(), help="A multiplex panel (TOML) instead of an assay: mIF images.")
 @click.option("--gates", type=click.Path(), help="A gate table (CSV) for the panel.  [default: fitted to each image]")
 @click.option("--labels", type=click.Path(), help="Folder of label maps (<slide>.tif) for the panel's images.")
@@ -53,8 +54,9 @@ def score(inputs: tuple[str, ...], out: Path, config: Path | None, quiet: bool, 
     biomarkers score biopsies/*.ome.tif --panel panel.toml --out scores/
 
     Writes slides.csv (one row an input), scores.csv (tidy), cells/*.parquet,
-    overlays/*.png, geojson/*.geojson (for QuPath) and run.json. Run it again to
-    go on where it stopped; finished slides are not scored twice.
+    overlays/*.png, geojson/*.geojson (for QuPath), sensitivity/*.csv (each score
+    as a function of its cut), stain/*.toml and run.json. Run it again to go on
+    where it stopped; finished slides are not scored twice.
 
     TPS, CPS and IC need to know tumour cells: give annotations with tumour
     regions, a trained classifier, or say --assume-tumor. Otherwise they are

@@ -13,6 +13,8 @@ from biomarkers.report.page import number
 if TYPE_CHECKING:
     import pandas as pd
 
+_WIDTH, _HEIGHT, _FEWEST_POINTS = 100.0, 40.0, 3
+
 
 def write_review(folder: str | Path) -> Path:
     """Write ``review.html`` beside ``slides.csv``; pictures are linked, not copied.
@@ -64,4 +66,33 @@ def _card(row: dict[Any, Any], scores: pd.DataFrame, out: Path) -> dict[str, Any
         "reason": row["reason"],
         "overlay": quote(overlay) if (out / overlay).is_file() else "",
         "scores": [("cells", row["n_cells"]), *shown],
+        "curve": _curve(out / "sensitivity" / f"{file_name(name)}.csv"),
+    }
+
+
+def _curve(path: Path) -> dict[str, Any] | None:
+    """Lay the first score's curve out for drawing in a box of 100 x 40, or None where there is none to draw."""
+    import pandas as pd
+
+    if not path.is_file():
+        return None
+    table = pd.read_csv(path)
+    table = table[(table["score"] == table["score"].iloc[0]) & table["value"].notna()]
+    if len(table) < _FEWEST_POINTS or table["in_force"].sum() != 1:
+        return None
+    cut, value = table["dab_od"].to_numpy(), table["value"].to_numpy()
+    top = max(float(value.max()), 1e-9)
+    x = _WIDTH * (cut - cut[0]) / (cut[-1] - cut[0])
+    y = _HEIGHT * (1 - value / top)
+    own = int(table["in_force"].to_numpy().argmax())
+    return {
+        "points": " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)),
+        "own_x": f"{x[own]:.1f}",
+        "own_y": f"{y[own]:.1f}",
+        "score": str(table["score"].iloc[0]),
+        "first": f"{cut[0]:.3g}",
+        "own": f"{cut[own]:.3g}",
+        "last": f"{cut[-1]:.3g}",
+        "top": number(top),
+        "value": number(float(value[own])),
     }

@@ -61,12 +61,13 @@ def score_batch(
     inputs
         Image files, folders, globs or CSV manifests (``path, patient, timepoint, assay, mpp, annotations``).
     out
-        The folder for ``slides.csv``, ``scores.csv``, ``cells/``, ``overlays/``, ``geojson/`` and ``run.json``.
+        The folder for ``slides.csv``, ``scores.csv``, ``cells/``, ``overlays/``, ``geojson/``,
+        ``sensitivity/``, ``stain/`` and ``run.json``.
     progress
         Show a progress bar on standard error.
     **settings
         The fields of :class:`~biomarkers.run.settings.ScoreSettings` (``assay, mpp, annotations, classifier,
-        assume_tumor, marker, thresholds, stain, panel, gates, labels``) and
+        assume_tumor, marker, thresholds, stain, panel, gates, labels, segmenter``) and
         :class:`~biomarkers.run.settings.WorkSettings` (``workers, timeout_s, memory_gb, overlays``).
 
     Raises
@@ -147,7 +148,7 @@ def _with_annotations(tasks: Sequence[Task], annotations: str | None) -> tuple[T
 
 def _check_assays(tasks: Iterable[Task], score: ScoreSettings) -> None:
     if score.panel is not None:
-        brightfield = ("assay", "classifier", "assume_tumor", "marker", "thresholds", "stain")
+        brightfield = ("assay", "classifier", "assume_tumor", "marker", "thresholds", "stain", "segmenter")
         given = [name for name in brightfield if getattr(score, name)]
         if given or any(task.assay for task in tasks):
             raise UsageError("a panel takes the assay's place", seen=given or "an assay in the manifest")
@@ -155,6 +156,10 @@ def _check_assays(tasks: Iterable[Task], score: ScoreSettings) -> None:
     for option, value in (("gates", score.gates), ("labels", score.labels)):
         if value is not None:
             raise UsageError(f"--{option} needs a panel", where=value, hint="Name it with --panel.")
+    if score.segmenter is not None:
+        from biomarkers.cells.plugin import load_segmenter
+
+        load_segmenter(score.segmenter)  # refused before anything is scored
     for task in tasks:
         name = task.assay or score.assay
         if name is None:
@@ -271,7 +276,7 @@ def _with_need(error: EnvironmentFailure, parts: Sequence[Outcome], n_slides: in
 
 def _remove_leftovers(out: Path) -> None:
     """Remove temporary files of a run that was killed; the lock is ours, so nobody is writing them."""
-    inner = ("cells", "overlays", "geojson", "gates", ".biomarkers", ".biomarkers/parts")
+    inner = ("cells", "overlays", "geojson", "gates", "sensitivity", "stain", ".biomarkers", ".biomarkers/parts")
     for folder in (out, *(out / name for name in inner)):
         for path in folder.glob(".*.tmp*"):
             path.unlink(missing_ok=True)

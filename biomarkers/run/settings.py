@@ -22,7 +22,8 @@ class ScoreSettings(Settings):
     ``assay`` is a shipped name or a TOML path, or None when a manifest names one for every slide; ``mpp`` (um/px) wins
     over the file's own; ``annotations`` is a GeoJSON file for one slide or a folder with ``<slide>.geojson``. ``panel``
     is the TOML file of a multiplex panel and takes the assay's place; ``gates`` a gate table for it,
-    ``labels`` a folder with a label map a slide (nuclei, or inForm's maps).
+    ``labels`` a folder with a label map a slide (nuclei, or inForm's maps). ``segmenter`` is the name of an installed
+    finder of nuclei.
     """
 
     assay: str | None = None
@@ -36,6 +37,7 @@ class ScoreSettings(Settings):
     panel: str | None = None
     gates: str | None = None
     labels: str | None = None
+    segmenter: str | None = None
 
 
 class WorkSettings(Settings):

@@ -32,6 +32,7 @@ def score_whole(job: dict[str, Any]) -> tuple[Any, list[str]]:
             marker=job["marker"],
             thresholds=job["thresholds"],
             stain=job["stain"],
+            segmenter=job.get("segmenter"),
             slide=job["slide"],
             scene=job.get("scene"),
             threads=job.get("threads", 1),

@@ -91,12 +91,17 @@ def _score(job: Job) -> Outcome:
 
     if job.get("panel"):
         result, files = _score_panel(job)
-    elif is_whole(job["path"], scene=job.get("scene")):
+        return _part(job, result, files)
+    if is_whole(job["path"], scene=job.get("scene")):
         from biomarkers.run.whole import score_whole
 
         result, files = score_whole(job)
     else:
         result, files = _score_tile(job)
+    return _part(job, result, [*files, *_write_basis(result, job)])
+
+
+def _part(job: Job, result: Any, files: list[str]) -> Outcome:
     return {
         "key": job["key"],
         "sha256": job["sha256"],
@@ -121,6 +126,7 @@ def _score_tile(job: Job) -> tuple[Any, list[str]]:
         marker=job["marker"],
         thresholds=job["thresholds"],
         stain=job["stain"],
+        segmenter=job.get("segmenter"),
         slide=job["slide"],
         scene=job.get("scene"),
     )
@@ -144,6 +150,20 @@ def _score_panel(job: Job) -> tuple[Any, list[str]]:
     gates = f"gates/{job['file_stem']}.csv"
     write_csv(result.gates, Path(job["out"]) / gates)
     return result, [*files, gates]
+
+
+def _write_basis(result: Any, job: Job) -> list[str]:
+    """Write what the scores rest on: every score as a function of its cut, and the slide's white and stain vectors."""
+    from biomarkers.files import write_csv
+    from biomarkers.stain import StainReference, StainVectors, write_reference
+
+    out, record = Path(job["out"]), result.record
+    if not record.get("n_cells_found") or record.get("vectors") is None:
+        return []
+    curve, stain = (f"{folder}/{job['file_stem']}.{end}" for folder, end in (("sensitivity", "csv"), ("stain", "toml")))
+    write_csv(result.sensitivity, out / curve)
+    write_reference(StainReference(tuple(record["white"]), StainVectors(**record["vectors"])), out / stain)
+    return [curve, stain]
 
 
 def _write_files(result: Any, job: Job) -> list[str]:

@@ -19,7 +19,7 @@ from biomarkers.score.classes import Classes, analysed_masks, classified
 from biomarkers.score.compute import WHOLE, compute_scores
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.positivity import CYTOPLASMIC, call_positivity
-from biomarkers.score.sensitivity import sensitivity_curve, swing
+from biomarkers.score.sensitivity import scores_of_cells, sensitivity_curve, swing
 from biomarkers.score.setup import read_setup
 from biomarkers.score.slide_score import SlideScore
 from biomarkers.score.tally import CLASS_SOURCE, analysed
@@ -70,9 +70,9 @@ def score_slide(
     assume_tumor
         Take every cell for a tumor cell (where no tissue was annotated). Immune scores stay not evaluable.
     white, vectors
-        White level (R, G, B) and stain vectors; estimated on this slide when None.
+        White level (R, G, B), estimated on this slide when None; stain vectors, Ruifrok's when None.
     stain
-        A TOML file with both, shared by a batch.
+        A TOML file with either or both, shared by a batch.
     thresholds
         Cuts in place of the assay's, or a file made by :func:`biomarkers.score.write_anchor`.
     marker
@@ -170,7 +170,7 @@ def score_tile(
     curve = sensitivity_curve(
         cells,
         assay=assay,
-        score=_first_evaluable(scores),
+        score=scores_of_cells(assay, first=_first_evaluable(scores)),
         thresholds=thresholds,
         marker=marker,
         tissue_mm2=areas["all"],

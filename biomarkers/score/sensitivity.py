@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 from biomarkers import keys
 from biomarkers.config import Assay, Thresholds, load_assay
 from biomarkers.errors import UsageError
-from biomarkers.score.compute import find_score, score_frame, score_row
+from biomarkers.score.compute import find_score, score_row
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.positivity import call_positivity
 from biomarkers.score.tally import EXCLUDED, tally
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
 # the cuts to try, as multiples of the one in force
 FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0)
 _NOT_A_FUNCTION_OF_CELLS = ("dab_area_percent",)
+_NOT_A_FUNCTION_OF_THE_CUT = ("mean_dab_od",)
 
 
 def sensitivity_curve(
     cells: AnnData,
     *,
     assay: Assay | str,
-    score: str,
+    score: str | Sequence[str],
     thresholds: Thresholds | None = None,
     dab_od: Sequence[float] | None = None,
     marker: str | None = None,
@@ -49,7 +51,7 @@ def sensitivity_curve(
     assay, thresholds, marker, tissue_mm2, tumor_mm2
         As for :func:`biomarkers.score.compute_scores`.
     score
-        One score of cells.
+        One score of cells, or several.
     dab_od
         The 1+ cuts to try, optical density; half to twice the one in force when None.
     slide
@@ -57,29 +59,36 @@ def sensitivity_curve(
 
     Returns
     -------
-    Rising in ``dab_od``: slide, marker, score, dab_od, in_force (the cut that scored the slide), value, ci_low,
-    ci_high, numerator, denominator, status, reason.
+    Score by score, rising in ``dab_od``: slide, marker, score, dab_od, in_force (the cut that scored the slide), value,
+    ci_low, ci_high, numerator, denominator, status, reason.
 
     Raises
     ------
     UsageError
-        The score is unknown or not made of cells, or a cut is not above 0.
+        A score is unknown or not made of cells, or a cut is not above 0.
     """
     assay = load_assay(assay) if isinstance(assay, str) else assay
-    cuts = assay.thresholds if thresholds is None else thresholds
-    if find_score(score).name in _NOT_A_FUNCTION_OF_CELLS:
-        raise UsageError("this score is made of pixels, not of cells", seen=score)
+    names = [score] if isinstance(score, str) else list(score)
+    for one in names:
+        if find_score(one).name in _NOT_A_FUNCTION_OF_CELLS:
+            raise UsageError("this score is made of pixels, not of cells", seen=one)
     name = assay.marker if marker is None else marker
-    cuts = own_cuts(cells, assay=assay, thresholds=cuts, marker=name)
-    tried = cuts_to_try(cuts, dab_od)
+    cuts = own_cuts(cells, assay=assay, thresholds=thresholds, marker=name)
     light: Any = _Light.of(cells)
-    rows = []
-    for cut in tried:
+    rows: list[dict[str, Any]] = []
+    for cut in cuts_to_try(cuts, dab_od):
         called = call_positivity(light, assay=assay, thresholds=scaled(cuts, to=cut), marker=name)
         counts = tally(called, assay=assay, marker=name, tissue_mm2=tissue_mm2, tumor_mm2=tumor_mm2)
-        rows.append(score_row(counts, score, slide=slide))
-    in_force = np.isclose(tried, cuts.dab_od[0], rtol=1e-9).tolist()
-    return curve_frame(score_frame(rows).assign(dab_od=tried, in_force=in_force).to_dict("records"))
+        in_force = math.isclose(cut, cuts.dab_od[0], rel_tol=1e-9)
+        rows += [{**score_row(counts, one, slide=slide), "dab_od": cut, "in_force": in_force} for one in names]
+    return curve_frame(rows, order=names)
+
+
+def scores_of_cells(assay: Assay, *, first: str) -> list[str]:
+    """Return the assay's scores that are a function of the cut and of cells, ``first`` before the others."""
+    without = (*_NOT_A_FUNCTION_OF_CELLS, *_NOT_A_FUNCTION_OF_THE_CUT, first)
+    others = [name for name in assay.scores if name not in without]
+    return [first, *others]
 
 
 @dataclass
@@ -113,19 +122,22 @@ class _Light:
         return replace(self, obs=self.obs.copy(), uns=dict(self.uns))
 
 
-def curve_frame(rows: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
-    """Lay out score rows with ``dab_od`` and ``in_force`` as a sensitivity curve."""
+def curve_frame(rows: Sequence[Mapping[Any, Any]], *, order: Sequence[str]) -> pd.DataFrame:
+    """Lay out score rows with ``dab_od`` and ``in_force`` as sensitivity curves, one score after the other."""
     import pandas as pd
 
-    counts = ["value", "ci_low", "ci_high", "numerator", "denominator", "status", "reason"]
-    return pd.DataFrame(list(rows))[["slide", "marker", "score", "dab_od", "in_force", *counts]]
+    numbers = ["value", "ci_low", "ci_high", "numerator", "denominator"]
+    sorted_rows = [row for name in order for row in rows if row["score"] == name]
+    columns = ["slide", "marker", "score", "dab_od", "in_force", *numbers, "status", "reason"]
+    return pd.DataFrame(sorted_rows, columns=columns).astype(dict.fromkeys(numbers, "float64"))
 
 
 def swing(curve: pd.DataFrame, *, factor: float = 1.25) -> tuple[float, float]:
-    """Return the lowest and highest value while the cut moves within ``factor`` of the one in force, either way.
+    """Return the lowest and highest value of the first score while the cut moves within ``factor``, either way.
 
     NaN where the score is not evaluable.
     """
+    curve = curve[curve["score"] == curve["score"].iloc[0]]
     own = float(curve.loc[curve["in_force"], "dab_od"].iloc[0])
     near = curve[curve["dab_od"].between(own / factor - 1e-9, own * factor + 1e-9) & (curve["status"] == keys.OK)]
     return float(near["value"].min()), float(near["value"].max())

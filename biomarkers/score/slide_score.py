@@ -30,7 +30,8 @@ class SlideScore:
     cells
         Measured, classified and called cells.
     sensitivity
-        The assay's first evaluable score as a function of the 1+ cut (see :func:`biomarkers.score.sensitivity_curve`).
+        Every score of cells as a function of the 1+ cut, the first evaluable one first (see
+        :func:`biomarkers.score.sensitivity_curve`).
     record
         Settings, white level, stain vectors and cuts in force, for ``run.json``.
     """

@@ -1,5 +1,6 @@
 """Pixels -> stain amounts: white level, optical density, stain vectors, evidence of DAB."""
 
+from biomarkers.stain.batch import BatchStain, batch_stain
 from biomarkers.stain.density import White, optical_density
 from biomarkers.stain.estimate import estimate_vectors
 from biomarkers.stain.evidence import DabEvidence, NotImmunostainError, dab_evidence
@@ -9,12 +10,14 @@ from biomarkers.stain.vectors import StainReference, StainVectors, read_referenc
 from biomarkers.stain.white import estimate_white
 
 __all__ = [
+    "BatchStain",
     "DabEvidence",
     "NotImmunostainError",
     "Quality",
     "StainReference",
     "StainVectors",
     "White",
+    "batch_stain",
     "dab_evidence",
     "estimate_vectors",
     "estimate_white",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,10 +54,15 @@ def estimate_vectors(tile: xr.DataArray, *, white: White, reference: StainVector
     each extreme is taken among the pixels on its own side of the middle between the two references (the outermost 5%),
     so that a stain on few cells is not drowned by the other. Pixels below 0.15 and above 1.3 OD are left out.
     """
-    reference = reference or StainVectors()
     rgb = tile_rgb(tile).reshape(-1, 3)
     sample = rgb[:: max(1, rgb.shape[0] // _SAMPLE)]
-    density = optical_density(sample[None], white=white)[0].astype(np.float64)
+    return vectors_of_densities(optical_density(sample[None], white=white)[0], reference=reference)
+
+
+def vectors_of_densities(density: NDArray[np.floating[Any]], *, reference: StainVectors | None = None) -> StainVectors:
+    """Estimate the two stain vectors from optical densities (n, 3); see :func:`estimate_vectors`."""
+    reference = reference or StainVectors()
+    density = density.astype(np.float64)
     used = density[(density.max(axis=1) > _LEAST_OD) & (density.max(axis=1) < _SATURATED_OD)]
     if used.shape[0] < _LEAST_PIXELS:
         return _fall_back(reference, f"only {used.shape[0]} stained pixels")

@@ -65,9 +65,9 @@ class StainVectors:
 
 @dataclass(frozen=True)
 class StainReference:
-    """What a batch may share: white level and stain vectors."""
+    """What a batch may share: white level (None: each slide has its own) and stain vectors."""
 
-    white: White
+    white: White | None
     vectors: StainVectors
 
 
@@ -78,24 +78,22 @@ def write_reference(reference: StainReference, path: Path) -> None:
     from biomarkers.files import write_text
 
     vectors = reference.vectors
-    content: dict[str, Any] = {
-        "white": list(reference.white),
-        "vectors": {
-            "hematoxylin": list(vectors.hematoxylin),
-            "dab": list(vectors.dab),
-            "source": vectors.source,
-        },
+    content: dict[str, Any] = {} if reference.white is None else {"white": list(reference.white)}
+    content["vectors"] = {
+        "hematoxylin": list(vectors.hematoxylin),
+        "dab": list(vectors.dab),
+        "source": vectors.source,
     }
     write_text(path, tomli_w.dumps(content))
 
 
 def read_reference(path: Path) -> StainReference:
-    """Read white level and stain vectors from TOML.
+    """Read white level and stain vectors from TOML; either may be absent.
 
     Raises
     ------
     UsageError
-        The file is absent, is not TOML, has other keys than ``white`` and ``vectors``, or values out of range.
+        The file is absent, is not TOML, has neither ``white`` nor ``vectors`` or other keys, or values out of range.
     """
     from biomarkers.files import read_toml
 
@@ -103,8 +101,8 @@ def read_reference(path: Path) -> StainReference:
     unknown = sorted(set(content) - {"white", "vectors"})
     if unknown:
         raise UsageError("unknown key in a stain file", where=path, seen=unknown[0], allowed=("white", "vectors"))
-    if "white" not in content:
-        raise UsageError("the key 'white' is missing in the stain file", where=path)
+    if not content:
+        raise UsageError("the stain file is empty", where=path, allowed=("white", "vectors"))
     said = content.get("vectors", {})
     strange = sorted(set(said) - {"hematoxylin", "dab", "source"})
     if strange:
@@ -113,7 +111,8 @@ def read_reference(path: Path) -> StainReference:
     try:
         parts = {name: tuple(said[name]) for name in ("hematoxylin", "dab") if name in said}
         vectors = StainVectors(**parts, source=str(said.get("source", path.name))) if parts else StainVectors()
-        return StainReference(white=check_white(tuple(content["white"])), vectors=vectors)
+        white = check_white(tuple(content["white"])) if "white" in content else None
+        return StainReference(white=white, vectors=vectors)
     except (TypeError, ValueError) as error:
         raise UsageError(f"white and vectors must be lists of three numbers: {error}", where=path) from error
 

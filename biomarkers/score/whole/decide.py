@@ -12,6 +12,7 @@ from biomarkers.cells.blocks import Block
 from biomarkers.cells.contrast import working_factor
 from biomarkers.cells.find import doubt_about_mpp
 from biomarkers.cells.pipeline import Plan, halo_px, least_contrast, window_rows
+from biomarkers.cells.plugin import SegmenterPlugin
 from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import Rows, cell_table, in_reading_order, join_rows
 from biomarkers.config import Assay, Thresholds
@@ -46,6 +47,7 @@ class Task:
     marker: str
     thresholds: Thresholds
     classes: Classes
+    segmenter: SegmenterPlugin | None = None
 
     def cuts(self) -> dict[float, Thresholds]:
         """Return the cuts of the sensitivity curve by their 1+ edge; the one in force as it is."""
@@ -100,7 +102,7 @@ def decide(slide: Slide, task: Task, light: Light) -> Decided:
     """Find the cells of up to 16 windows of 256 um that lie in tissue, and decide by them."""
     mpp = slide.mpp
     settings = CellSettings(check_stain=False, membrane_od=task.thresholds.dab_od[0])
-    plan = Plan(mpp=mpp, white=light.white, vectors=light.vectors, settings=settings)
+    plan = Plan(mpp=mpp, white=light.white, vectors=light.vectors, settings=settings, plugin=task.segmenter)
     factor = working_factor(mpp, settings)
     side = max(1, round(WINDOW_UM / mpp / factor)) * factor
     windows = pick_windows(light.tissue, side=side, count=WINDOWS)

@@ -14,11 +14,12 @@ import numpy as np
 from biomarkers import keys
 from biomarkers.cells.annotations import Annotations, check_inside
 from biomarkers.cells.classify import CellClassifier
+from biomarkers.cells.plugin import SegmenterPlugin, load_segmenter
 from biomarkers.config import Assay, Thresholds
 from biomarkers.errors import SlideError
 from biomarkers.score.classes import analysed_at
 from biomarkers.score.compute import WHOLE, score_frame, score_row
-from biomarkers.score.sensitivity import curve_frame, swing
+from biomarkers.score.sensitivity import curve_frame, scores_of_cells, swing
 from biomarkers.score.setup import Setup, White, read_setup
 from biomarkers.score.tally import Tally, add_counts, make_tally
 from biomarkers.score.whole.call import Caller
@@ -99,6 +100,7 @@ def score_whole_slide(
     marker: str | None = None,
     slide: str | None = None,
     scene: int | None = None,
+    segmenter: SegmenterPlugin | str | None = None,
     tile_px: int | None = None,
     threads: int = 1,
     picture: bool = True,
@@ -116,6 +118,8 @@ def score_whole_slide(
         The Parquet file for the cells. It is written even where none is found elsewhere than in ``row``.
     scene
         Which image of a file with several.
+    segmenter
+        As for :func:`biomarkers.score.score_slide`; with several threads it is asked from all of them.
     tile_px
         Side of a tile, level-0 px; 1024 for one thread and 768 for several when None.
     threads
@@ -149,7 +153,8 @@ def score_whole_slide(
             check_inside(setup.classes.annotations, width=opened.size[0], height=opened.size[1])
         side = tile_px or (TILE_PX if threads == 1 else TILE_PX_OF_THREADS)
         name = opened.path.stem.removesuffix(".ome") if slide is None else slide
-        task = Task(name, setup.assay, setup.marker, setup.thresholds, setup.classes)
+        finder = load_segmenter(segmenter) if isinstance(segmenter, str) else segmenter
+        task = Task(name, setup.assay, setup.marker, setup.thresholds, setup.classes, finder)
         return _score(opened, task, setup, cells_to=Path(cells_to), tile_px=side, threads=threads, picture=picture)
 
 
@@ -224,19 +229,17 @@ class _Told:
         return score_frame(rows)
 
     def curve(self) -> pd.DataFrame:
-        """Return the curve of the assay's first score that could be told (of its first when none could)."""
+        """Return the curves of the assay's scores, the first that could be told first (its first when none could)."""
         whole = self.scores().query("region == @WHOLE", local_dict={"WHOLE": WHOLE})
         told = whole[whole["status"] == keys.OK]
-        score = str((told if len(told) else whole)["score"].iloc[0])
-        rows = [
-            {
-                **score_row(self.tally(cut), score, slide=self._task.slide),
-                "dab_od": cut,
-                "in_force": cut == self._own,
-            }
-            for cut in sorted(self._task.cuts())
-        ]
-        return curve_frame(rows)
+        first = str((told if len(told) else whole)["score"].iloc[0])
+        names = scores_of_cells(self._task.assay, first=first)
+        rows: list[dict[str, Any]] = []
+        for cut in sorted(self._task.cuts()):
+            counts, in_force = self.tally(cut), cut == self._own
+            said = [score_row(counts, one, slide=self._task.slide) for one in names]
+            rows += [{**row, "dab_od": cut, "in_force": in_force} for row in said]
+        return curve_frame(rows, order=names)
 
     def _tumor_mm2(self) -> float | None:
         """Area of tumor with its stroma: the annotated tissue, or all analysed tissue that holds tumor cells."""
@@ -314,6 +317,7 @@ def _record(task: Task, light: Light, decided: Decided | None, caller: Caller | 
         "white": list(light.white),
         "vectors": {"hematoxylin": list(vectors.hematoxylin), "dab": list(vectors.dab), "source": vectors.source},
         "classes": task.classes.record(),
+        "segmenter": None if task.segmenter is None else type(task.segmenter).__name__,
         "cell_settings": {} if decided is None else decided.plan.settings.model_dump(),
         "least_contrast_od": None if decided is None else decided.least_contrast,
         "n_cells_found": 0 if caller is None else caller.n_cells,
@@ -333,7 +337,8 @@ def _without_cells(slide: Slide, task: Task, light: Light, status: str, reason: 
     counts = {"tissue_mm2": area, "n_cells": 0, "n_positive": 0, "n_negative": 0, "positive_fraction": None}
     empty = curve_frame(
         [{**score_row(nothing, task.assay.scores[0], slide=task.slide), "dab_od": cut, "in_force": False}
-         for cut in sorted(task.cuts())]
+         for cut in sorted(task.cuts())],
+        order=task.assay.scores[:1],
     )  # fmt: skip
     return WholeSlideScore(
         slide=task.slide,

@@ -1,0 +1,97 @@
+"""Cells of finished score runs, read back: what controls look like decides the cuts of other slides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from biomarkers import keys
+from biomarkers.config import Assay, parse
+from biomarkers.errors import DataError, UsageError
+from biomarkers.files import file_name
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_LAYERS = (
+    keys.NUCLEUS_MEAN,
+    keys.CYTOPLASM_MEAN,
+    keys.MEMBRANE_MEAN,
+    keys.CELL_MAX,
+    keys.MEMBRANE_COMPLETENESS,
+    "membrane_stained_mean",
+    "membrane_partial",
+)
+
+
+def cells_of_runs(folders: Sequence[Path]) -> tuple[dict[str, AnnData], Assay, str]:
+    """Read the cells of every slide of some runs.
+
+    Parameters
+    ----------
+    folders
+        Output folders of ``biomarkers score``, of one brightfield assay.
+
+    Returns
+    -------
+    The measured cells by slide, the assay and the marker.
+
+    Raises
+    ------
+    UsageError
+        A folder holds no finished run of a brightfield assay.
+    DataError
+        The runs are of several assays or markers, have a slide of the same name, or hold no cell.
+    """
+    found: dict[str, AnnData] = {}
+    asked: dict[str, tuple[dict[str, Any], str]] = {}
+    for folder in folders:
+        for slide, record in _records(folder).items():
+            table = folder / "cells" / f"{file_name(slide)}.parquet"
+            if not table.is_file():
+                continue
+            if slide in found:
+                raise DataError("two runs have a slide of the same name", seen=slide)
+            found[slide] = _read(table, record["marker"])
+            asked[slide] = (record["assay"], record["marker"])
+    if not found:
+        raise DataError("no cells in these runs", where=", ".join(map(str, folders)))
+    first_slide, (assay, marker) = next(iter(asked.items()))
+    for slide, other in asked.items():
+        if other != (assay, marker):
+            names = f"{assay['name']} {marker} ({first_slide}), {other[0]['name']} {other[1]} ({slide})"
+            raise DataError("the runs are of several assays or markers", seen=names)
+    return found, parse(Assay, assay, where="run.json"), marker
+
+
+def _records(folder: Path) -> dict[str, dict[str, Any]]:
+    path = folder / "run.json"
+    if not path.is_file():
+        raise UsageError("this folder holds no finished 'biomarkers score' run", where=folder)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    records = {name: one for name, one in content.get("slides", {}).items() if one and "assay" in one}
+    brightfield = {name: one for name, one in records.items() if isinstance(one["assay"], dict)}
+    if not brightfield:
+        raise UsageError("this run did not score a brightfield assay", where=path)
+    return brightfield
+
+
+def _read(path: Path, marker: str) -> AnnData:
+    import anndata as ad
+    import pandas as pd
+
+    table = pd.read_parquet(path)
+    table.index = table["cell"].astype(str)
+    cells = ad.AnnData(
+        X=table[[f"{marker}_mean"]].to_numpy(dtype=np.float64),
+        obs=table[[name for name in (keys.CELL_CLASS, "excluded", keys.AREA_UM2) if name in table]].copy(),
+        var=pd.DataFrame(index=[marker]),
+    )
+    for layer in _LAYERS:
+        if f"{marker}_{layer}" in table:
+            cells.layers[layer] = table[[f"{marker}_{layer}"]].to_numpy(dtype=np.float64)
+    return cells
