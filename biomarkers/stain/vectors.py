@@ -101,9 +101,9 @@ def read_reference(path: Path) -> StainReference:
     unknown = sorted(set(content) - {"white", "vectors"})
     if unknown:
         raise UsageError("unknown key in a stain file", where=path, seen=unknown[0], allowed=("white", "vectors"))
-    if not content:
-        raise UsageError("the stain file is empty", where=path, allowed=("white", "vectors"))
     said = content.get("vectors", {})
+    if "white" not in content and not said:
+        raise UsageError("'white' and 'vectors' are missing in the stain file", where=path, hint="Give either or both.")
     strange = sorted(set(said) - {"hematoxylin", "dab", "source"})
     if strange:
         allowed = ("hematoxylin", "dab", "source")

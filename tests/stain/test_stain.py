@@ -83,11 +83,19 @@ def test_reference_survives_its_file(tmp_path: Path) -> None:
     assert angle_deg(back.vectors.hematoxylin, reference.vectors.hematoxylin) < 1e-4
 
 
+def test_a_file_of_vectors_alone_leaves_the_white_to_each_slide(tmp_path: Path) -> None:
+    reference = StainReference(None, StainVectors(dab=(0.3, 0.6, 0.7), source="batch 4"))
+    write_reference(reference, tmp_path / "stain.toml")
+    assert "white" not in (tmp_path / "stain.toml").read_text()
+    assert read_reference(tmp_path / "stain.toml").white is None
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("whit = [1,2,3]", "unknown key"),
         ("vectors = {}", "missing"),
+        ("", "missing"),
         ("white = [1, 2]", "white level"),
         ("white = [240, 240, 240]\n[vectors]\neosin = [1, 0, 0]", "unknown key"),
         ("white = ['a', 1, 1]", "three numbers"),
