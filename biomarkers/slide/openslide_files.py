@@ -46,6 +46,10 @@ class OpenSlideReader:
     def _pixel_size(self) -> PixelSize | None:
         said = self._slide.properties
         x, y = said.get("openslide.mpp-x"), said.get("openslide.mpp-y")
-        if not x or not y:
+        try:
+            wide, tall = float(x or 0), float(y or 0)
+        except ValueError:
             return None
-        return PixelSize(float(x), float(y), f"openslide.mpp-x ({said.get('openslide.vendor', 'unknown')})")
+        if not (wide > 0 and tall > 0):  # NaN too
+            return None
+        return PixelSize(wide, tall, f"openslide.mpp-x ({said.get('openslide.vendor', 'unknown')})")

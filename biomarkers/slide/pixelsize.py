@@ -86,9 +86,11 @@ def from_resolution(x: float, y: float, unit: int, *, source: str) -> PixelSize 
 def from_aperio(description: str) -> PixelSize | None:
     """Read ``MPP = 0.4990`` of an Aperio image description."""
     found = re.search(r"\|\s*MPP\s*=\s*([0-9.]+)", description)
-    if found is None or not float(found[1]) > 0:
+    try:
+        mpp = float(found[1]) if found else 0.0
+    except ValueError:  # "0.25.1"
         return None
-    return PixelSize(float(found[1]), float(found[1]), "Aperio MPP")
+    return PixelSize(mpp, mpp, "Aperio MPP") if mpp > 0 else None
 
 
 def from_ome(xml: str) -> PixelSize | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,16 @@ import tifffile
 
 from biomarkers.errors import SlideError
 from biomarkers.slide.reader import GLASS, RGB, Scene, on_glass
-from biomarkers.slide.tiff_scene import describe, needs_openslide
+from biomarkers.slide.segment_check import JPEG, JPEG_2000, jpeg_2000_fault, jpeg_fault
+from biomarkers.slide.tiff_scene import describe, needs_openslide, segment_size
 
-_MAX_SEGMENT_PIXELS = 1 << 28  # one strip or tile larger than this is refused before it is decoded
 _MINISWHITE, _PALETTE = 0, 3
+_HELD_BYTES = 64_000_000  # of decoded strips, which every window of a row of windows needs again
+_MOST_PAGES = 64  # a file of more equal pages is a stack, not so many scenes
+# what a damaged file makes tifffile and the codecs raise
 _DECODE_ERRORS = (
-    ValueError, RuntimeError, TypeError, KeyError, IndexError, NotImplementedError, OSError, MemoryError, struct.error,
+    ValueError, RuntimeError, TypeError, LookupError, AttributeError, ArithmeticError, NotImplementedError, OSError,
+    MemoryError, struct.error,
 )  # fmt: skip
 
 
@@ -28,17 +33,21 @@ class TiffReader:
         self.name = "tifffile"
         self._path = path
         self._lock = threading.Lock()
+        self._strips: dict[tuple[int, int], tuple[Any, tuple[int, ...], tuple[int, ...]]] = {}
         try:
             self._file = tifffile.TiffFile(path)
         except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
-            raise SlideError(f"the TIFF cannot be opened: {error}", where=path) from error
+            raise SlideError(f"the TIFF cannot be opened: {_said(error)}", where=path) from error
         try:
             self._series, stray = _image_series(self._file)
             self.scenes: tuple[Scene, ...] = tuple(describe(self._file, one, stray=stray) for one in self._series)
             self.needs_openslide = any(needs_openslide(one) for one in self._series)
         except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
             self._file.close()
-            raise SlideError(f"the TIFF's directory is damaged: {error}", where=path) from error
+            raise SlideError(f"the TIFF's directory is damaged: {_said(error)}", where=path) from error
+        except SlideError:
+            self._file.close()
+            raise
         if not self.scenes:
             self._file.close()
             raise SlideError("the TIFF holds no image", where=path)
@@ -59,26 +68,82 @@ class TiffReader:
         self._file.close()
 
     def _segment(self, page: Any, index: int) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
-        """Read and decode one strip or tile; an absent one comes back as None."""
+        """Read and decode one strip or tile; an absent one comes back as None. Strips are held for the next window."""
+        if page.is_tiled:
+            return self._decoded(page, index)
+        with self._lock:
+            held = self._strips.get((page.offset, index))
+        if held is None:
+            held = self._decoded(page, index)
+            with self._lock:
+                self._strips[page.offset, index] = held
+                size = 0 if held[0] is None else held[0].nbytes
+                while len(self._strips) > max(1, _HELD_BYTES // max(size, 1)):
+                    del self._strips[next(iter(self._strips))]
+        return held
+
+    def _decoded(self, page: Any, index: int) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
         offset, count = page.dataoffsets[index], page.databytecounts[index]
         tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader} if _is_jpeg(page) else {}
         try:
-            raw = self._bytes(offset, count) if count else None
-            return page.decode(raw, index, **tables)
+            raw = self._bytes(offset, count) if count and offset else None
+            if raw is not None and (fault := _fault(page, index, raw)):
+                raise SlideError(f"tile {index} cannot be decoded: {fault}", where=self._path)
+            data, place, shape = page.decode(raw, index, **tables)
         except SlideError:
             raise
         except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
-            raise SlideError(f"tile {index} cannot be decoded: {error}", where=self._path) from error
+            raise SlideError(f"tile {index} cannot be decoded: {_said(error)}", where=self._path) from error
+        return data, place, shape
 
     def _bytes(self, offset: int, count: int) -> bytes:
         handle = self._file.filehandle
+        hint = "Copy or download it again."
+        if offset + count > handle.size:  # asked before a count that lies is allocated
+            raise SlideError("the file is cut short: pixels are missing at its end", where=self._path, hint=hint)
         with self._lock:
             handle.seek(offset)
             raw: bytes = handle.read(count)
         if len(raw) < count:
-            hint = "Copy or download it again."
             raise SlideError("the file is cut short: pixels are missing at its end", where=self._path, hint=hint)
         return raw
+
+
+@dataclass(frozen=True)
+class _Page:
+    """One page of a file of equal pages, with what is asked of a series."""
+
+    keyframe: Any
+    name: str = ""
+    axes: str = "YXS"
+
+    @property
+    def pages(self) -> list[Any]:
+        return [self.keyframe]
+
+    @property
+    def levels(self) -> list[Any]:
+        return [self]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        shape: tuple[int, ...] = self.keyframe.shape
+        return shape
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _fault(page: Any, index: int, raw: bytes) -> str | None:
+    """Say what is wrong with a segment before it is decoded, or return None."""
+    compression = int(page.compression)
+    tall, wide = segment_size(page)
+    if compression in JPEG_2000:
+        return jpeg_2000_fault(raw, width=wide, height=tall)
+    if compression not in JPEG:
+        return None
+    return jpeg_fault(raw, width=wide, height=tall, whole=page.jpegheader is None)
 
 
 def _image_series(file: Any) -> tuple[list[Any], list[Any]]:
@@ -90,7 +155,14 @@ def _image_series(file: Any) -> tuple[list[Any], list[Any]]:
     left_out = {"label", "macro", "thumbnail", "map", "overview", "barcode", "probability"}
     images = [one for one in file.series if one.name.strip().lower() not in left_out and one.ndim >= 2]
     stray = [one for one in images[1:] if int(one.keyframe.subfiletype) & 1]
-    return [one for one in images if one not in stray], stray
+    return [scene for one in images if one not in stray for scene in _scenes_of(one)], stray
+
+
+def _scenes_of(series: Any) -> list[Any]:
+    """Equal colour pages that nothing calls a stack are so many scenes."""
+    if series.axes == "IYXS" and len(series.levels) == 1 and len(series.pages) <= _MOST_PAGES:
+        return [_Page(page.aspage()) for page in series.pages if page is not None]
+    return [series]
 
 
 def _page(level: Any) -> Any:
@@ -98,22 +170,14 @@ def _page(level: Any) -> Any:
 
 
 def _is_jpeg(page: Any) -> bool:
-    return int(page.compression) in {6, 7, 34892, 33007}
+    return int(page.compression) in JPEG
 
 
 def _touched(page: Any, x: int, y: int, width: int, height: int) -> list[int]:
     """List the strips or tiles that overlap a region, all samples of a planar image included."""
-    if page.is_tiled:
-        tall, wide = page.tilelength, page.tilewidth
-    else:
-        tall, wide = min(page.rowsperstrip, page.imagelength), page.imagewidth
-    if tall * wide > _MAX_SEGMENT_PIXELS:
-        seen = f"{wide} x {tall}"
-        raise SlideError("one tile or strip is too large to decode", seen=seen, hint="Convert it to a tiled TIFF.")
+    tall, wide = segment_size(page)
     rows, columns = -(-page.imagelength // tall), -(-page.imagewidth // wide)
     planes = page.samplesperpixel if page.planarconfig == 2 else 1
-    if len(page.dataoffsets) < rows * columns * planes or len(page.databytecounts) < rows * columns * planes:
-        raise SlideError("the TIFF's directory is damaged: it lists fewer tiles than its size needs")
     return [
         (plane * rows + row) * columns + column
         for plane in range(planes)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from biomarkers.errors import SlideError
 from biomarkers.slide.pixelsize import PixelSize, from_aperio, from_imagej, from_ome, from_resolution
 from biomarkers.slide.reader import Level, Scene
 
@@ -15,12 +16,13 @@ _GREYS = {0, 1}
 _JPEG = {6, 7, 34892, 33007}
 _J2K_YCBCR = 33003
 _ASPECT_TOLERANCE = 0.02
+_MAX_SEGMENT_PIXELS = 1 << 28  # one strip or tile larger than this is refused before it is decoded
 
 
 def describe(file: Any, series: Any, *, stray: Sequence[Any] = ()) -> Scene:
     """Return the :class:`Scene` of one series without reading a pixel; ``stray`` are levels that fit no pyramid."""
     page = series.keyframe
-    levels, problems = _levels(series)
+    levels, problems = _levels(series, where=file.filehandle.path)
     problems += [_misfit(one.keyframe) for one in stray]
     orientation = int(page.tags.valueof(274, 1))
     if orientation not in (0, 1):
@@ -43,13 +45,50 @@ def needs_openslide(file_series: Any) -> bool:
     return compression == _J2K_YCBCR or (int(page.photometric) == _YCBCR and compression not in _JPEG)
 
 
-def _levels(series: Any) -> tuple[tuple[Level, ...], list[str]]:
+def segment_size(page: Any) -> tuple[int, int]:
+    """Return rows and columns of one tile or strip."""
+    if page.is_tiled:
+        return int(page.tilelength), int(page.tilewidth)
+    return min(int(page.rowsperstrip), int(page.imagelength)), int(page.imagewidth)
+
+
+def check_layout(page: Any, *, where: object) -> None:
+    """Refuse a page whose size and list of tiles cannot both be true, before anything is allocated for it.
+
+    Raises
+    ------
+    SlideError
+        It has no pixels, lists more or fewer tiles than its size needs, or one of them is too large to decode.
+    """
+    tall, wide = segment_size(page)
+    if min(tall, wide, page.imagelength, page.imagewidth) < 1:
+        seen = f"{page.imagewidth} x {page.imagelength} px in tiles of {wide} x {tall}"
+        raise SlideError("the TIFF's directory is damaged: it has no pixels", where=where, seen=seen)
+    if tall * wide > _MAX_SEGMENT_PIXELS:
+        hint = "Convert it to a tiled TIFF."
+        raise SlideError("one tile or strip is too large to decode", where=where, seen=f"{wide} x {tall}", hint=hint)
+    planes = page.samplesperpixel if page.planarconfig == 2 else 1
+    needed = -(-page.imagelength // tall) * -(-page.imagewidth // wide) * planes
+    listed = min(len(page.dataoffsets), len(page.databytecounts))
+    if listed < needed or (page.is_tiled and listed > needed):
+        what = "the TIFF's directory is damaged: its size does not fit its tiles"
+        raise SlideError(what, where=where, seen=f"{listed} tiles", allowed=f"{needed} for its size")
+
+
+def _levels(series: Any, *, where: object) -> tuple[tuple[Level, ...], list[str]]:
     """Pyramid levels, largest first; one whose shape does not fit level 0 is left out and named."""
     kept: list[Level] = []
     problems: list[str] = []
     first = series.levels[0].keyframe
     for level in series.levels:
         width, height = level.keyframe.imagewidth, level.keyframe.imagelength
+        try:
+            check_layout(level.keyframe, where=where)
+        except SlideError as error:
+            if not kept:
+                raise
+            problems.append(f"a level of {width} x {height} px is left out: {error.what}")
+            break
         across, down = first.imagewidth / max(width, 1), first.imagelength / max(height, 1)
         if abs(across - down) > _ASPECT_TOLERANCE * max(across, down) + max(across, down) / min(width, height):
             problems.append(_misfit(level.keyframe))
@@ -77,7 +116,8 @@ def _refusal(series: Any, page: Any) -> str | None:
         return None
     if samples == 1 and photometric in {_PALETTE, *_GREYS}:
         return None
-    return f"its colours are not RGB ({page.photometric.name}, {samples} samples a pixel)"
+    name = getattr(page.photometric, "name", f"photometric {photometric}")
+    return f"its colours are not RGB ({name}, {samples} samples a pixel)"
 
 
 def _pixel_size(file: Any, page: Any) -> PixelSize | None:
