@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import re
@@ -50,7 +51,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         _fsync(path.parent)
     except OSError as error:
-        raise _environment_failure(error, path) from error
+        written = temporary.stat().st_size if temporary is not None and temporary.exists() else 0
+        raise _environment_failure(error, path, written) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -152,9 +154,15 @@ def _is_number(values: pd.Series) -> bool:
 
 def _set_default_mode(path: Path) -> None:
     """Give a temporary file the mode that a plain ``open`` would have given (mkstemp says 0600)."""
+    path.chmod(0o666 & ~_mask())
+
+
+@functools.cache
+def _mask() -> int:
+    """Return the process's file mode mask; it can only be asked for by setting it, so it is asked once."""
     mask = os.umask(0)
     os.umask(mask)
-    path.chmod(0o666 & ~mask)
+    return mask
 
 
 def _fsync(path: Path) -> None:
@@ -165,12 +173,16 @@ def _fsync(path: Path) -> None:
         os.close(handle)
 
 
-def _environment_failure(error: OSError, path: Path) -> EnvironmentFailure | OSError:
-    if error.errno == errno.ENOSPC:
-        free = shutil.disk_usage(path.parent).free
-        return EnvironmentFailure(
-            "the disk is full", where=path, seen=f"{free:,} bytes free", hint="Free some space and run again."
-        )
+def disk_full(path: Path, *, written: int = 0) -> EnvironmentFailure:
+    """Describe a full disk: what is free, and how much of a file had been written when it filled up."""
+    free = shutil.disk_usage(path.parent).free
+    seen = f"{free:,} bytes free, more than {max(written, 1):,} needed for this file alone"
+    return EnvironmentFailure("the disk is full", where=path, seen=seen, hint="Free some space and run again.")
+
+
+def _environment_failure(error: OSError, path: Path, written: int) -> EnvironmentFailure | OSError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_full(path, written=written)
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
         return EnvironmentFailure(
             f"cannot write here ({error.strerror})", where=path, hint="Choose another folder with --out."

@@ -92,10 +92,10 @@ def _annotations_of(task: Task, given: Path, *, alone: bool) -> Path:
 
     if given.is_dir():
         for suffix in (".geojson", ".json"):
-            for stem in (task.path.stem, task.slide):
+            for stem in (Path(task.file).stem, task.slide):
                 if (given / f"{stem}{suffix}").is_file():
                     return given / f"{stem}{suffix}"
-        raise UsageError("no annotations for a tile", where=given, allowed=f"{task.path.stem}.geojson")
+        raise UsageError("no annotations for a tile", where=given, allowed=f"{Path(task.file).stem}.geojson")
     if not alone:
         raise UsageError("one annotation file for several tiles", where=given, hint="Give a folder of <tile>.geojson.")
     return given

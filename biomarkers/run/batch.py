@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +14,23 @@ import click
 
 from biomarkers.config import load_assay
 from biomarkers.errors import EnvironmentFailure, UsageError, did_you_mean
-from biomarkers.files import sha256, size_bytes
+from biomarkers.files import sha256
 from biomarkers.keys import FAILED, SLIDE_STATUSES
 from biomarkers.provenance import run_record, versions, write_run_json
 from biomarkers.run.plan import Task, label_file, plan_tasks, with_scenes
-from biomarkers.run.pool import Worker, default_memory_bytes, score_jobs
+from biomarkers.run.pool import Worker, default_memory_bytes, look_at_all, score_jobs
 from biomarkers.run.settings import ScoreSettings, WorkSettings, canonical, split_settings
-from biomarkers.run.state import RunState, settings_key
+from biomarkers.run.state import STATE_FOLDER, RunState, settings_key
 from biomarkers.run.tables import scores_table, slides_table, write_tables
 from biomarkers.run.worker import Job, Outcome
+from biomarkers.slide.source import is_url, name_of, size_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# for a first guess of how long a run takes: seconds a slide beside its pixels, and pixels a second
+_START_S, _SLIDE_S = 3.0, 0.1
+_WHOLE_PIXELS, _TILE_PIXELS_A_S, _WHOLE_PIXELS_A_S = 25_000_000, 1e6, 8e6
 
 
 @dataclass(frozen=True)
@@ -80,30 +87,45 @@ def score_batch(
     folder = Path(out)
     score, work = _checked(settings)
     tasks = plan_tasks(inputs, exclude=folder, channels=score.panel is not None)
-    if score.panel is None:  # the channels of a panel may be images of their own
-        tasks = with_scenes(tasks)
-    tasks = _with_annotations(tasks, score.annotations)
     _check_assays(tasks, score)
-    meaning = canonical(score)
-    state = RunState(folder)
-    with state.locked():
-        state.hold_settings(meaning)
-        jobs = [_job(task, score, work, meaning, folder) for task in tasks]
-        state.hold_jobs(jobs)
-        parts, todo = _sort_out(jobs, state)
-        n_resumed = len(parts)
-        if progress:
-            click.echo(_announcement(todo, n_resumed, work), err=True)
-        _remove_leftovers(folder)
-        try:
-            for job, part in _progress(_run(todo, work), total=len(todo), wanted=progress):
-                parts[job["slide"]] = part
-        except EnvironmentFailure as error:
-            raise _with_need(error, [part for part in parts.values() if part["files"]], len(jobs), folder) from error
-        _drop_stale_files(state, parts)
-        write_tables(tasks, parts, folder)
-        write_run_json(_record(jobs, parts, meaning, work, folder), folder)
+    with _started(work, len(tasks)) as workers:
+        pixels = look_at_all([task.location for task in tasks if not is_url(task.path)], workers=workers)
+        if score.panel is None:  # the channels of a panel may be images of their own
+            tasks = with_scenes(tasks, pixels)
+        tasks = _with_annotations(tasks, score.annotations)
+        meaning = canonical(score)
+        state = RunState(folder)
+        with state.locked():
+            state.hold_settings(meaning)
+            jobs = [_job(task, score, work, meaning, folder, pixels) for task in tasks]
+            parts, todo = _sort_out(jobs, state)
+            n_resumed = len(parts)
+            if progress:
+                click.echo(_announcement(todo, n_resumed, work), err=True)
+            _remove_leftovers(folder)
+            try:
+                state.hold_jobs(jobs)
+                for job, part in _progress(_run(todo, work, workers), total=len(todo), wanted=progress):
+                    parts[job["slide"]] = part
+                _drop_stale_files(state, parts)
+                write_tables(tasks, parts, folder)
+                write_run_json(_record(jobs, parts, meaning, work, folder), folder)
+            except EnvironmentFailure as error:
+                raise _with_need(error, parts, len(jobs), folder) from error
     return BatchResult(slides_table(tasks, parts), scores_table(parts), folder, n_resumed)
+
+
+@contextmanager
+def _started(work: WorkSettings, n_tasks: int) -> Iterator[list[Worker]]:
+    """Start the worker processes; on a cluster, one of them here reads the headers."""
+    here = 1 if work.scheduler or work.cluster else min(work.workers, n_tasks)
+    memory = default_memory_bytes(here) if work.memory_gb is None else work.memory_gb * 1e9
+    workers = [Worker(timeout_s=work.timeout_s, memory_bytes=memory) for _ in range(here)]
+    try:
+        yield workers
+    finally:
+        for worker in workers:
+            worker.close()
 
 
 def _checked(settings: Mapping[str, Any]) -> tuple[ScoreSettings, WorkSettings]:
@@ -165,13 +187,21 @@ def _check_assays(tasks: Iterable[Task], score: ScoreSettings) -> None:
         if name is None:
             raise UsageError(
                 "no assay given",
-                where=task.path.name,
+                where=task.file,
                 hint="Name one with --assay (see 'biomarkers assays'), or in the manifest's column 'assay'.",
             )
         load_assay(name)
 
 
-def _job(task: Task, score: ScoreSettings, work: WorkSettings, meaning: Mapping[str, Any], out: Path) -> Job:
+def _job(
+    task: Task,
+    score: ScoreSettings,
+    work: WorkSettings,
+    meaning: Mapping[str, Any],
+    out: Path,
+    pixels: Mapping[str, Sequence[int]],
+) -> Job:
+    location = task.location
     annotations = None if task.annotations is None else sha256(task.annotations)
     own: dict[str, Any] = {"slide": task.slide, "assay": task.assay, "mpp": task.mpp, "annotations": annotations}
     labels = None if score.labels is None else label_file(Path(score.labels), task)
@@ -190,8 +220,9 @@ def _job(task: Task, score: ScoreSettings, work: WorkSettings, meaning: Mapping[
         **files,
         "slide": task.slide,
         "file_stem": task.file_stem,
-        "path": str(task.path.absolute()),
-        "bytes": size_bytes(task.path),  # 0 for a link to nowhere, which is the worker's to report
+        "path": location,
+        "bytes": size_of(location),
+        "pixels": (pixels.get(location) or [0])[task.scene or 0],
         "assay": task.assay or score.assay,
         "mpp": task.mpp if task.mpp is not None else score.mpp,
         "annotations": None if task.annotations is None else str(task.annotations.absolute()),
@@ -217,7 +248,7 @@ def _sort_out(jobs: Sequence[Job], state: RunState) -> tuple[dict[str, Outcome],
     return parts, todo
 
 
-def _run(todo: Sequence[Job], work: WorkSettings) -> Iterator[tuple[Job, Outcome]]:
+def _run(todo: Sequence[Job], work: WorkSettings, workers: Sequence[Worker]) -> Iterator[tuple[Job, Outcome]]:
     if not todo:
         return
     if work.scheduler is not None or work.cluster is not None:
@@ -228,17 +259,45 @@ def _run(todo: Sequence[Job], work: WorkSettings) -> Iterator[tuple[Job, Outcome
         with connected(scheduler=work.scheduler, cluster=toml, insecure=work.insecure) as client:
             yield from score_on_cluster(todo, client=client, timeout_s=work.timeout_s, memory_bytes=limit)
         return
-    n_workers = min(work.workers, len(todo))
-    memory = default_memory_bytes(n_workers) if work.memory_gb is None else work.memory_gb * 1e9
-    workers = [Worker(timeout_s=work.timeout_s, memory_bytes=memory) for _ in range(n_workers)]
     yield from score_jobs(todo, workers=workers)
 
 
 def _announcement(todo: Sequence[Job], n_resumed: int, work: WorkSettings) -> str:
     size = sum(job["bytes"] for job in todo)
-    who = "a cluster" if work.scheduler or work.cluster else f"{work.workers} worker{'s' * (work.workers > 1)}"
+    many = work.scheduler or work.cluster
+    who = "a cluster" if many else f"{work.workers} worker{'s' * (work.workers > 1)}"
     earlier = f"; {n_resumed} finished earlier" if n_resumed else ""
-    return f"{len(todo)} to score, {size / 1e6:,.1f} MB, {who}{earlier}"
+    largest = max((job["pixels"] for job in todo), default=0)
+    sized = f"{_in_unit(size, 'B')} (largest {largest / 1e6:,.1f} megapixels)" if largest else _in_unit(size, "B")
+    lines = [f"{len(todo)} to score, {sized}, {who}{earlier}"]
+    if todo and not many:
+        lines.append(f"about {_duration(_guessed_s(todo, work))} if the tissue is typical; the bar corrects this")
+    absent = sum(not is_url(job["path"]) and not Path(job["path"]).exists() for job in todo)
+    if absent:
+        lines.append(f"{absent} of them are not there and will be failed rows")
+    return "\n".join(lines)
+
+
+def _guessed_s(todo: Sequence[Job], work: WorkSettings) -> float:
+    """Guess from the pixels alone (docs/scaling.md has the rates); nobody has looked at the tissue yet."""
+    each = [
+        _SLIDE_S + job["pixels"] / (_WHOLE_PIXELS_A_S if job["pixels"] > _WHOLE_PIXELS else _TILE_PIXELS_A_S)
+        for job in todo
+    ]
+    return max(math.fsum(each) / work.workers, max(each)) + _START_S
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(5, round(seconds / 5) * 5)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _in_unit(count: float, unit: str) -> str:
+    power = 0
+    while count >= 999.5 and power < 4:
+        count, power = count / 1000, power + 1
+    return f"{count:,.3g} {' kMGT'[power].strip()}{unit}"
 
 
 def _record(
@@ -246,12 +305,14 @@ def _record(
 ) -> dict[str, Any]:
     record = run_record("score", settings=meaning)
     record["inputs"] = [
-        {"name": Path(job["path"]).name, "sha256": parts[job["slide"]]["sha256"], "bytes": job["bytes"]} for job in jobs
+        {"name": name_of(job["path"]), "sha256": parts[job["slide"]]["sha256"], "bytes": job["bytes"]} for job in jobs
     ]
     record["slides"] = {slide: parts[slide]["record"] for slide in sorted(parts)}
     record["work"] = work.model_dump(exclude={"scheduler", "cluster"})
-    names = ["slides.csv", "scores.csv", *(name for slide in sorted(parts) for name in parts[slide]["files"])]
-    record["outputs"] = {name: sha256(out / name) for name in names}
+    record["outputs"] = {name: sha256(out / name) for name in ("slides.csv", "scores.csv")}
+    for slide in sorted(parts):  # hashed where they were written, so that whole slides' cells are not read again
+        hashes = parts[slide].get("hashes", {})
+        record["outputs"] |= {name: hashes.get(name) or sha256(out / name) for name in parts[slide]["files"]}
     return record
 
 
@@ -261,13 +322,16 @@ def _progress(outcomes: Iterable[tuple[Job, Outcome]], *, total: int, wanted: bo
     return tqdm(outcomes, total=total, desc="scoring", unit="slide", disable=not wanted or total == 0)
 
 
-def _with_need(error: EnvironmentFailure, parts: Sequence[Outcome], n_slides: int, out: Path) -> EnvironmentFailure:
+def _with_need(
+    error: EnvironmentFailure, finished: Mapping[str, Outcome], n_slides: int, out: Path
+) -> EnvironmentFailure:
     """Say how much room the rest will take, judged by what the finished slides took."""
     if "disk is full" not in str(error):
         return error
+    parts = [part for part in finished.values() if part["files"]]
     left = n_slides - len(parts)
     if not parts:
-        return EnvironmentFailure(f"{error} Not one of {left} slides was finished.")
+        return EnvironmentFailure(f"{error} None of {left} slides is finished yet.")
     each = sum((out / name).stat().st_size for part in parts for name in part["files"]) / len(parts)
     return EnvironmentFailure(
         f"{error} The {len(parts)} slides finished are kept; the {left} left need about {left * each:,.0f} bytes."
@@ -276,8 +340,8 @@ def _with_need(error: EnvironmentFailure, parts: Sequence[Outcome], n_slides: in
 
 def _remove_leftovers(out: Path) -> None:
     """Remove temporary files of a run that was killed; the lock is ours, so nobody is writing them."""
-    inner = ("cells", "overlays", "geojson", "gates", "sensitivity", "stain", ".biomarkers", ".biomarkers/parts")
-    for folder in (out, *(out / name for name in inner)):
+    inner = ("cells", "overlays", "thumbnails", "geojson", "gates", "sensitivity", "stain", STATE_FOLDER)
+    for folder in (out, out / STATE_FOLDER / "parts", *(out / name for name in inner)):
         for path in folder.glob(".*.tmp*"):
             path.unlink(missing_ok=True)
 

@@ -5,33 +5,49 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from biomarkers.errors import DataError, UsageError, did_you_mean
 from biomarkers.files import file_name
+from biomarkers.run.state import STATE_FOLDER
 from biomarkers.slide.channel_files import is_channel_folder, is_zarr
+from biomarkers.slide.dicom import series_of
+from biomarkers.slide.source import is_url, listed, name_of
 
 IMAGE_SUFFIXES = tuple(
-    ".png .jpg .jpeg .tif .tiff .svs .ndpi .scn .bif .qptiff .mrxs .dcm .svslide .vms".split()  # noqa: SIM905
+    ".png .jpg .jpeg .bmp .tif .tiff .svs .ndpi .scn .bif .qptiff .mrxs .dcm .svslide .vms .zarr".split()  # noqa: SIM905
 )
-_SCENE_SUFFIXES = (".tif", ".tiff", ".scn", ".bif", ".qptiff", ".ndpi", ".svs")  # a file may hold several images
+_DICOM_SUFFIX = ".dcm"
 MANIFEST_COLUMNS = ("path", "patient", "timepoint", "assay", "mpp", "annotations")
 
 
 @dataclass(frozen=True)
 class Task:
-    """One image to score. ``slide`` is its unique name in every table; ``None`` means "as the run says"."""
+    """One image to score. ``slide`` is its unique name in every table; ``None`` means "as the run says".
+
+    ``path`` is a local path, or the address of an object (``s3://bucket/a.svs``).
+    """
 
     slide: str
-    path: Path
+    path: Path | str
     patient: str | None = None
     timepoint: str | None = None
     assay: str | None = None
     mpp: float | None = None
     annotations: Path | None = None
     scene: int | None = None  # which image of a file with several
+
+    @property
+    def location(self) -> str:
+        """The image's absolute path, or its address."""
+        return self.path if isinstance(self.path, str) else str(self.path.absolute())
+
+    @property
+    def file(self) -> str:
+        """Name of the image file, without its folders."""
+        return name_of(str(self.path))
 
     @property
     def file_stem(self) -> str:
@@ -65,10 +81,10 @@ def plan_tasks(
     """
     if not inputs:
         raise UsageError("no input given", hint="Name image files, folders, globs or a CSV manifest.")
-    found: dict[Path, Task] = {}
+    found: dict[Path | str, Task] = {}
     for item in inputs:
         for task in _tasks_of(str(item), exclude, channels=channels):
-            key = task.path.resolve()
+            key = task.path if isinstance(task.path, str) else task.path.resolve()
             if key in found and (task.patient, task.timepoint, task.assay) != (
                 found[key].patient,
                 found[key].timepoint,
@@ -80,17 +96,22 @@ def plan_tasks(
                     hint="Keep one row an image.",
                 )
             found.setdefault(key, task)
-    return _with_unique_names(found.values())
+    return _with_unique_names(_one_a_series(found.values()))
 
 
-def with_scenes(tasks: Iterable[Task]) -> tuple[Task, ...]:
+def with_scenes(tasks: Iterable[Task], pixels: Mapping[str, Sequence[int]]) -> tuple[Task, ...]:
     """Make a task of each image of a file that holds several (``name~image1``, ``name~image2`` ...).
 
-    A file that cannot be opened stays one task: scoring it says why.
+    Parameters
+    ----------
+    tasks
+        One a file.
+    pixels
+        By location, the number of pixels of each image that the file holds.
     """
     expanded: list[Task] = []
     for task in tasks:
-        count = _count_scenes(task.path)
+        count = len(pixels.get(task.location, ()))
         if count < 2:
             expanded.append(task)
         else:
@@ -100,17 +121,23 @@ def with_scenes(tasks: Iterable[Task]) -> tuple[Task, ...]:
     return tuple(sorted(expanded, key=lambda task: task.slide))
 
 
-def _count_scenes(path: Path) -> int:
-    from biomarkers.errors import BiomarkersError
-    from biomarkers.slide import open_slide
+def _one_a_series(tasks: Iterable[Task]) -> list[Task]:
+    """Keep one file of each DICOM series: a slide's levels, label and overview are files of one series."""
+    kept: dict[object, Task] = {}
+    for task in sorted(tasks, key=lambda task: task.location):
+        series = None
+        if isinstance(task.path, Path) and task.path.suffix.casefold() == _DICOM_SUFFIX:
+            series = series_of(task.path)
+        key: object = task.location if series is None else (task.path.parent, series[0])  # type: ignore[union-attr]
+        held = kept.get(key)
+        if held is None or (series is not None and series[1] and not _is_level(held)):
+            kept[key] = task
+    return list(kept.values())
 
-    if path.suffix.lower() not in _SCENE_SUFFIXES:
-        return 1
-    try:
-        with open_slide(path, scene=0) as slide:
-            return len(slide.scenes)
-    except BiomarkersError:
-        return 1
+
+def _is_level(task: Task) -> bool:
+    series = series_of(Path(task.path))
+    return series is not None and series[1]
 
 
 def label_file(folder: Path, task: Task) -> Path:
@@ -127,14 +154,18 @@ def label_file(folder: Path, task: Task) -> Path:
     names = [f"{stem}{end}" for end in (".tif", ".tiff", ".png", "_labels.tif", "_binary_seg_maps.tif")]
     names.append(f"{stem.removesuffix('_component_data')}_binary_seg_maps.tif")
     there = [folder / name for name in names if (folder / name).is_file()]
-    found = next((path for path in there if path.resolve() != task.path.resolve()), None)  # not the image itself
+    found = next((path for path in there if str(path.resolve()) != str(Path(task.location).resolve())), None)
     if found is None:
         raise UsageError(f"the folder has no label map for the slide {task.slide!r}", where=folder, allowed=names)
     return found
 
 
 def _tasks_of(item: str, exclude: Path | None, *, channels: bool) -> list[Task]:
+    if is_url(item):
+        return [Task(slide=PurePosixPath(name_of(one)).stem, path=one) for one in _images_at(item)]
     path = Path(item)
+    if _is_image_folder(path, channels=channels):
+        return [Task(slide=_name(path), path=path)]
     if path.is_dir():
         return _folder(path, exclude, channels=channels)
     if path.is_file():
@@ -142,7 +173,7 @@ def _tasks_of(item: str, exclude: Path | None, *, channels: bool) -> list[Task]:
             return _manifest(path, channels=channels)
         return [Task(slide=path.stem, path=path)]
     matches = sorted(Path(match) for match in glob.glob(item, recursive=True))  # noqa: PTH207  (absolute patterns too)
-    files = [match for match in matches if match.is_file() or (channels and is_channel_folder(match))]
+    files = [match for match in matches if match.is_file() or _is_image_folder(match, channels=channels)]
     if not files:
         raise UsageError("no such file, folder or match", where=item)
     return [Task(slide=_name(match), path=match) for match in files]
@@ -158,16 +189,30 @@ def _folder(folder: Path, exclude: Path | None, *, channels: bool) -> list[Task]
     files: list[Path] = []
     for name_of_root, folders, names in os.walk(folder, followlinks=False):  # Path.walk needs Python 3.12
         root = Path(name_of_root)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and (root / name).resolve() != skip)
-        if is_zarr(root) or (channels and is_channel_folder(root)):
-            files += [root] if channels else []
-            folders[:] = [] if is_zarr(root) else folders
-            continue
+        files += [root / name for name in folders if _is_image_folder(root / name, channels=channels)]
+        folders[:] = sorted(name for name in folders if _is_searched(root / name, skip, channels=channels))
         files += [root / name for name in names if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")]
     if not files:
-        hint = "An OME-Zarr is scored with --panel." if is_zarr(folder) else None
-        raise UsageError("the folder holds no image", where=folder, allowed=IMAGE_SUFFIXES, hint=hint)
+        raise UsageError("the folder holds no image", where=folder, allowed=IMAGE_SUFFIXES)
     return [Task(slide=_name(path), path=path) for path in sorted(files)]
+
+
+def _is_image_folder(folder: Path, *, channels: bool) -> bool:
+    """Whether a folder is one image: an OME-Zarr, or, where channels are wanted, one with a TIFF a channel."""
+    return not folder.name.startswith(".") and (is_zarr(folder) or (channels and is_channel_folder(folder)))
+
+
+def _is_searched(folder: Path, skip: Path | None, *, channels: bool) -> bool:
+    """Whether a folder is looked into: not one whose name is hidden, nor an image, nor the output of a run."""
+    if folder.name.startswith(".") or _is_image_folder(folder, channels=channels) or (folder / STATE_FOLDER).is_dir():
+        return False
+    return folder.resolve() != skip
+
+
+def _images_at(location: str) -> list[str]:
+    """List the images among the objects at an address; one that is named in full is taken as it is."""
+    found = listed(location)
+    return found if len(found) == 1 else [one for one in found if one.casefold().endswith(IMAGE_SUFFIXES)]
 
 
 def _manifest(path: Path, *, channels: bool) -> list[Task]:
@@ -188,14 +233,20 @@ def _manifest(path: Path, *, channels: bool) -> list[Task]:
         raise DataError("the manifest has no rows", where=path)
     # row numbers as a spreadsheet shows them: the header is row 1
     rows = [{str(key): str(value) for key, value in row.items()} for row in table.to_dict("records")]
-    return [_manifest_row(path, number, row, channels=channels) for number, row in enumerate(rows, start=2)]
+    tasks = [_manifest_row(path, number, row, channels=channels) for number, row in enumerate(rows, start=2)]
+    if not any(isinstance(task.path, str) or task.path.exists() for task in tasks):
+        hint = "Paths in a manifest are relative to it."
+        raise DataError("no image of the manifest exists", where=path, seen=rows[0]["path"], hint=hint)
+    return tasks  # one that is absent fails as a slide, so that it has its row
 
 
 def _manifest_row(manifest: Path, number: int, row: dict[str, str], *, channels: bool) -> Task:
     where = f"{manifest}, row {number}"
-    image = manifest.parent / row["path"]
-    if not row["path"] or not (image.is_file() or (channels and is_channel_folder(image))):
-        raise DataError("no such image", where=where, seen=row["path"])
+    if not row["path"]:
+        raise DataError("the row names no image", where=where, allowed="a path in the column 'path'")
+    image = row["path"] if is_url(row["path"]) else manifest.parent / row["path"]
+    if isinstance(image, Path) and image.is_dir() and not _is_image_folder(image, channels=channels):
+        raise DataError("this is a folder, not an image", where=where, seen=row["path"])
     annotations = manifest.parent / row["annotations"] if row.get("annotations") else None
     if annotations is not None and not annotations.is_file():
         raise DataError("no such annotation file", where=where, seen=row["annotations"])
@@ -204,7 +255,7 @@ def _manifest_row(manifest: Path, number: int, row: dict[str, str], *, channels:
     except ValueError as error:
         raise DataError("mpp is not a number", where=where, seen=row["mpp"]) from error
     return Task(
-        slide=_name(image),
+        slide=PurePosixPath(name_of(image)).stem if isinstance(image, str) else _name(image),
         path=image,
         patient=row.get("patient") or None,
         timepoint=row.get("timepoint") or None,
@@ -230,9 +281,9 @@ def _with_unique_names(tasks: Iterable[Task]) -> tuple[Task, ...]:
 
 
 def _longer_name(task: Task, depth: int) -> str:
-    parents = task.path.resolve().parts[-1 - depth : -1]
+    path = PurePosixPath(task.path) if isinstance(task.path, str) else task.path.resolve()
     # x.png and x.tif in one folder differ in their last part only
-    return "/".join((*parents, task.path.name))
+    return "/".join((*path.parts[-1 - depth : -1], path.name))
 
 
 def _numbered(tasks: Iterable[Task]) -> list[Task]:

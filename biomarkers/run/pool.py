@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 import psutil
 
@@ -19,7 +19,10 @@ from biomarkers.errors import EnvironmentFailure
 from biomarkers.run.worker import Job, Outcome, failed_part
 
 _WATCH_EVERY_S: Final = 0.2
+_LOOK_S: Final = 60.0  # allowed for reading a header
 _WORKER: Final = (sys.executable, "-m", "biomarkers.run.worker")
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 _ONE_THREAD: Final = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
 )
@@ -35,13 +38,23 @@ class Worker:
 
     def ask(self, job: Job) -> Outcome:
         """Have one slide scored; what ends the process ends up as this slide's reason."""
+        reply, reason = self._answer(job, self._timeout_s)
+        return failed_part(job, reason) if reply is None else reply
+
+    def look(self, path: str) -> list[int]:
+        """Return the pixels of each image of a file; ``[0]`` for a file that cannot be opened, or ends the process."""
+        reply, _ = self._answer({"look": path}, min(self._timeout_s, _LOOK_S))
+        return [0] if reply is None else reply["pixels"]
+
+    def _answer(self, message: Any, timeout_s: float) -> tuple[Any, str]:
+        """Return the process's answer, or None and what ended the process."""
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
-        watch = _Watch(process, self._timeout_s, self._memory_bytes)
+        watch = _Watch(process, timeout_s, self._memory_bytes)
         watch.start()
         try:
-            process.stdin.write(json.dumps(job) + "\n")
+            process.stdin.write(json.dumps(message) + "\n")
             process.stdin.flush()
             reply = process.stdout.readline()
         except BrokenPipeError:
@@ -49,12 +62,11 @@ class Worker:
         finally:
             watch.done.set()
         if reply.endswith("\n"):
-            outcome: Outcome = json.loads(reply)
-            return outcome
+            return json.loads(reply), ""
         code = self._buried(process)
-        return failed_part(job, watch.reason or _death(code))
+        return None, watch.reason or _death(code)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End the process now; a file that it was writing stays under its temporary name until the next run."""
         if self._process is not None:
             self._process.kill()
@@ -118,32 +130,47 @@ def score_jobs(jobs: Sequence[Job], *, workers: Sequence[Worker]) -> Iterator[tu
     EnvironmentFailure
         A worker met a full disk or the like; all of them are stopped.
     """
-    waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-    outcomes: queue.SimpleQueue[tuple[Job, Any]] = queue.SimpleQueue()
-    for job in (*jobs, *(None for _ in workers)):
-        waiting.put(job)
+    outcomes = _shared(jobs, workers, Worker.ask)
+    import pandas as pd  # noqa: F401  (half a second of imports, while the first slides are scored)
+
+    for job, outcome in outcomes:
+        if "environment" in outcome:
+            raise EnvironmentFailure(outcome["environment"])
+        yield job, outcome
+
+
+def look_at_all(paths: Sequence[str], *, workers: Sequence[Worker]) -> dict[str, list[int]]:
+    """Return the pixels of each image of each file, read by the workers: a header may end a process too."""
+    return dict(_shared(paths, workers, Worker.look))
+
+
+def _shared(
+    items: Sequence[_In], workers: Sequence[Worker], work: Callable[[Worker, _In], _Out]
+) -> Iterator[tuple[_In, _Out]]:
+    """Start to work on items, each worker in a thread; return an iterator over what comes of them."""
+    waiting: queue.SimpleQueue[_In | None] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[_In, _Out | Exception]] = queue.SimpleQueue()
+    for item in (*items, *(None for _ in workers)):
+        waiting.put(item)
 
     def serve(worker: Worker) -> None:
-        while (job := waiting.get()) is not None:
+        while (item := waiting.get()) is not None:
             try:
-                outcomes.put((job, worker.ask(job)))
+                done.put((item, work(worker, item)))
             except Exception as error:  # noqa: BLE001  (handed on to the main thread below, whatever it is)
-                outcomes.put((job, error))
+                done.put((item, error))
 
-    threads = [threading.Thread(target=serve, args=(worker,), daemon=True) for worker in workers]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in jobs:
-            job, outcome = outcomes.get()
-            if isinstance(outcome, Exception):
-                raise outcome
-            if "environment" in outcome:
-                raise EnvironmentFailure(outcome["environment"])
-            yield job, outcome
-    finally:
-        for worker in workers:
-            worker.stop()
+    for worker in workers:
+        threading.Thread(target=serve, args=(worker,), daemon=True).start()
+
+    def results() -> Iterator[tuple[_In, _Out]]:
+        for _ in items:
+            item, result = done.get()
+            if isinstance(result, Exception):
+                raise result
+            yield item, result
+
+    return results()
 
 
 def default_memory_bytes(workers: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -13,10 +14,12 @@ from typing import Any
 
 import psutil
 
-from biomarkers.errors import EnvironmentFailure, UsageError
-from biomarkers.files import sha256, write_text
+from biomarkers.errors import BiomarkersError, EnvironmentFailure, UsageError
+from biomarkers.files import disk_full, write_text
+from biomarkers.slide.source import digest_of
 
 STATE_FOLDER = ".biomarkers"
+_MOST_SHOWN = 8
 
 
 class RunState:
@@ -40,6 +43,8 @@ class RunState:
             self.folder.mkdir(parents=True, exist_ok=True)
             _take(path)
         except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise disk_full(self.folder) from error
             raise EnvironmentFailure(
                 f"the output folder cannot be written ({error.strerror})", where=self.out, hint="Choose another --out."
             ) from error
@@ -58,16 +63,14 @@ class RunState:
         """
         path = self.folder / "settings.json"
         wanted = json.loads(json.dumps(settings, sort_keys=True, default=str))
-        if path.exists():
-            held = json.loads(path.read_text(encoding="utf-8"))
-            if held != wanted:
-                raise UsageError(
-                    "this folder holds results made with other settings",
-                    where=self.out,
-                    seen=_differences(held, wanted),
-                    hint="Choose another --out, or repeat the earlier settings.",
-                )
-        else:
+        held = _read_json(path)
+        if held is not None and held != wanted:
+            raise UsageError(
+                f"this folder holds results made with other settings ({differences(held, wanted)})",
+                where=self.out,
+                hint="Choose another --out, or repeat the earlier settings.",
+            )
+        if held is None:  # a part made with others has another key, so that it is never taken for one of this run
             write_text(path, json.dumps(wanted, indent=2, sort_keys=True) + "\n")
 
     def hold_jobs(self, jobs: Sequence[Mapping[str, Any]]) -> None:
@@ -95,17 +98,19 @@ class RunState:
     def parts(self) -> list[tuple[Path, dict[str, Any]]]:
         """Return every finished part that the folder holds, with its path."""
         paths = sorted((self.folder / "parts").glob("[!.]*.json"))
-        return [(path, json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+        read = [(path, _read_json(path)) for path in paths]
+        return [(path, part) for path, part in read if part is not None]
 
     def finished(self, job: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return a slide's part if made from the same bytes with the same settings, and its files still stand."""
-        path, image = self.part(job["file_stem"]), Path(job["path"])
-        if not path.exists() or not image.exists():
+        part = _read_json(self.part(job["file_stem"]))
+        if part is None or not all((self.out / name).is_file() for name in part["files"]):
             return None
-        part: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if not all((self.out / name).is_file() for name in part["files"]):
+        try:
+            image = digest_of(job["path"])
+        except (OSError, BiomarkersError):  # it is gone, or cannot be fetched: the worker says so
             return None
-        return part if part["key"] == content_key(sha256(image), job["meaning"]) else None
+        return part if part["key"] == content_key(image, job["meaning"]) else None
 
     def keep(self, file_stem: str, part: Mapping[str, Any]) -> None:
         """Write a slide's part, complete or not at all: from now on it is never scored again."""
@@ -160,6 +165,35 @@ def _alive(owner: Mapping[str, Any]) -> bool:
         return False
 
 
-def _differences(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    keys = sorted(key for key in {*held, *wanted} if held.get(key) != wanted.get(key))
-    return "; ".join(f"{key}: {held.get(key)!r} then, {wanted.get(key)!r} now" for key in keys)
+def differences(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Say which settings differ, by their full names; an assay of another name is told by its name alone."""
+    then, now = _flat(held), _flat(wanted)
+    names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+    for group in ("assay", "panel"):
+        if f"{group}.name" in names:
+            names = [name for name in names if not name.startswith(f"{group}.") or name == f"{group}.name"]
+    shown = [f"{name}: {_brief(then.get(name))} then, {_brief(now.get(name))} now" for name in names[:_MOST_SHOWN]]
+    more = len(names) - len(shown)
+    return "; ".join([*shown, f"and {more} more"] if more else shown)
+
+
+def _flat(settings: Mapping[str, Any], start: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{start}{name}.") if isinstance(value, Mapping) else {f"{start}{name}": value}
+    return flat
+
+
+def _brief(value: Any) -> str:
+    """Show a value; of a file's hash its beginning."""
+    is_hash = isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+    return f"file {value[:8]}" if is_hash else repr(value)
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """Read what a run wrote; None where there is none, or a power failure left a damaged one."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        return None
+    return found

@@ -20,7 +20,7 @@ def slides_table(tasks: Sequence[Task], parts: Mapping[str, Mapping[str, Any]]) 
     rows = []
     for task in sorted(tasks, key=lambda task: task.slide):
         row = dict(parts[task.slide]["row"])
-        rows.append({**row, "file": task.path.name, PATIENT: task.patient, TIMEPOINT: task.timepoint})
+        rows.append({**row, "file": task.file, PATIENT: task.patient, TIMEPOINT: task.timepoint})
     last = ("file", PATIENT, TIMEPOINT)
     flags = dict.fromkeys(key for row in rows for key in row if key not in (*SLIDE_COLUMNS, *last))
     return _frame(rows, (*SLIDE_COLUMNS, *flags, *last))

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from biomarkers.errors import UsageError
+from biomarkers.errors import SlideError, UsageError
 from biomarkers.files import sha256
 from biomarkers.keys import FAILED
 from biomarkers.run.pool import Worker
 from biomarkers.run.state import RunState
 from biomarkers.run.worker import Job
+from biomarkers.slide.source import digest_of
 
 _TIMEOUT_S = 4 * 3600.0
 
@@ -56,7 +57,7 @@ def verify_run(folder: str | Path, *, sample: int = 5, seed: int = 0) -> Verific
         for job in chosen:
             problems += _scored_again(job, state, worker)
     finally:
-        worker.stop()
+        worker.close()
     return Verification(len(record["outputs"]), tuple(job["slide"] for job in chosen), tuple(problems))
 
 
@@ -87,16 +88,18 @@ def _changed(out: Path, name: str, digest: str) -> str | None:
 
 def _scored_again(job: Job, state: RunState, worker: Worker) -> list[str]:
     slide = job["slide"]
-    if not Path(job["path"]).exists():
-        return [f"{slide}: its image is gone, cannot be scored again"]
     held = json.loads(state.part(job["file_stem"]).read_text(encoding="utf-8"))
-    if sha256(Path(job["path"])) != held["sha256"]:
+    try:
+        image = digest_of(job["path"])
+    except (OSError, SlideError):
+        return [f"{slide}: its image is gone, cannot be scored again"]
+    if image != held["sha256"]:
         return [f"{slide}: its image was changed after the run"]
     with tempfile.TemporaryDirectory() as scratch:
         again = worker.ask({**job, "out": scratch})
         if "environment" in again or again["row"]["status"] == FAILED:
             return [f"{slide}: now fails: {again.get('environment') or again['row']['reason']}"]
-        found = [f"{slide}: {text}" for text in _differences(held["row"], again["row"])]
+        found = [f"{slide}: {text}" for text in _row_differences(held["row"], again["row"])]
         if _text(held["scores"]) != _text(again["scores"]):
             found.append(f"{slide}: its scores differ")
         there = [name for name in held["files"] if (state.out / name).is_file()]  # a lost file was reported above
@@ -106,7 +109,7 @@ def _scored_again(job: Job, state: RunState, worker: Worker) -> list[str]:
     return found
 
 
-def _differences(held: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
+def _row_differences(held: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
     keys = [key for key in {**held, **again} if _text(held.get(key)) != _text(again.get(key))]
     return [f"{key} was {held.get(key)!r}, is {again.get(key)!r}" for key in keys]
 

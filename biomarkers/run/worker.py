@@ -1,7 +1,7 @@
-"""The child process that scores slides: a crash, a leak or a hang in here costs one slide, never the batch.
+"""The child process that opens and scores slides: a crash, a leak or a hang in here costs one slide, never the batch.
 
-Speaks JSON lines: a job on standard input, its outcome on what was standard output. Run as
-``python -m biomarkers.run.worker``.
+Speaks JSON lines: a question or a job on standard input, the answer on what was standard output. Run as
+``python -m biomarkers.run.worker``. Ends with its parent, whatever ended that one: files stay whole or absent.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import faulthandler
 import json
 import logging
 import os
+import queue
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,6 +22,7 @@ from biomarkers.errors import BiomarkersError, EnvironmentFailure
 from biomarkers.files import atomic_path, sha256, write_text
 from biomarkers.keys import FAILED
 from biomarkers.run.state import RunState, content_key
+from biomarkers.slide.source import digest_of, local_copy
 
 Job = dict[str, Any]
 Outcome = dict[str, Any]
@@ -32,13 +35,58 @@ def main(score: Callable[[Job], Outcome] | None = None) -> None:
     replies = _own_stdout()
     faulthandler.enable()  # a crash in native code leaves its Python stack in the slide's log
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it quotes tags, and those may name a patient
+    sys.modules.setdefault("dask", None)  # type: ignore[arg-type]  # xarray would import it, and nothing here uses it
     run = score or score_job
-    for line in sys.stdin:
-        job = json.loads(line)
-        _log_into(Path(job["out"]) / "logs" / f"{job['file_stem']}.log")
-        outcome = identified(job) or run(job)
-        replies.write(json.dumps(outcome, default=plain) + "\n")
+    for line in _lines_of_parent():
+        message = json.loads(line)
+        answer = look_at(message["look"]) if "look" in message else _run_logged(message, run)
+        replies.write(json.dumps(answer, default=plain) + "\n")
         replies.flush()
+
+
+def look_at(path: str) -> dict[str, Any]:
+    """Count the images of a file and their pixels, from its header.
+
+    A file that cannot be opened counts as one image without pixels: scoring it says why.
+    """
+    from biomarkers.slide import open_slide
+
+    try:
+        with open_slide(path, scene=0) as slide:
+            return {"pixels": [scene.levels[0].width * scene.levels[0].height for scene in slide.scenes]}
+    except Exception:  # noqa: BLE001  (whatever it is, it comes up again when the slide is scored, and is told then)
+        return {"pixels": [0]}
+
+
+def _run_logged(job: Job, run: Callable[[Job], Outcome]) -> Outcome:
+    _log_into(Path(job["out"]) / "logs" / f"{job['file_stem']}.log")
+    try:
+        with local_copy(job["path"]) as path:
+            here = {**job, "path": str(path)}
+            return identified(here) or run(here)
+    except EnvironmentFailure as error:
+        return {"environment": str(error)}
+    except BiomarkersError as error:
+        _log.error("failed: %s", error)
+        return failed_part(job, str(error))
+
+
+def _lines_of_parent() -> Iterator[str]:
+    """Yield what the parent writes; when it is gone, leave at once, in the middle of a slide too.
+
+    A slide that goes on being scored after its run was killed would race with the run that takes its place.
+    """
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            lines.put(line)
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        yield lines.get()
 
 
 def score_job(job: Job) -> Outcome:
@@ -65,7 +113,7 @@ def score_job(job: Job) -> Outcome:
 def identified(job: Job) -> Outcome | None:
     """Add the image's hash and the key of its result to a job; return the outcome if the file cannot be read."""
     try:
-        job["sha256"] = sha256(Path(job["path"]))
+        job["sha256"] = digest_of(job["path"])
     except OSError as error:
         _log.error("failed: %s", error)
         return failed_part(job, f"the file cannot be opened: {error.strerror}")
@@ -98,6 +146,10 @@ def _score(job: Job) -> Outcome:
         result, files = score_whole(job)
     else:
         result, files = _score_tile(job)
+    if not job.get("panel"):
+        from biomarkers.run.thumbnails import write_thumbnail
+
+        files.append(write_thumbnail(job, result))
     return _part(job, result, [*files, *_write_basis(result, job)])
 
 
@@ -108,6 +160,7 @@ def _part(job: Job, result: Any, files: list[str]) -> Outcome:
         "row": {**result.row, "slide": job["slide"]},
         "scores": result.scores.to_dict("records"),
         "files": files,
+        "hashes": {name: sha256(Path(job["out"]) / name) for name in files},
         "record": dict(result.record),
     }
 

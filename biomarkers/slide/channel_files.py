@@ -295,7 +295,7 @@ def _zarr(path: Path) -> ChannelFile:
 
     try:
         path = _only_image(path)
-        about = _zarr_attributes(path)
+        about = zarr_attributes(path)
         scales = about["multiscales"][0]
         axes = [axis["name"] if isinstance(axis, dict) else axis for axis in scales.get("axes", "tczyx")]
         inner = str(scales["datasets"][0]["path"])
@@ -316,13 +316,13 @@ def _zarr(path: Path) -> ChannelFile:
         names=names if len(names) == count else ("",) * count,
         shape=(sizes["y"], sizes["x"]),
         planes=tuple(_zarr_plane(array, axes, number) for number in range(count)),
-        pixel_size=_zarr_pixel_size(scales),
+        pixel_size=zarr_pixel_size(scales),
     )
 
 
 def _only_image(path: Path) -> Path:
     """Step into the one image of a folder as bioformats2raw writes it; other folders are images themselves."""
-    if "bioformats2raw.layout" not in _zarr_attributes(path):
+    if "bioformats2raw.layout" not in zarr_attributes(path):
         return path
     images = sorted(one for one in path.iterdir() if one.name.isdigit() and is_zarr(one))
     if len(images) != 1:
@@ -332,7 +332,8 @@ def _only_image(path: Path) -> Path:
     return images[0]
 
 
-def _zarr_attributes(path: Path) -> dict[str, Any]:
+def zarr_attributes(path: Path) -> dict[str, Any]:
+    """Return the OME attributes of a Zarr group (0.4: ``.zattrs``; 0.5: ``zarr.json``)."""
     if (path / "zarr.json").is_file():
         attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8")).get("attributes", {})
         found: dict[str, Any] = attributes.get("ome", attributes)
@@ -349,7 +350,8 @@ def _zarr_plane(array: Any, axes: list[str], number: int) -> Plane:
     return read
 
 
-def _zarr_pixel_size(scales: Mapping[str, Any]) -> PixelSize | None:
+def zarr_pixel_size(scales: Mapping[str, Any]) -> PixelSize | None:
+    """Return the pixel size that the scale of the largest level gives, when its axes have a unit of length."""
     steps = [
         one["scale"] for one in scales["datasets"][0].get("coordinateTransformations", []) if one.get("type") == "scale"
     ]

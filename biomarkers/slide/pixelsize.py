@@ -93,8 +93,8 @@ def from_aperio(description: str) -> PixelSize | None:
     return PixelSize(mpp, mpp, "Aperio MPP") if mpp > 0 else None
 
 
-def from_ome(xml: str) -> PixelSize | None:
-    """Read PhysicalSizeX and PhysicalSizeY of the first image of an OME-XML header."""
+def from_ome(xml: str, *, image: int = 0) -> PixelSize | None:
+    """Read PhysicalSizeX and PhysicalSizeY of an image (by number) of an OME-XML header."""
     from xml.etree import ElementTree
 
     if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
@@ -103,11 +103,11 @@ def from_ome(xml: str) -> PixelSize | None:
         root = ElementTree.fromstring(xml)  # noqa: S314
     except ParseError:
         return None
-    for element in root.iter():
-        if element.tag.rpartition("}")[2] == "Pixels":
-            x = _ome_length(element.get("PhysicalSizeX"), element.get("PhysicalSizeXUnit"))
-            y = _ome_length(element.get("PhysicalSizeY"), element.get("PhysicalSizeYUnit"))
-            return PixelSize(x, y, "OME PhysicalSizeX") if x and y else None
+    pixels = [element for element in root.iter() if element.tag.rpartition("}")[2] == "Pixels"]
+    for element in pixels[image : image + 1] or pixels[:1]:
+        x = _ome_length(element.get("PhysicalSizeX"), element.get("PhysicalSizeXUnit"))
+        y = _ome_length(element.get("PhysicalSizeY"), element.get("PhysicalSizeYUnit"))
+        return PixelSize(x, y, "OME PhysicalSizeX") if x and y else None
     return None
 
 

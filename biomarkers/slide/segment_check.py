@@ -1,6 +1,6 @@
 """Is a stored tile or strip what its directory says? Asked before a decoder is trusted with it.
 
-A decoder allocates what the picture inside a tile claims for itself (a JPEG of 65,000 x 65,000 takes 12 GB), and libjpeg
+A decoder allocates what the picture inside a tile claims for itself (12 GB for a JPEG of 65,000 x 65,000), and libjpeg
 fills what it cannot decode with grey and says nothing. Both are told from the bytes, at a fraction of decoding's cost.
 """
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Self
 
 from biomarkers.errors import SlideError, UsageError
+from biomarkers.slide.channel_files import is_zarr
 from biomarkers.slide.pixelsize import PixelSize, choose_mpp
 from biomarkers.slide.reader import RGB, Level, Reader, Scene, check_is_image, check_sizes
+from biomarkers.slide.source import is_url, name_of, open_object
 
 # formats that only OpenSlide reads, by suffix; DICOM is also told by its header
 _OPENSLIDE_SUFFIXES = {".mrxs", ".dcm", ".vms", ".vmu", ".svslide", ".czi"}
@@ -136,7 +138,8 @@ def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None, scene:
     Parameters
     ----------
     path
-        SVS, NDPI, SCN, BIF, QPTIFF, OME-TIFF, TIFF, MRXS, DICOM, PNG, JPEG, ...
+        SVS, NDPI, SCN, BIF, QPTIFF, OME-TIFF, TIFF, OME-Zarr, MRXS, DICOM, PNG, JPEG, ...; a file of the TIFF family
+        may lie in an object store (``s3://bucket/a.svs``), of which only what is asked for is read.
     mpp
         Pixel size in um/px; wins over what the file says.
     scene
@@ -149,26 +152,43 @@ def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None, scene:
     UsageError
         There are several images and ``scene`` was not given, or there is no such scene.
     """
-    path = Path(path)
-    check_is_image(path)
-    reader = _open_reader(path)
-    names = [one.name or f"image {number}" for number, one in enumerate(reader.scenes)]
-    if scene is None and len(names) > 1:
+    if is_url(path):
+        reader, path = _open_remote(str(path)), Path(name_of(str(path)))
+    else:
+        path = Path(path)
+        reader = _open_local(path)
+    count = len(reader.scenes)
+    if scene is None and count > 1:  # their names are free text, which may name a patient
         reader.close()
-        raise UsageError(
-            f"the file holds {len(names)} images",
-            where=path,
-            seen=names[:6],
-            hint=f"Say which with scene=0 to {len(names) - 1}.",
-        )
-    if not 0 <= (scene or 0) < len(names):
+        raise UsageError(f"the file holds {count} images", where=path, hint=f"Say which with scene=0 to {count - 1}.")
+    if not 0 <= (scene or 0) < count:
         reader.close()
-        raise UsageError("there is no such scene", where=path, seen=scene, allowed=f"0 to {len(names) - 1}")
+        raise UsageError("there is no such scene", where=path, seen=scene, allowed=f"0 to {count - 1}")
     return Slide(path=path, scene=scene or 0, scenes=reader.scenes, stated_mpp=mpp, _reader=reader)
 
 
-def _open_reader(path: Path) -> Reader:
+def _open_remote(location: str) -> Reader:
+    from biomarkers.slide.tiff import TiffReader
+
+    stream = open_object(location)
+    if not stream.read(4).startswith(_TIFF_STARTS):
+        stream.close()
+        hint = "Copy it here, or let 'biomarkers score' do so."
+        raise SlideError("only the TIFF family is read from an object store", where=location, hint=hint)
+    reader = TiffReader(Path(name_of(location)), stream=stream)
+    if reader.needs_openslide:
+        reader.close()
+        raise SlideError("only OpenSlide converts its colours, from a local file", where=location)
+    return reader
+
+
+def _open_local(path: Path) -> Reader:
     """Pick the reader by what the file is: its first bytes first, its suffix where they do not tell."""
+    if is_zarr(path):
+        from biomarkers.slide.zarr_files import ZarrReader
+
+        return ZarrReader(path)
+    check_is_image(path)
     with path.open("rb") as stream:
         start = stream.read(132)
     if start.startswith(_TIFF_STARTS):

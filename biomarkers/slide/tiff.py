@@ -29,13 +29,13 @@ _DECODE_ERRORS = (
 class TiffReader:
     """An open TIFF file; only the tiles that a region touches are read and decoded."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, stream: Any = None) -> None:
         self.name = "tifffile"
-        self._path = path
+        self._path, self._stream = path, stream
         self._lock = threading.Lock()
         self._strips: dict[tuple[int, int], tuple[Any, tuple[int, ...], tuple[int, ...]]] = {}
         try:
-            self._file = tifffile.TiffFile(path)
+            self._file = tifffile.TiffFile(path if stream is None else stream, name=path.name)
         except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
             raise SlideError(f"the TIFF cannot be opened: {_said(error)}", where=path) from error
         try:
@@ -66,6 +66,8 @@ class TiffReader:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+        if self._stream is not None:
+            self._stream.close()
 
     def _segment(self, page: Any, index: int) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
         """Read and decode one strip or tile; an absent one comes back as None. Strips are held for the next window."""

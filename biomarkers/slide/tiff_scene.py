@@ -15,6 +15,7 @@ _RGB, _PALETTE, _CMYK, _YCBCR = 2, 3, 5, 6
 _GREYS = {0, 1}
 _JPEG = {6, 7, 34892, 33007}
 _J2K_YCBCR = 33003
+_PLAIN_NAMES = {"Baseline"}  # other names come from free text, which may name a patient
 _ASPECT_TOLERANCE = 0.02
 _MAX_SEGMENT_PIXELS = 1 << 28  # one strip or tile larger than this is refused before it is decoded
 
@@ -22,16 +23,16 @@ _MAX_SEGMENT_PIXELS = 1 << 28  # one strip or tile larger than this is refused b
 def describe(file: Any, series: Any, *, stray: Sequence[Any] = ()) -> Scene:
     """Return the :class:`Scene` of one series without reading a pixel; ``stray`` are levels that fit no pyramid."""
     page = series.keyframe
-    levels, problems = _levels(series, where=file.filehandle.path)
+    levels, problems = _levels(series, where=file.filehandle.name)
     problems += [_misfit(one.keyframe) for one in stray]
     orientation = int(page.tags.valueof(274, 1))
     if orientation not in (0, 1):
         problems.append(f"orientation tag {orientation} is not applied: pixels are taken as they are stored")
     grey = int(page.photometric) in _GREYS and page.samplesperpixel == 1
     return Scene(
-        name=series.name,
+        name=series.name if series.name in _PLAIN_NAMES else "",
         levels=levels,
-        pixel_size=_pixel_size(file, page),
+        pixel_size=_pixel_size(file, page, number=_number(file, series)),
         channels=("grey",) if grey else ("R", "G", "B"),
         problems=tuple(problems),
         refused=_refusal(series, page),
@@ -120,10 +121,14 @@ def _refusal(series: Any, page: Any) -> str | None:
     return f"its colours are not RGB ({name}, {samples} samples a pixel)"
 
 
-def _pixel_size(file: Any, page: Any) -> PixelSize | None:
+def _number(file: Any, series: Any) -> int:
+    return next((number for number, one in enumerate(file.series) if one is series), 0)
+
+
+def _pixel_size(file: Any, page: Any, *, number: int) -> PixelSize | None:
     if page.is_svs or file.is_svs:
         return from_aperio(page.description)
-    if file.is_ome and (size := from_ome(file.ome_metadata or "")) is not None:
+    if file.is_ome and (size := from_ome(file.ome_metadata or "", image=number)) is not None:
         return size
     x, y = _rational(page.tags.valueof(282)), _rational(page.tags.valueof(283))
     if file.is_imagej and file.imagej_metadata and (size := from_imagej(file.imagej_metadata, x, y)) is not None:

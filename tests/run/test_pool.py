@@ -1,5 +1,6 @@
 """What ends a worker ends one slide."""
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -22,7 +23,10 @@ def jobs(out: Path, *names: str) -> list[dict]:
 
 def run(out: Path, *names: str, workers: int = 1, timeout_s: float = 30, memory_bytes: float = 4e9) -> dict[str, dict]:
     pool = [Worker(timeout_s=timeout_s, memory_bytes=memory_bytes, command=FAKE) for _ in range(workers)]
-    return {job["slide"]: part for job, part in score_jobs(jobs(out, *names), workers=pool)}
+    with contextlib.ExitStack() as stack:
+        for worker in pool:
+            stack.callback(worker.close)
+        return {job["slide"]: part for job, part in score_jobs(jobs(out, *names), workers=pool)}
 
 
 def test_a_crash_is_one_failed_row_and_the_others_finish(tmp_path):

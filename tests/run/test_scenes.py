@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import tifffile
 
 from biomarkers.run.batch import score_batch
 from biomarkers.run.plan import plan_tasks, with_scenes
+from biomarkers.run.pool import Worker, look_at_all
 from tests.score.painted import paint
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -26,7 +28,9 @@ def test_each_image_of_a_file_is_a_task(tmp_path: Path) -> None:
     _two(tmp_path / "a.tif")
     tifffile.imwrite(tmp_path / "b.tif", np.zeros((40, 40, 3), np.uint8), photometric="rgb")
     (tmp_path / "c.tif").write_bytes(b"no image")
-    tasks = with_scenes(plan_tasks([tmp_path]))
+    tasks = plan_tasks([tmp_path])
+    with contextlib.closing(Worker(timeout_s=60, memory_bytes=4e9)) as worker:
+        tasks = with_scenes(tasks, look_at_all([task.location for task in tasks], workers=[worker]))
     assert [(task.slide, task.scene) for task in tasks] == [
         ("a~image1", 0), ("a~image2", 1), ("b", None), ("c", None)
     ]  # fmt: skip
