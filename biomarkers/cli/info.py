@@ -9,9 +9,9 @@ import click
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list, for programs.")
-def info(files: tuple[Path, ...], as_json: bool) -> int:
+def info(files: tuple[str, ...], as_json: bool) -> int:
     """Tell what is in image FILES: size, pyramid, pixel size and where it came from, problems.
 
     Nothing is scored and only headers are read, so it is quick on slides of any size.
@@ -33,7 +33,7 @@ def info(files: tuple[Path, ...], as_json: bool) -> int:
         try:
             described.append(slide_info(path))
         except BiomarkersError as error:
-            described.append({"path": str(path), "error": str(error)})
+            described.append({"path": path, "error": str(error)})
     click.echo(_as_json(described) if as_json else "\n\n".join(_as_text(one) for one in described))
     return _exit_code(described)
 

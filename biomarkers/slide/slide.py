@@ -175,6 +175,7 @@ def _open_remote(location: str) -> Reader:
         stream.close()
         hint = "Copy it here, or let 'biomarkers score' do so."
         raise SlideError("only the TIFF family is read from an object store", where=location, hint=hint)
+    stream.seek(0)
     reader = TiffReader(Path(name_of(location)), stream=stream)
     if reader.needs_openslide:
         reader.close()
