@@ -23,7 +23,7 @@ from biomarkers.run.settings import ScoreSettings, WorkSettings, canonical, spli
 from biomarkers.run.state import STATE_FOLDER, RunState, settings_key
 from biomarkers.run.tables import scores_table, slides_table, write_tables
 from biomarkers.run.worker import Job, Outcome
-from biomarkers.slide.source import is_url, name_of, size_of
+from biomarkers.sources import is_url, name_of, size_of
 
 if TYPE_CHECKING:
     import pandas as pd

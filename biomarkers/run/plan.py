@@ -14,7 +14,7 @@ from biomarkers.files import file_name
 from biomarkers.run.state import STATE_FOLDER
 from biomarkers.slide.channel_files import is_channel_folder, is_zarr
 from biomarkers.slide.dicom import series_of
-from biomarkers.slide.source import is_url, listed, name_of
+from biomarkers.sources import is_url, listed, name_of
 
 IMAGE_SUFFIXES = tuple(
     ".png .jpg .jpeg .bmp .tif .tiff .svs .ndpi .scn .bif .qptiff .mrxs .dcm .svslide .vms .zarr".split()  # noqa: SIM905

@@ -16,7 +16,7 @@ import psutil
 
 from biomarkers.errors import BiomarkersError, EnvironmentFailure, UsageError
 from biomarkers.files import disk_full, write_text
-from biomarkers.slide.source import digest_of
+from biomarkers.sources import digest_of
 
 STATE_FOLDER = ".biomarkers"
 _MOST_SHOWN = 8

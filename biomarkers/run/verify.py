@@ -16,7 +16,7 @@ from biomarkers.keys import FAILED
 from biomarkers.run.pool import Worker
 from biomarkers.run.state import RunState
 from biomarkers.run.worker import Job
-from biomarkers.slide.source import digest_of
+from biomarkers.sources import digest_of
 
 _TIMEOUT_S = 4 * 3600.0
 

@@ -22,7 +22,7 @@ from biomarkers.errors import BiomarkersError, EnvironmentFailure
 from biomarkers.files import atomic_path, sha256, write_text
 from biomarkers.keys import FAILED
 from biomarkers.run.state import RunState, content_key
-from biomarkers.slide.source import digest_of, local_copy
+from biomarkers.sources import digest_of, local_copy
 
 Job = dict[str, Any]
 Outcome = dict[str, Any]

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from biomarkers.errors import SlideError
-from biomarkers.slide.channel_files import ChannelFile, is_channel_folder, open_channels
+from biomarkers.slide.channel_files import ChannelFile, is_channel_folder, is_zarr, open_channels
 from biomarkers.slide.pixelsize import PixelSize
 from biomarkers.slide.slide import Slide, open_slide
+from biomarkers.sources import is_url
 
 
 def slide_info(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def slide_info(path: str | os.PathLike[str]) -> dict[str, Any]:
     SlideError
         The file is absent, empty, no image, or damaged.
     """
-    if is_channel_folder(Path(path)):
+    if not is_url(path) and is_channel_folder(Path(path)) and not is_zarr(Path(path)):
         return {"path": os.fspath(path), "reader": "channels", "scenes": [_channels(open_channels(Path(path)))]}
     with open_slide(path, scene=0) as slide:
         scenes = [_scene(slide, number) for number in range(len(slide.scenes))]
@@ -48,7 +49,7 @@ def _named_channels(path: Path) -> ChannelFile | None:
         file = open_channels(path)
     except SlideError:
         return None
-    return file if len(file.planes) > 1 and all(file.names) else None
+    return file if len(file.planes) > 1 and (all(file.names) or path.is_dir()) else None
 
 
 def _channels(file: ChannelFile) -> dict[str, Any]:

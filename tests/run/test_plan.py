@@ -125,12 +125,11 @@ def test_a_folder_of_channels_is_one_image_where_a_panel_is_given(tmp_path):
     (tmp_path / "P3.ome.zarr" / "0").mkdir(parents=True)
     (tmp_path / "P3.ome.zarr" / ".zattrs").write_text("{}")
     tifffile.imwrite(tmp_path / "P3.ome.zarr" / "0" / "thumbnail.tif", np.zeros((8, 8), np.uint16))
-    assert len(plan_tasks([tmp_path])) == 4  # without a panel: files, none of them inside a Zarr
+    assert len(plan_tasks([tmp_path])) == 5  # without a panel: files, and the Zarr as one image
     found = {task.slide: task.path.name for task in plan_tasks([tmp_path], channels=True)}
     assert found == {"P1.baseline": "P1.baseline", "P2.baseline": "P2.baseline", "P3": "P3.ome.zarr"}
     assert [task.slide for task in plan_tasks([tmp_path / "P1.baseline"], channels=True)] == ["P1.baseline"]
     assert [task.slide for task in plan_tasks([str(tmp_path / "P*")], channels=True)] == list(found)
     (tmp_path / "m.csv").write_text("path,patient\nP2.baseline,P2\n")
     assert [task.patient for task in plan_tasks([tmp_path / "m.csv"], channels=True)] == ["P2"]
-    with pytest.raises(UsageError, match="scored with --panel"):
-        plan_tasks([tmp_path / "P3.ome.zarr"])
+    assert [task.slide for task in plan_tasks([tmp_path / "P3.ome.zarr"])] == ["P3"]

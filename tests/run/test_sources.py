@@ -16,7 +16,7 @@ from biomarkers.run import batch, pool
 from biomarkers.run.batch import score_batch
 from biomarkers.run.plan import plan_tasks
 from biomarkers.slide import open_slide, slide_info
-from biomarkers.slide.source import digest_of, is_url, local_copy
+from biomarkers.sources import digest_of, is_url, local_copy
 from tests.slide.test_zarr import RGB, write_zarr
 
 FAKE = (sys.executable, str(Path(__file__).parent / "fake_worker.py"))
