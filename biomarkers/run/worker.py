@@ -146,11 +146,9 @@ def _score(job: Job) -> Outcome:
         result, files = score_whole(job)
     else:
         result, files = _score_tile(job)
-    if not job.get("panel"):
-        from biomarkers.run.thumbnails import write_thumbnail
+    from biomarkers.run.thumbnails import write_thumbnail
 
-        files.append(write_thumbnail(job, result))
-    return _part(job, result, [*files, *_write_basis(result, job)])
+    return _part(job, result, [*files, *_write_basis(result, job), write_thumbnail(job, result)])
 
 
 def _part(job: Job, result: Any, files: list[str]) -> Outcome:
