@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ def score_tables(
     fit: bool = False,
     vendor: str | None = None,
     mpp: float | None = None,
-    area_mm2: float | None = None,
+    area_mm2: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """Score imported cells, image by image, and write what ``biomarkers score`` writes.
 
@@ -45,7 +45,8 @@ def score_tables(
     vendor, mpp
         See :func:`~biomarkers.cells.tables.read.import_cells`.
     area_mm2
-        Analysed area behind each image; densities are not evaluable without it.
+        Analysed area behind each image, by region (``all, tumor, stroma, margin``); densities are not evaluable
+        without it.
 
     Returns
     -------
@@ -70,7 +71,7 @@ def score_tables(
     table = read_gates(gates) if gates is not None else fit_gates(images, panel=known, per="batch") if fit else None
     rows, scores = [], []
     for slide, cells in sorted(images.items()):
-        row, part = _scored(cells, known, table, slide=slide, area_mm2=area_mm2, out=out)
+        row, part = _scored(cells, known, table, slide=slide, area_mm2=area_mm2 or {}, out=out)
         rows.append(row)
         scores.append(part)
     slides = pd.DataFrame(rows)
@@ -79,7 +80,9 @@ def score_tables(
     write_csv(every, out / "scores.csv")
     if table is not None:
         write_csv(table, out / "gates.csv")
-    record = run_record("cells", settings={"panel": known.model_dump(mode="json"), "area_mm2": area_mm2, "mpp": mpp})
+    record = run_record(
+        "cells", settings={"panel": known.model_dump(mode="json"), "area_mm2": dict(area_mm2 or {}), "mpp": mpp}
+    )
     record["inputs"] = [{"name": path.name, "sha256": sha256(path)} for path in tables]
     write_run_json(record, out)
     return slides
@@ -103,7 +106,7 @@ def _images(tables: Sequence[Path], *, vendor: str | None, mpp: float | None) ->
 
 
 def _scored(
-    cells: AnnData, panel: Panel, gates: pd.DataFrame | None, *, slide: str, area_mm2: float | None, out: Path
+    cells: AnnData, panel: Panel, gates: pd.DataFrame | None, *, slide: str, area_mm2: Mapping[str, float], out: Path
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     from biomarkers.score.multiplex import panel_assay, score_multiplex_cells
     from biomarkers.score.multiplex_slide import phenotyped
@@ -125,7 +128,7 @@ def _scored(
         "reason": "; ".join(notes),
         "mpp": None,
         "mpp_source": f"cell table ({called.uns['imported']['vendor']})",
-        "tissue_mm2": area_mm2,
+        "tissue_mm2": area_mm2.get("all"),
         "n_cells": int(called.n_obs),
         "n_positive": positive,
         "n_negative": None if positive is None else int(called.n_obs) - positive,

@@ -48,7 +48,12 @@ def panel_scores(panel: Panel) -> tuple[PanelScore, ...]:
 
 
 def score_multiplex_cells(
-    cells: AnnData, *, panel: Panel, slide: str, regions: Regions | None = None, tissue_mm2: float | None = None
+    cells: AnnData,
+    *,
+    panel: Panel,
+    slide: str,
+    regions: Regions | None = None,
+    tissue_mm2: float | Mapping[str, float] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score phenotyped cells of one slide.
 
@@ -64,7 +69,7 @@ def score_multiplex_cells(
         Where tissue, tumour, stroma and margin lie. Without them, cells are counted as a whole, and by their
         ``region`` column where that names tumour or stroma.
     tissue_mm2
-        Area behind the cells where ``regions`` are unknown (imported tables).
+        Area behind the cells where ``regions`` are unknown (imported tables), of the whole image or by region.
 
     Returns
     -------
@@ -82,6 +87,7 @@ def score_multiplex_cells(
     usable = np.ones(cells.n_obs, dtype=bool)
     if "excluded" in cells.obs:
         usable = ~cells.obs["excluded"].to_numpy(dtype=bool)
+    stated = dict(tissue_mm2) if isinstance(tissue_mm2, Mapping) else {"all": tissue_mm2}
     rows, calls = [], []
     for score in panel_scores(panel):
         counted = _selected(cells, score)
@@ -89,8 +95,7 @@ def score_multiplex_cells(
             where = _where(cells, regions, region)
             if where is None:
                 continue
-            stated = tissue_mm2 if region == "all" else None
-            area = stated if regions is None else regions.area_mm2(region)
+            area = stated.get(region) if regions is None else regions.area_mm2(region)
             row = _row(score, counted, where & usable, area, slide=slide, region=region)
             rows.append(row)
             if score.cutoff is not None:

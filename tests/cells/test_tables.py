@@ -1,5 +1,7 @@
 """Tables of other programs come in with their own numbers."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -94,6 +96,78 @@ def test_qupath_measurements(tmp_path):
     assert cells.obs["phenotype"].iloc[0] == "Tumor: Positive"
 
 
+def renamed(source, target, rename):
+    """Write the table of a program with its headers spelled otherwise."""
+    separator = "\t" if ".txt" in source.name else ","
+    table = pd.read_csv(source, sep=separator, dtype=str, keep_default_na=False)
+    table.rename(columns=rename).to_csv(target, index=False)
+    return import_cells(target, mpp=0.5)
+
+
+def as_r(name):
+    return re.sub(r"[^A-Za-z0-9]", ".", name)
+
+
+def as_janitor(name):
+    return re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_")
+
+
+@pytest.mark.parametrize("spelling", [as_r, as_janitor])
+@pytest.mark.parametrize(
+    "name", ["phenoptr/sample_cell_seg_data_slim.csv.gz", "importers/tiny_inform.txt.gz", "scimap/example_data.csv"]
+)
+def test_headers_that_r_or_a_data_frame_rewrote(images, tmp_path, name, spelling):
+    plain, other = import_cells(images / name, mpp=0.5), renamed(images / name, tmp_path / "t.csv", spelling)
+    assert sorted(map(str.casefold, plain.var_names)) == sorted(map(str.casefold, other.var_names))
+    np.testing.assert_array_equal(plain.X, other.X)
+    assert list(plain.layers) == list(other.layers)
+    np.testing.assert_array_equal(plain.obs["area_um2"], other.obs["area_um2"])
+
+
+def test_halo_headers_in_other_cases(images, tmp_path):
+    path = images / "importers" / "tiny_halo.csv.gz"
+    plain, other = import_cells(path, mpp=0.5), renamed(path, tmp_path / "t.csv", str.upper)
+    np.testing.assert_array_equal(plain.layers["nucleus_mean"], other.layers["nucleus_mean"])
+    np.testing.assert_array_equal(plain.obs["area_um2"], other.obs["area_um2"])
+
+
+def test_qupath_as_stardist_and_composite_classes_write_it(tmp_path):
+    text = (
+        "Image;Classification;Centroid X \u03bcm;Centroid Y \u03bcm;CD8: Nucleus: Mean;CD8: Cell: Mean;"
+        "PD1: Cell: Mean\na.tif;CD8: PD1;10,5;20;1,5;2,5;3\na.tif;CD8: Negative;11;21;1;2;3\na.tif;;12;22;1;2;3\n"
+    )
+    for encoding in ("utf-8", "utf-16"):
+        (tmp_path / "m.csv").write_text(text, encoding=encoding)
+        cells = import_cells(tmp_path / "m.csv")
+        assert cells.obs["x_um"].tolist() == [10.5, 11, 12]
+        assert cells[:, "CD8"].X[0, 0] == 2.5
+        assert cells.obs["CD8_positive"].tolist() == [True, False, False]
+        assert cells.obs["PD-1_positive"].tolist() == [True, False, False]
+    (tmp_path / "m.csv").write_text(text.replace("\u03bc", "\u00b5"), encoding="cp1252")
+    assert import_cells(tmp_path / "m.csv").obs["x_um"].tolist() == [10.5, 11, 12]
+
+
+def test_mcmicro_with_masks_annotations_and_a_row_number(tmp_path):
+    (tmp_path / "m.csv").write_text(
+        ",CellID,CD8_cellMask,CD8_nucleiMask,PD1_cellMask,X_centroid,Y_centroid,Area,Perimeter,cluster\n"
+        "0,1,5,6,7,10,20,90,30,T cell\n1,2,5,6,7,11,21,90,30,B cell\n"
+    )
+    cells = import_cells(tmp_path / "m.csv", mpp=0.5)
+    assert list(cells.var_names) == ["CD8", "PD-1"]
+    assert cells.X[0].tolist() == [5, 7]
+    assert cells.layers["nucleus_mean"][0, 0] == 6
+
+
+def test_codex_and_cellprofiler_in_their_other_spellings(tmp_path):
+    (tmp_path / "c.csv").write_text("cell_id:cell_id,x:x,y:y,z:z,size:size,CD8,blank_1\n1,10,20,1,90,4.5,0\n")
+    assert list(import_cells(tmp_path / "c.csv", mpp=0.5).var_names) == ["CD8"]
+    (tmp_path / "p.csv").write_text(
+        "ImageNumber,ObjectNumber,AreaShape_Center_X,AreaShape_Center_Y,AreaShape_Area,Intensity_MeanIntensity_CD8\n"
+        "1,1,10,20,90,0.5\n"
+    )
+    assert import_cells(tmp_path / "p.csv", mpp=0.5).obs["x_um"].tolist() == [5.0]
+
+
 INFORM = "Sample Name\tCell ID\tCell X Position\tCell Y Position\tNucleus Area ({unit})\tEntire Cell PD1 Mean\n"
 
 
@@ -107,6 +181,9 @@ INFORM = "Sample Name\tCell ID\tCell X Position\tCell Y Position\tNucleus Area (
         (INFORM.format(unit="sq microns") + "a\t1\t\t1\t9\t1\n", "row 2.*no position"),
         (INFORM.format(unit="sq microns"), "no cells"),
         ("a,b\n1,2\n", "none of the known"),
+        ("CellID,X_centroid,Y_centroid,CD8,CD8\n1,1,1,2,3\n", "two columns of one name.*CD8"),
+        ("CellID,X_centroid,CD8\n1,1,2\n", "no column 'Y_centroid'"),
+        ("CellID,X_centroid,Y_centroid,CD8\n1,1,1,2\n2,1,1,high\n", "row 3.*'CD8'|'CD8'.*row 3"),
         ("", "cannot be read"),
     ],
 )

@@ -112,6 +112,20 @@ def test_a_table_of_inform(tmp_path, shared_data):
     assert len(frame) == 6072
 
 
+def test_areas_of_regions(tmp_path, shared_data):
+    table = shared_data / "images" / "phenoptr" / "sample_cell_seg_data_slim.csv.gz"
+    text = INFORM + '[[scores]]\nname = "CD8"\nkind = "density"\ncells = "CD8+"\n'
+    (tmp_path / "panel.toml").write_text(text)
+    words = [table, "--panel", tmp_path / "panel.toml", "--area-mm2"]
+    assert cells(*words, "0.65", "--area-mm2", "tumor=0.5", "--out", tmp_path / "out") == 0
+    scores = pd.read_csv(tmp_path / "out" / "scores.csv").query("marker == 'CD8'").set_index("region")
+    assert scores["value"].tolist()[:2] == [228 / 0.65, 51 / 0.5]
+    assert scores.loc["stroma", "status"] == "not_evaluable"
+    for wrong in ("tumour=0.5", "tumor=-1", "much"):
+        with pytest.raises(UsageError, match="is no area"):
+            cells(*words, wrong, "--out", tmp_path / "o2")
+
+
 def test_two_tables_of_one_image(tmp_path, shared_data):
     table = shared_data / "images" / "phenoptr" / "sample_cell_seg_data_slim.csv.gz"
     (tmp_path / "panel.toml").write_text(INFORM)

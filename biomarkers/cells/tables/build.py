@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +24,7 @@ from biomarkers.keys import (
     Y_UM,
     positive_column,
 )
+from biomarkers.panel import canonical_marker
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -101,6 +103,88 @@ def to_cells(table: CellTable, *, where: Path, mpp: float | None) -> AnnData:
     return cells
 
 
+def spelled(name: str) -> str:
+    """Spell a header one way: no byte order mark, single blanks, one kind of micro sign."""
+    return re.sub(r"\s+", " ", name.replace("\ufeff", "").replace("\u03bc", "\u00b5")).strip()
+
+
+def plain(name: str) -> str:
+    """Reduce a header to what programs, R and data frames agree on: ``Cell.X.Position`` -> ``cellxposition``."""
+    return re.sub(r"[^a-z0-9]", "", name.casefold())
+
+
+def named(columns: Iterable[str], *wanted: str) -> str | None:
+    """Find the first of the wanted columns that is there, however it is spelled."""
+    there: dict[str, str] = {}
+    for name in columns:
+        there.setdefault(plain(name), name)
+    return next((there[plain(one)] for one in wanted if plain(one) in there), None)
+
+
+def named_or_refuse(columns: Iterable[str], *wanted: str, where: Path) -> str:
+    """Find a column that must be there.
+
+    Raises
+    ------
+    DataError
+        It is not.
+    """
+    there = list(columns)
+    found = named(there, *wanted)
+    if found is None:
+        raise DataError(f"the table has no column {wanted[0]!r}", where=where, seen=there[:12], allowed=wanted)
+    return found
+
+
+def counted(frame: pd.DataFrame) -> pd.Series:
+    """Return 1, 2, ... for cells that have no number of their own."""
+    return pd.Series([str(number) for number in range(1, len(frame) + 1)], index=frame.index)
+
+
+def by_compartment(
+    frame: pd.DataFrame, parts: Iterable[tuple[str, str, str]], where: Path, *, dye: re.Pattern[str] | None = None
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
+    """Read intensities, by marker and compartment.
+
+    Parameters
+    ----------
+    frame
+        The table, of text.
+    parts
+        (column, the vendor's name of the channel, compartment).
+    where
+        The file, for errors.
+    dye
+        What follows the marker's name in a channel's, and is taken off it.
+
+    Returns
+    -------
+    Marker -> compartment -> values, and marker -> the vendor's name of it.
+
+    Raises
+    ------
+    DataError
+        Two channels show one marker, or a value is no number.
+    """
+    intensity: dict[str, dict[str, np.ndarray]] = {}
+    channels: dict[str, str] = {}
+    for column, channel, compartment in parts:
+        marker = canonical_marker(channel if dye is None else dye.sub("", channel))
+        if channels.setdefault(marker, channel) != channel:
+            raise DataError("two channels show the same marker", where=where, seen=[channels[marker], channel])
+        if compartment in intensity.setdefault(marker, {}):
+            message = f"two columns hold the {compartment} mean of {channel!r}"
+            raise DataError(message, where=where, seen=column)
+        intensity[marker][compartment] = numbers(frame[column], column=column, where=where)
+    return intensity, channels
+
+
+def are_numbers(values: pd.Series) -> bool:
+    """Tell a measurement from an annotation: at least one of its values reads as a number."""
+    text = values.astype(str).str.strip().str.replace(",", ".", regex=False)
+    return bool(pd.to_numeric(text, errors="coerce").notna().any())
+
+
 def numbers(values: pd.Series, *, column: str, where: Path) -> np.ndarray:
     """Read a text column as numbers: decimal commas, per cent signs and the vendors' words for "missing" are known.
 
@@ -134,7 +218,7 @@ def optional_numbers(frame: pd.DataFrame, column: str | None, *, where: Path) ->
     return numbers(frame[column], column=column, where=where)
 
 
-def optional_text(frame: pd.DataFrame, column: str, default: str) -> pd.Series:
+def optional_text(frame: pd.DataFrame, column: str | None, default: str) -> pd.Series:
     """Read a text column that a table may lack."""
     if column not in frame.columns:
         return pd.Series([default] * len(frame), index=frame.index, dtype=object)

@@ -9,41 +9,49 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from biomarkers.cells.tables.build import CellTable, numbers, optional_numbers, optional_text
-from biomarkers.errors import DataError
+from biomarkers.cells.tables.build import (
+    CellTable,
+    by_compartment,
+    named,
+    named_or_refuse,
+    numbers,
+    optional_numbers,
+    optional_text,
+)
 from biomarkers.panel import canonical_marker
 
-_INTENSITY = re.compile(r"^(.+) (Nucleus|Cytoplasm|Membrane|Cell) Intensity$")
-_POSITIVE = re.compile(r"^(.+?) Positive(?: Classification)?$")
-_FLUOR = re.compile(r" (?:Opal|Alexa|AF|Cy) ?\d*$")
-_FIXED = {"XMin", "XMax", "YMin", "YMax"}
+_INTENSITY = re.compile(
+    r"^(?:Average )?(.+) (Nucleus|Cytoplasm|Membrane|Cell|Nuclear|Cytoplasmic) Intensity(?: Average)?$", re.IGNORECASE
+)
+_COMPARTMENTS = {"nuclear": "nucleus", "cytoplasmic": "cytoplasm"}
+_POSITIVE = re.compile(r"^(.+?) Positive(?: Classification)?$", re.IGNORECASE)
+_FLUOR = re.compile(r" (?:(?:Opal|Alexa|AlexaFluor|Alexa Fluor|AF|Cy|CF) ?\d*|FITC|TRITC|TexasRed)$", re.IGNORECASE)
+_EDGES = ("XMin", "XMax", "YMin", "YMax")
 
 
 def is_halo(columns: Iterable[str]) -> bool:
     """Tell a HALO table by its columns."""
-    return {_plain(name) for name in columns} >= _FIXED | {"Object Id"}
+    names = list(columns)
+    return all(named(names, wanted) is not None for wanted in (*_EDGES, "Object Id"))
 
 
 def read_halo(frame: pd.DataFrame, where: Path) -> CellTable:
     """Read a HALO object table (text columns): boxes in pixels become centres, areas are in um2."""
     plain = {name: _plain(name) for name in frame.columns}
-    by_plain = {text: name for name, text in plain.items()}
     intensity, channels = _intensities(frame, plain, where)
-    edge = {
-        name: numbers(frame[by_plain[name]], column=by_plain[name], where=where)
-        for name in ("XMin", "XMax", "YMin", "YMax")
-    }
+    columns = {name: named_or_refuse(frame.columns, name, where=where) for name in (*_EDGES, "Object Id")}
+    edge = {name: numbers(frame[columns[name]], column=columns[name], where=where) for name in _EDGES}
     return CellTable(
         vendor="HALO",
-        slide=_slide(frame, by_plain, where),
-        cell_id=frame[by_plain["Object Id"]].astype(str),
+        slide=_slide(frame, where),
+        cell_id=frame[columns["Object Id"]].astype(str),
         x=(edge["XMin"] + edge["XMax"]) / 2,
         y=(edge["YMin"] + edge["YMax"]) / 2,
         unit="px",
         area_unit="um",
-        cell_area=optional_numbers(frame, _area(by_plain, "Cell Area"), where=where),
-        nucleus_area=optional_numbers(frame, _area(by_plain, "Nucleus Area"), where=where),
-        region=optional_text(frame, by_plain.get("Classifier Label", ""), ""),
+        cell_area=optional_numbers(frame, _area(plain, "Cell Area"), where=where),
+        nucleus_area=optional_numbers(frame, _area(plain, "Nucleus Area"), where=where),
+        region=optional_text(frame, named(frame.columns, "Classifier Label"), ""),
         phenotype=None,
         intensity=intensity,
         positive=_flags(frame, plain, set(channels.values()), where),
@@ -56,34 +64,27 @@ def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9+\-/]+", " ", name.replace("\ufeff", "")).strip()
 
 
-def _slide(frame: pd.DataFrame, by_plain: dict[str, str], where: Path) -> pd.Series:
-    for name in ("Image Tag", "Image File Name", "Image Location", "deidentified sample"):
-        if name in by_plain:
-            text = frame[by_plain[name]].fillna("").astype(str)
+def _slide(frame: pd.DataFrame, where: Path) -> pd.Series:
+    for wanted in ("Image Tag", "Image File Name", "Image Location", "deidentified sample"):
+        name = named(frame.columns, wanted)
+        if name is not None:
+            text = frame[name].fillna("").astype(str)
             if text.ne("").all():
                 return text.str.replace(r"^.*[\\/]", "", regex=True)
     return pd.Series([where.name.split(".")[0]] * len(frame), index=frame.index, dtype=object)
 
 
-def _area(by_plain: dict[str, str], wanted: str) -> str | None:
-    named = [name for plain, name in by_plain.items() if re.fullmatch(rf"{wanted}(?: m| m2| µm²)?", plain)]
-    return named[0] if named else None
+def _area(plain: dict[str, str], wanted: str) -> str | None:
+    pattern = re.compile(rf"{wanted}(?: m| m2| um2| µm²)?", re.IGNORECASE)
+    return next((name for name, text in plain.items() if pattern.fullmatch(text)), None)
 
 
 def _intensities(
     frame: pd.DataFrame, plain: dict[str, str], where: Path
 ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
-    intensity: dict[str, dict[str, np.ndarray]] = {}
-    channels: dict[str, str] = {}
-    for name, text in plain.items():
-        if not (found := _INTENSITY.match(text)):
-            continue
-        channel, compartment = found.groups()
-        marker = _marker(channel)
-        if channels.setdefault(marker, channel) != channel:
-            raise DataError("two channels show the same marker", where=where, seen=[channels[marker], channel])
-        intensity.setdefault(marker, {})[compartment.lower()] = numbers(frame[name], column=name, where=where)
-    return intensity, channels
+    found = [(name, match) for name, text in plain.items() if (match := _INTENSITY.match(text))]
+    parts = [(name, match[1], _COMPARTMENTS.get(match[2].casefold(), match[2].casefold())) for name, match in found]
+    return by_compartment(frame, parts, where, dye=_FLUOR)
 
 
 def _flags(frame: pd.DataFrame, plain: dict[str, str], channels: set[str], where: Path) -> dict[str, np.ndarray]:

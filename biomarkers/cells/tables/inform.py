@@ -9,30 +9,44 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from biomarkers.cells.tables.build import CellTable, Unit, numbers, optional_numbers, optional_text
+from biomarkers.cells.tables.build import (
+    CellTable,
+    Unit,
+    by_compartment,
+    named,
+    named_or_refuse,
+    numbers,
+    optional_numbers,
+    optional_text,
+)
 from biomarkers.errors import DataError
 from biomarkers.panel import canonical_marker
 
-_COMPARTMENTS = {"Nucleus": "nucleus", "Cytoplasm": "cytoplasm", "Membrane": "membrane", "Entire Cell": "cell"}
-_MEAN = re.compile(r"^(Nucleus|Cytoplasm|Membrane|Entire Cell) (.+?) Mean(?: \(.*\))?$")
-_FLUOR = re.compile(r"\s*\((?:Opal \d+|DAPI|[^)]*)\)$")
+_COMPARTMENTS = {"nucleus": "nucleus", "cytoplasm": "cytoplasm", "membrane": "membrane", "entire cell": "cell"}
+_MEAN = re.compile(
+    r"^(Nucleus|Cytoplasm|Membrane|Entire Cell) (.+?) Mean(?: \(.*\)| Normalized Counts.*)?$", re.IGNORECASE
+)
+_FLUOR = re.compile(r"(?:\s*\([^)]*\)|(?<=\S) (?:Opal \d+|DAPI))$", re.IGNORECASE)
+_POSITION = ("Cell ID", "Cell X Position", "Cell Y Position")
 
 
 def is_inform(columns: Iterable[str]) -> bool:
     """Tell an inForm table by its columns."""
-    names = set(columns)
-    return {"Cell ID", "Cell X Position", "Cell Y Position"} <= names
+    names = list(columns)
+    return all(named(names, wanted) is not None for wanted in _POSITION)
 
 
 def read_inform(frame: pd.DataFrame, where: Path) -> CellTable:
-    """Read an inForm table (text columns) into our words.
+    """Read an inForm table (text columns), its headers as inForm, R or a data frame's cleaner writes them.
 
     Raises
     ------
     DataError
         It is a summary table, or the unit of its areas cannot be read from the headers.
     """
-    cells = frame[frame["Cell ID"].astype(str).str.strip().ne("all")]
+    frame = frame.set_axis(_with_blanks(list(frame.columns)), axis=1)
+    identity, x, y = (named_or_refuse(frame.columns, name, where=where) for name in _POSITION)
+    cells = frame[frame[identity].astype(str).str.strip().ne("all")]
     if cells.empty:
         raise DataError("this inForm table holds summaries, not cells", where=where, hint="Give *_cell_seg_data.txt.")
     unit = _unit(frame.columns, where)
@@ -40,15 +54,15 @@ def read_inform(frame: pd.DataFrame, where: Path) -> CellTable:
     phenotype, positive = _phenotypes(cells)
     return CellTable(
         vendor="inForm",
-        slide=optional_text(cells, "Sample Name", where.name.split(".")[0]),
-        cell_id=cells["Cell ID"].astype(str),
-        x=numbers(cells["Cell X Position"], column="Cell X Position", where=where),
-        y=numbers(cells["Cell Y Position"], column="Cell Y Position", where=where),
+        slide=optional_text(cells, named(frame.columns, "Sample Name"), where.name.split(".")[0]),
+        cell_id=cells[identity].astype(str),
+        x=numbers(cells[x], column=x, where=where),
+        y=numbers(cells[y], column=y, where=where),
         unit=unit,
         area_unit=unit,
         cell_area=optional_numbers(cells, _area_column(frame.columns, "Entire Cell"), where=where),
         nucleus_area=optional_numbers(cells, _area_column(frame.columns, "Nucleus"), where=where),
-        region=optional_text(cells, "Tissue Category", ""),
+        region=optional_text(cells, named(frame.columns, "Tissue Category"), ""),
         phenotype=phenotype,
         intensity=intensity,
         positive=positive,
@@ -56,13 +70,20 @@ def read_inform(frame: pd.DataFrame, where: Path) -> CellTable:
     )
 
 
+def _with_blanks(columns: list[str]) -> list[str]:
+    """Give headers their blanks back where R (``Cell.ID``) or a cleaner (``cell_id``) took them all."""
+    if any(" " in name for name in columns):
+        return columns
+    return [re.sub(r"[._]+", " ", name).strip() for name in columns]
+
+
 def _unit(columns: Iterable[str], where: Path) -> Unit:
     """Positions share the unit of the areas; inForm names it in the area's header only."""
     for column in columns:
-        if re.match(r"^(Nucleus|Entire Cell) Area \(", column):
-            if "pixels" in column:
+        if re.match(r"^(Nucleus|Entire Cell) Area [(a-z]", column, re.IGNORECASE):
+            if "pixels" in column.casefold():
                 return "px"
-            if "micron" in column:
+            if "micron" in column.casefold():
                 return "um"
     raise DataError(
         "no header names the unit of areas", where=where, allowed="(pixels), (square microns), (sq microns)"
@@ -70,35 +91,30 @@ def _unit(columns: Iterable[str], where: Path) -> Unit:
 
 
 def _area_column(columns: Iterable[str], compartment: str) -> str | None:
-    named = [name for name in columns if name.startswith(f"{compartment} Area (") and "percent" not in name]
-    return named[0] if named else None
+    pattern = re.compile(rf"^{compartment} Area [(a-z]", re.IGNORECASE)
+    return next((name for name in columns if pattern.match(name) and "percent" not in name.casefold()), None)
 
 
 def _intensities(frame: pd.DataFrame, where: Path) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
-    intensity: dict[str, dict[str, np.ndarray]] = {}
-    channels: dict[str, str] = {}
-    for column in frame.columns:
-        if not (found := _MEAN.match(column)):
-            continue
-        compartment, channel = found.groups()
-        marker = canonical_marker(_FLUOR.sub("", channel))
-        if channels.setdefault(marker, channel) != channel:
-            raise DataError("two channels show the same marker", where=where, seen=[channels[marker], channel])
-        intensity.setdefault(marker, {})[_COMPARTMENTS[compartment]] = numbers(
-            frame[column], column=column, where=where
-        )
-    return intensity, channels
+    parts = [
+        (column, found[2], _COMPARTMENTS[found[1].casefold()])
+        for column in frame.columns
+        if (found := _MEAN.match(column))
+    ]
+    return by_compartment(frame, parts, where, dye=_FLUOR)
 
 
 def _phenotypes(frame: pd.DataFrame) -> tuple[pd.Series | None, dict[str, np.ndarray]]:
     """Read one column of names, or phenoptr's consolidated columns ``Phenotype X`` that hold ``X+`` and ``X-``."""
+    pattern = re.compile(r"^Phenotype (.+)$", re.IGNORECASE)
     positive = {
-        column.removeprefix("Phenotype "): frame[column].astype(str).str.strip().str.endswith("+").to_numpy()
+        canonical_marker(found[1]): frame[column].astype(str).str.strip().str.endswith("+").to_numpy()
         for column in frame.columns
-        if column.startswith("Phenotype ")
+        if (found := pattern.match(column))
     }
-    if "Phenotype" in frame.columns:
-        return optional_text(frame, "Phenotype", ""), positive
+    names_of = named(frame.columns, "Phenotype")
+    if names_of is not None:
+        return optional_text(frame, names_of, ""), positive
     if not positive:
         return None, {}
     flags = np.column_stack(list(positive.values()))

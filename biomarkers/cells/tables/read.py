@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from biomarkers.cells.tables.build import CellTable, to_cells
+from biomarkers.cells.tables.build import CellTable, spelled, to_cells
 from biomarkers.cells.tables.halo import is_halo, read_halo
 from biomarkers.cells.tables.inform import is_inform, read_inform
 from biomarkers.cells.tables.others import (
     is_cellprofiler,
     is_codex,
     is_mcmicro,
-    is_qupath,
     read_cellprofiler,
     read_codex,
     read_mcmicro,
-    read_qupath,
 )
+from biomarkers.cells.tables.qupath import is_qupath, read_qupath
 from biomarkers.errors import DataError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ def _read_text(path: Path) -> pd.DataFrame:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
-        encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        encoding = _encoding(head)
+        if encoding != "utf-16" and b"\0" in head:
+            raise DataError("this is no table of text", where=path, hint="Export it as CSV or tab-separated text.")
         first = head.decode(encoding, errors="replace").splitlines()[0] if head else ""
         separator = max("\t;,", key=first.count)
         frame = pd.read_csv(
@@ -106,4 +108,25 @@ def _read_text(path: Path) -> pd.DataFrame:
         raise DataError(f"cannot be read as a table ({error})", where=path) from error
     if frame.empty:
         raise DataError("the table holds no cells", where=path)
-    return frame
+    _refuse_doubled_columns(first, separator, path)
+    frame.columns = [spelled(str(name)) for name in frame.columns]
+    return frame.drop(columns=[name for name in frame.columns if re.fullmatch(r"|Unnamed: \d+", name)])
+
+
+def _encoding(head: bytes) -> str:
+    """Tell Windows' own encoding, in which a micro sign is one byte, from Unicode."""
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    try:
+        head[:-4].decode("utf-8")  # a character may be cut at the end of what was read
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
+
+
+def _refuse_doubled_columns(header: str, separator: str, path: Path) -> None:
+    """Refuse a header that names a column twice, which pandas would number silently."""
+    names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise DataError("the table has two columns of one name", where=path, seen=twice)
