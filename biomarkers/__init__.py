@@ -78,6 +78,7 @@ _PUBLIC: dict[str, str] = {
     "plot_waterfall": "biomarkers.plot.cohort_response",
     "pool_scores": "biomarkers.score",
     "power": "biomarkers.relate.power",
+    "cross_functions": "biomarkers.score.cross",
     "proximity_test": "biomarkers.score.space",
     "read_annotations": "biomarkers.cells.annotations",
     "read_channels": "biomarkers.slide.channels",

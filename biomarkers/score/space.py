@@ -34,7 +34,7 @@ def nearest_distances(cells: AnnData, *, pairs: Sequence[tuple[str, str]]) -> pd
     -------
     One row a pair: ``from, to, n_from, n_to, mean_um, median_um`` (NaN where there is nobody to be near).
     """
-    xy = _positions(cells)
+    xy = positions(cells)
     masks = _masks(cells, [name for pair in pairs for name in pair])
     rows = []
     for source, target in pairs:
@@ -78,7 +78,7 @@ def count_within(
     One row a pair and radius: ``region, from, to, radius_um, n_from, n_to, n_from_with`` (how many have at least one
     near) and ``mean_within`` (how many are near, on average; NaN without ``from`` cells).
     """
-    xy = _positions(cells)
+    xy = positions(cells)
     inside = (
         np.ones(cells.n_obs, dtype=bool) if region is None else (cells.obs[REGION].astype(str) == region).to_numpy()
     )
@@ -86,7 +86,7 @@ def count_within(
     rows = []
     for source, target in pairs:
         for radius in radius_um:
-            count = _counts(xy, masks[source] & inside, masks[target] & inside, _radius(radius))
+            count = _counts(xy, masks[source] & inside, masks[target] & inside, checked_radius(radius))
             rows.append(
                 {
                     "region": "all" if region is None else region,
@@ -168,11 +168,11 @@ def proximity_test(
     movable = ~masks[source] | masks[target] if among is None else select_cells(cells, among) | masks[target]
     if not masks[source].any() or not masks[target].any():
         return _no_test(source, target, radius_um, masks)
-    near = _near_sources(_positions(cells), masks[source], _radius(radius_um))
+    near = _near_sources(positions(cells), masks[source], checked_radius(radius_um))
     regions = cells.obs[REGION].astype(str).to_numpy()
     groups = [np.flatnonzero(movable & (regions == name)) for name in np.unique(regions[movable])]
     observed = float(near[masks[target]].sum())
-    shuffled = _shuffled_sums(near, masks[target], groups, n_permutations, generator)
+    shuffled = shuffled_sums(near, masks[target], groups, n_permutations, generator)
     centre = shuffled.mean()
     extreme = int((np.abs(shuffled - centre) >= abs(observed - centre) - 1e-9).sum())
     n_from = int(masks[source].sum())
@@ -183,7 +183,7 @@ def proximity_test(
     )  # fmt: skip
 
 
-def _shuffled_sums(
+def shuffled_sums(
     near: np.ndarray, target: np.ndarray, groups: Sequence[np.ndarray], n: int, generator: np.random.Generator
 ) -> np.ndarray:
     """Sum ``near`` over as many random cells of each region as the region has targets.
@@ -217,7 +217,8 @@ def _no_test(source: str, target: str, radius_um: float, masks: Mapping[str, np.
     return Proximity(source, target, radius_um, n_from, n_to, nan, nan, nan, nan, nan, 0, f"no {who} cells")
 
 
-def _positions(cells: AnnData) -> np.ndarray:
+def positions(cells: AnnData) -> np.ndarray:
+    """Return (n, 2) places in um; cells without any are refused."""
     if SPATIAL not in cells.obsm:
         raise UsageError("these cells have no positions", allowed=f"obsm[{SPATIAL!r}] in um")
     return np.asarray(cells.obsm[SPATIAL], dtype=float)
@@ -227,7 +228,8 @@ def _masks(cells: AnnData, rules: Sequence[str]) -> dict[str, np.ndarray]:
     return {rule: select_cells(cells, rule) for rule in dict.fromkeys(rules)}
 
 
-def _radius(value: float) -> float:
+def checked_radius(value: float) -> float:
+    """Return a radius above 0; others are refused."""
     if not value > 0:
         raise UsageError("a radius must be above 0 um", seen=value)
     return float(value)

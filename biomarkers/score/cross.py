@@ -1,0 +1,181 @@
+"""Cross-type functions: how many cells of one kind, and how near the nearest, around those of another, by distance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from biomarkers.cells.phenotype import select_cells
+from biomarkers.errors import UsageError
+from biomarkers.keys import REGION
+from biomarkers.score.regions import Regions
+from biomarkers.score.space import checked_radius, positions, shuffled_sums
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    Rng = np.random.Generator | int
+
+Window = Regions | tuple[float, float, float, float]
+Bools = NDArray[np.bool_]
+COLUMNS = (
+    "region", "from", "to", "radius_um", "n_from", "n_to", "n_inner", "k_um2", "l_um", "g", "k_random", "g_random",
+    "k_expected", "k_low", "k_high", "p",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where cells can be: its area in um2, which cells lie in it, and how far each is from its border."""
+
+    area: float
+    inside: Bools
+    to_border: NDArray[np.float64]
+
+
+def cross_functions(
+    cells: AnnData,
+    *,
+    source: str,
+    target: str,
+    radius_um: Sequence[float],
+    window: Window | None = None,
+    region: str = "all",
+    n_permutations: int = 0,
+    rng: Rng = 0,
+) -> pd.DataFrame:
+    """Ripley's cross-type K and L, and the cross-type nearest-neighbour distribution G.
+
+    Parameters
+    ----------
+    cells
+        One image's cells, with ``obsm["spatial"]`` in um.
+    source, target
+        Phenotype rules (:func:`~biomarkers.cells.phenotype.select_cells`); a cell is never its own neighbour.
+    radius_um
+        Distances at which the functions are read.
+    window
+        Where cells can be: the regions of a scored image, or a rectangle (x_low, y_low, x_high, y_high) in um; the
+        rectangle around all cells when absent.
+    region
+        Which of the regions: ``all`` (tissue), ``tumor``, ``stroma``, ``margin``.
+    n_permutations
+        Shuffles of target labels within tissue regions (``obs["region"]``), as :func:`~biomarkers.score.space.
+        proximity_test` makes them; 0 leaves the last columns NaN.
+    rng
+        Generator or seed.
+
+    Returns
+    -------
+    One row a radius. ``k_um2``: targets within the radius of a source, per target density; ``l_um`` = sqrt(K / pi);
+    ``g``: share of sources whose nearest target is within the radius. ``n_inner`` sources lie at least the radius
+    inside the window; only these are looked at, so that what lies beyond the border is not taken for empty (the border
+    or reduced-sample correction). ``k_random`` and ``g_random`` are those of targets strewn evenly; ``k_expected`` and
+    its 95% range ``k_low`` to ``k_high`` those of shuffled labels, ``p`` two-sided.
+
+    Raises
+    ------
+    UsageError
+        There is no such region, a radius is not above 0, or cells have no positions.
+
+    References
+    ----------
+    Ripley 1988, Statistical Inference for Spatial Processes; Baddeley, Rubak and Turner 2015, Spatial Point Patterns.
+    Held to spatstat's ``Kcross(correction = "border")`` and ``Gcross(correction = "rs")``.
+    """
+    xy = positions(cells)
+    place = _place(cells, xy, window, region)
+    masks = {name: select_cells(cells, name) & place.inside for name in (source, target)}
+    start, end = masks[source], masks[target]
+    density = end.sum() / place.area
+    generator = np.random.default_rng(rng)
+    rows = []
+    for radius in map(checked_radius, radius_um):
+        inner = start & (place.to_border >= radius)
+        near, nearest = _neighbours(xy, inner, end, radius)
+        scale = 1 / (density * inner.sum()) if inner.any() and end.any() else np.nan
+        k = near.sum() * scale
+        row = {
+            "region": region, "from": source, "to": target, "radius_um": radius, "n_from": int(start.sum()),
+            "n_to": int(end.sum()), "n_inner": int(inner.sum()), "k_um2": k, "l_um": np.sqrt(k / np.pi),
+            "g": float((nearest <= radius).mean()) if inner.any() and end.any() else np.nan,
+            "k_random": np.pi * radius**2, "g_random": 1 - np.exp(-density * np.pi * radius**2),
+        }  # fmt: skip
+        if n_permutations and np.isfinite(scale):
+            movable = (~start | end) & place.inside
+            row |= _against_chance(cells, xy, inner, end, movable, radius, n_permutations, generator, scale)
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _place(cells: AnnData, xy: NDArray[np.float64], window: Window | None, region: str) -> _Place:
+    if isinstance(window, Regions):
+        return _in_regions(cells, xy, window, region)
+    if region != "all":
+        raise UsageError(
+            "a region needs the regions of a scored image", seen=region, hint="Give window=result.regions."
+        )
+    if window is None:
+        window = (*xy.min(axis=0), *xy.max(axis=0)) if len(xy) else (0.0, 0.0, 1.0, 1.0)
+    low, high = np.array(window[:2], float), np.array(window[2:], float)
+    if not (high > low).all():
+        raise UsageError("the window has no area", seen=window, allowed="(x_low, y_low, x_high, y_high) in um")
+    to_border = np.minimum(xy - low, high - xy).min(axis=1)
+    return _Place(float((high - low).prod()), to_border >= 0, to_border)
+
+
+def _in_regions(cells: AnnData, xy: NDArray[np.float64], regions: Regions, region: str) -> _Place:
+    """Distances to a region's border, to the nearest half of a square of its grid; the image's edge is a border."""
+    from scipy import ndimage
+
+    if region not in regions.masks:
+        raise UsageError("no such region", seen=region, allowed=tuple(regions.masks))
+    mask = regions.masks[region]
+    far = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] - 0.5
+    at = ((xy - np.asarray(regions.origin_um)) / regions.grid_um).astype(int)
+    column, row = (np.clip(at[:, axis], 0, mask.shape[1 - axis] - 1) for axis in (0, 1))
+    inside = regions.members(cells, region)
+    return _Place(float(mask.sum()) * regions.grid_um**2, inside, far[row, column] * regions.grid_um)
+
+
+def _neighbours(
+    xy: NDArray[np.float64], inner: Bools, end: Bools, radius: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """For each inner source, how many other targets are within the radius, and how far the nearest one is."""
+    from scipy.spatial import cKDTree
+
+    if not inner.any() or not end.any():
+        return np.zeros(int(inner.sum()), np.int64), np.full(int(inner.sum()), np.inf)
+    tree, own = cKDTree(xy[end]), end[inner]
+    near = tree.query_ball_point(xy[inner], radius, return_length=True, workers=-1).astype(np.int64) - own
+    nearest = tree.query(xy[inner], k=[1, 2], workers=-1)[0]
+    return near, np.where(own, nearest[:, 1], nearest[:, 0])
+
+
+def _against_chance(
+    cells: AnnData,
+    xy: NDArray[np.float64],
+    inner: Bools,
+    end: Bools,
+    movable: Bools,
+    radius: float,
+    n: int,
+    generator: np.random.Generator,
+    scale: float,
+) -> dict[str, float]:
+    from scipy.spatial import cKDTree
+
+    near = cKDTree(xy[inner]).query_ball_point(xy, radius, return_length=True, workers=-1).astype(np.int64)
+    near[inner] -= 1
+    names = cells.obs[REGION].astype(str).to_numpy() if REGION in cells.obs else np.full(len(xy), "")
+    groups = [np.flatnonzero(movable & (names == name)) for name in np.unique(names[movable])]
+    observed, shuffled = float(near[end].sum()), shuffled_sums(near, end, groups, n, generator)
+    centre = float(shuffled.mean())
+    extreme = int((np.abs(shuffled - centre) >= abs(observed - centre) - 1e-9).sum())
+    low, high = np.quantile(shuffled, (0.025, 0.975)) * scale
+    return {"k_expected": centre * scale, "k_low": low, "k_high": high, "p": (extreme + 1) / (n + 1)}
