@@ -186,6 +186,7 @@ def _score_tile(job: Job) -> tuple[Any, list[str]]:
 
 def _score_panel(job: Job) -> tuple[Any, list[str]]:
     from biomarkers.files import write_csv
+    from biomarkers.score.gate_page import gate_page
     from biomarkers.score.multiplex_slide import score_multiplex
 
     result = score_multiplex(
@@ -200,7 +201,11 @@ def _score_panel(job: Job) -> tuple[Any, list[str]]:
     files = _write_files(result, job)
     gates = f"gates/{job['file_stem']}.csv"
     write_csv(result.gates, Path(job["out"]) / gates)
-    return result, [*files, gates]
+    files.append(gates)
+    if job["overlays"] and result.cells.n_obs:
+        files.append(f"gates/{job['file_stem']}.html")
+        write_text(Path(job["out"]) / files[-1], gate_page(result))
+    return result, files
 
 
 def _write_basis(result: Any, job: Job) -> list[str]:

@@ -63,6 +63,7 @@ def test_an_image_and_a_panel(tmp_path):
     slides = pd.read_csv(out / "slides.csv")
     assert set(slides["assay"]) == {"pd1-cd3"}
     assert set(slides["PD-1+ T cells present"]) == {"positive"}
+    assert "Gates of SIM-001_baseline" in (out / "gates" / "SIM-001_baseline.html").read_text()
     gates = pd.read_csv(out / "gates" / "SIM-001_baseline.csv")
     assert set(gates["marker"]) == {"PD-1", "CD3"}
     gates.assign(slide="*", gate=1e6, gate_2=2e6, gate_3=3e6).to_csv(tmp_path / "gates.csv", index=False)

@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 
 from biomarkers.errors import UsageError
 from biomarkers.panel import Panel, PanelScore
+from biomarkers.score.gate_page import gate_page
 from biomarkers.score.multiplex import panel_scores, ratio_interval, score_multiplex_cells
 from biomarkers.score.multiplex_slide import phenotyped, regate, score_multiplex
 from biomarkers.score.regions import regions_from_cells
@@ -91,6 +92,22 @@ def test_a_result_has_the_shape_of_a_brightfield_one(made):
     assert result.overlay().size[0] >= 512
     assert len(result.geojson()["features"]) == result.cells.n_obs == len(result.table())
     assert result.row["PD-L1 present"] == "positive"
+
+
+@pytest.mark.slow
+def test_a_page_shows_the_cells_beside_each_gate(made):
+    _, path, panel, result = made
+    page = gate_page(result)
+    assert page.count("<section>") == page.count("<svg") == len(MARKERS)
+    assert page.count("data:image/png;base64,") == 2 * len(MARKERS)
+    assert "Research use only" in page
+    gate = result.gates.set_index("marker").loc["PD-L1"]
+    assert f"PD-L1: {100 * gate['fraction']:.1f}% positive" in page
+    hostile = result.gates.assign(flags="<script>alert(1)</script>", gate_low=np.nan, gate_high=np.nan)
+    lifted = hostile.assign(gate=1e6, gate_2=2e6, gate_3=3e6)  # nobody is positive
+    page = gate_page(regate(result, gates=lifted))
+    assert "<script>" not in page
+    assert page.count("data:image/png;base64,") == len(MARKERS)
 
 
 @pytest.mark.slow
