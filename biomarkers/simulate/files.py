@@ -12,6 +12,7 @@ import pandas as pd
 from biomarkers.files import atomic_path, write_csv, write_text
 from biomarkers.keys import BASELINE, LYMPHOCYTE, MACROPHAGE, STROMA, TUMOR
 from biomarkers.simulate.hdab import render_hdab
+from biomarkers.simulate.identity import stable_uuid
 from biomarkers.simulate.nuisance import Nuisance
 from biomarkers.simulate.scene import Scene, simulate_scene
 from biomarkers.simulate.truth import scene_truth
@@ -39,13 +40,15 @@ def write_ome_tiff(path: Path, rgb: np.ndarray, *, mpp: float) -> None:
     import tifffile
 
     size = {"PhysicalSizeX": mpp, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": mpp, "PhysicalSizeYUnit": "µm"}
+    name = path.name.split(".")[0]
+    told = {"axes": "YXS", "Name": name, "Description": "simulated", "UUID": stable_uuid(name, rgb)}
     with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, ome=True) as writer:
         writer.write(
             rgb,
             photometric="rgb",
             compression="jpeg",
             compressionargs={"level": _JPEG_LEVEL},
-            metadata={"axes": "YXS", "Name": path.name.split(".")[0], "Description": "simulated", **size},
+            metadata={**told, **size},
         )
 
 

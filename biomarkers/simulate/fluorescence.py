@@ -15,6 +15,7 @@ from biomarkers.errors import UsageError, did_you_mean
 from biomarkers.files import atomic_path
 from biomarkers.keys import LYMPHOCYTE, MACROPHAGE, TUMOR
 from biomarkers.simulate.hdab import _arc, _looked_up, _noise, _per_label, outline
+from biomarkers.simulate.identity import stable_uuid
 from biomarkers.simulate.scene import Scene, Seed
 
 # the four stainings of the published trial of atezolizumab in sarcoma: Chen 2023, N Engl J Med 389:911
@@ -179,6 +180,7 @@ def write_if(path: Path, image: RenderedIF) -> None:
 
     about = {
         "axes": "CYX", "Name": path.name.split(".")[0], "Description": "simulated",
+        "UUID": stable_uuid(path.name.split(".")[0], image.pixels),
         "Channel": {"Name": list(image.channels)},
         "Plane": {"ExposureTime": [image.exposure_ms[name] for name in image.channels],
                   "ExposureTimeUnit": ["ms"] * len(image.channels)},

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from biomarkers.errors import UsageError
 from biomarkers.keys import BASELINE, CR, ON_TREATMENT, PD, PR, SD
 from biomarkers.simulate.expression import simulate_counts
 from biomarkers.simulate.planting import assign
@@ -66,8 +67,10 @@ def simulate_trial(
     Raises
     ------
     UsageError
-        An AUC is out of range, or there are no responders or no non-responders.
+        An AUC is out of range, there are no responders or no non-responders, or fewer patients than pairs.
     """
+    if not 0 <= n_pairs <= sum(responses.values()):
+        raise UsageError("more pairs than patients", seen=n_pairs, allowed=f"0 to {sum(responses.values())}")
     generator = np.random.default_rng(rng)
     best = np.repeat(list(responses), list(responses.values())).astype(object)
     generator.shuffle(best)

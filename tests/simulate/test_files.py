@@ -4,12 +4,14 @@ import json
 
 import numpy as np
 import pandas as pd
+import pytest
 import tifffile
 from shapely.geometry import Point, shape
 
 from biomarkers.cli.main import run
 from biomarkers.simulate import render_hdab, simulate_scene
 from biomarkers.simulate.files import points_geojson, regions_geojson, write_ome_tiff
+from biomarkers.simulate.planting import auc
 
 
 def test_an_ome_tiff_says_its_pixel_size_and_that_it_is_simulated(tmp_path):
@@ -56,3 +58,40 @@ def test_the_command_refuses_what_is_no_tps(tmp_path, capsys):
     assert run(["simulate", "--out", str(tmp_path / "out"), "--tps", "0,high"]) == 2
     assert "0,high" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_command_plants_an_auc_through_the_image(tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["simulate", "--trial", "--out", str(out), "--auc", "PD-L1=0.9", "--responses", "PR=5,SD=4,PD=3"]
+    assert run([*arguments, "--pairs", "0", "--seed", "3"]) == 0
+    assert "A simulated trial of 12 patients" in capsys.readouterr().out
+    clinical = pd.read_csv(out / "simulated_clinical.csv").set_index("patient")
+    truth = pd.read_csv(out / "simulated_truth.csv").set_index("patient")
+    responder = clinical["best_response"].isin(["CR", "PR"]).to_numpy()
+    level = truth.loc[truth["marker"] == "PD-L1", "tps"].reindex(clinical.index).to_numpy()
+    assert auc(level, responder) == pytest.approx(0.9, abs=0.06)
+    assert len(list((out / "tiles").glob("simulated_*.ome.tif"))) == 24
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--trial", "--auc", "PDL1=0.9"], "--auc is not understood"),
+        (["--trial", "--auc", "PD-L1=1.5"], "an AUC is out of range"),
+        (["--trial", "--responses", "PR=5"], "responders and non-responders"),
+        (["--trial", "--responses", "PR=5,SD=2", "--pairs", "8"], "more pairs than patients"),
+        (["--auc", "PD-L1=0.9"], "it needs --trial"),
+    ],
+)
+def test_the_command_refuses_what_is_no_trial(tmp_path, capsys, words, message):
+    assert run(["simulate", "--out", str(tmp_path / "out"), *words]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_seed_gives_the_same_files_byte_for_byte(tmp_path):
+    for folder in ("one", "two"):
+        assert run(["simulate", "--out", str(tmp_path / folder), "--n", "1", "--tps", "40", "--size", "96"]) == 0
+    for path in (tmp_path / "one").rglob("*"):
+        other = tmp_path / "two" / path.relative_to(tmp_path / "one")
+        assert path.is_dir() or path.read_bytes() == other.read_bytes(), path.name
