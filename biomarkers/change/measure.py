@@ -32,6 +32,8 @@ from biomarkers.errors import DataError, UsageError
 if TYPE_CHECKING:
     from anndata import AnnData
 
+_NAMED = 6
+
 
 def measure_change(
     table: AnnData | pd.DataFrame,
@@ -284,4 +286,9 @@ def _pair_notes(pairs: pd.DataFrame, found: Responders | None) -> list[str]:
         if not np.isnan(p):
             text += f" (who has both, by response: Fisher p = {p:.3g})"
         alike.setdefault(text, []).append(str(name))
-    return [f"{', '.join(names)}: {text}" for text, names in alike.items()]
+    return [f"{_listed(names)}: {text}" for text, names in alike.items()]
+
+
+def _listed(names: list[str]) -> str:
+    """Name a few of many biomarkers."""
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

@@ -86,19 +86,25 @@ class Change:
 
     def explain(self) -> str:
         """Say in plain words what was found and what could not be."""
-        lines = [
+        return "\n".join([*self.opening(), "", *self.sentences(), *self.closing()])
+
+    def opening(self) -> list[str]:
+        """Say what is compared, and who responded."""
+        return [
             f"Change from {self.settings['baseline']} to {self.settings['on_treatment']}, one row a patient.",
             f"Response: {self.settings['response']}.",
-            "",
         ]
-        lines += self.sentences()
+
+    def closing(self) -> list[str]:
+        """Say what became of the components, who lacks which, and what a reader must know; headings included."""
+        lines = []
         if len(self.conversions):
             lines += ["", "Components"]
             lines += [f"- {_conversion_sentence(row)}" for row in _records(self.conversions)]
+            lines += [f"- {text}" for text in _chain_sentences(self.chain)]
         if self.notes:
             lines += ["", "Notes", *(f"- {note}" for note in self.notes)]
-        lines += ["", "Associations in one cohort, not predictions. Research use only."]
-        return "\n".join(lines)
+        return [*lines, "", "Associations in one cohort, not predictions. Research use only."]
 
     def sentences(self) -> list[str]:
         """Say of each biomarker what was found, a sentence or two each."""
@@ -256,6 +262,16 @@ def _conversion_sentence(row: Mapping[str, Any]) -> str:
     return text + (
         f"; exact McNemar p = {row['p_mcnemar']:.3g}." if not np.isnan(row["p_mcnemar"]) else f"; {row['note']}."
     )
+
+
+def _chain_sentences(chain: pd.DataFrame) -> list[str]:
+    """Say how many patients have the whole chain at each time point, and which link the others lack first."""
+    made = []
+    for point, mine in chain.groupby(keys.TIMEPOINT, sort=False):
+        counts = mine["chain"].value_counts()
+        said = ", ".join(f"{what} {count}" for what, count in counts.items())
+        made.append(f"Chain at {point}, {len(mine)} patients by the first link that is missing: {said}.")
+    return made
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from biomarkers.change.result import Change
+
+_FEW = 5  # biomarkers that are told in sentences
+_WIDTH = 110
+_P_VALUES = ("p_adjusted", "p_by_response_adjusted")
 
 
 @click.command()
@@ -188,7 +198,7 @@ def change(
     _summary(made, notes, _write(made, out, inputs=inputs, figures=figures, simulated=simulated), out)
 
 
-def _write(made, out: Path, *, inputs: list[Path], figures: bool, simulated: bool) -> list[Path]:  # type: ignore[no-untyped-def]
+def _write(made: Change, out: Path, *, inputs: list[Path], figures: bool, simulated: bool) -> list[Path]:
     from biomarkers.change.write import write_record, write_tables
     from biomarkers.report.change import write_change_report
     from biomarkers.report.page import Figure
@@ -205,7 +215,7 @@ def _write(made, out: Path, *, inputs: list[Path], figures: bool, simulated: boo
     return [*tables, report, write_record(made, out, inputs=inputs)]
 
 
-def _only(frame, text: str, where: str):  # type: ignore[no-untyped-def]
+def _only(frame: pd.DataFrame, text: str, where: str) -> pd.DataFrame:
     """Keep the rows that the option asks for."""
     from biomarkers.cohort.tables import require_columns
     from biomarkers.errors import UsageError
@@ -294,11 +304,44 @@ def _refuse_table_options(given: dict[str, object]) -> None:
             raise UsageError(f"{option} is for a table; a cohort holds its own", seen=value)
 
 
-def _summary(made, notes: list[str], written: list[Path], out: Path) -> None:  # type: ignore[no-untyped-def]
+def _summary(made: Change, notes: list[str], written: list[Path], out: Path) -> None:
+    """Print the result: a sentence or two a biomarker, or a table where there are many."""
     import textwrap
 
-    for line in made.explain().splitlines():
-        click.echo(textwrap.fill(line, width=110, subsequent_indent="  ") if line else "")
+    few = len(made.table) <= _FEW
+    found = made.sentences() if few else [*_result_table(made), "", *_scales_used(made)]
+    for line in [*made.opening(), "", *found, *made.closing()]:
+        tabular = not few and line in found
+        click.echo(line if tabular or not line else textwrap.fill(line, width=_WIDTH, subsequent_indent="  "))
     for note in notes:
         click.echo(f"- {note}")
     click.echo(f"\n{', '.join(path.name for path in written)} -> {out}")
+
+
+def _result_table(made: Change) -> list[str]:
+    from tabulate import tabulate
+
+    rows = []
+    for row in made.table.to_dict("records"):
+        tested = row["verdict"] != "not_testable"
+        change = f"{row['hl_change']:+.2f} ({row['ci_low']:+.2f} to {row['ci_high']:+.2f})" if tested else "-"
+        ps = [
+            f"{row[name]:.3g}" if row[name] == row[name] else "-" for name in ("p_adjusted", "p_by_response_adjusted")
+        ]
+        rows.append([row["biomarker"], row["verdict"], row["n_pairs"], change, *(ps if tested else ["-", "-"])])
+    headers = ["biomarker", "verdict", "pairs", "change (95% CI)", "p, adjusted", "p by response, adjusted"]
+    return tabulate(rows, headers=headers, disable_numparse=True).splitlines()
+
+
+def _scales_used(made: Change) -> list[str]:
+    """Name the scale of every biomarker, those with one scale together."""
+    import textwrap
+
+    alike: dict[str, list[str]] = {}
+    for row in made.table.to_dict("records"):
+        alike.setdefault(str(row["scale"]), []).append(str(row["biomarker"]))
+    texts = [
+        "Change: Hodges-Lehmann; p: exact signed-rank, exact rank sum by response; medians and more in summary.csv."
+    ]
+    texts += [f"Scale {scale}: {', '.join(names)}." for scale, names in alike.items()]
+    return [line for text in texts for line in textwrap.wrap(text, width=_WIDTH, subsequent_indent="  ")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pandas as pd
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LEAVES: Final = ("analysed", "paired")
-_MOST_LEAVES: Final = 12
+_NAMED: Final = 4  # biomarkers that a box names
 _COLUMNS: Final = 3
-_STEP, _LEAF = 1.0, 0.92
+_STEP: Final = 1.0
 _WRAP: Final = 27
 
 
@@ -28,8 +28,8 @@ def plot_flow(flow: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     flow
-        As :func:`biomarkers.cohort.store.flow_of` returns it. Steps with the same parent (what was analysed, the
-        pairs) stand side by side below the chain; beyond twelve they are counted, and the table holds them.
+        As :func:`biomarkers.cohort.store.flow_of` returns it. What was analysed and the pairs stand side by side below
+        the chain; biomarkers that lost the same patients for the same reasons share a box.
     ax
         Axes to draw on; made when absent, with a height that fits.
 
@@ -38,38 +38,65 @@ def plot_flow(flow: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     The Axes.
     """
     leaf = flow["step"].str.startswith(_LEAVES)
-    main, leaves, beyond = flow[~leaf], *_chosen(flow[leaf])
-    n_lines = -(-len(leaves) // _COLUMNS)
-    bottom = -len(main) * _STEP
+    main, leaves = flow[~leaf], _boxes(flow[leaf])
+    heights = [max(box.height for box in leaves[i : i + _COLUMNS]) for i in range(0, len(leaves), _COLUMNS)]
+    rail = -(len(main) + 0.5) * _STEP
     with look.style():
-        ax = look.axes(ax, size=(8.6, 0.72 * len(main) + 0.74 * n_lines + 0.5))
+        ax = look.axes(ax, size=(8.6, 0.72 * (len(main) + 0.3 + sum(heights))))
         for i, row in enumerate(main.to_dict("records")):
             y = -(i + 1) * _STEP
             if i:
                 _arrow(ax, (0, y + 0.72), (0, y + 0.28))
                 _side(ax, y + 0.5, row)
             _box(ax, 0, y, f"{row['step']}: {row['n']}", _by_response(row))
-        for k, row in enumerate(leaves.to_dict("records")):
-            x, y = (k % _COLUMNS - 1) * 3.5, bottom - 1.05 - (k // _COLUMNS) * _LEAF
-            below = f"n = {row['n']}: {_by_response(row)}".removesuffix(": ")
-            _box(ax, x, y, textwrap.fill(str(row["step"]), _WRAP), textwrap.fill(below, _WRAP + 5), small=True)
-        if len(leaves):
-            _arrow(ax, (0, bottom - 0.28), (0, bottom - 0.6))
-        low = bottom - 0.6 - _LEAF * n_lines
-        if beyond:
-            ax.text(0, low + 0.02, f"and {beyond} more biomarkers (flow.csv)", ha="center", va="top", fontsize=8.5)
+        top = rail - 0.25
+        for line, height in enumerate(heights):
+            boxes = leaves[line * _COLUMNS : (line + 1) * _COLUMNS]
+            places = [(k - (min(len(leaves), _COLUMNS) - 1) / 2) * 3.5 for k in range(len(boxes))]
+            for x, box in zip(places, boxes, strict=True):
+                middle = top - box.height / 2 + 0.1
+                # the line runs behind the boxes above it
+                ax.plot([0, x, x], [rail, rail, middle], color=GREY, lw=1, zorder=0)
+                _box(ax, x, middle, box.title, box.below, small=True)
+            top -= height
+        if leaves:
+            ax.plot([0, 0], [rail + 0.22, rail], color=GREY, lw=1, zorder=0)
         ax.set_xlim(-5.3, 5.3)
-        ax.set_ylim(low - (0.4 if beyond else 0.0), -0.45)
+        ax.set_ylim(top if leaves else rail, -0.45)
         ax.set_axis_off()
     return ax
 
 
-def _chosen(leaves: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Leave out biomarkers beyond the first dozen; pairs always stand."""
-    pairs = leaves[leaves["step"].str.startswith("paired")]
-    analysed = leaves[leaves["step"].str.startswith("analysed")]
-    room = max(_MOST_LEAVES - len(pairs), 0)
-    return pd.concat([analysed.head(room), pairs]), max(len(analysed) - room, 0)
+class _Leaf(NamedTuple):
+    """A box below the chain and its height in steps."""
+
+    title: str
+    below: str
+    height: float
+
+
+def _boxes(leaves: pd.DataFrame) -> list[_Leaf]:
+    """One box for all biomarkers that lost the same patients for the same reasons, one for each set of pairs."""
+    groups: dict[tuple[object, ...], list[str]] = {}
+    rows: dict[tuple[object, ...], Mapping[Any, Any]] = {}
+    for row in leaves.to_dict("records"):
+        kind, _, name = str(row["step"]).partition(": ")
+        key: tuple[object, ...] = (kind, _by_response(row), row["reason"])
+        groups.setdefault(key, []).append(name)
+        rows.setdefault(key, row)
+    made = []
+    for key, names in groups.items():
+        cells, title = rows[key], str(key[0])
+        if names != [""]:
+            more = [f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else []
+            title = "\n".join([f"{title}:", *names[:_NAMED], *more])
+        below = f"n = {cells['n']}: {_by_response(cells)}".removesuffix(": ")
+        lost = int(cells["left_out"])
+        why = f"\nwithout: {textwrap.fill(str(cells['reason']), _WRAP + 5)}" if lost and cells["reason"] else ""
+        title = "\n".join(textwrap.fill(line, _WRAP) for line in title.split("\n"))
+        below = textwrap.fill(below, _WRAP + 5) + why
+        made.append(_Leaf(title, below, 0.22 * (title.count("\n") + below.count("\n") + 2) + 0.42))
+    return made
 
 
 def _by_response(row: Mapping[Any, Any]) -> str:

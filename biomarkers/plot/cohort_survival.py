@@ -107,7 +107,7 @@ def plot_landmark(
     """
     left = landmark_groups(patients, endpoint=endpoint, response_months=response_months, at=at)
     ax = plot_survival(left, endpoint=endpoint, group="group", transform=transform, ax=ax)
-    ax.set_xlabel(f"months since month {at:g}")
+    ax.set_xlabel(f"months since the landmark (month {at:g})")
     return ax
 
 

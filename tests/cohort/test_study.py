@@ -128,7 +128,7 @@ def test_curves_write_numbers_at_risk() -> None:
     assert counts == [int((patients["pfs_months"] >= tick).sum()) for tick in ticks]
     assert "n = 4, 3 events" in ax.get_legend().get_texts()[0].get_text()
     later = plot_landmark(patients, endpoint="pfs", at=3)
-    assert later.get_xlabel() == "months since month 3"
+    assert later.get_xlabel() == "months since the landmark (month 3)"
     assert [text.get_text().split(":")[0] for text in later.get_legend().get_texts()] == [
         "not by month 3",
         "responded by month 3",
@@ -143,9 +143,19 @@ def test_flow_drawn_has_a_box_a_step_and_says_who_left() -> None:
     for step in flow["step"]:
         assert any(text.startswith(str(step)) for text in texts), step
     assert any("1 not evaluable (NE)" in text for text in texts)
-    many = pd.concat([flow, *(flow[flow["step"].str.startswith("analysed")].assign(step=f"analysed: x{i}")
-                              for i in range(20))])  # fmt: skip
-    assert any(text.startswith("and 10 more biomarkers") for text in (t.get_text() for t in plot_flow(many).texts))
+
+
+def test_biomarkers_that_lost_the_same_patients_share_a_box() -> None:
+    flow = summarise_study(_cohort()).flow
+    one = flow[flow["step"].str.startswith("analysed")]
+    fewer = one.assign(step="analysed: y", n=1, left_out=1, reason="1 too few cells")
+    many = pd.concat([flow, *(one.assign(step=f"analysed: x{i}") for i in range(20)), fewer])
+    texts = [text.get_text().replace("\n", " ") for text in plot_flow(many).texts]
+    boxes = [text for text in texts if text.startswith("analysed")]
+    assert len(boxes) == 2
+    assert boxes[0].startswith("analysed: CD274 log2_cpm x0 x1 x2 and 17 more n = 2")
+    assert boxes[1].startswith("analysed: y n = 1")
+    assert boxes[1].endswith("without: 1 too few cells")
 
 
 def test_report_is_whole_and_escapes_names(tmp_path: Path) -> None:
