@@ -33,6 +33,7 @@ _REASON_WIDTH = 70
 @click.option("--labels", type=click.Path(), help="Folder of label maps (<slide>.tif) for the panel's images.")
 @click.option("--workers", type=int, help="Worker processes.  [default: 1]")
 @click.option("--threads", type=int, help="Threads inside a whole slide, in each worker.  [default: 1]")
+@click.option("--regions", type=int, help="Regions that a whole slide is split into, over the workers.  [default: 1]")
 @click.option("--timeout", "timeout_s", type=float, help="Seconds allowed for one slide.  [default: 7200]")
 @click.option("--memory-gb", type=float, help="Memory allowed for one worker.  [default: its share of 80% of free]")
 @click.option("--overlays/--no-overlays", default=None, help="Write overlay images and QuPath GeoJSON.  [default: on]")

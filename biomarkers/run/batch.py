@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -108,6 +109,7 @@ def score_batch(
                 for job, part in _progress(_run(todo, work, workers), total=len(todo), wanted=progress):
                     parts[job["slide"]] = part
                 _drop_stale_files(state, parts)
+                shutil.rmtree(state.folder / "regions", ignore_errors=True)
                 write_tables(tasks, parts, folder)
                 write_run_json(_record(jobs, parts, meaning, work, folder), folder)
             except EnvironmentFailure as error:
@@ -251,15 +253,30 @@ def _sort_out(jobs: Sequence[Job], state: RunState) -> tuple[dict[str, Outcome],
 def _run(todo: Sequence[Job], work: WorkSettings, workers: Sequence[Worker]) -> Iterator[tuple[Job, Outcome]]:
     if not todo:
         return
+    steps = _with_regions(todo, work.regions)
     if work.scheduler is not None or work.cluster is not None:
         from biomarkers.run.cluster import connected, score_on_cluster
 
         limit = None if work.memory_gb is None else work.memory_gb * 1e9
         toml = None if work.cluster is None else Path(work.cluster)
         with connected(scheduler=work.scheduler, cluster=toml, insecure=work.insecure) as client:
-            yield from score_on_cluster(todo, client=client, timeout_s=work.timeout_s, memory_bytes=limit)
+            yield from score_on_cluster(steps, client=client, timeout_s=work.timeout_s, memory_bytes=limit)
         return
-    yield from score_jobs(todo, workers=workers)
+    yield from score_jobs(steps, workers=workers)
+
+
+def _with_regions(todo: Sequence[Job], count: int) -> list[Job]:
+    """Put the regions of whole slides before them, those of the next slide first: nobody waits for the last region."""
+    split = [
+        [{**job, "region": [part, count]} for part in range(count)]
+        if count > 1 and job["pixels"] > _WHOLE_PIXELS and job["panel"] is None
+        else []
+        for job in todo
+    ]
+    steps = split[0] if split else []
+    for job, following in zip(todo, [*split[1:], []], strict=True):
+        steps = [*steps, *following, job]
+    return steps
 
 
 def _announcement(todo: Sequence[Job], n_resumed: int, work: WorkSettings) -> str:

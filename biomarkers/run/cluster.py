@@ -109,12 +109,18 @@ def score_on_cluster(
     """
     from distributed import KilledWorker
 
-    futures = {
-        client.submit(
-            _remote, job, timeout_s, memory_bytes, key=f"score-{job['meaning']}-{job['file_stem']}", pure=False
-        ): job
-        for job in jobs
-    }
+    futures: dict[Any, Job] = {}
+    regions: dict[str, list[Any]] = {}
+    for job in jobs:
+        name = f"{job['meaning']}-{job['file_stem']}"
+        if "region" in job:
+            key = f"region-{name}-{job['region'][0]}"
+            future = client.submit(_remote, job, timeout_s, memory_bytes, key=key, pure=False)
+            regions.setdefault(job["slide"], []).append(future)
+        else:  # given to a worker when its regions are found
+            after = regions.pop(job["slide"], [])
+            future = client.submit(_remote, job, timeout_s, memory_bytes, after, key=f"score-{name}", pure=False)
+            futures[future] = job
     try:
         for future in _completed(client, list(futures)):
             job = futures[future]
@@ -154,8 +160,11 @@ def _completed(client: Client, futures: list[Any]) -> Iterator[Any]:
         time.sleep(_POLL_S)
 
 
-def _remote(job: Job, timeout_s: float, memory_bytes: float | None) -> Outcome:
+def _remote(job: Job, timeout_s: float, memory_bytes: float | None, after: Sequence[Outcome] = ()) -> Outcome:
     """Run on the cluster: one child process a dask thread, kept for the next slide."""
+    for region in after:
+        if "environment" in region:
+            return region
     worker = getattr(_own, "worker", None)
     if worker is None:
         limit = float("inf") if memory_bytes is None else memory_bytes

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
@@ -123,20 +124,43 @@ class _Watch(threading.Thread):
 
 
 def score_jobs(jobs: Sequence[Job], *, workers: Sequence[Worker]) -> Iterator[tuple[Job, Outcome]]:
-    """Share jobs among workers and yield each with its outcome, in order of completion.
+    """Share jobs among workers and yield each slide's with its outcome, in order of completion.
 
     Raises
     ------
     EnvironmentFailure
         A worker met a full disk or the like; all of them are stopped.
     """
-    outcomes = _shared(jobs, workers, Worker.ask)
+    regions = _Countdown(jobs)
+    outcomes = _shared(jobs, workers, regions.ask)
     import pandas as pd  # noqa: F401  (half a second of imports, while the first slides are scored)
 
     for job, outcome in outcomes:
         if "environment" in outcome:
             raise EnvironmentFailure(outcome["environment"])
-        yield job, outcome
+        if "region" not in job:
+            yield job, outcome
+
+
+class _Countdown:
+    """Holds a slide back until the last of its regions is found; regions come before their slide in the queue."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._left = Counter(job["slide"] for job in jobs if "region" in job)
+        self._changed = threading.Condition()
+
+    def ask(self, worker: Worker, job: Job) -> Outcome:
+        slide = job["slide"]
+        if "region" in job:
+            try:
+                return worker.ask(job)
+            finally:
+                with self._changed:
+                    self._left[slide] -= 1
+                    self._changed.notify_all()
+        with self._changed:
+            self._changed.wait_for(lambda: self._left[slide] <= 0)
+        return worker.ask(job)
 
 
 def look_at_all(paths: Sequence[str], *, workers: Sequence[Worker]) -> dict[str, list[int]]:

@@ -43,13 +43,15 @@ class ScoreSettings(Settings):
 class WorkSettings(Settings):
     """Settings that decide how the work is done and can never move a number.
 
-    ``threads`` work on one whole slide. ``memory_gb`` bounds one worker; None means 80% of the machine's free memory
-    shared by the workers. ``scheduler`` is the address of a dask scheduler, ``cluster`` a TOML file that describes a
-    cluster to start; with either, the number of workers is the cluster's.
+    ``threads`` work on one whole slide; it is split into ``regions``, in which several workers find its cells.
+    ``memory_gb`` bounds one worker; None means 80% of the machine's free memory shared by the workers. ``scheduler`` is
+    the address of a dask scheduler, ``cluster`` a TOML file that describes a cluster to start; with either, the number
+    of workers is the cluster's.
     """
 
     workers: Annotated[int, Field(ge=1)] = 1
     threads: Annotated[int, Field(ge=1, le=256)] = 1
+    regions: Annotated[int, Field(ge=1, le=1000)] = 1
     timeout_s: Annotated[float, Field(gt=0)] = DEFAULT_TIMEOUT_S
     memory_gb: Annotated[float, Field(gt=0)] | None = None
     overlays: bool = True

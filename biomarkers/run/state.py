@@ -95,6 +95,10 @@ class RunState:
         """Path of one slide's finished part."""
         return self.folder / "parts" / f"{file_stem}.json"
 
+    def regions(self, key: str) -> Path:
+        """Folder of what several workers found of one slide, until it is scored."""
+        return self.folder / "regions" / key
+
     def parts(self) -> list[tuple[Path, dict[str, Any]]]:
         """Return every finished part that the folder holds, with its path."""
         paths = sorted((self.folder / "parts").glob("[!.]*.json"))

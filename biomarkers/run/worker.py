@@ -60,11 +60,12 @@ def look_at(path: str) -> dict[str, Any]:
 
 
 def _run_logged(job: Job, run: Callable[[Job], Outcome]) -> Outcome:
-    _log_into(Path(job["out"]) / "logs" / f"{job['file_stem']}.log")
+    region = f".region{job['region'][0] + 1}" if "region" in job else ""
+    _log_into(Path(job["out"]) / "logs" / f"{job['file_stem']}{region}.log")
     try:
         with local_copy(job["path"]) as path:
             here = {**job, "path": str(path)}
-            return identified(here) or run(here)
+            return identified(here) or (keep_region(here) if region else run(here))
     except EnvironmentFailure as error:
         return {"environment": str(error)}
     except BiomarkersError as error:
@@ -108,6 +109,20 @@ def score_job(job: Job) -> Outcome:
         _log.exception("unexpected")
         return failed_part(job, f"unexpected {type(error).__name__}: {error}")
     return part
+
+
+def keep_region(job: Job) -> Outcome:
+    """Find the cells of a part of a slide; whatever fails is found and told when the slide is scored."""
+    from biomarkers.run.whole import keep_region_of
+
+    started = time.monotonic()
+    try:
+        _log.info("%d strips in %.2f s", keep_region_of(job), time.monotonic() - started)
+    except EnvironmentFailure as error:
+        return {"environment": str(error)}
+    except Exception:  # noqa: BLE001  (the worker that scores the slide meets it again)
+        _log.exception("this region is left to the worker that scores the slide")
+    return {}
 
 
 def identified(job: Job) -> Outcome | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from biomarkers.score.tally import Tally, add_counts, make_tally
 from biomarkers.score.whole.call import Caller
 from biomarkers.score.whole.decide import Decided, Light, Task, decide, look_at
 from biomarkers.score.whole.files import CellFile, DotPicture
-from biomarkers.score.whole.stream import stream_strips
+from biomarkers.score.whole.stream import Kept, stream_strips
 from biomarkers.slide.slide import Slide, open_slide
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def score_whole_slide(
     tile_px: int | None = None,
     threads: int = 1,
     picture: bool = True,
+    kept: Kept | None = None,
 ) -> WholeSlideScore:
     """Score a whole slide tile by tile; results do not depend on ``tile_px`` or ``threads``.
 
@@ -126,23 +128,61 @@ def score_whole_slide(
         Tiles that are worked on at one time.
     picture
         Make the picture with a dot for every cell.
+    kept
+        Strips of cells that were found elsewhere (:mod:`biomarkers.score.whole.regions`).
 
     Raises
     ------
     SlideError, UsageError, DataError
         As for :func:`biomarkers.score.score_slide`; a tile that cannot be decoded fails the slide.
     """
-    setup = read_setup(
-        assay=assay,
-        annotations=annotations,
-        classifier=classifier,
-        assume_tumor=assume_tumor,
-        white=white,
-        vectors=vectors,
-        stain=stain,
-        thresholds=thresholds,
-        marker=marker,
-    )
+    settings = {
+        "assay": assay,
+        "annotations": annotations,
+        "classifier": classifier,
+        "assume_tumor": assume_tumor,
+        "white": white,
+        "vectors": vectors,
+        "stain": stain,
+        "thresholds": thresholds,
+        "marker": marker,
+    }
+    with prepared(path, mpp=mpp, scene=scene, slide=slide, segmenter=segmenter, **settings) as (opened, task, setup):
+        return _score(
+            opened,
+            task,
+            setup,
+            cells_to=Path(cells_to),
+            tile_px=tile_px or side_of_tiles(threads),
+            threads=threads,
+            picture=picture,
+            kept=kept,
+        )
+
+
+def side_of_tiles(threads: int) -> int:
+    """Side of a tile when none is given, level-0 px."""
+    return TILE_PX if threads == 1 else TILE_PX_OF_THREADS
+
+
+@contextlib.contextmanager
+def prepared(
+    path: str | os.PathLike[str],
+    *,
+    mpp: float | None = None,
+    scene: int | None = None,
+    slide: str | None = None,
+    segmenter: SegmenterPlugin | str | None = None,
+    **settings: Any,
+) -> Iterator[tuple[Slide, Task, Setup]]:
+    """Open a slide and read what it is scored by; arguments as for :func:`score_whole_slide`.
+
+    Raises
+    ------
+    SlideError, UsageError, DataError
+        The slide cannot be scored so; no pixel was read.
+    """
+    setup = read_setup(**settings)
     with open_slide(path, mpp=mpp, scene=scene) as opened:
         opened.check_usable()
         if opened.channels == ("grey",):
@@ -151,15 +191,22 @@ def score_whole_slide(
         _ = opened.mpp  # refused before any pixel is read
         if setup.classes.annotations is not None:
             check_inside(setup.classes.annotations, width=opened.size[0], height=opened.size[1])
-        side = tile_px or (TILE_PX if threads == 1 else TILE_PX_OF_THREADS)
         name = opened.path.stem.removesuffix(".ome") if slide is None else slide
         finder = load_segmenter(segmenter) if isinstance(segmenter, str) else segmenter
         task = Task(name, setup.assay, setup.marker, setup.thresholds, setup.classes, finder)
-        return _score(opened, task, setup, cells_to=Path(cells_to), tile_px=side, threads=threads, picture=picture)
+        yield opened, task, setup
 
 
 def _score(
-    slide: Slide, task: Task, setup: Setup, *, cells_to: Path, tile_px: int, threads: int, picture: bool
+    slide: Slide,
+    task: Task,
+    setup: Setup,
+    *,
+    cells_to: Path,
+    tile_px: int,
+    threads: int,
+    picture: bool,
+    kept: Kept | None,
 ) -> WholeSlideScore:
     light = look_at(slide, white=setup.white, vectors=setup.vectors)
     if not light.tissue.any:
@@ -178,7 +225,7 @@ def _score(
                 dots.add(cells)
 
         caller = Caller(task, decided, give=give)
-        for strip in stream_strips(slide, task, decided, tile_px=tile_px, threads=threads):
+        for strip in stream_strips(slide, task, decided, tile_px=tile_px, threads=threads, kept=kept):
             caller.take(strip.rows, end=strip.end)
             for region, count in strip.stained_px.items():
                 stained[region] = stained.get(region, 0) + count

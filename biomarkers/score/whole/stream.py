@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,23 @@ class Strip:
     end: int
 
 
-def stream_strips(slide: Slide, task: Task, decided: Decided, *, tile_px: int, threads: int) -> Iterator[Strip]:
+class Kept(Protocol):
+    """Strips that were found elsewhere; see :mod:`biomarkers.score.whole.regions`."""
+
+    def load(self, end: int, *, tile_px: int) -> Strip | None:
+        """Return the strip that ends at a row of pixels, or None where it was not kept."""
+
+
+def stream_strips(
+    slide: Slide,
+    task: Task,
+    decided: Decided,
+    *,
+    tile_px: int,
+    threads: int,
+    region: tuple[int, int] = (0, 1),
+    kept: Kept | None = None,
+) -> Iterator[Strip]:
     """Find the cells of a slide.
 
     Parameters
@@ -45,6 +61,10 @@ def stream_strips(slide: Slide, task: Task, decided: Decided, *, tile_px: int, t
         and looks 50 um beyond itself.
     threads
         Tiles that are worked on at one time.
+    region
+        ``(k, n)``: only the k-th of n bands of whole strips, from 0.
+    kept
+        Strips found earlier, which are taken as they are.
 
     Yields
     ------
@@ -58,7 +78,10 @@ def stream_strips(slide: Slide, task: Task, decided: Decided, *, tile_px: int, t
         return _one_tile(slide, task, decided, core)
 
     with _mapper(threads) as run:
-        for top in range(0, height, side):
+        for top in range(0, height, side)[_share(-(-height // side), region)]:
+            if kept is not None and (held := kept.load(min(top + side, height), tile_px=tile_px)) is not None:
+                yield held
+                continue
             tiles = [
                 (slice(top, min(top + side, height)), slice(left, min(left + side, width)))
                 for left in range(0, width, side)
@@ -70,6 +93,11 @@ def stream_strips(slide: Slide, task: Task, decided: Decided, *, tile_px: int, t
             names = sorted({name for _, stained in parts for name in stained})
             stained = {name: sum(part.get(name, 0) for _, part in parts) for name in names}
             yield Strip(rows, stained, min(top + side, height))
+
+
+def _share(count: int, region: tuple[int, int]) -> slice:
+    part, parts = region
+    return slice(part * count // parts, (part + 1) * count // parts)
 
 
 def _one_tile(slide: Slide, task: Task, decided: Decided, core: Core) -> tuple[Rows, dict[str, int]]:

@@ -1,0 +1,106 @@
+"""Regions of one slide found by several workers: strips of measured cells are kept in files and taken up in order.
+
+What follows the finding of cells (classes, calls, counts) looks at neighbours and runs over the whole slide once; it is
+a small part of the work. Strips are the same wherever they were found, so a slide in regions gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from biomarkers.cells.table import Rows
+from biomarkers.files import atomic_path
+from biomarkers.score.whole.decide import decide, look_at
+from biomarkers.score.whole.slide import prepared, side_of_tiles
+from biomarkers.score.whole.stream import Strip, stream_strips
+
+_SHAPE, _LAYER, _STAINED = "shape/", "layer/", "stained/"
+
+
+@dataclass(frozen=True)
+class KeptStrips:
+    """A folder of strips, by the side of their tiles and the row of pixels they end at."""
+
+    folder: Path
+
+    def load(self, end: int, *, tile_px: int) -> Strip | None:
+        """Return a strip, or None where it was not kept."""
+        try:
+            with np.load(self._path(end, tile_px), allow_pickle=False) as held:
+                return _strip(dict(held))
+        except FileNotFoundError:
+            return None
+
+    def save(self, strip: Strip, *, tile_px: int) -> None:
+        """Keep a strip, complete or not at all."""
+        rows = strip.rows
+        arrays: dict[str, Any] = {
+            "middle": rows.middle,
+            "area": rows.area,
+            "nucleus_area": rows.nucleus_area,
+            "mean": rows.mean,
+            "end": np.int64(strip.end),
+            **{_SHAPE + name: values for name, values in rows.shape.items()},
+            **{_LAYER + name: values for name, values in rows.layers.items()},
+            **{_STAINED + name: np.int64(count) for name, count in strip.stained_px.items()},
+        }
+        with atomic_path(self._path(strip.end, tile_px)) as path, path.open("wb") as stream:
+            np.savez(stream, **arrays)
+
+    def _path(self, end: int, tile_px: int) -> Path:
+        return self.folder / f"tiles{tile_px}-to{end}.npz"
+
+
+def keep_region(
+    path: str | os.PathLike[str], *, region: tuple[int, int], kept: KeptStrips, threads: int = 1, **settings: Any
+) -> int:
+    """Find the cells of one region of a slide and keep them.
+
+    Parameters
+    ----------
+    path
+        The slide.
+    region
+        ``(k, n)``: the k-th of n bands, from 0.
+    kept
+        Where to.
+    threads
+        As for :func:`biomarkers.score.whole.score_whole_slide`, and the same there when the strips are taken up.
+    **settings
+        The settings of :func:`biomarkers.score.whole.score_whole_slide` that decide numbers.
+
+    Returns
+    -------
+    The number of strips that were kept.
+    """
+    tile_px, count = side_of_tiles(threads), 0
+    with prepared(path, **settings) as (slide, task, setup):
+        light = look_at(slide, white=setup.white, vectors=setup.vectors)
+        if not light.tissue.any or not light.evidence.scorable:
+            return 0
+        decided = decide(slide, task, light)
+        found = stream_strips(slide, decided.task, decided, tile_px=tile_px, threads=threads, region=region)
+        for strip in found:
+            kept.save(strip, tile_px=tile_px)
+            count += 1
+    return count
+
+
+def _strip(held: dict[str, np.ndarray]) -> Strip:
+    def named(start: str) -> dict[str, np.ndarray]:
+        return {name.removeprefix(start): values for name, values in held.items() if name.startswith(start)}
+
+    rows = Rows(
+        middle=held["middle"],
+        area=held["area"],
+        nucleus_area=held["nucleus_area"],
+        shape=named(_SHAPE),
+        mean=held["mean"],
+        layers=named(_LAYER),
+    )
+    return Strip(rows, {name: int(count) for name, count in named(_STAINED).items()}, int(held["end"]))
