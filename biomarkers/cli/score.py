@@ -75,6 +75,11 @@ def score(inputs: tuple[str, ...], out: Path, config: Path | None, quiet: bool, 
     return 1 if result.n_failed else 0
 
 
+def _in_line(text: str) -> str:
+    """Show what would move a terminal's cursor (line ends, escape codes) as what it is."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 def summary(result: BatchResult) -> str:
     """Return the closing lines: how many by status, each slide when they are few, each failure always."""
     import textwrap
@@ -86,9 +91,10 @@ def summary(result: BatchResult) -> str:
     lines = []
     if len(shown):
         cells = shown[list(_SHOWN)].astype(object).where(shown[list(_SHOWN)].notna(), "")
-        cells["reason"] = [textwrap.fill(str(text), _REASON_WIDTH) for text in cells["reason"]]
+        cells["slide"] = [_in_line(str(name)) for name in cells["slide"]]
+        cells["reason"] = [textwrap.fill(_in_line(str(text)), _REASON_WIDTH) for text in cells["reason"]]
         rows = cells.to_numpy().tolist()
-        lines.append(tabulate(rows, headers=list(_SHOWN), floatfmt=".3f", tablefmt="simple"))
+        lines.append(tabulate(rows, headers=list(_SHOWN), floatfmt=".3f", tablefmt="simple", disable_numparse=[0, 4]))
     counts = ", ".join(f"{count} {status}" for status, count in result.counts.items())
     resumed = f" ({result.n_resumed} finished earlier)" if result.n_resumed else ""
     noun = "slide" if len(table) == 1 else "slides"

@@ -3,9 +3,12 @@
 import functools
 import hashlib
 import json
+import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from biomarkers.errors import EnvironmentFailure, UsageError
@@ -151,3 +154,80 @@ def test_a_full_disk_says_how_much_the_rest_needs(slides, tmp_path):
         EnvironmentFailure, match=r"disk is full.* 4 slides finished are kept; the 1 left need about \d+ bytes"
     ):
         run(slides, tmp_path / "out")
+
+
+def test_the_output_of_an_earlier_run_inside_the_input_is_no_input(slides, tmp_path):
+    run(slides, slides / "first")
+    (slides / "first" / "overlays").mkdir()
+    (slides / "first" / "overlays" / "a.png").write_text("an overlay")
+    assert len(run(slides, slides / "second").slides) == 4
+    assert len(run(slides, slides / "first").slides) == 4
+
+
+@pytest.mark.parametrize("content", ["", '{"key": ', "\x00" * 300])
+def test_a_finished_part_that_a_power_failure_damaged_is_made_again(slides, tmp_path, content):
+    out = tmp_path / "out"
+    run(slides, out)
+    before = tables(out)
+    for name in ("parts/a.json", "settings.json", "jobs.json", "lock.json"):
+        (out / ".biomarkers" / name).write_text(content)
+    result = run(slides, out)
+    assert result.n_resumed == 3
+    assert tables(out) == before
+
+
+def test_a_manifest_keeps_a_row_for_an_image_that_is_not_there(slides, tmp_path, capsys):
+    (tmp_path / "m.csv").write_text("path,patient\nslides/a.png,1\nslides/gone.png,2\n")
+    result = score_batch([tmp_path / "m.csv"], out=tmp_path / "out", assay="22c3")
+    row = result.slides.set_index("slide").loc["gone"]
+    assert (row["status"], row["patient"], row["file"]) == ("failed", "2", "gone.png")
+    assert "No such file" in row["reason"]
+    assert "1 of them are not there" in capsys.readouterr().err
+
+
+def test_the_plan_is_told_before_it_is_carried_out(slides, tmp_path, capsys):
+    score_batch([slides], out=tmp_path / "out", assay="22c3", workers=2)
+    said = capsys.readouterr().err
+    assert "4 to score, 10 B, 2 workers" in said
+    assert "about 5 s if the tissue is typical" in said
+    score_batch([slides], out=tmp_path / "out", assay="22c3")
+    assert "0 to score, 0 B, 1 worker; 4 finished earlier" in capsys.readouterr().err
+
+
+def test_other_assays_are_told_by_name_and_own_cuts_by_value(slides, tmp_path):
+    run(slides, tmp_path / "out")
+    with pytest.raises(UsageError, match=r"\(assay\.name: '22c3' then, 'sp142' now\)"):
+        score_batch([slides], out=tmp_path / "out", assay="sp142", progress=False)
+
+
+def test_hashes_of_the_worker_and_of_the_run_agree(slides, tmp_path):
+    run(slides, tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    for name, digest in record["outputs"].items():
+        assert hashlib.sha256((tmp_path / "out" / name).read_bytes()).hexdigest() == digest
+
+
+def test_workers_end_with_a_run_that_is_killed(slides, tmp_path):
+    """A slide that went on being scored would race with the run that takes the killed one's place."""
+    (slides / "hang.png").write_text("x")
+    code = (
+        "import functools, sys\n"
+        "from biomarkers.run import batch, pool\n"
+        f"batch.Worker = functools.partial(pool.Worker, command={FAKE!r})\n"
+        f"batch.score_batch([{str(slides / 'hang.png')!r}], out={str(tmp_path / 'out')!r}, assay='22c3')\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    log = tmp_path / "out" / "logs" / "hang.log"
+    _until(log.exists)
+    children = psutil.Process(process.pid).children()
+    assert children
+    process.kill()
+    process.wait()
+    _until(lambda: not any(child.is_running() for child in children))
+
+
+def _until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
