@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _HASH_BLOCK_BYTES = 1 << 20
+_LONGEST_NAME = 150  # of the 255 bytes that file systems take
 
 
 @contextlib.contextmanager
@@ -104,12 +105,17 @@ def neutralise(value: object) -> object:
 def file_name(name: str) -> str:
     """Turn a slide's name into a file name: what a file system or a shell may trip over becomes an underscore.
 
+    A name too long for a file system with the suffixes to come is cut, and told apart by its hash.
+
     Examples
     --------
     >>> file_name("p1/core 3")
     'p1_core_3'
     """
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".-_") or "slide"
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".-_") or "slide"
+    if len(plain) <= _LONGEST_NAME:
+        return plain
+    return f"{plain[: _LONGEST_NAME - 13]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def sha256(path: Path) -> str:
@@ -176,8 +182,9 @@ def _fsync(path: Path) -> None:
 def disk_full(path: Path, *, written: int = 0) -> EnvironmentFailure:
     """Describe a full disk: what is free, and how much of a file had been written when it filled up."""
     free = shutil.disk_usage(path.parent).free
-    seen = f"{free:,} bytes free, more than {max(written, 1):,} needed for this file alone"
-    return EnvironmentFailure("the disk is full", where=path, seen=seen, hint="Free some space and run again.")
+    need = f", more than {written:,} needed for this file alone" if written else ""
+    what = f"the disk is full ({free:,} bytes free{need})"
+    return EnvironmentFailure(what, where=path, hint="Free some space and run again.")
 
 
 def _environment_failure(error: OSError, path: Path, written: int) -> EnvironmentFailure | OSError:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # table columns that a person wants to see at the end, when the run has few enough slides
 _SHOWN = ("slide", "status", "n_cells", "positive_fraction", "reason")
 _MOST_ROWS_SHOWN = 25
-_REASON_WIDTH = 70
+_REASON_WIDTH, _NAME_WIDTH = 70, 48
 
 
 @click.command()
@@ -91,7 +91,7 @@ def summary(result: BatchResult) -> str:
     lines = []
     if len(shown):
         cells = shown[list(_SHOWN)].astype(object).where(shown[list(_SHOWN)].notna(), "")
-        cells["slide"] = [_in_line(str(name)) for name in cells["slide"]]
+        cells["slide"] = [textwrap.fill(_in_line(str(name)), _NAME_WIDTH) for name in cells["slide"]]
         cells["reason"] = [textwrap.fill(_in_line(str(text)), _REASON_WIDTH) for text in cells["reason"]]
         rows = cells.to_numpy().tolist()
         lines.append(tabulate(rows, headers=list(_SHOWN), floatfmt=".3f", tablefmt="simple", disable_numparse=[0, 4]))

@@ -18,6 +18,7 @@ from biomarkers.slide.tiff_scene import describe, needs_openslide, segment_size
 
 _MINISWHITE, _PALETTE = 0, 3
 _HELD_BYTES = 64_000_000  # of decoded strips, which every window of a row of windows needs again
+_CUT_SHORT, _COPY_AGAIN = "the file is cut short: pixels are missing at its end", "Copy or download it again."
 _MOST_PAGES = 64  # a file of more equal pages is a stack, not so many scenes
 # what a damaged file makes tifffile and the codecs raise
 _DECODE_ERRORS = (
@@ -40,7 +41,11 @@ class TiffReader:
             raise SlideError(f"the TIFF cannot be opened: {_said(error)}", where=path) from error
         try:
             self._series, stray = _image_series(self._file)
-            self.scenes: tuple[Scene, ...] = tuple(describe(self._file, one, stray=stray) for one in self._series)
+            self.scenes: tuple[Scene, ...] = tuple(
+                describe(self._file, one, stray=stray, where=path) for one in self._series
+            )
+            for one in self._series:
+                self._check_length(_page(one.levels[0]))
             self.needs_openslide = any(needs_openslide(one) for one in self._series)
         except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
             self._file.close()
@@ -68,6 +73,12 @@ class TiffReader:
         self._file.close()
         if self._stream is not None:
             self._stream.close()
+
+    def _check_length(self, page: Any) -> None:
+        """Refuse a file that ends before its pixels do, whatever of its header is left."""
+        ends = (offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False))
+        if max(ends, default=0) > self._file.filehandle.size:
+            raise SlideError(_CUT_SHORT, where=self._path, hint=_COPY_AGAIN)
 
     def _segment(self, page: Any, index: int) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
         """Read and decode one strip or tile; an absent one comes back as None. Strips are held for the next window."""
@@ -100,14 +111,13 @@ class TiffReader:
 
     def _bytes(self, offset: int, count: int) -> bytes:
         handle = self._file.filehandle
-        hint = "Copy or download it again."
         if offset + count > handle.size:  # asked before a count that lies is allocated
-            raise SlideError("the file is cut short: pixels are missing at its end", where=self._path, hint=hint)
+            raise SlideError(_CUT_SHORT, where=self._path, hint=_COPY_AGAIN)
         with self._lock:
             handle.seek(offset)
             raw: bytes = handle.read(count)
         if len(raw) < count:
-            raise SlideError("the file is cut short: pixels are missing at its end", where=self._path, hint=hint)
+            raise SlideError(_CUT_SHORT, where=self._path, hint=_COPY_AGAIN)
         return raw
 
 

@@ -20,10 +20,10 @@ _ASPECT_TOLERANCE = 0.02
 _MAX_SEGMENT_PIXELS = 1 << 28  # one strip or tile larger than this is refused before it is decoded
 
 
-def describe(file: Any, series: Any, *, stray: Sequence[Any] = ()) -> Scene:
+def describe(file: Any, series: Any, *, stray: Sequence[Any] = (), where: object = None) -> Scene:
     """Return the :class:`Scene` of one series without reading a pixel; ``stray`` are levels that fit no pyramid."""
     page = series.keyframe
-    levels, problems = _levels(series, where=file.filehandle.name)
+    levels, problems = _levels(series, where=where)
     problems += [_misfit(one.keyframe) for one in stray]
     orientation = int(page.tags.valueof(274, 1))
     if orientation not in (0, 1):

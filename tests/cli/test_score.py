@@ -103,3 +103,50 @@ def test_a_misspelt_setting_is_named_with_the_nearest(folder, tmp_path):
     assert "asay" in done.stderr
     assert "assay" in done.stderr.replace("asay", "")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('assay = "22c3"\nworker = 2\n', ("worker", "Did you mean 'workers'")),
+        ('assay = "22c3"\nassay = "sp142"\n', ("Cannot overwrite a value", "line 2")),
+        ('assay = "22c3"\nmpp = "half"\n', ("mpp", "number")),
+        ("assay = 22c3\n", ("not valid TOML", "line 1")),
+    ],
+    ids=["unknown", "duplicate", "wrong kind", "no TOML"],
+)
+def test_a_wrong_settings_file_stops_before_any_slide(text, words, folder, tmp_path):
+    (tmp_path / "score.toml").write_text(text)
+    done = biomarkers("score", folder, "--config", tmp_path / "score.toml", "--out", tmp_path / "out", cwd=folder)
+    assert done.returncode == 2
+    for word in words:
+        assert word in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_that_cannot_be_made_stops_before_any_slide(folder):
+    done = biomarkers("score", folder, "--assay", "22c3", "--out", "/proc/no/scores", cwd=folder)
+    assert done.returncode == 3
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_odd_names_come_through_and_do_nothing(folder, tmp_path):
+    names = ["-dash", "=1+1", "@sum(A1)", "\"quo'te", "new\nline", "esc\x1b[31m", "<script>alert(1)", "007", "x" * 240]
+    place = tmp_path / "odd"
+    place.mkdir()
+    for name in names:
+        (place / f"{name}.png").write_bytes((folder / "simulated_good.png").read_bytes())
+    (place / "loop").symlink_to(place, target_is_directory=True)
+    done = biomarkers("score", ".", "--assay", "22c3", "--out", "out", "--no-overlays", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b[31m" not in done.stdout
+    assert "007 " in done.stdout
+    slides = pd.read_csv(place / "out" / "slides.csv", dtype={"slide": str})
+    cured = {f"'{name}" if name[0] in "-=@" else name for name in names}
+    assert set(slides["slide"]) == cured
+    assert biomarkers("review", "out", cwd=place).returncode == 0
+    assert "<script>alert" not in (place / "out" / "review.html").read_text()
+    assert biomarkers("verify", "out", "--sample", 1, cwd=place).returncode == 0

@@ -50,6 +50,13 @@ def test_names_that_differ_only_in_odd_characters_get_different_files(tmp_path):
     assert len(stems) == 3
 
 
+def test_long_names_that_begin_alike_get_short_and_different_files(tmp_path):
+    touch(*(tmp_path / folder / f"{'x' * 240}.png" for folder in ("p1", "p2")))
+    stems = {task.file_stem for task in plan_tasks([tmp_path])}
+    assert len(stems) == 2
+    assert all(len(stem) <= 150 for stem in stems)
+
+
 def test_ome_tiff_loses_its_double_suffix(tmp_path):
     touch(tmp_path / "a.ome.tif")
     assert plan_tasks([tmp_path])[0].slide == "a"
