@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from biomarkers.cells.annotations_classes import known_names, meaning_of
 from biomarkers.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-_CELLS = ("detection", "cell", "tile", "tma_core")  # QuPath objects that are not drawn by a person
+_CELLS = ("detection", "cell", "tile", "tma_core", "root")  # QuPath objects that are not drawn by a person
 _AREAS = ("Polygon", "MultiPolygon")
 _POINTS = ("Point", "MultiPoint")
 _MIN_REPAIR_SHARE = 0.5
@@ -62,7 +64,8 @@ def read_annotations(path: str | Path, *, classes: Mapping[str, str] | None = No
     """Read annotations that QuPath exported as GeoJSON.
 
     Old and new dialects are read: a FeatureCollection, a plain list, or one feature; ``objectType`` or
-    ``object_type``; a class as ``{"name": ...}``, ``{"names": [...]}`` or text. Class names are matched whatever their
+    ``object_type``; a class as ``{"name": ...}``, ``{"names": [...]}``, a list or text; a derived class
+    (``Tumor: Positive``) by its base. Class names are matched whatever their
     case: Tumor, Stroma, Immune cells (Lymphocyte), Macrophage, Other, Necrosis, Region* (an area to analyse) and
     Ignore* (or any name that ends in ``*`` and begins with ignore). Detections are left out, with a note.
 
@@ -79,6 +82,8 @@ def read_annotations(path: str | Path, *, classes: Mapping[str, str] | None = No
         Not GeoJSON, no annotation in it, an annotation without a class or of an unknown class, or an outline that
         cannot be mended.
     """
+    from shapely import get_parts
+
     path = Path(path)
     features = _features(path)
     drawn = [feature for feature in features if _object_type(feature) not in _CELLS]
@@ -99,7 +104,9 @@ def read_annotations(path: str | Path, *, classes: Mapping[str, str] | None = No
             if geometry.geom_type in _POINTS:
                 points += [(dot.x, dot.y, meaning) for dot in getattr(geometry, "geoms", [geometry])]
             elif geometry.geom_type in _AREAS:
-                regions.append(Region(meaning, name, _mended(geometry, where, notes)))
+                # each area of several counts for itself: an island in a hole is smaller than what fills the hole
+                areas = get_parts(_mended(geometry, where, notes))
+                regions += [Region(meaning, name, area) for area in areas]
             else:
                 notes.append(f"annotation {number} ({name}) is a {geometry.geom_type}: left out")
     if not regions and not points:
@@ -178,8 +185,9 @@ def _object_type(feature: Mapping[str, Any]) -> str:
 def _class_name(feature: Mapping[str, Any]) -> str:
     found = _properties(feature).get("classification")
     if isinstance(found, Mapping):
-        names = found.get("names")
-        found = ": ".join(map(str, names)) if isinstance(names, Sequence) and names else found.get("name")
+        found = found.get("names") or found.get("name")
+    if isinstance(found, list):
+        found = ": ".join(map(str, found))
     return str(found).strip() if found is not None else ""
 
 
@@ -204,19 +212,20 @@ def _check_classes(drawn: Sequence[Mapping[str, Any]], classes: Mapping[str, str
 
 
 def _geometries(feature: Mapping[str, Any], where: str) -> list[BaseGeometry]:
-    from shapely import GEOSException, get_parts
+    from shapely import GEOSException, get_coordinates, get_parts
     from shapely.geometry import shape
 
     found = feature.get("geometry")
     if not isinstance(found, Mapping):
         raise DataError("an annotation without a geometry", where=where)
     try:
-        geometry = shape(dict(found))
+        with np.errstate(invalid="ignore"):  # numbers are checked below
+            geometry = shape(dict(found))
     except (GEOSException, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise DataError(f"not a geometry ({error})", where=where) from error
     if geometry.is_empty:
         raise DataError("an empty outline", where=where)
-    if not all(math.isfinite(edge) for edge in geometry.bounds):
+    if not all(math.isfinite(number) for number in get_coordinates(geometry).ravel().tolist()):
         raise DataError("an outline with coordinates that are not numbers", where=where)
     return list(get_parts(geometry)) if geometry.geom_type == "GeometryCollection" else [geometry]
 
@@ -233,5 +242,7 @@ def _mended(geometry: BaseGeometry, where: str, notes: list[str]) -> BaseGeometr
     mended = union_all(pieces)
     if not pieces or mended.area == 0 or mended.area < _MIN_REPAIR_SHARE * geometry.area:
         raise DataError("an outline that encloses no area", where=where, hint="Draw it again in QuPath.")
+    if math.isclose(mended.area, geometry.area, rel_tol=1e-9):
+        return mended  # areas that share an edge, or a spike without area
     notes.append(f"{where.split(': ')[-1]} crosses itself: mended into {len(get_parts(mended))} areas")
     return mended

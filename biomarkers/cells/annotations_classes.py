@@ -34,12 +34,14 @@ _NAMES: Final = {
 
 
 def meaning_of(name: str, classes: Mapping[str, str] | None = None) -> str | None:
-    """Return what a class name means, or None for one that is not known.
+    """Return what a class name means, or None for one that is not known; a derived class means what its base does.
 
     Examples
     --------
     >>> meaning_of("Tumour"), meaning_of("Ignore*"), meaning_of("Region*"), meaning_of("Muscle")
     ('tumor', 'ignore', 'region', None)
+    >>> meaning_of("Tumor: Positive"), meaning_of("Tumor: Necrosis")
+    ('tumor', None)
     """
     own = {key.casefold(): value for key, value in (classes or {}).items()}
     word = name.strip().casefold()
@@ -51,7 +53,12 @@ def meaning_of(name: str, classes: Mapping[str, str] | None = None) -> str | Non
     word = word.removesuffix("*").strip()
     if word.startswith("ignore"):
         return IGNORE
-    return _NAMES.get(word)
+    if word in _NAMES:
+        return _NAMES[word]
+    # a derived class of QuPath: its base says what tissue it is, unless a later part says something else
+    base, *rest = (part.strip() for part in word.split(":"))
+    meanings = {_NAMES.get(base), *(known for part in rest if (known := _NAMES.get(part)))}
+    return meanings.pop() if len(meanings) == 1 else None
 
 
 def known_names(classes: Mapping[str, str] | None = None) -> list[str]:

@@ -63,6 +63,43 @@ def test_class_spellings(save):
     assert found.meanings == {"tumor", "stroma", "ignore", "region"}
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["Tumor", ["Tumor"], {"name": "Tumor"}, {"names": ["Tumor"]}, {"name": "Tumor: Positive"}, ["Tumor", "Positive"],
+     {"name": None, "names": ["tumour"]}],
+)  # fmt: skip
+def test_a_class_is_text_list_or_dict(save, said):
+    feature = new("x", box(0, 0, 1, 1))
+    feature["properties"]["classification"] = said
+    assert read_annotations(save([feature])).meanings == {"tumor"}
+
+
+def test_many_areas_and_nested_holes(save):
+    outer, hole = (box(*corners)["coordinates"][0] for corners in ((0, 0, 100, 100), (20, 20, 80, 80)))
+    ring = {"type": "Polygon", "coordinates": [outer, hole]}
+    island = box(40, 40, 60, 60)
+    two = {"type": "MultiPolygon", "coordinates": [ring["coordinates"], island["coordinates"]]}
+    found = read_annotations(save([new("Tumor", two), new("Stroma", {"type": "Polygon", "coordinates": [hole]})]))
+    masks = region_masks(found, shape=(100, 100), origin=(0.0, 0.0), downsample=1.0)
+    assert masks["tumor"].sum() == 100 * 100 - 60 * 60 + 20 * 20
+    assert masks["stroma"].sum() == 60 * 60 - 20 * 20
+    assert not found.notes
+    cells = make_cells(["unknown"] * 3, x=[5.0, 15.0, 25.0], y=[25.0] * 3)  # px 10, 30, 50 of 0.5 um
+    assert apply_annotations(cells, found, mpp=0.5)[0].obs["region"].tolist() == ["tumor", "stroma", "tumor"]
+
+
+def test_areas_that_share_an_edge_are_no_crossing(save):
+    two = {"type": "MultiPolygon", "coordinates": [box(0, 0, 5, 9)["coordinates"], box(5, 0, 9, 9)["coordinates"]]}
+    found = read_annotations(save([new("Tumor", two)]))
+    assert sum(region.geometry.area for region in found.regions) == 81
+    assert found.notes == ()
+
+
+def test_the_root_object_is_no_annotation(save):
+    root = {"type": "Feature", "geometry": None, "properties": {"objectType": "root"}}
+    assert len(read_annotations(save([root, new("Tumor", box(0, 0, 1, 1))])).regions) == 1
+
+
 def test_detections_are_left_out_and_said(save):
     cell = new("Tumor", box(0, 0, 1, 1))
     cell["properties"]["objectType"] = "cell"
@@ -85,7 +122,7 @@ def test_own_classes(save):
 def test_self_crossing_outline_is_mended_and_said(save):
     bow = {"type": "Polygon", "coordinates": [[[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]]}
     found = read_annotations(save([new("Tumor", bow)]))
-    assert found.regions[0].geometry.area == pytest.approx(50)
+    assert sum(region.geometry.area for region in found.regions) == pytest.approx(50)
     assert "crosses itself" in found.notes[0]
 
 
@@ -106,6 +143,12 @@ def test_self_crossing_outline_is_mended_and_said(save):
             "carry no class",
         ),
         ([new("Tumr", box(0, 0, 1, 1))], "Did you mean 'Tumor'"),
+        ([new("Tumor: Necrosis", box(0, 0, 1, 1))], "unknown annotation class"),
+        ([new("Tumor", {"type": "Point", "coordinates": [float("nan"), 0]})], "not numbers"),
+        (
+            [new("Tumor", {"type": "Polygon", "coordinates": [[[0, 0], [float("nan"), 0], [1, 1], [0, 0]]]})],
+            "not numbers",
+        ),
     ],
 )
 def test_refused(save, content, message):
