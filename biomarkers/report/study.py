@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from biomarkers.cohort.summary import StudySummary
     from biomarkers.relate import Relation
 
-_SLIDE_COLUMNS = ("slide", "status", "mpp", "tissue_mm2", "n_cells", "positive_fraction", "reason")
+_SLIDE_COLUMNS = (
+    "slide",
+    "status",
+    "mpp",
+    "tissue_mm2",
+    "n_cells",
+    "positive_fraction",
+    "cut_od",
+    "sensitivity_score",
+    "sensitivity_low",
+    "sensitivity_high",
+    "reason",
+)
 
 
 def write_study_report(
