@@ -32,16 +32,20 @@ class Thresholds(Settings):
 
     ``dab_od`` holds the lower edges of the intensity bins 1+, 2+ and 3+ in the assay's compartment.
     Membrane assays ask more of a stained cell. ``min_completeness`` is the least share (0-1) of its outline that is
-    stained: partial staining counts, a single dot does not. Staining is linear when the outline is darker than the
-    cell's inside (cytoplasm or nucleus, whichever is darker) by ``min_ratio``. The staining of a slide is cytoplasmic,
-    and a cell then needs ``strict_ratio``, where the median ratio of its stained cells lies below ``blush_ratio``, or
-    below ``pattern_ratio`` with a median step from inside to outline below ``pattern_od`` (optical density). 0 switches
-    a rule off. Where ``follow_sd`` is above 0 the cuts follow each slide's unstained cells, within ``follow_range``
-    (optical density): see :func:`biomarkers.score.own_cuts`. ``source`` says where the numbers come from.
+    stained: partial staining counts, a single dot does not. ``neighbour_share`` is the share of its neighbours' level
+    that the outline must reach: light spreads, and where two fifths of the neighbours are strongly stained, so much of
+    the outline may be theirs. Staining is linear when the outline is darker than the cell's inside (cytoplasm or
+    nucleus, whichever is darker) by ``min_ratio``. The staining of a slide is cytoplasmic, and a cell then needs
+    ``strict_ratio``, where the median ratio of its stained cells lies below ``blush_ratio``, or below ``pattern_ratio``
+    with a median step from inside to outline below ``pattern_od`` (optical density). 0 switches a rule off.
+
+    Where ``follow_sd`` is above 0 the cuts follow each slide's unstained cells, within ``follow_range`` (optical
+    density): see :func:`biomarkers.score.own_cuts`. ``source`` says where the numbers come from.
     """
 
     dab_od: tuple[OpticalDensity, OpticalDensity, OpticalDensity]
     min_completeness: Annotated[float, Field(ge=0, le=1)] = 0.0
+    neighbour_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     min_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
     pattern_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
     pattern_od: Annotated[float, Field(ge=0, lt=3)] = 0.0

@@ -17,8 +17,10 @@ from biomarkers.cells.classify import CellClassifier
 from biomarkers.config import Assay, Thresholds
 from biomarkers.score.classes import Classes, analysed_masks, classified
 from biomarkers.score.compute import WHOLE, compute_scores
+from biomarkers.score.neighbours import with_neighbours
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.positivity import CYTOPLASMIC, call_positivity
+from biomarkers.score.readings import marker_index
 from biomarkers.score.sensitivity import scores_of_cells, sensitivity_curve, swing
 from biomarkers.score.setup import read_setup
 from biomarkers.score.slide_score import SlideScore
@@ -162,6 +164,7 @@ def score_tile(
         tile, mpp=mpp, white=level, vectors=vectors, settings=settings, marker=marker, segmenter=segmenter
     )
     cells, notes = classified(found.cells, classes=classes, mpp=mpp)
+    cells = with_neighbours(cells, column=marker_index(cells, marker))
     thresholds = own_cuts(cells, assay=assay, thresholds=thresholds, marker=marker)
     task = replace(task, thresholds=thresholds)
     cells = call_positivity(cells, assay=assay, thresholds=thresholds, marker=marker)

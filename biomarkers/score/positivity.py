@@ -8,6 +8,7 @@ import numpy as np
 
 from biomarkers import keys
 from biomarkers.config import Assay, Thresholds, load_assay
+from biomarkers.score.neighbours import neighbour_level
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.readings import (
     is_complete,
@@ -76,6 +77,7 @@ def call_positivity(
     if faint.any():
         value[faint] = np.fmax(value, partial_level(cells, column))[faint]
     bins = bin_values(value, cuts)
+    bins[_lent(cells, value, membrane_rule, assay=assay, cuts=cuts, column=column)] = 0
     ratio = outline_ratio(cells, column=column)
     if pattern is None:
         telling = _telling(cells, membrane_rule & complete & (bins > 0), value=value)
@@ -94,6 +96,19 @@ def call_positivity(
         **{key: np.asarray(item) if isinstance(item, tuple) else item for key, item in cuts.model_dump().items()},
     }
     return called
+
+
+def _lent(
+    cells: AnnData, value: np.ndarray, membrane_rule: np.ndarray, *, assay: Assay, cuts: Thresholds, column: int
+) -> np.ndarray:
+    """Which cells show no more than their neighbours' membranes lend them, (n,) bool."""
+    around = None
+    if cuts.neighbour_share > 0 and assay.compartment == "membrane":
+        around = neighbour_level(cells, column=column)
+    if around is None:
+        return np.zeros(cells.n_obs, dtype=bool)
+    own = np.where(membrane_rule, partial_level(cells, column), value)
+    return own < cuts.neighbour_share * around
 
 
 def bin_values(values: np.ndarray, cuts: Thresholds) -> np.ndarray:

@@ -10,11 +10,11 @@ from biomarkers import keys
 from biomarkers.cells.outline_stain import PARTIAL_SHARE
 from biomarkers.config import Assay, Compartment, Thresholds
 from biomarkers.errors import DataError, did_you_mean
+from biomarkers.score.neighbours import STAINED_MEAN
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-STAINED_MEAN = "membrane_stained_mean"  # layer: mean over the stained stretches of the outline
 PARTIAL = "membrane_partial"  # layer: level that PARTIAL_SHARE of the outline reaches
 _LAYERS = {
     "nucleus": keys.NUCLEUS_MEAN,

@@ -13,6 +13,7 @@ from biomarkers import keys
 from biomarkers.config import Assay, Thresholds, load_assay
 from biomarkers.errors import UsageError
 from biomarkers.score.compute import find_score, score_row
+from biomarkers.score.neighbours import NEIGHBOUR_OD
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.positivity import call_positivity
 from biomarkers.score.tally import EXCLUDED, tally
@@ -104,7 +105,7 @@ class _Light:
     @classmethod
     def of(cls, cells: AnnData) -> _Light:
         """Take over what is read."""
-        read = [name for name in (keys.AREA_UM2, keys.X_UM, keys.Y_UM, EXCLUDED) if name in cells.obs]
+        read = [name for name in (keys.AREA_UM2, keys.X_UM, keys.Y_UM, EXCLUDED, NEIGHBOUR_OD) if name in cells.obs]
         obs = cells.obs[read].copy()
         if keys.CELL_CLASS in cells.obs:
             obs[keys.CELL_CLASS] = cells.obs[keys.CELL_CLASS].astype(str)

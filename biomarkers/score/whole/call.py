@@ -9,7 +9,9 @@ import numpy as np
 
 from biomarkers.cells.table import Rows, cell_table, join_rows
 from biomarkers.score.classes import classified
+from biomarkers.score.neighbours import with_neighbours
 from biomarkers.score.positivity import call_positivity
+from biomarkers.score.readings import marker_index
 from biomarkers.score.tally import Counts, add_counts, class_names, count_cells
 from biomarkers.score.whole.decide import Decided, Task
 
@@ -77,6 +79,7 @@ class Caller:
         task, plan = self._task, self._decided.plan
         cells = cell_table(rows, mpp=plan.mpp, origin=(0, 0), marker=task.marker)
         cells, notes = classified(cells, classes=task.classes, mpp=plan.mpp)
+        cells = with_neighbours(cells, column=marker_index(cells, task.marker))
         self.notes.update(dict.fromkeys(notes))
         self.named, self.class_method = class_names(cells), str(cells.uns["class_source"]["method"])
         in_force = task.thresholds.dab_od[0]

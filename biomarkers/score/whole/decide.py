@@ -17,8 +17,10 @@ from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import Rows, cell_table, in_reading_order, join_rows
 from biomarkers.config import Assay, Thresholds
 from biomarkers.score.classes import Classes, classified
+from biomarkers.score.neighbours import with_neighbours
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.positivity import call_positivity
+from biomarkers.score.readings import marker_index
 from biomarkers.score.sensitivity import cuts_to_try, scaled
 from biomarkers.slide.coarse import coarse_bands
 from biomarkers.slide.sample import pick_windows, sample_patches
@@ -119,6 +121,7 @@ def decide(slide: Slide, task: Task, light: Light) -> Decided:
     solid = _solid(slide, light)
     quality = quality_of_windows(pixels, white=light.white, vectors=light.vectors, mpp=mpp, solid=solid)
     doubts = [one for one in (light.doubt, doubt_about_white(light.white), doubt_about_mpp(rows, mpp)) if one]
+    cells = with_neighbours(cells, column=marker_index(cells, task.marker))
     cuts = own_cuts(cells, assay=task.assay, thresholds=task.thresholds, marker=task.marker)
     task = replace(task, thresholds=cuts)
     return Decided(task, plan, light, least, _patterns(cells, task), quality, (*doubts, *quality.messages()))

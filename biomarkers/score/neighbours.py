@@ -1,0 +1,66 @@
+"""What the cells around a cell lend it: light spreads, and a strongly stained membrane shows in the cell beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from biomarkers import keys
+from biomarkers.cells.outline_stain import PARTIAL_SHARE
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+NEIGHBOUR_OD = "neighbour_od"  # obs, optical density
+STAINED_MEAN = "membrane_stained_mean"  # layer: mean over the stained stretches of the outline
+_REACH_UM, _GAP_UM = 24.0, 2.0  # cells whose discs come within the gap of each other are neighbours
+
+
+def with_neighbours(cells: AnnData, *, column: int) -> AnnData:
+    """Return ``cells`` with ``neighbour_od`` in ``obs``; a copy, or the cells themselves where nothing can be told."""
+    level = neighbour_level(cells, column=column)
+    if level is None:
+        return cells
+    found = cells.copy()
+    found.obs[NEIGHBOUR_OD] = level
+    return found
+
+
+def neighbour_level(cells: AnnData, *, column: int) -> np.ndarray | None:
+    """Optical density that the stained outlines of two fifths of a cell's neighbours reach, (n,).
+
+    As much of an outline as makes staining partial may then be theirs. Neighbours are cells whose areas, drawn as discs
+    around the nuclei, come within 2 um of each other. None where positions or stained outlines were not measured.
+    """
+    if NEIGHBOUR_OD in cells.obs:
+        return cells.obs[NEIGHBOUR_OD].to_numpy(dtype=np.float64)
+    if STAINED_MEAN not in cells.layers or not {keys.X_UM, keys.Y_UM, keys.AREA_UM2} <= set(cells.obs.columns):
+        return None
+    level = np.zeros(cells.n_obs)
+    owner, other = _pairs(cells)
+    if owner.size == 0:
+        return level
+    stained = np.nan_to_num(np.asarray(cells.layers[STAINED_MEAN], dtype=np.float64)[:, column])[other]
+    order = np.lexsort((stained, owner))
+    count = np.bincount(owner, minlength=cells.n_obs)
+    first = np.cumsum(count) - count
+    rank = np.ceil(PARTIAL_SHARE * count - 1e-9).astype(np.int64)  # so many of the strongest
+    some = count > 0
+    level[some] = stained[order][(first + count - rank)[some]]
+    return level
+
+
+def _pairs(cells: AnnData) -> tuple[np.ndarray, np.ndarray]:
+    """Return both ends of every pair of neighbours, each pair both ways."""
+    from scipy.spatial import KDTree
+
+    xy = cells.obs[[keys.X_UM, keys.Y_UM]].to_numpy(dtype=np.float64)
+    radius = np.sqrt(cells.obs[keys.AREA_UM2].to_numpy(dtype=np.float64) / np.pi)
+    if len(xy) == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    pairs = KDTree(xy).query_pairs(_REACH_UM, output_type="ndarray")
+    one, two = pairs[:, 0], pairs[:, 1]
+    near = np.hypot(*(xy[one] - xy[two]).T) < radius[one] + radius[two] + _GAP_UM
+    one, two = one[near], two[near]
+    return np.concatenate([one, two]), np.concatenate([two, one])
