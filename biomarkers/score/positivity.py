@@ -14,6 +14,7 @@ from biomarkers.score.readings import (
     is_complete,
     marker_index,
     outline_ratio,
+    outline_share,
     outline_step,
     partial_level,
     readings,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 # obs: what was compared with the cuts, in the unit of X
 OD_COLUMN = "{marker}_od"
 MEMBRANOUS, CYTOPLASMIC, UNJUDGED = "membranous", "cytoplasmic", "not judged"
+# share of the outline that convinces on a cytoplasmic slide, where a stained neighbour's body colours the rest
+_CONVINCING = 0.7
 _FEWEST_FOR_PATTERN = 10  # stained cells below which a slide has no pattern of its own
 
 
@@ -84,6 +87,8 @@ def call_positivity(
         step = outline_step(cells, column=column)
         pattern = staining_pattern(ratio[telling], step[telling], cuts=cuts)
     least = cuts.strict_ratio if pattern == CYTOPLASMIC else cuts.min_ratio
+    if pattern == CYTOPLASMIC and cuts.min_completeness > 0:
+        complete &= outline_share(cells, column=column) >= _CONVINCING
     bins[membrane_rule & ~(complete & (ratio >= least))] = 0
     called = cells.copy()
     called.obs[keys.positive_column(name)] = bins > 0

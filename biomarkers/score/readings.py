@@ -94,7 +94,12 @@ def is_complete(cells: AnnData, *, cuts: Thresholds, column: int) -> np.ndarray:
         return np.ones(cells.n_obs, dtype=bool)
     if PARTIAL in cells.layers and cuts.min_completeness == PARTIAL_SHARE:
         return np.rint(1000 * partial_level(cells, column)) > round(1000 * cuts.dab_od[0])
-    return np.nan_to_num(_layer(cells, keys.MEMBRANE_COMPLETENESS, column)) >= cuts.min_completeness
+    return outline_share(cells, column=column) >= cuts.min_completeness
+
+
+def outline_share(cells: AnnData, *, column: int) -> np.ndarray:
+    """Share of each outline that is stained at the cut it was measured with, (n,), 0-1."""
+    return np.nan_to_num(_layer(cells, keys.MEMBRANE_COMPLETENESS, column))
 
 
 def partial_level(cells: AnnData, column: int) -> np.ndarray:

@@ -95,6 +95,40 @@ def test_a_clear_membrane_stays_positive_on_a_slide_of_blush():
     assert bins(cells) == [0] * 30 + [3]
 
 
+def test_part_of_an_outline_does_not_convince_on_a_slide_of_blush():
+    # what is stained there may be a neighbour's cytoplasm
+    cells = make_cells(["tumor"] * 32, [0.48] * 30 + [0.6] * 2, cytoplasm=[0.38] * 30 + [0.1] * 2,
+                       completeness=[1.0] * 30 + [0.6, 0.8])  # fmt: skip
+    assert bins(cells)[30:] == [0, 3]
+
+
+def crowd(around, *, own, share=0.35):
+    """Seven cells in a ring of six and its middle, with the levels of their outlines."""
+    angle = np.linspace(0, 2 * np.pi, 7)[:6]
+    levels = np.array([own, *around], dtype=float)
+    cells = make_cells(
+        ["tumor"] * 7, levels, x=[50.0, *(50 + 13 * np.cos(angle))], y=[50.0, *(50 + 13 * np.sin(angle))]
+    )
+    cells.layers["membrane_stained_mean"] = levels[:, None]
+    cells.layers["membrane_partial"] = levels[:, None]
+    return bins(cells, thresholds=CUTS.model_copy(update={"neighbour_share": share}))[0]
+
+
+@pytest.mark.parametrize(
+    ("around", "own", "found"),
+    [
+        ([0.9] * 6, 0.2, 0),  # 0.35 x 0.9 is more
+        ([0.9] * 6, 0.4, 2),
+        ([0.9] * 3 + [0.0] * 3, 0.2, 0),  # half of its neighbours are enough to colour two fifths of it
+        ([0.9] * 2 + [0.0] * 4, 0.2, 1),  # a third is not
+        ([0.0] * 6, 0.2, 1),
+    ],
+)
+def test_what_neighbours_lend_is_not_a_cells_own(around, own, found):
+    assert crowd(around, own=own) == found
+    assert crowd(around, own=own, share=0.0) == (2 if own == 0.4 else 1)
+
+
 def test_a_membranous_slide_keeps_its_blushing_cells():
     cells = make_cells(["tumor"] * 31, [0.48] * 31, cytoplasm=[0.38] * 5 + [0.1] * 26)
     assert all(bins(cells))
