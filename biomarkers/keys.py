@@ -12,6 +12,7 @@ TILE_DIMS: Final = ("c", "y", "x")
 MPP: Final = "mpp"  # attrs: micrometres per pixel, a float
 MPP_SOURCE: Final = "mpp_source"  # attrs: where the pixel size came from
 ORIGIN: Final = "origin"  # attrs: (x, y) of the tile's first pixel, in level-0 pixels
+DOWNSAMPLE: Final = "downsample"  # attrs of a picture coarser than its image: level-0 pixels on one side of its pixel
 RGB_CHANNELS: Final = ("R", "G", "B")
 HEMATOXYLIN: Final = "hematoxylin"  # stain channel, optical density (log10)
 DAB: Final = "dab"  # stain channel, optical density (log10)

@@ -41,6 +41,7 @@ def segment_dapi(
     nucleus_um: float = NUCLEUS_UM,
     nucleus_px: float | None = None,
     settings: CellSettings | None = None,
+    levels: tuple[float, float] | None = None,
 ) -> LabelMaps:
     """Find nuclei in a channel of nuclear dye, and cell bodies around them.
 
@@ -56,6 +57,9 @@ def segment_dapi(
         The same in pixels, for images without a pixel size; wins over ``nucleus_um``.
     settings
         Areas and how far a cell reaches beyond its nucleus, for nuclei of 10 um (scaled like all lengths).
+    levels
+        Level of background and of bright nuclei (:func:`nuclear_levels`); those of this plane when absent. Give those
+        of the whole image where ``tile`` is a part of it.
 
     Returns
     -------
@@ -74,11 +78,17 @@ def segment_dapi(
     if not _FEWEST_PX <= wide <= 1000:
         raise UsageError("the expected width of a nucleus is out of range", seen=f"{wide:.3g} px", allowed="4 to 1000")
     plane = tile.to_numpy()[names.index(nuclei)]
-    return label_nuclei(plane, mpp=NUCLEUS_UM / wide, settings=settings or CellSettings())
+    return label_nuclei(plane, mpp=NUCLEUS_UM / wide, settings=settings or CellSettings(), levels=levels)
 
 
 def label_nuclei(
-    plane: NDArray, *, mpp: float, settings: CellSettings, tools: Tools | None = None, threads: int = _THREADS
+    plane: NDArray,
+    *,
+    mpp: float,
+    settings: CellSettings,
+    tools: Tools | None = None,
+    threads: int = _THREADS,
+    levels: tuple[float, float] | None = None,
 ) -> LabelMaps:
     """Find nuclei in one plane whose pixels are ``mpp`` um where a nucleus is 10 um wide.
 
@@ -86,7 +96,7 @@ def label_nuclei(
     """
     # there is no DAB whose rings and sheets would have to be told from nuclei
     tools = replace(fast() if tools is None else tools, erode=_unchanged, dilate=_unchanged)
-    image = nuclear_evidence(plane, scale=mpp / _WORKING_MPP)
+    image = nuclear_evidence(plane, scale=mpp / _WORKING_MPP, levels=levels)
     reach = max(1, round(settings.expansion_um / _WORKING_MPP))
 
     def look(block: Block) -> _Found:
@@ -145,7 +155,14 @@ def _unchanged(image: NDArray[np.int32], *, steps: int) -> NDArray[np.int32]:
     return image
 
 
-def nuclear_evidence(plane: NDArray, *, scale: float) -> NDArray[np.int32]:
+def nuclear_levels(plane: NDArray) -> tuple[float, float]:
+    """Level of background (5th percentile) and of bright nuclei (99th) in a plane of nuclear dye."""
+    step = max(1, int(np.sqrt(plane.size / _SAMPLE)))
+    low, high = np.percentile(plane[::step, ::step], (_BACKGROUND_PERCENT, _BRIGHT_PERCENT))
+    return float(low), float(high)
+
+
+def nuclear_evidence(plane: NDArray, *, scale: float, levels: tuple[float, float] | None = None) -> NDArray[np.int32]:
     """Bring a nuclear dye to the finder's size and unit.
 
     Parameters
@@ -154,15 +171,16 @@ def nuclear_evidence(plane: NDArray, *, scale: float) -> NDArray[np.int32]:
         (y, x), any linear scale.
     scale
         Working pixels on one side of a pixel of the plane.
+    levels
+        See :func:`nuclear_levels`; the plane's own when absent.
 
     Returns
     -------
-    int32 thousandths at the working size: 0 at the 5th percentile of the plane, 400 at the 99th, at most 600.
+    int32 thousandths at the working size: 0 at the level of background, 400 at that of bright nuclei, at most 600.
     """
     from scipy import ndimage
 
-    step = max(1, int(np.sqrt(plane.size / _SAMPLE)))
-    low, high = np.percentile(plane[::step, ::step], (_BACKGROUND_PERCENT, _BRIGHT_PERCENT))
+    low, high = nuclear_levels(plane) if levels is None else levels
     unit = _BRIGHT_OD * 1000 / max(float(high - low), 1e-9)
     out: NDArray[np.int32]
     if abs(scale - 1) <= _SAME_SIZE:

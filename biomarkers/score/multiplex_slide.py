@@ -71,6 +71,9 @@ def score_multiplex(
 ) -> MultiplexScore:
     """Score one multiplex immunofluorescence image.
 
+    Images of more than 300 million pixels over all channels are measured block by block, in memory that does not grow
+    with them; the result's pictures and label maps are coarser then (``tile.attrs["downsample"]``).
+
     Parameters
     ----------
     path
@@ -97,14 +100,25 @@ def score_multiplex(
     UsageError
         No pixel size, or a rule of the panel names what there is not.
     """
-    from biomarkers.slide.channels import read_channels
+    from biomarkers.score import multiplex_blocks
+    from biomarkers.score.multiplex_blocks import is_large, measure_in_blocks
+    from biomarkers.slide.channels import channel_shape, read_channels
 
     known = panel if isinstance(panel, Panel) else load_panel(os.fspath(panel))
-    tile = read_channels(path, panel=known, mpp=mpp)
-    maps = labels if labels is None or isinstance(labels, LabelMaps) else read_labels(labels, shape=_size(tile))
+    shape = channel_shape(path)
+    maps = labels if labels is None or isinstance(labels, LabelMaps) else read_labels(labels, shape=shape)
     drawn = read_annotations(Path(annotations)) if isinstance(annotations, str | os.PathLike) else annotations
     table = read_gates(os.fspath(gates)) if isinstance(gates, str | os.PathLike) else gates
     name = _named(Path(path)) if slide is None else slide
+    if is_large(path, panel=known, most=multiplex_blocks.WHOLE_PIXELS):
+        big = measure_in_blocks(
+            path, panel=known, mpp=mpp, labels=maps, block_px=multiplex_blocks.BLOCK_PX,
+            shown_px=multiplex_blocks.SHOWN_PX,
+        )  # fmt: skip
+        return _scored(
+            big.cells, big.cleaned, big.labels, panel=known, slide=name, annotations=drawn, gates=table
+        )  # fmt: skip
+    tile = read_channels(path, panel=known, mpp=mpp)
     return score_channels(tile, panel=known, slide=name, labels=maps, annotations=drawn, gates=table)
 
 
@@ -160,7 +174,7 @@ def _scored(
         gates = fit_gates({slide: cells}, panel=panel, few_levels=_few_levels(cleaned))
     cells, more = phenotyped(cells, panel=panel, gates=gates, slide=slide)
     notes += more
-    mpp, origin = float(tile.attrs[keys.MPP]), tile.attrs[keys.ORIGIN]
+    mpp, origin = full_mpp(tile), tile.attrs[keys.ORIGIN]
     origin_um = (origin[0] * mpp, origin[1] * mpp)
     if annotations is not None:
         cells, said = apply_annotations(cells, annotations, mpp=mpp, classify=False)
@@ -241,10 +255,12 @@ def picture(tile: xr.DataArray, panel: Panel) -> xr.DataArray:
         low, high = np.percentile(plane[::4, ::4], (5, 99.7))
         rgb[..., axis] = np.clip((plane - low) / max(float(high - low), 1e-9), 0, 1) * (160 if axis == 2 else 255)
     attrs = tile.attrs
-    return make_tile(
+    shown = make_tile(
         rgb.astype(np.uint8), mpp=attrs[keys.MPP], mpp_source=attrs[keys.MPP_SOURCE], origin=attrs[keys.ORIGIN],
         slide=attrs.get("slide", ""),
     )  # fmt: skip
+    shown.attrs[keys.DOWNSAMPLE] = attrs.get(keys.DOWNSAMPLE, 1)
+    return shown
 
 
 def _few_levels(cleaned: Cleaned) -> Mapping[str, str]:
@@ -268,7 +284,8 @@ def _regions(
     mpp, shape = float(tile.attrs[keys.MPP]), _size(tile)
     if annotations is not None and keys.TUMOR in annotations.meanings:
         x, y = tile.attrs[keys.ORIGIN]
-        masks = region_masks(annotations, shape=shape, origin=(float(x), float(y)), downsample=1.0)
+        step = float(tile.attrs.get(keys.DOWNSAMPLE, 1))
+        masks = region_masks(annotations, shape=shape, origin=(float(x), float(y)), downsample=step)
         left_out = [name for name in (*EXCLUDING, OUTSIDE) if name in masks]
         tissue = ~np.logical_or.reduce([masks[name] for name in left_out]) if left_out else np.ones(shape, bool)
         return regions_from_masks(
@@ -288,6 +305,11 @@ def _regions(
 def _named(path: Path) -> str:
     folder = path.is_dir() and path.suffix.casefold() != ".zarr"
     return path.name if folder else path.stem.removesuffix(".ome")
+
+
+def full_mpp(tile: xr.DataArray) -> float:
+    """Pixel size of the image itself, um/px, also where the tile is a coarser picture of it."""
+    return float(tile.attrs[keys.MPP]) / float(tile.attrs.get(keys.DOWNSAMPLE, 1))
 
 
 def _size(tile: xr.DataArray) -> tuple[int, int]:
@@ -315,7 +337,7 @@ def _slide_row(
         "slide": slide,
         "status": (keys.OK_WITH_WARNINGS if notes else keys.OK) if n else keys.NO_TISSUE,
         "reason": "; ".join(notes) if n else "no nuclei were found",
-        "mpp": float(tile.attrs[keys.MPP]),
+        "mpp": full_mpp(tile),
         "mpp_source": str(tile.attrs.get(keys.MPP_SOURCE, "")),
         "tissue_mm2": regions.area_mm2("all"),
         "n_cells": n,

@@ -62,7 +62,7 @@ def cells_geojson(result: SlideScore) -> dict[str, Any]:
     shown, index = kinds(result.cells, marker=result.marker)
     bodies, nuclei = outlines(result.cell_labels), outlines(result.nucleus_labels)
     table = _measurements(result)
-    origin = np.array(result.tile.attrs[keys.ORIGIN])
+    origin, step = np.array(result.tile.attrs[keys.ORIGIN]), int(result.tile.attrs.get(keys.DOWNSAMPLE, 1))
     features = []
     for row, (label, name) in enumerate(zip(cell_ids(result).tolist(), result.cells.obs_names, strict=True)):
         body = bodies.get(label, nuclei.get(label))
@@ -72,7 +72,7 @@ def cells_geojson(result: SlideScore) -> dict[str, Any]:
         feature: dict[str, Any] = {
             "type": "Feature",
             "id": str(uuid.uuid5(_NAMESPACE, f"{result.slide}/{result.marker}/{name}")),
-            "geometry": _polygon(body, origin),
+            "geometry": _polygon(body * step, origin),
             "properties": {
                 "objectType": "cell",
                 "classification": {"name": kind.name, "color": list(kind.colour)},
@@ -80,7 +80,7 @@ def cells_geojson(result: SlideScore) -> dict[str, Any]:
             },
         }
         if label in nuclei:
-            feature["nucleusGeometry"] = _polygon(nuclei[label], origin)
+            feature["nucleusGeometry"] = _polygon(nuclei[label] * step, origin)
         features.append(feature)
     return {"type": "FeatureCollection", "features": features}
 

@@ -90,6 +90,11 @@ def read_channels(
     return xr.DataArray(pixels, dims=keys.TILE_DIMS, coords={"c": list(chosen)}, attrs=attrs)
 
 
+def channel_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Return (height, width) of a multiplex image without reading its pixels."""
+    return open_channels(Path(path)).shape
+
+
 def make_channels(
     pixels: np.ndarray, *, names: Sequence[str], mpp: float, slide: str = "", saturation: float | None = None
 ) -> xr.DataArray:

@@ -27,6 +27,27 @@ _FEW_LEVELS = 32  # steps of the stored scale between background and the brighte
 
 
 @dataclass(frozen=True)
+class Steps:
+    """What is done to every pixel: ``weights @ (raw - dark)``; ``names`` are the raw channels, ``kept`` the cleaned."""
+
+    names: tuple[str, ...]
+    kept: tuple[str, ...]
+    dark: NDArray[np.float64]
+    weights: NDArray[np.float64]  # (kept, names)
+
+    def apply(self, tile: xr.DataArray) -> tuple[xr.DataArray, NDArray[np.int64]]:
+        """Clean an image, or another part of it; return it and how many pixels of each raw channel are saturated."""
+        import xarray as xr
+
+        from biomarkers.stain.channel_mix import mixed
+
+        raw, full = tile.to_numpy(), tile.attrs.get("saturation")
+        clean, saturated = mixed(raw, dark=self.dark, weights=self.weights, full=full)
+        attrs = {**tile.attrs, "unit": "counts above background"}
+        return xr.DataArray(clean, dims=keys.TILE_DIMS, coords={"c": list(self.kept)}, attrs=attrs), saturated
+
+
+@dataclass(frozen=True)
 class Cleaned:
     """A cleaned image beside its raw one.
 
@@ -43,12 +64,15 @@ class Cleaned:
         brightest 0.1% of pixels), ``flags``.
     bleed
         One row a pair of channels: ``source, target, share, corrected`` (declared and taken off, or only suspected).
+    steps
+        What was done, to be done again to another part of the same image.
     """
 
     tile: xr.DataArray
     raw: xr.DataArray
     channels: pd.DataFrame
     bleed: pd.DataFrame
+    steps: Steps
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -94,10 +118,6 @@ def clean_channels(
     UsageError
         A channel that is named is not there.
     """
-    import xarray as xr
-
-    from biomarkers.stain.channel_mix import mixed
-
     names = [str(name) for name in tile.coords["c"].to_numpy()]
     for name in (autofluorescence, *(background or {}), *(end for pair in bleed_through for end in pair[:2])):
         if name is not None and name not in names:
@@ -115,15 +135,13 @@ def clean_channels(
     declared = list(bleed_through)
     weights = _weights(names, factor, shares, declared, glow=autofluorescence)
     keep = [number for number, name in enumerate(names) if name != autofluorescence]
-    full = tile.attrs.get("saturation")
-    clean, saturated = mixed(raw, dark=dark, weights=weights[keep], full=full)
+    steps = Steps(tuple(names), tuple(names[number] for number in keep), dark, weights[keep])
+    clean, saturated = steps.apply(tile)
     bleed = _bleed_table(
         (weights @ (sample - dark[:, None])).astype(np.float32), names, declared, leave_out=autofluorescence
     )
     channels = _channel_table(tile, names, dark, factor, shares, top, saturated, bleed)
-    attrs = {**tile.attrs, "unit": "counts above background"}
-    done = xr.DataArray(clean, dims=keys.TILE_DIMS, coords={"c": [names[number] for number in keep]}, attrs=attrs)
-    return Cleaned(tile=done, raw=tile, channels=channels, bleed=bleed)
+    return Cleaned(tile=clean, raw=tile, channels=channels, bleed=bleed, steps=steps)
 
 
 def _factors(tile: xr.DataArray, names: list[str], *, wanted: bool) -> NDArray[np.float64]:
@@ -204,7 +222,7 @@ def _bleed_table(
     noise = 1.4826 * np.median(np.abs(sample - middle[:, None]), axis=1)
     least = np.maximum(np.percentile(sample, _BRIGHT_PERCENT, axis=1), 10 * noise)
     for i, source in enumerate(names):
-        bright = np.flatnonzero(sample[i] >= least[i])
+        bright = np.flatnonzero((sample[i] >= least[i]) & (sample[i] > 0))
         if source == leave_out or len(bright) < 50:
             continue
         for j, target in enumerate(names):
