@@ -28,16 +28,20 @@ def channels(seed=0, n=3):
 def test_nucleus_means_of_fihc4_equal_the_table_of_inform(shared_data):
     stem = shared_data / "images" / "phenoptr" / "FIHC4" / "test_data" / "FIHC4__0929309_HP_IM3_2"
     tile = read_channels(f"{stem}_component_data.tif")
-    cells = measure_channels(tile, read_labels(f"{stem}_binary_seg_maps.tif", shape=tile.shape[1:]))
+    maps = read_labels(f"{stem}_binary_seg_maps.tif", shape=tile.shape[1:])
+    cells = measure_channels(tile, maps)
     table = pd.read_csv(f"{stem}_cell_seg_data.txt", sep="\t").set_index("Cell ID").loc[cells.obs["label"]]
     assert len(table) == 270
+    # the maps overlap: 8 cells lost cytoplasm to a neighbour's nucleus, as the areas say; the other 262 are equal
+    there = np.bincount(maps.cytoplasm.ravel(), minlength=int(table.index.max()) + 1)[table.index]
+    whole_cytoplasm = (there == table["Cytoplasm Area (pixels)"]).to_numpy()
+    assert whole_cytoplasm.sum() == 262
     for name in cells.var_names:
         column = f"{{}} {name} Mean (Normalized Counts, Total Weighting)"
         found = cells[:, name]
         np.testing.assert_allclose(found.layers["nucleus_mean"][:, 0], table[column.format("Nucleus")], atol=0.001)
-        # its maps overlap (nuclei with cytoplasm and with membrane), so the other compartments agree less
-        other = found.layers["cytoplasm_mean"][:, 0] / table[column.format("Cytoplasm")] - 1
-        assert np.nanmedian(np.abs(other)) < 0.001
+        cytoplasm = found.layers["cytoplasm_mean"][whole_cytoplasm, 0]
+        np.testing.assert_allclose(cytoplasm, table[column.format("Cytoplasm")][whole_cytoplasm], atol=0.001)
         whole = found.X[:, 0] / table[column.format("Entire Cell")] - 1
         assert np.nanmedian(np.abs(whole)) < 0.06
 
