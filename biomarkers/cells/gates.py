@@ -52,11 +52,8 @@ def gate_values(cells: AnnData, *, marker: str, compartment: Compartment = "cell
     DataError
         The cells have no such marker.
     """
-    names = [str(name) for name in cells.var_names]
-    name = marker if marker in names else canonical_marker(marker)
-    if name not in names:
-        raise DataError("the cells have no such marker", seen=marker, allowed=names, hint=did_you_mean(marker, names))
-    column = names.index(name)
+    name = known_marker(cells, marker)
+    column = [str(one) for one in cells.var_names].index(name)
     whole = np.asarray(cells.X, dtype=float)[:, column]
     if compartment == "cell":
         return whole.copy()
@@ -67,6 +64,21 @@ def gate_values(cells: AnnData, *, marker: str, compartment: Compartment = "cell
         return whole.copy()
     value = np.asarray(cells.layers[layer], dtype=float)[:, column]
     return np.where(np.isfinite(value), value, whole)
+
+
+def known_marker(cells: AnnData, marker: str) -> str:
+    """Return the cells' own name of a marker that is named by an alias.
+
+    Raises
+    ------
+    DataError
+        The cells have no such marker.
+    """
+    names = [str(name) for name in cells.var_names]
+    name = marker if marker in names else canonical_marker(marker)
+    if name not in names:
+        raise DataError("the cells have no such marker", seen=marker, allowed=names, hint=did_you_mean(marker, names))
+    return name
 
 
 def fit_gates(
@@ -155,7 +167,11 @@ def apply_gates(cells: AnnData, gates: pd.DataFrame, *, slide: str | None = None
     DataError
         No row fits this slide, or the cells lack a marker.
     """
-    chosen = _of_slide(checked_gates(gates), slide)
+    chosen = gates_of_slide(gates, slide)
+    chosen["marker"] = [known_marker(cells, str(marker)) for marker in chosen["marker"]]
+    if chosen["marker"].duplicated().any():
+        seen = chosen.loc[chosen["marker"].duplicated(), "marker"].tolist()
+        raise DataError("one marker of a slide has two gates, under two names", where="gate table", seen=seen)
     called = cells.copy()
     for row in chosen.to_dict("records"):
         values = gate_values(cells, marker=row["marker"], compartment=row["compartment"])
@@ -227,7 +243,15 @@ def checked_gates(table: pd.DataFrame, *, where: str = "gate table") -> pd.DataF
     return found
 
 
-def _of_slide(gates: pd.DataFrame, slide: str | None) -> pd.DataFrame:
+def gates_of_slide(gates: pd.DataFrame, slide: str | None) -> pd.DataFrame:
+    """Choose the rows of a gate table that hold for a slide: its own, and for other markers the batch's (``*``).
+
+    Raises
+    ------
+    DataError
+        The table is not usable, or no row fits this slide.
+    """
+    gates = checked_gates(gates)
     named = [str(name) for name in gates["slide"].unique()]
     if slide is None and BATCH not in named and len(named) == 1:
         slide = named[0]

@@ -97,6 +97,15 @@ def assign_phenotypes(cells: AnnData, rules: Mapping[str, str]) -> AnnData:
     return result
 
 
+def known_phenotypes(cells: AnnData) -> list[str]:
+    """Phenotypes that exist, also those that no cell of this image has: of the rules, or of the other images."""
+    if PHENOTYPE not in cells.obs:
+        return []
+    found = set(cells.obs[PHENOTYPE].astype(str))
+    found |= set(cells.uns.get("phenotypes", {}).get("rules", {}))
+    return sorted(found | set(cells.uns.get("imported", {}).get("phenotypes", ())))
+
+
 class _Rule:
     """A recursive-descent reader of one rule."""
 
@@ -166,8 +175,8 @@ class _Rule:
         for candidate in (name, canonical_marker(name)):
             if positive_column(candidate) in obs:
                 return obs[positive_column(candidate)].to_numpy(dtype=bool)
-        if PHENOTYPE in obs and (obs[PHENOTYPE] == f"{name}+").any():
-            return (obs[PHENOTYPE] == f"{name}+").to_numpy()
+        if f"{name}+" in known_phenotypes(self._cells):
+            return (obs[PHENOTYPE].astype(str) == f"{name}+").to_numpy()
         known = [column.removesuffix("_positive") for column in obs.columns if column.endswith("_positive")]
         if PHENOTYPE in obs:
             known += [str(value) for value in obs[PHENOTYPE].unique()]
@@ -176,10 +185,10 @@ class _Rule:
     def _phenotype(self, name: str) -> np.ndarray:
         if PHENOTYPE not in self._cells.obs:
             raise self._unknown("phenotype", name, [])
-        values = self._cells.obs[PHENOTYPE].astype(str)
-        if not (values == name).any():
-            raise self._unknown("phenotype", name, sorted(values.unique()))
-        return (values == name).to_numpy()
+        known = known_phenotypes(self._cells)
+        if name not in known:
+            raise self._unknown("phenotype", name, known)
+        return (self._cells.obs[PHENOTYPE].astype(str) == name).to_numpy()
 
     def _word(self, word: str) -> bool:
         return self._take("word", word)

@@ -17,6 +17,7 @@ from biomarkers.config import load_assay
 from biomarkers.errors import EnvironmentFailure, UsageError, did_you_mean
 from biomarkers.files import sha256
 from biomarkers.keys import FAILED, SLIDE_STATUSES
+from biomarkers.panel import load_panel
 from biomarkers.provenance import run_record, versions, write_run_json
 from biomarkers.run.plan import Task, label_file, plan_tasks, with_scenes
 from biomarkers.run.pool import Worker, default_memory_bytes, look_at_all, score_jobs
@@ -172,11 +173,14 @@ def _with_annotations(tasks: Sequence[Task], annotations: str | None) -> tuple[T
 
 def _check_assays(tasks: Iterable[Task], score: ScoreSettings) -> None:
     if score.panel is not None:
+        from biomarkers.score.multiplex_slide import check_rules
+
         brightfield = ("assay", "classifier", "assume_tumor", "marker", "thresholds", "stain", "segmenter")
         given = [name for name in brightfield if getattr(score, name)]
         if given or any(task.assay for task in tasks):
             raise UsageError("a panel takes the assay's place", seen=given or "an assay in the manifest")
-        return  # the panel itself was read with the settings
+        check_rules(load_panel(score.panel))  # before any image is read
+        return
     for option, value in (("gates", score.gates), ("labels", score.labels)):
         if value is not None:
             raise UsageError(f"--{option} needs a panel", where=value, hint="Name it with --panel.")

@@ -89,6 +89,7 @@ def score_tables(
 
 
 def _images(tables: Sequence[Path], *, vendor: str | None, mpp: float | None) -> dict[str, AnnData]:
+    from biomarkers.cells.phenotype import known_phenotypes
     from biomarkers.cells.tables.read import import_cells
 
     images: dict[str, AnnData] = {}
@@ -102,6 +103,10 @@ def _images(tables: Sequence[Path], *, vendor: str | None, mpp: float | None) ->
                     "two tables hold an image of one name", where=path, seen=f"{name}, also in {source[name]}"
                 )
             images[name], source[name] = cells[(names == name).to_numpy()].copy(), path
+    # an image without a single Treg still knows that there are such cells
+    named = sorted({name for cells in images.values() for name in known_phenotypes(cells)})
+    for cells in images.values():
+        cells.uns["imported"] = {**cells.uns["imported"], "phenotypes": named}
     return images
 
 

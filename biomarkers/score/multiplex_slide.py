@@ -15,8 +15,15 @@ from biomarkers import keys
 from biomarkers.cells.annotations import Annotations, read_annotations
 from biomarkers.cells.annotations_apply import OUTSIDE, apply_annotations, region_masks
 from biomarkers.cells.annotations_classes import EXCLUDING
-from biomarkers.cells.gates import apply_gates, fit_gates, low_signal, marker_compartments, read_gates
-from biomarkers.cells.phenotype import PHENOTYPE, assign_phenotypes, select_cells
+from biomarkers.cells.gates import (
+    apply_gates,
+    fit_gates,
+    gates_of_slide,
+    low_signal,
+    marker_compartments,
+    read_gates,
+)
+from biomarkers.cells.phenotype import PHENOTYPE, assign_phenotypes, known_phenotypes, select_cells
 from biomarkers.panel import Panel, canonical_marker, load_panel
 from biomarkers.score.multiplex import panel_assay, score_multiplex_cells
 from biomarkers.score.regions import Regions, regions_from_cells, regions_from_masks
@@ -87,7 +94,7 @@ def score_multiplex(
     annotations
         QuPath annotations of tumour, stroma, and what to leave out; without them tumour is where tumour cells are.
     gates
-        A gate table or its file; fitted to this image when absent.
+        A gate table or its file; gates of markers that it leaves out are fitted to this image, and told.
     slide
         Name in all tables; the file's name without its suffix when absent.
 
@@ -142,6 +149,26 @@ def score_channels(
     return _scored(cells, cleaned, maps, panel=panel, slide=slide, annotations=annotations, gates=gates)
 
 
+def check_rules(panel: Panel) -> None:
+    """Score one made-up cell, so that a rule that names nothing of the panel is told before any image is read.
+
+    Raises
+    ------
+    UsageError
+        A rule is malformed, or names a marker or phenotype that the panel does not have.
+    """
+    import anndata as ad
+    import pandas as pd
+
+    markers = list(marker_compartments(panel))
+    obs = pd.DataFrame(index=pd.Index(["0"], dtype=str))
+    for name in markers:
+        obs[keys.positive_column(name)], obs[keys.bin_column(name)] = True, 1
+    one = ad.AnnData(np.zeros((1, len(markers)), np.float32), obs=obs, var=pd.DataFrame(index=markers))
+    named, _ = phenotyped(one, panel=panel, gates=None, slide=None)
+    score_multiplex_cells(named, panel=panel, slide="check", tissue_mm2=1.0)
+
+
 def regate(result: MultiplexScore, *, gates: pd.DataFrame) -> MultiplexScore:
     """Score the same cells with other gates: a table that was changed by hand, or fitted to a whole batch.
 
@@ -172,6 +199,9 @@ def _scored(
     tile, notes = cleaned.raw, list(cleaned.warnings)
     if gates is None:
         gates = fit_gates({slide: cells}, panel=panel, few_levels=_few_levels(cleaned))
+    else:
+        gates, said = _completed(gates, cells, cleaned, panel=panel, slide=slide)
+        notes += said
     cells, more = phenotyped(cells, panel=panel, gates=gates, slide=slide)
     notes += more
     mpp, origin = full_mpp(tile), tile.attrs[keys.ORIGIN]
@@ -194,6 +224,24 @@ def _scored(
         gates=cells.uns["gates"], components=components, cleaned=cleaned, regions=regions, panel=panel, labels=maps,
         annotations=annotations,
     )  # fmt: skip
+
+
+def _completed(
+    gates: pd.DataFrame, cells: AnnData, cleaned: Cleaned, *, panel: Panel, slide: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """Fit to this image the gates that a table leaves out, and say so."""
+    import pandas as pd
+
+    given = gates_of_slide(gates, slide)
+    there = {canonical_marker(str(marker)) for marker in given["marker"]}
+    absent = [name for name in marker_compartments(panel) if canonical_marker(name) not in there]
+    if not absent:
+        return gates, []
+    fitted = fit_gates({slide: cells}, panel=panel, few_levels=_few_levels(cleaned))
+    more = fitted[fitted["marker"].isin(absent)]
+    return pd.concat([given, more], ignore_index=True), [
+        f"{', '.join(absent)}: no gate in the table, fitted to this image"
+    ]
 
 
 def phenotyped(
@@ -237,7 +285,7 @@ def _keep_imported_calls(cells: AnnData) -> None:
     if PHENOTYPE not in cells.obs:
         return
     names = cells.obs[PHENOTYPE].astype(str)
-    for name in sorted(names.unique()):
+    for name in known_phenotypes(cells):
         column = keys.positive_column(canonical_marker(name[:-1]))
         if name.endswith("+") and len(name.split()) == 1 and column not in cells.obs:
             cells.obs[column] = (names == name).to_numpy()

@@ -134,3 +134,29 @@ def test_two_tables_of_one_image(tmp_path, shared_data):
         cells(table, table, "--panel", tmp_path / "panel.toml", "--out", tmp_path / "out")
     with pytest.raises(UsageError, match="choose one"):
         cells(table, "--panel", tmp_path / "panel.toml", "--out", tmp_path / "o", "--fit-gates", "--gates", "g.csv")
+
+
+def test_an_image_without_a_single_cell_of_a_kind(tmp_path):
+    names = ("Sample Name", "Cell ID", "Cell X Position", "Cell Y Position", "Nucleus Area (sq microns)", "Phenotype")
+    header = "\t".join((*names, "Entire Cell PD1 Mean")) + "\n"
+    for name, kinds in (("one", ("CD8+", "Treg", "other")), ("two", ("CD8+", "other", "other"))):
+        rows = [f"{name}\t{k}\t{k}\t1\t40\t{kind}\t2\n" for k, kind in enumerate(kinds)]
+        (tmp_path / f"{name}.txt").write_text(header + "".join(rows))
+    (tmp_path / "panel.toml").write_text(
+        'name = "p"\n[channels.DAPI]\nmarker = "DAPI"\nrole = "nuclei"\n'
+        '[[scores]]\nname = "Treg"\nkind = "density"\ncells = "\\"Treg\\" PD-1 > 1"\n'
+        '[[scores]]\nname = "CTL"\nkind = "density"\ncells = "CD8+"\n'
+    )
+    words = [tmp_path / "one.txt", tmp_path / "two.txt", "--panel", tmp_path / "panel.toml", "--area-mm2", "2"]
+    assert cells(*words, "--out", tmp_path / "out") == 0
+    scores = pd.read_csv(tmp_path / "out" / "scores.csv").set_index(["slide", "marker"])["numerator"]
+    assert scores.to_dict() == {("one", "Treg"): 1, ("one", "CTL"): 1, ("two", "Treg"): 0, ("two", "CTL"): 1}
+
+
+def test_a_rule_that_names_nothing_stops_before_any_image(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((2, 40, 40), np.uint16), photometric="minisblack")
+    for wrong in (PANEL.replace('"CD3+"', '"CD33+"'), PANEL.replace('"CD3+ PD-1+"', '"CD3+ (PD-1+"')):
+        (tmp_path / "panel.toml").write_text(wrong)
+        words = ["score", str(tmp_path / "a.tif"), "--panel", str(tmp_path / "panel.toml")]
+        assert run([*words, "--out", str(tmp_path / "out")]) == 2
+        assert not (tmp_path / "out" / "slides.csv").exists()

@@ -220,3 +220,14 @@ def test_other_gates_need_no_second_reading(made):
     pd.testing.assert_frame_equal(regate(result, gates=result.gates).scores, result.scores)
     read_again = score_multiplex(path, panel=panel, gates=gates)
     pd.testing.assert_frame_equal(regate(result, gates=gates).scores, read_again.scores)
+
+
+@pytest.mark.slow
+def test_gates_that_a_table_leaves_out_are_fitted_and_told(made):
+    _, path, panel, result = made
+    one = result.gates[result.gates["marker"] == "CD8"].assign(marker="CD8a", gate=1e6, gate_2=2e6, gate_3=3e6)
+    changed = score_multiplex(path, panel=panel, gates=one)
+    assert not changed.cells.obs["CD8_positive"].any()
+    assert (changed.cells.obs["CK_positive"] == result.cells.obs["CK_positive"]).all()
+    assert "PD-L1, CK, PD-1, CD3, FOXP3: no gate in the table, fitted to this image" in changed.row["reason"]
+    assert changed.row["n_cells"] == result.row["n_cells"]
