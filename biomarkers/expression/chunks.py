@@ -26,8 +26,12 @@ def quick(dataset: h5py.Dataset, path: Path) -> Any:
 
     known = filters in ([], [h5py.h5z.FILTER_DEFLATE])
     plain = dataset.ndim == 1 and dataset.dtype.kind in "iuf" and dataset.dtype.isnative
-    if not (known and plain and dataset.chunks and dataset.file.userblock_size == 0 and len(dataset)):
+    if not (known and plain and dataset.file.userblock_size == 0 and len(dataset)):
         return dataset
+    if not dataset.chunks:
+        offset = dataset.id.get_offset()
+        places = np.array([[offset or 0, dataset.nbytes]], dtype=np.int64)
+        return dataset if not offset else _Chunked(path, dataset, places, len(dataset), deflated=False)
     length = int(dataset.chunks[0])
     places = np.zeros((-(-len(dataset) // length), 2), dtype=np.int64)
 
@@ -38,7 +42,9 @@ def quick(dataset: h5py.Dataset, path: Path) -> Any:
     dataset.id.chunk_iter(note)
     if (places[:, 1] <= 0).any():  # a chunk was never written, or stands there unfiltered
         return dataset
-    return _Chunked(path, dataset, places, deflated=bool(filters))
+    if places.sum(axis=1).max() > path.stat().st_size:
+        raise DataError("a stretch of the file is cut short", where=f"{path}:{dataset.name}")
+    return _Chunked(path, dataset, places, length, deflated=bool(filters))
 
 
 class _Chunked:
@@ -47,58 +53,71 @@ class _Chunked:
     What a slice returns is overwritten by the next: fresh memory for every stretch costs more than reading it.
     """
 
-    def __init__(self, path: Path, dataset: h5py.Dataset, places: np.ndarray, *, deflated: bool) -> None:
-        self._path, self._places, self._deflated = path, places, deflated
-        self._length = int(dataset.chunks[0])
-        self._name = str(dataset.name)
+    def __init__(self, path: Path, dataset: h5py.Dataset, places: np.ndarray, length: int, *, deflated: bool) -> None:
+        self._places, self._deflated, self._length = places.tolist(), deflated, length
+        self._where = f"{path}:{dataset.name}"
         self.shape, self.dtype = tuple(dataset.shape), dataset.dtype
         self._last = -1
-        self._inflated = np.empty(self._length if deflated else 0, dtype=self.dtype)
+        self._inflated = np.empty(length if deflated else 0, dtype=self.dtype)
         self._packed = bytearray(int(places[:, 1].max()) if deflated else 0)
         self._scratch = np.empty(0, dtype=self.dtype)
         self._stream = path.open("rb", buffering=0)
         weakref.finalize(self, self._stream.close)
+        # bytes that follow on each other in the file, from each chunk on: one read takes them all
+        self._run = places[:, 1].copy()
+        for number in range(len(places) - 2, -1, -1):
+            if not deflated and places[number].sum() == places[number + 1, 0]:
+                self._run[number] += self._run[number + 1]
 
     def __getitem__(self, key: slice) -> np.ndarray:
         start, stop, _ = key.indices(self.shape[0])
         if len(self._scratch) < stop - start:
             self._scratch = np.empty(stop - start, dtype=self.dtype)
         made = self._scratch[: max(0, stop - start)]
-        first, at = start // self._length, 0
-        for number in range(first, -(-stop // self._length) if stop > start else first):
-            low = start - number * self._length if number == first else 0
-            high = min(stop - number * self._length, self._length)
-            self._fill(number, low, made[at : at + high - low])
-            at += high - low
+        (self._unpack if self._deflated else self._read)(start, made)
         return made
 
-    def _fill(self, number: int, low: int, into: np.ndarray) -> None:
-        offset, size = (int(value) for value in self._places[number])
-        width = self.dtype.itemsize
-        if not self._deflated:
-            self._stream.seek(offset + low * width)
-            if self._stream.readinto(_bytes(into)) != into.nbytes or size != self._length * width:
-                raise DataError("a stretch of the file is cut short", where=f"{self._path}:{self._name}")
-            return
-        if self._last != number:
-            self._last = -1
-            self._stream.seek(offset)
-            packed = memoryview(self._packed)[:size]
-            self._stream.readinto(packed)
-            self._inflate(packed)
-            self._last = number
-        into[:] = self._inflated[low : low + len(into)]
+    def _read(self, start: int, into: np.ndarray) -> None:
+        """Fill from plain chunks; chunks that lie behind each other are one read."""
+        done, width = 0, self.dtype.itemsize
+        while done < len(into):
+            number, low = divmod(start + done, self._length)
+            n = min(len(into) - done, int(self._run[number]) // width - low)
+            self._stream.seek(self._places[number][0] + low * width)
+            if n <= 0 or self._stream.readinto(_bytes(into[done : done + n])) != n * width:
+                raise DataError("a stretch of the file is cut short", where=self._where)
+            done += n
 
-    def _inflate(self, packed: Any) -> None:
+    def _unpack(self, start: int, into: np.ndarray) -> None:
+        """Fill from deflated chunks: straight where a whole one is wanted, else through memory that is kept."""
+        done = 0
+        while done < len(into):
+            number, low = divmod(start + done, self._length)
+            n = min(len(into) - done, self._length - low)
+            if n == self._length:
+                self._inflate(number, into[done : done + n])
+            else:
+                if self._last != number:
+                    self._last = -1
+                    self._inflate(number, self._inflated)
+                    self._last = number
+                into[done : done + n] = self._inflated[low : low + n]
+            done += n
+
+    def _inflate(self, number: int, into: np.ndarray) -> None:
         from imagecodecs import deflate_decode
 
-        where = f"{self._path}:{self._name}"
+        offset, size = self._places[number]
+        packed: Any = memoryview(self._packed)[:size]
+        self._stream.seek(offset)
+        self._stream.readinto(packed)
         try:
-            held = deflate_decode(packed, raw=False, out=_bytes(self._inflated))
+            held = deflate_decode(packed, raw=False, out=_bytes(into))
         except (RuntimeError, ValueError) as error:
-            raise DataError("a compressed stretch of the file is broken", where=where, seen=str(error)[:80]) from error
-        if len(held) != self._inflated.nbytes:
-            raise DataError("a compressed stretch of the file is cut short", where=where)
+            where, seen = self._where, str(error)[:80]
+            raise DataError("a compressed stretch of the file is broken", where=where, seen=seen) from error
+        if len(held) != into.nbytes:
+            raise DataError("a compressed stretch of the file is cut short", where=self._where)
 
 
 def _bytes(array: Any) -> memoryview:

@@ -14,16 +14,17 @@ from biomarkers.expression.annotate import annotated
 from biomarkers.expression.batch import batch_confounding, batch_summary, within_batch
 from biomarkers.expression.compute import Plan, from_cells, from_samples
 from biomarkers.expression.genes import DEFAULT_GENES, HOUSEKEEPING, symbol_of
-from biomarkers.expression.matrix import Matrix
+from biomarkers.expression.matrix import Matrix, one_column_a_gene
 from biomarkers.expression.normalise import CPM, METHODS
 from biomarkers.expression.read import read_matrix
-from biomarkers.expression.scale import COUNTS, NANOSTRING, settle
+from biomarkers.expression.scale import COUNTS, NANOSTRING, ZSCORE, settle
 from biomarkers.expression.signatures import SIGNATURES
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 _FEW_GENES: Final = 200
+_PLAIN_RULES: Final = ("symbol", "Ensembl", "NCBI Gene")
 _EMPTY: Final = pd.DataFrame()
 
 
@@ -137,14 +138,15 @@ def express(
     matrix = read_matrix(
         data, genes=[*plan.needed, *(HOUSEKEEPING if scale == NANOSTRING else ())], layer=layer, annotations=annotations
     )
+    if not matrix.samples:
+        raise DataError("the matrix has no samples", where=where)
     if not matrix.genes:
         seen = "; ".join(matrix.missing[:3])
         raise DataError("none of the wanted genes is in the matrix", where=where, seen=seen, hint=matrix.hint)
     names = {"patient": patient, "timepoint": timepoint, "batch": batch, "group": group}
     matrix, notes = annotated(matrix, None if columns else sheet, names if not columns else {}, where)
-    found, reason, doubts = settle(matrix.seen, declared=scale or matrix.declared, where=where)
-    if scale is None and matrix.declared:
-        reason = f"the file says so; {reason.removeprefix('declared; ')}"
+    found, reason, doubts = settle(matrix.seen, declared=scale, stated=matrix.declared, where=where)
+    matrix = one_column_a_gene(matrix, found)
     notes += [*doubts, *matrix.notes, *_wanted_notes(matrix, plan, found)]
     if columns:
         rows, obs, more = from_cells(matrix, plan, columns, cell_type, found, where, sheet, names)
@@ -189,8 +191,13 @@ def _plan(
 
 def _wanted_notes(matrix: Matrix, plan: Plan, scale: str) -> list[str]:
     notes = [text for text in matrix.missing if text.split()[0] in plan.genes]
+    by_name = (matrix.genes[gene] for gene in plan.genes if gene in matrix.genes)
+    odd = [f"{m.symbol} as {m.names[0]} ({m.rule})" for m in by_name if m.rule not in _PLAIN_RULES]
+    notes += [f"found by another name: {'; '.join(odd)}"] if odd else []
     if matrix.used == "layers/counts" and scale != COUNTS:
         notes.append("the layer 'counts' does not hold counts")
+    if scale == ZSCORE and matrix.elsewhere:
+        notes.append(f"these values are centred or scaled; the file also has {', '.join(matrix.elsewhere)} (--layer)")
     if scale == COUNTS and matrix.n_genes < _FEW_GENES:
         notes.append(f"the matrix has {matrix.n_genes} genes: counts per million are relative to these alone")
     if plan.normalise != CPM and scale != COUNTS:

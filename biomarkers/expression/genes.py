@@ -11,58 +11,67 @@ from biomarkers.errors import DataError, did_you_mean
 
 # symbol -> (previous symbols and aliases, Ensembl gene, NCBI Gene): HGNC
 GENES: Final[Mapping[str, tuple[tuple[str, ...], str, str]]] = {
-    "CD274": (("PD-L1", "PDL1", "B7-H1", "B7H1", "PDCD1LG1", "PDCD1L1"), "ENSG00000120217", "29126"),
-    "PDCD1": (("PD-1", "PD1", "CD279", "SLEB2"), "ENSG00000188389", "5133"),
-    "PDCD1LG2": (("PD-L2", "PDL2", "CD273", "B7-DC", "B7DC"), "ENSG00000197646", "80380"),
-    "CD8A": (("CD8", "LEU2"), "ENSG00000153563", "925"),
-    "CD8B": (("CD8B1", "LEU2B"), "ENSG00000172116", "926"),
-    "GZMA": (("CTLA3",), "ENSG00000145649", "3001"),
-    "GZMB": (("CTLA1", "CSPB"), "ENSG00000100453", "3002"),
-    "PRF1": (("PFP", "PERFORIN"), "ENSG00000180644", "5551"),
-    "IFNG": (("IFN-GAMMA",), "ENSG00000111537", "3458"),
-    "CXCL9": (("MIG",), "ENSG00000138755", "4283"),
-    "CXCL10": (("IP10", "IP-10"), "ENSG00000169245", "3627"),
-    "CXCL11": (("I-TAC", "ITAC"), "ENSG00000169248", "6373"),
+    "CD274": (("PD-L1", "PDL1", "B7-H1", "B7H1", "B7-H", "PDCD1LG1", "PDCD1L1", "HPD-L1"), "ENSG00000120217", "29126"),
+    "PDCD1": (("PD-1", "PD1", "CD279", "SLEB2", "HPD-1"), "ENSG00000188389", "5133"),
+    "PDCD1LG2": (("PD-L2", "PDL2", "CD273", "B7-DC", "B7DC", "PDCD1L2", "BTDC"), "ENSG00000197646", "80380"),
+    "CD8A": (("CD8", "LEU2", "CD8ALPHA"), "ENSG00000153563", "925"),
+    "CD8B": (("CD8B1", "LEU2B", "CD8BETA"), "ENSG00000172116", "926"),
+    "GZMA": (("CTLA3", "HFSP"), "ENSG00000145649", "3001"),
+    "GZMB": (("CTLA1", "CSPB", "CGL1"), "ENSG00000100453", "3002"),
+    "PRF1": (("PFP", "PERFORIN", "HPLH2"), "ENSG00000180644", "5551"),
+    "IFNG": (("IFN-GAMMA", "IFG"), "ENSG00000111537", "3458"),
+    "CXCL9": (("MIG", "SCYB9", "CMK"), "ENSG00000138755", "4283"),
+    "CXCL10": (("IP10", "IP-10", "INP10", "SCYB10", "IFI10"), "ENSG00000169245", "3627"),
+    "CXCL11": (("I-TAC", "ITAC", "SCYB11", "SCYB9B", "IP-9"), "ENSG00000169248", "6373"),
     "STAT1": (("STAT91",), "ENSG00000115415", "6772"),
     "IDO1": (("IDO", "INDO"), "ENSG00000131203", "3620"),
-    "HLA-DRA": (("HLADRA",), "ENSG00000204287", "3122"),
-    "HLA-DQA1": (("HLADQA1",), "ENSG00000196735", "3117"),
-    "HLA-DRB1": (("HLADRB1",), "ENSG00000196126", "3123"),
+    "HLA-DRA": (("HLADRA", "HLA-DRA1"), "ENSG00000204287", "3122"),
+    "HLA-DQA1": (("HLADQA1", "HLA-DQA"), "ENSG00000196735", "3117"),
+    "HLA-DRB1": (("HLADRB1", "HLA-DR1B"), "ENSG00000196126", "3123"),
     "HLA-E": (("HLAE",), "ENSG00000204592", "3133"),
-    "CCL5": (("RANTES", "SCYA5"), "ENSG00000271503", "6352"),
-    "CCR5": (("CKR5", "CD195"), "ENSG00000160791", "1234"),
-    "CD27": (("TNFRSF7",), "ENSG00000139193", "939"),
+    "CCL5": (("RANTES", "SCYA5", "D17S136E"), "ENSG00000271503", "6352"),
+    "CCR5": (("CKR5", "CD195", "CMKBR5", "CC-CKR-5"), "ENSG00000160791", "1234"),
+    "CD27": (("TNFRSF7", "S152"), "ENSG00000139193", "939"),
     "CD276": (("B7-H3", "B7H3"), "ENSG00000103855", "80381"),
-    "CMKLR1": (("CHEMR23",), "ENSG00000174600", "1240"),
-    "CXCR6": (("BONZO", "CD186"), "ENSG00000172215", "10663"),
+    "CMKLR1": (("CHEMR23", "CHEMERINR1"), "ENSG00000174600", "1240"),
+    "CXCR6": (("BONZO", "CD186", "STRL33", "TYMSTR"), "ENSG00000172215", "10663"),
     "LAG3": (("CD223",), "ENSG00000089692", "3902"),
-    "NKG7": ((), "ENSG00000105374", "4818"),
-    "PSMB10": (("MECL1",), "ENSG00000205220", "5699"),
-    "TIGIT": (("VSIG9", "VSTM3"), "ENSG00000181847", "201633"),
+    "NKG7": (("GIG1", "GMP-17"), "ENSG00000105374", "4818"),
+    "PSMB10": (("MECL1", "LMP10", "MECL-1"), "ENSG00000205220", "5699"),
+    "TIGIT": (("VSIG9", "VSTM3", "WUCAM"), "ENSG00000181847", "201633"),
     "TBX21": (("T-BET", "TBET"), "ENSG00000073861", "30009"),
-    "CD3D": ((), "ENSG00000167286", "915"),
-    "CD3E": ((), "ENSG00000198851", "916"),
-    "CD2": ((), "ENSG00000116824", "914"),
-    "IL2RG": (("CD132",), "ENSG00000147168", "3561"),
+    "CD3D": (("T3D",), "ENSG00000167286", "915"),
+    "CD3E": (("T3E",), "ENSG00000198851", "916"),
+    "CD2": (("SRBC", "LFA-2"), "ENSG00000116824", "914"),
+    "IL2RG": (("CD132", "SCIDX1", "CIDX"), "ENSG00000147168", "3561"),
     "CD4": ((), "ENSG00000010610", "920"),
-    "FOXP3": (("IPEX", "SCURFIN"), "ENSG00000049768", "50943"),
-    "CD68": ((), "ENSG00000129226", "968"),
-    "TFE3": ((), "ENSG00000068323", "7030"),
+    "FOXP3": (("IPEX", "SCURFIN", "JM2"), "ENSG00000049768", "50943"),
+    "CD68": (("SCARD1", "MACROSIALIN", "LAMP4"), "ENSG00000129226", "968"),
+    "TFE3": (("TFEA", "BHLHE33"), "ENSG00000068323", "7030"),
 }
 DEFAULT_GENES: Final = ("CD274", "PDCD1", "PDCD1LG2", "CD8A")
 
 _ENSEMBL: Final = re.compile(r"^(ENSG\d{11})(?:\.\d+)?$", re.IGNORECASE)
+_COMPOSITE: Final = re.compile(
+    r"^(?:(ENSG\d{11})(?:\.\d+)?[_|:;, -]+(.+)|(.+?)[_|:;, -]+(ENSG\d{11})(?:\.\d+)?|(\S+) \((?:\d+|ENSG\d+)\))$"
+)
 # what a spreadsheet makes of MARCH1, SEPT2, DEC1
+_MONTH: Final = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Mrz|Mär|Mai|Okt|Dez)"
 _DATE: Final = re.compile(
-    r"^(\d{1,2}-(?:Mar|Sep|Dec)|(?:Mar|Sep|Dec)-\d{1,2}|\d{4}-(?:03|09|12)-\d{2}.*)$", re.IGNORECASE
+    rf"^(\d{{1,2}}[-./ ]+{_MONTH}|{_MONTH}[-./ ]+\d{{1,2}}|\d{{4}}-\d{{2}}-\d{{2}}.*|"
+    r"\d{1,2}[/.]\d{1,2}[/.]\d{2,4})$",
+    re.IGNORECASE,
 )
+_SERIAL: Final = re.compile(r"^[34]\d{4}$")  # days since 1900, of 1982 to 2036
 
 
-# rows of HTSeq and STAR that count reads of no gene, spike-ins, control probes of NanoString
+# rows of HTSeq and STAR that count reads of no gene, sums of all rows, spike-ins, control probes of NanoString
 _NO_GENE: Final = re.compile(
-    r"^(__(?:no_feature|ambiguous|too_low_aqual|not_aligned|alignment_not_unique)|N_(?:unmapped|multimapping|noFeature|"
-    r"ambiguous)|ERCC-\d{5}|(?:POS|NEG)_[A-H](?:\(.*\))?)$"
+    r"^((?:__)?(?:no_feature|ambiguous|too_low_aqual|not_aligned|alignment_not_unique)|N_(?:unmapped|multimapping|"
+    r"noFeature|ambiguous)|ERCC-\d{5}|(?:POS|NEG)_[A-H](?:\(.*\))?|(?:grand |column )?(?:total|sum)s?|\*)$",
+    re.IGNORECASE,
 )
+_NO_GENE_BEGINS: Final = frozenset("_NEPntagsTAGSc*C")
 _CONTROL: Final = re.compile(r"^(POS|NEG)_[A-H](\(.*\))?$")
 _PROBE: Final = re.compile(r"^(\d+(_[a-z])?_at|ILMN_\d+|A_\d+_P\d+)$")
 # NanoString panels normalise by these: the 11 of the T-cell-inflamed profile (Ayers 2017) and five of older panels
@@ -89,6 +98,7 @@ class GeneNames:
         self._available = available
         self._tables = [(column, names, _by_key(names)) for column, names in [("", available), *(also or {}).items()]]
         self._near: dict[str, list[str]] = {}
+        self._loose: dict[str, tuple[int, ...]] | None = None
 
     def find(self, wanted: Sequence[str]) -> tuple[dict[str, GeneMatch], list[str]]:
         """Find genes; see :func:`find_genes`."""
@@ -96,6 +106,8 @@ class GeneNames:
         for symbol in dict.fromkeys(symbol_of(name) for name in wanted):
             matches = ((column, _match(symbol, by_key, names)) for column, names, by_key in self._tables)
             column, match = next(((column, match) for column, match in matches if match), ("", None))
+            if match is None:
+                match = self._like(symbol)
             if match is None:
                 missing.append(self._not_found(symbol))
             else:
@@ -115,6 +127,21 @@ class GeneNames:
                 text = ", ".join(str(names[i]) for i in others)
                 notes.append(f"{symbol} was read as {match.names[0]}; {text} stands there too and was not used")
         return notes
+
+    def _like(self, symbol: str) -> GeneMatch | None:
+        """Find a gene in names of several parts (``CD274|29126``) or with other punctuation (``HLA.DRA``)."""
+        if self._loose is None:
+            self._loose = {}
+            for column, name in enumerate(self._available):
+                for key in loose_keys(str(name)):
+                    self._loose[key] = (*self._loose.get(key, ()), column)
+        aliases, ensembl, entrez = GENES.get(symbol, ((), "", ""))
+        for name in (symbol, ensembl, *aliases, entrez):
+            columns = self._loose.get(_plain(name), ()) if name else ()
+            if columns:
+                names = tuple(str(self._available[column]) for column in columns)
+                return GeneMatch(symbol, columns, names, f"like {name}: a part of the name, or other punctuation")
+        return None
 
     def _not_found(self, symbol: str) -> str:
         # only names with the same beginning are compared: 20,000 of them would cost more than reading the matrix
@@ -152,10 +179,36 @@ def symbol_of(name: str) -> str:
     return _SYMBOLS.get(_key(name), name.strip())
 
 
+def loose_keys(name: str) -> set[str]:
+    """Return what a name of several parts may mean, without punctuation.
+
+    ``CD274|29126`` (TCGA), ``ENSG00000120217.14_CD274`` (RSEM), ``CD274 (29126)`` (DepMap), and what R makes of names
+    that it does not take: ``HLA.DRA``, ``X29126``.
+    """
+    text = name.strip().upper()
+    if not text or text[0] == "\0":  # hidden
+        return set()
+    parts = [text, *text.split("|")]
+    if composite := _COMPOSITE.match(text):
+        parts += [part for part in composite.groups() if part]
+    keys = {_plain(_key(part)) for part in parts}
+    return (keys | {key[1:] for key in keys if key[:1] == "X" and key[1:].isdigit()}) - {""}
+
+
+def known_gene(name: str) -> bool:
+    """Tell whether a name is, or holds, that of a marker gene."""
+    return any(key in _PLAIN_SYMBOLS for key in loose_keys(name))
+
+
 def mangled(available: Sequence[str]) -> list[str]:
     """List names that a spreadsheet turned into dates (1-Mar for MARCHF1): which gene was meant is lost."""
-    # few names begin like a date: the pattern is not tried on the rest
-    return [name for name in available if str(name)[:1] in "0123456789MSDmsd " and _DATE.match(str(name).strip())]
+    names = [str(name).strip() for name in available]
+    # few names hold what every date holds: the pattern is not tried on the rest
+    found = [name for name in names if any(mark in name for mark in "-./ ") and _DATE.match(name)]
+    numbers = [name for name in names if name.isdigit()]
+    if len(numbers) > 0.1 * len(names):  # NCBI numbers
+        return found
+    return [*found, *(name for name in numbers if _SERIAL.match(name))]
 
 
 def has_control_probes(available: Sequence[str]) -> bool:
@@ -166,7 +219,7 @@ def has_control_probes(available: Sequence[str]) -> bool:
 def is_gene(name: object) -> bool:
     """Tell genes from the summary rows and control probes that tools write between them."""
     text = str(name).strip()
-    return text[:1] not in "_NEP" or not _NO_GENE.match(text)
+    return text[:1] not in _NO_GENE_BEGINS or not _NO_GENE.match(text)
 
 
 def mangled_note(available: Sequence[str]) -> list[str]:
@@ -227,7 +280,11 @@ def _key(name: object) -> str:
     text = str(name).strip().upper()
     if text.startswith("ENSG") and (ensembl := _ENSEMBL.match(text)):
         return ensembl.group(1)
-    return text
+    return text[:-2] if text.endswith(".0") and text[:-2].isdigit() else text  # an NCBI number that was a float
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "", name.upper())
 
 
 _SYMBOLS: Final = {
@@ -235,3 +292,4 @@ _SYMBOLS: Final = {
     for symbol, (aliases, ensembl, entrez) in GENES.items()
     for name in (*aliases, ensembl, entrez, symbol)
 }
+_PLAIN_SYMBOLS: Final = frozenset(_plain(name) for name in _SYMBOLS)

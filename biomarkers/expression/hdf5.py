@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.errors import BiomarkersError, DataError, UsageError
 from biomarkers.expression.matrix import Matrix
 
 if TYPE_CHECKING:
     import h5py
 
+# what HDF5, zarr and their codecs raise on a file whose frame is broken
+BROKEN: Final = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, AttributeError, IndexError)
 _DEFLATE_AT_BEST: Final = 1100  # deflate cannot shrink by more than 1032
 _SMALL_BYTES: Final = 1 << 27
 
@@ -53,8 +55,20 @@ def read_hdf5(path: Path, *, genes: Sequence[str], layer: str | None = None) -> 
             if "row_attrs" in file and "matrix" in file:
                 return read_loom(file, path, genes=genes, reopen=reopen, layer=layer)
             return read_stored(file, path, genes=genes, reopen=reopen, layer=layer)
-    except OSError as error:
-        raise DataError("cannot be read as HDF5", where=path, seen=str(error)[:120]) from error
+    except BiomarkersError:
+        raise
+    except BROKEN as error:
+        raise DataError("cannot be read as HDF5", where=path, seen=str(error)[:120], hint=_what_it_is(path)) from error
+
+
+def _what_it_is(path: Path) -> str | None:
+    with path.open("rb") as stream:
+        begin = stream.read(8)
+    if begin[:2] == b"\x1f\x8b":
+        return "It is packed with gzip: unpack it first."
+    if begin != b"\x89HDF\r\n\x1a\n":
+        return "It is no HDF5 file, whatever its name."
+    return "It was cut short, or its frame is broken: copy it again."
 
 
 def refuse_outside(file: h5py.File, path: Path) -> None:

@@ -10,11 +10,14 @@ import numpy as np
 import pandas as pd
 
 from biomarkers.errors import DataError, UsageError, did_you_mean
-from biomarkers.expression.matrix import Matrix, Whole
+from biomarkers.expression.matrix import Matrix
 from biomarkers.expression.stored import Reopen, from_parts, refuse_large
 
-_GENE_NAMES: Final = ("Gene", "gene", "var_names", "GeneName", "gene_name", "Accession")
-_CELL_NAMES: Final = ("CellID", "obs_names", "cell_id", "CellId")
+# in lower case
+_GENE_NAMES: Final = ("gene", "genes", "gene_names", "gene_name", "genename", "gene_symbol", "genesymbol", "symbol",
+                      "var_names", "feature_name", "index", "_index", "accession", "gene_id", "ensembl_id")  # fmt: skip
+_CELL_NAMES: Final = ("cellid", "cell_id", "cell_names", "cell_name", "cellname", "cell", "barcode", "barcodes",
+                      "obs_names", "sampleid", "sample_id", "sample", "index", "_index")  # fmt: skip
 
 
 def read_loom(file: Any, path: Path, *, genes: Sequence[str], reopen: Reopen, layer: str | None = None) -> Matrix:
@@ -53,10 +56,10 @@ def read_loom(file: Any, path: Path, *, genes: Sequence[str], reopen: Reopen, la
     obs = _attributes(file["col_attrs"], item.shape[1], _CELL_NAMES, path, "cells")
     var = _attributes(file["row_attrs"], item.shape[0], _GENE_NAMES, path, "genes")
 
-    def whole() -> Whole:
+    def whole() -> np.ndarray:
         with reopen() as again:
             refuse_large(again[place], path)
-            return Whole(np.asarray(again[place][:]).T, list(var.index))
+            return np.asarray(again[place][:]).T
 
     return from_parts(
         Turned(item), obs, var, genes, where=f"{path}:{place}", used=place, notes=[],
@@ -70,6 +73,7 @@ class Turned:
     def __init__(self, item: Any) -> None:
         self.stored = item
         self.shape = item.shape[::-1]
+        self.chunks = item.chunks[::-1] if item.chunks else None
 
     def __getitem__(self, key: Any) -> np.ndarray:
         return np.asarray(self.stored[:, key]).T
@@ -83,7 +87,8 @@ def _attributes(group: Any, n: int, names: tuple[str, ...], path: Path, what: st
             continue
         values = item[:]
         table[column] = [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values.tolist()]
-    known = next((column for column in names if column in table), None)
+    by_lower = {column.lower(): column for column in table}
+    known = next((by_lower[name] for name in names if name in by_lower), None)
     if known is None:
         raise DataError(f"the {what} have no names", where=path, seen=sorted(table), allowed=names)
     return pd.DataFrame(table, index=pd.Index([str(name) for name in table[known]]))

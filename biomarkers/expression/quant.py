@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from biomarkers.errors import DataError
-from biomarkers.expression.matrix import Matrix, Whole
+from biomarkers.expression.matrix import Matrix
 from biomarkers.expression.scale import TPM
 from biomarkers.expression.stored import from_parts
 
@@ -22,18 +23,30 @@ _PROGRAMS: Final = {
         "RSEM", "gene_id", "TPM",
     ),
 }  # fmt: skip
-_PATTERNS: Final = ("quant.genes.sf", "*.genes.results", "abundance.tsv", "quant.sf")
+# genes before transcripts; what stands before the name is the sample's, else its folder's name is
+_PATTERNS: Final = ("quant.genes.sf", ".genes.results", "abundance.gene.tsv", "abundance.genes.tsv", "abundance.tsv",
+                    "quant.sf")  # fmt: skip
 
 
 def quant_files(path: Path) -> list[Path]:
     """Return the quantifications that ``path`` is or holds (one folder a sample), genes before transcripts."""
     if path.is_file():
         return [path] if _program(path) else []
-    for pattern in _PATTERNS:
-        files = sorted([*path.glob(pattern), *path.glob(f"*/{pattern}")])
+    for ending in _PATTERNS:
+        found = (file for end in (ending, f"{ending}.gz") for up in ("", "*/") for file in path.glob(f"{up}*{end}"))
+        files = sorted({file for file in found if file.is_file()})
         if files:
             return files
     return []
+
+
+def _without(files: Sequence[Path]) -> list[str]:
+    """Name folders that stand beside those of the samples and hold no quantification."""
+    parents = {file.parent for file in files}
+    if len(parents) < 2:
+        return []
+    beside = next(iter(parents)).parent
+    return sorted(item.name for item in beside.iterdir() if item.is_dir() and item not in parents)
 
 
 def read_quant(files: Sequence[Path], *, genes: Sequence[str]) -> Matrix:
@@ -54,7 +67,7 @@ def read_quant(files: Sequence[Path], *, genes: Sequence[str]) -> Matrix:
         if found is None:
             raise DataError("this is no gene table of Salmon, kallisto or RSEM", where=file)
         programs.add(found[0])
-        name = file.name.removesuffix(".genes.results") if found[0] == "RSEM" else file.resolve().parent.name
+        name = _sample(file)
         if name in columns:
             raise DataError("two samples have one name", where=file, seen=name)
         columns[name] = _tpm(file, found)
@@ -64,23 +77,35 @@ def read_quant(files: Sequence[Path], *, genes: Sequence[str]) -> Matrix:
             raise DataError("the samples do not have the same genes", where=name, seen=len(column), allowed=len(first))
     values = np.array([column.to_numpy() for column in columns.values()])
     names = [str(gene) for gene in first]
+    lacking = _without(files)
+    notes = [f"{len(lacking)} folders hold no quantification: {', '.join(lacking[:5])}"] if lacking else []
     return from_parts(
         values, pd.DataFrame(index=list(columns)), pd.DataFrame(index=names), genes, where=str(files[0].parent),
-        used=f"TPM of {', '.join(sorted(programs))}", notes=[], whole=lambda: Whole(values, names), declared=TPM,
+        used=f"TPM of {', '.join(sorted(programs))}", notes=notes, whole=lambda: values, declared=TPM,
     )  # fmt: skip
+
+
+def _sample(file: Path) -> str:
+    plain = file.name.removesuffix(".gz")
+    before = next((plain.removesuffix(end) for end in _PATTERNS if plain.endswith(end)), Path(plain).stem)
+    return before.rstrip("._-") or file.resolve().parent.name
 
 
 def _program(file: Path) -> tuple[str, str, str] | None:
     try:
-        with file.open(encoding="utf-8") as stream:
-            return _PROGRAMS.get(tuple(stream.readline(1000).strip().split("\t")))
-    except (OSError, UnicodeDecodeError):
+        with gzip.open(file, "rt") if file.suffix == ".gz" else file.open(encoding="utf-8") as stream:
+            head = tuple(stream.readline(2000).strip().split("\t"))
+    except (OSError, EOFError, UnicodeDecodeError):
         return None
+    return next((known for names, known in _PROGRAMS.items() if head[: len(names)] == names), None)
 
 
 def _tpm(file: Path, found: tuple[str, str, str]) -> pd.Series:
     _, name, value = found
-    table = pd.read_csv(file, sep="\t", dtype={name: str}, keep_default_na=False)
+    try:
+        table = pd.read_csv(file, sep="\t", dtype={name: str}, keep_default_na=False)
+    except (pd.errors.ParserError, EOFError, OSError, UnicodeDecodeError) as error:
+        raise DataError("this table cannot be read", where=file, seen=str(error).strip()[:80]) from error
     numbers = pd.to_numeric(table[value], errors="coerce")
     if not np.isfinite(numbers).all():
         row = int(np.flatnonzero(~np.isfinite(numbers))[0])

@@ -71,8 +71,21 @@ def read_matrix(
         return read_tenx_mtx(entries, genes=genes)
     if (path.is_dir() or kind in _QUANT) and (files := quant_files(path)):
         return read_quant(files, genes=genes)
-    if path.is_dir() or kind not in _TEXT:
-        raise UsageError("unknown kind of matrix", where=path, seen="a folder" if path.is_dir() else path.suffix,
+    if path.is_dir():
+        inside = sorted(item.name for item in path.iterdir())[:5]
+        raise UsageError(
+            "no matrix in this folder",
+            where=path,
+            seen=", ".join(inside) or "nothing",
+            allowed=(
+                "a 10x folder (matrix.mtx with features and barcodes)",
+                "AnnData zarr",
+                "a folder a sample with tables of Salmon, kallisto or RSEM",
+            ),
+            hint="Name the file or folder itself.",
+        )
+    if kind not in _TEXT:
+        raise UsageError("unknown kind of matrix", where=path, seen=path.suffix or "no suffix",
                          allowed=(*_HDF5, ".zarr", ".mtx", *_TEXT, "tables of Salmon, kallisto, RSEM"))  # fmt: skip
     return with_samples(read_text_matrix(path, genes=genes, annotations=annotations))
 

@@ -11,9 +11,11 @@ import numpy as np
 from biomarkers.errors import DataError, UsageError, did_you_mean
 
 COUNTS, CPM, TPM, LINEAR, LOG2, LOG1P, ZSCORE = "counts", "cpm", "tpm", "linear", "log2", "log1p", "zscore"
-NANOSTRING, MICROARRAY = "nanostring", "microarray"
-SCALES: Final = (COUNTS, CPM, TPM, LINEAR, LOG2, LOG1P, ZSCORE, NANOSTRING, MICROARRAY)
-LOGARITHMS: Final = (LOG2, LOG1P, MICROARRAY)
+LOG10, NANOSTRING, MICROARRAY = "log10", "nanostring", "microarray"
+SCALES: Final = (COUNTS, CPM, TPM, LINEAR, LOG2, LOG1P, LOG10, ZSCORE, NANOSTRING, MICROARRAY)
+LOGARITHMS: Final = (LOG2, LOG1P, LOG10, MICROARRAY)
+_BASES: Final = {"e": (LOG1P, "natural logarithms"), "2": (LOG2, "logarithms to base 2"),
+                 "10": (LOG10, "logarithms to base 10")}  # fmt: skip
 _LARGEST_LOG = 30.0
 _MILLION = 1e6
 _OFFSETS: Final = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5)  # log2(x + offset) is lowest at log2(offset)
@@ -23,8 +25,9 @@ _OFFSETS: Final = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5)  # log2(x + offset) is low
 class Values:
     """What a scan of the whole matrix saw.
 
-    Extremes, whether all are whole numbers, row totals; ``base`` is ``"e"`` or ``"2"`` where one base of logarithms
-    makes all rows sum to one total, and empty where neither does.
+    Extremes, whether all are whole numbers, row totals; ``base`` is ``"e"``, ``"2"`` or ``"10"`` where one base of
+    logarithms makes all rows sum to one total, and empty where none does; ``lowest_at`` names gene and sample of the
+    lowest value where it is below 0.
     """
 
     low: float
@@ -32,6 +35,7 @@ class Values:
     whole: bool
     totals: np.ndarray
     base: str = ""
+    lowest_at: str = ""
 
 
 def log_base(rows: Sequence[np.ndarray]) -> str:
@@ -44,19 +48,29 @@ def log_base(rows: Sequence[np.ndarray]) -> str:
 
     Returns
     -------
-    ``"e"``, ``"2"``, or an empty text when the rows do not tell.
+    ``"e"``, ``"2"``, ``"10"``, or an empty text when the rows do not tell.
     """
     rows = [row for row in rows if row.size and row.max() > 0]
-    if len(rows) < 3 or max(row.max() for row in rows) > _LARGEST_LOG:
+    if not rows or max(row.max() for row in rows) > _LARGEST_LOG:
         return ""
-    natural = np.array([np.expm1(row).sum() for row in rows])
-    return base_of_totals(natural, np.array([(np.exp2(row) - 1).sum() for row in rows]))
+    return base_of_totals(np.array([undone(row) for row in rows]).T)
 
 
-def base_of_totals(natural: np.ndarray, binary: np.ndarray) -> str:
-    """Tell the base from the rows' totals, undone as natural and as binary logarithms; see :func:`log_base`."""
-    for base, totals in (("e", natural[natural > 0]), ("2", binary[binary > 0])):
-        if len(totals) > 2 and np.ptp(totals) <= 1e-3 * totals.max():
+def undone(values: np.ndarray) -> np.ndarray:
+    """Return what values sum to along the last axis, were they logarithms to base e, 2 or 10 of x + 1; (3, ...)."""
+    return np.array([np.expm1(values * factor).sum(axis=-1) for factor in (1, np.log(2), np.log(10))])
+
+
+def base_of_totals(totals: np.ndarray) -> str:
+    """Tell the base from what :func:`undone` gave for every row, (3, rows).
+
+    With the right one, all are the same; of one or two rows, they are a usual total, ten thousand or a million.
+    """
+    for base, sums in zip(_BASES, totals, strict=True):
+        known = sums[sums > 0]
+        if len(known) > 2 and np.ptp(known) <= 1e-3 * known.max():
+            return base
+        if len(known) and any((np.abs(known / usual - 1) <= 1e-3).all() for usual in (1e4, 1e6)):
             return base
     return ""
 
@@ -75,10 +89,9 @@ def detect(values: Values) -> tuple[str, str]:
     totals = values.totals[values.totals > 0]
     if len(totals) and np.all(np.abs(totals / _MILLION - 1) < 0.01):
         return TPM, "every sample sums to one million (TPM or CPM)"
-    if values.base == "e":
-        return LOG1P, "undone as natural logarithms, every row sums to the same total"
-    if values.base == "2":
-        return LOG2, "undone as logarithms to base 2, every row sums to the same total"
+    if values.base:
+        scale, words = _BASES[values.base]
+        return scale, f"undone as {words}, every row sums to the same total"
     if values.low > 1 and 10 < values.high <= 17:
         return MICROARRAY, f"values from {values.low:.3g} to {values.high:.3g} and no zero: log2 intensities"
     if values.high <= _LARGEST_LOG:
@@ -95,8 +108,10 @@ def _below_zero(values: Values) -> tuple[str, str]:
     return LINEAR, "values below 0 and large ones: background-subtracted intensities"
 
 
-def settle(values: Values, *, declared: str | None, where: object) -> tuple[str, str, list[str]]:
-    """Take the declared scale, or the detected one, and warn where the two contradict each other.
+def settle(
+    values: Values, *, declared: str | None, where: object, stated: str | None = None
+) -> tuple[str, str, list[str]]:
+    """Take the declared scale, else what the file states, else the detected one; say where they contradict the values.
 
     Returns
     -------
@@ -107,22 +122,23 @@ def settle(values: Values, *, declared: str | None, where: object) -> tuple[str,
     UsageError
         The declared scale is unknown.
     DataError
-        Counts below 0, or logarithms that are too large.
+        Counts below 0, only zeros, or logarithms that are too large.
     """
+    if values.low == values.high == 0:
+        raise DataError("all values of the matrix are 0", where=where)
     found, reason = detect(values)
+    if declared is None and stated is not None:
+        contrary = _contrary(values, stated)
+        if not contrary:
+            return stated, f"the file says so; the values say: {reason}", []
+        return *_undeclared(values, where)[:2], [f"the file says {stated}, but {contrary}: taken as {found} ({reason})"]
     if declared is None:
-        if values.whole and values.low < 0 and values.high > _LARGEST_LOG:
-            raise DataError(
-                "counts below 0",
-                where=where,
-                seen=values.low,
-                hint="If these are no counts, say what they are: --scale.",
-            )
-        return found, reason, _doubts(values, found)
+        return _undeclared(values, where)
     if declared not in SCALES:
         raise UsageError("unknown scale", seen=declared, allowed=SCALES, hint=did_you_mean(declared, SCALES))
+    place = f"{where}, {values.lowest_at}" if values.lowest_at else where
     if declared in (COUNTS, CPM, TPM, NANOSTRING) and values.low < 0:
-        raise DataError(f"values below 0 cannot be {declared}", where=where, seen=values.low)
+        raise DataError(f"values below 0 cannot be {declared}", where=place, seen=values.low)
     if declared in LOGARITHMS and values.high > 2 * _LARGEST_LOG:
         raise DataError("these values are too large to be logarithms", where=where, seen=values.high)
     warnings = []
@@ -130,9 +146,36 @@ def settle(values: Values, *, declared: str | None, where: object) -> tuple[str,
         warnings.append(f"declared as {declared}, but not all values are whole numbers ({reason})")
     if declared in (CPM, TPM, LINEAR) and found in LOGARITHMS:
         warnings.append(f"declared as {declared}, but {reason}")
-    if declared == LOG2 and values.base == "e":
-        warnings.append(f"declared as log2, but {reason}")
+    if declared in (LOG2, LOG1P, LOG10) and values.base and found != declared:
+        warnings.append(f"declared as {declared}, but {reason}")
+    if declared in LOGARITHMS and found == COUNTS:
+        warnings.append(f"declared as {declared}, but all values are whole numbers: counts?")
+    if declared in (LOG1P, LOG10) and values.low < 0:
+        warnings.append(f"declared as {declared}, but there are values below 0 ({values.low:.3g}, {values.lowest_at})")
     return declared, f"declared; the values say: {reason}", warnings
+
+
+def _undeclared(values: Values, where: object) -> tuple[str, str, list[str]]:
+    found, reason = detect(values)
+    if values.whole and values.low < 0:
+        raise DataError(
+            "counts below 0",
+            where=f"{where}, {values.lowest_at}" if values.lowest_at else where,
+            seen=values.low,
+            hint="If these are no counts, say what they are: --scale.",
+        )
+    return found, reason, _doubts(values, found)
+
+
+def _contrary(values: Values, stated: str) -> str:
+    """Say what of the values speaks against the scale that a file states; what wrote the note may have been undone."""
+    if stated in LOGARITHMS and values.low < 0:
+        return "there are values below 0"
+    if stated in LOGARITHMS and values.whole:
+        return "all values are whole numbers"
+    if stated in LOGARITHMS and values.high > 2 * _LARGEST_LOG:
+        return f"the largest value is {values.high:.3g}"
+    return ""
 
 
 def _doubts(values: Values, found: str) -> list[str]:
@@ -144,7 +187,11 @@ def _doubts(values: Values, found: str) -> list[str]:
     if found == TPM:
         return ["CPM and TPM cannot be told apart by their values; declare one if it matters"]
     if found == LINEAR and values.low < 0:
-        return ["values below 0 are set to 0 before the logarithm"]
+        return [f"values below 0 ({values.low:.3g}, {values.lowest_at}) are set to 0 before the logarithm"]
+    totals = values.totals[values.totals > 0]
+    if found == LINEAR and len(totals) > 1 and np.ptp(totals) > 0.01 * totals.max():
+        told = "the samples sum to different totals and were not scaled to one: right for FPKM and normalised values"
+        return [f"{told}; declare --scale counts if these are estimated counts (RSEM, Salmon, tximport)"]
     return []
 
 
@@ -172,6 +219,8 @@ def to_log2(values: np.ndarray, scale: str, totals: np.ndarray) -> tuple[np.ndar
         return np.log2(np.maximum(values, 0) + 1), "log2_linear", "log2(x + 1)"
     if scale == LOG1P:
         return values / np.log(2), "log2_given", "log2, as given (from ln)"
+    if scale == LOG10:
+        return values * np.log2(10), "log2_given", "log2, as given (from log10)"
     if scale == MICROARRAY:
         return values, "log2_intensity", "log2 intensity, as given"
     if scale == LOG2:
@@ -183,7 +232,15 @@ def to_linear(values: np.ndarray, scale: str) -> np.ndarray:
     """Undo the logarithm of ``scale``; linear values stay as they are."""
     if scale == LOG1P:
         return np.expm1(values)
+    if scale == LOG10:
+        return np.expm1(values * np.log(10))
     return np.exp2(values) - 1 if scale in (LOG2, MICROARRAY) else values
+
+
+def from_linear(values: np.ndarray, scale: str) -> np.ndarray:
+    """Take the logarithm of ``scale`` again; linear values stay as they are."""
+    factor = {LOG1P: 1.0, LOG10: np.log(10), LOG2: np.log(2)}.get(scale)
+    return values if factor is None else np.log1p(values) / factor
 
 
 def per(values: np.ndarray, totals: np.ndarray, size: float) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -12,11 +12,13 @@ from biomarkers.errors import DataError
 from biomarkers.expression.genes import GeneMatch
 from biomarkers.expression.scale import Values, log_base
 
-STRETCH: Final = 1 << 17  # stored values a stretch: they stay in the nearest caches while they are looked at
+STRETCH: Final = 1 << 16  # stored values a stretch: they stay in the nearest caches while they are looked at
 WANTED_NOT, NO_GENE = -1, -2  # places of columns that are only summed, and of those that are not even summed
 _MOST: Final = 1 << 31  # rows or columns
-_EXACT: Final = 1 << 24  # beyond it every float32 is whole
+_EXACT: Final = 1 << 24  # whole numbers up to here, and their sums, are exact in float32
 _LOOKED_AT: Final = 100  # rows that tell the base of logarithms
+_FEW: Final = 3  # columns are looked for one by one up to here
+_MOST_BYTES: Final = 1 << 26  # of a dense stretch
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,50 @@ class Sparse:
     where: str
 
 
+@dataclass
+class Seen:
+    """What the stretches showed so far: extremes, whether all values are whole, and where the lowest below 0 stands."""
+
+    low: float = np.inf
+    high: float = -np.inf
+    whole: bool = True
+    below: tuple[int, int] | None = None
+
+    def add(self, low: float, high: float, *, whole: bool, lowest: Callable[[], tuple[int, int]]) -> None:
+        """Add a stretch; ``lowest`` tells row and column of its lowest value and is asked only when it is below 0."""
+        if low < min(self.low, 0):
+            self.below = lowest()
+        self.low, self.high, self.whole = min(self.low, low), max(self.high, high), self.whole and whole
+
+    def values(self, totals: np.ndarray, base: str, samples: Sequence[str], genes: Sequence[str]) -> Values:
+        """Return it for the whole matrix; names say where the lowest value stands."""
+        at = "" if self.below is None else cell_name(self.below, samples, genes)
+        return Values(float(self.low), float(self.high), bool(self.whole), totals, base, at)
+
+
+def cell_name(at: tuple[int, int], samples: Sequence[str], genes: Sequence[str]) -> str:
+    """Name a cell of the matrix (row, column) by gene and sample, or by its place where there are no names."""
+    row, column = at
+    if row < len(samples) and column < len(genes):
+        return f"gene {genes[column]}, sample {samples[row]}"
+    return f"row {row}, column {column}"
+
+
 def places(found: Mapping[str, GeneMatch], n_columns: int, no_gene: Sequence[int] | np.ndarray = ()) -> np.ndarray:
-    """Return for each column its position among the wanted genes, ``WANTED_NOT`` or ``NO_GENE``; (n_columns,) int32."""
+    """Return for each column its place among the wanted columns, ``WANTED_NOT`` or ``NO_GENE``; (n_columns,) int32.
+
+    A gene that stands in several columns has a place for each: how they are joined depends on what the numbers are.
+    """
     slot = np.full(n_columns, WANTED_NOT, dtype=np.int32)
     slot[np.asarray(no_gene, dtype=np.int64)] = NO_GENE
-    for position, match in enumerate(found.values()):
-        slot[list(match.columns)] = position
+    wanted = [column for match in found.values() for column in match.columns]
+    slot[wanted] = np.arange(len(wanted))
     return slot
 
 
-def scan_sparse(parts: Sparse, slot: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, Values]:
+def scan_sparse(
+    parts: Sparse, slot: np.ndarray, names: Sequence[str], *, genes: Sequence[str] = ()
+) -> tuple[np.ndarray, Values]:
     """Read wanted genes and row totals of a sparse matrix, every index and value checked.
 
     Parameters
@@ -54,6 +90,8 @@ def scan_sparse(parts: Sparse, slot: np.ndarray, names: Sequence[str]) -> tuple[
         What :func:`places` returned.
     names
         Of the rows; they choose, whatever the order, which rows tell the base of logarithms.
+    genes
+        Names of the columns, for messages.
 
     Returns
     -------
@@ -66,20 +104,22 @@ def scan_sparse(parts: Sparse, slot: np.ndarray, names: Sequence[str]) -> tuple[
     """
     indptr = check_indptr(parts)
     values, totals = np.zeros((parts.shape[0], int(slot.max(initial=-1)) + 1)), np.zeros(parts.shape[0])
-    seen = np.array([np.inf, -np.inf, 1.0])
-    (_scan_csr if parts.by_rows else _scan_csc)(parts, indptr, slot, values, totals, seen)
-    stored = int(indptr[-1])
+    stretch = _Stretch(parts, indptr, names, genes)
+    (_scan_csr if parts.by_rows else _scan_csc)(stretch, slot, values, totals)
+    seen, stored = stretch.seen, int(indptr[-1])
     if stored < parts.shape[0] * parts.shape[1]:  # the rest are zeros
-        seen[0], seen[1] = min(seen[0], 0.0), max(seen[1], 0.0)
+        seen.low, seen.high = min(seen.low, 0.0), max(seen.high, 0.0)
 
     def row(at: int) -> np.ndarray:
         return np.array(parts.data[int(indptr[at]) : int(indptr[at + 1])], dtype=float)  # a copy: slices share memory
 
     base = _base(seen, row, names) if parts.by_rows else ""
-    return values, Values(float(seen[0]), float(seen[1]), bool(seen[2]), totals, base)
+    return values, seen.values(totals, base, names, genes)
 
 
-def scan_dense(item: Any, slot: np.ndarray, names: Sequence[str], *, where: str) -> tuple[np.ndarray, Values]:
+def scan_dense(
+    item: Any, slot: np.ndarray, names: Sequence[str], *, where: str, genes: Sequence[str] = ()
+) -> tuple[np.ndarray, Values]:
     """Read wanted genes and row totals of a dense matrix in stretches.
 
     Parameters
@@ -92,6 +132,8 @@ def scan_dense(item: Any, slot: np.ndarray, names: Sequence[str], *, where: str)
         Of the rows.
     where
         For messages.
+    genes
+        Names of the columns, for messages.
 
     Raises
     ------
@@ -102,34 +144,69 @@ def scan_dense(item: Any, slot: np.ndarray, names: Sequence[str], *, where: str)
     if tuple(int(edge) for edge in item.shape) != shape:
         raise DataError("the matrix does not fit obs and var", where=where, seen=tuple(item.shape), allowed=shape)
     values, totals = np.zeros((shape[0], int(slot.max(initial=-1)) + 1)), np.zeros(shape[0])
-    seen = np.array([np.inf, -np.inf, 1.0])
-    step = max(1, STRETCH // max(1, shape[1]))
+    seen, step = Seen(), _rows_at_once(item, shape)
     for start in range(0, shape[0], step):
-        part = np.asarray(item[start : start + step], dtype=float)
+        part = _numbers(item[start : start + step], where)
         if not np.isfinite(part).all():
             row, column = (int(i) for i in np.argwhere(~np.isfinite(part))[0])
-            place = f"{where}, row {start + row}, column {column}"
-            raise DataError("a value is missing or infinite", where=place)
+            place = f"{where}, {cell_name((start + row, column), names, genes)}"
+            raise DataError("a value is missing or infinite", where=place, seen=float(part[row, column]))
         here = slice(start, start + len(part))
-        add_block(part, slot, values[here], totals[here], seen)
+        add_block(part, slot, values[here], totals[here], seen, first=(start, 0))
 
     def one(at: int) -> np.ndarray:
         return np.asarray(item[at : at + 1], dtype=float)[0]
 
-    return values, Values(float(seen[0]), float(seen[1]), bool(seen[2]), totals, _base(seen, one, names))
+    return values, seen.values(totals, _base(seen, one, names), names, genes)
 
 
-def add_block(block: np.ndarray, slot: np.ndarray, values: np.ndarray, totals: np.ndarray, seen: np.ndarray) -> None:
-    """Add a dense block (rows, columns) to the sums of its rows; ``slot`` is that of its columns."""
-    if (slot == NO_GENE).any():
-        block, slot = block[:, slot != NO_GENE], slot[slot != NO_GENE]
+def _rows_at_once(item: Any, shape: tuple[int, int]) -> int:
+    """Rows of a dense stretch: whole chunks of the file, so that none is unpacked twice, as far as memory allows."""
+    step = max(1, 2 * STRETCH // max(1, shape[1]))
+    chunks = getattr(item, "chunks", None)
+    rows = int(chunks[0]) if isinstance(chunks, tuple) and isinstance(chunks[0], int) else 1
+    most = max(1, _MOST_BYTES // max(1, 8 * shape[1]))
+    return -(-step // rows) * rows if rows <= most else most
+
+
+def _numbers(part: Any, where: str) -> np.ndarray:
+    array = np.asarray(part)
+    if array.dtype.kind not in "iufb":
+        raise DataError("the values are not numbers", where=where, seen=str(array.dtype))
+    return array.astype(float, copy=False)
+
+
+def add_block(
+    block: np.ndarray, slot: np.ndarray, values: np.ndarray, totals: np.ndarray, seen: Seen, *,
+    first: tuple[int, int] = (0, 0),
+) -> None:  # fmt: skip
+    """Add a dense block (rows, columns) to the sums of its rows.
+
+    Parameters
+    ----------
+    block
+        Finite numbers.
+    slot
+        Of its columns.
+    values, totals, seen
+        Added to.
+    first
+        Row and column of the whole matrix where the block begins.
+    """
+    kept = np.flatnonzero(slot != NO_GENE)
+    if len(kept) < len(slot):
+        block = block[:, kept]
     if not block.size:
         return
     totals += block.sum(axis=1)
-    seen[0], seen[1] = min(seen[0], block.min()), max(seen[1], block.max())
-    seen[2] = min(seen[2], float((block == np.floor(block)).all()))
+
+    def lowest() -> tuple[int, int]:
+        row, column = np.unravel_index(int(block.argmin()), block.shape)
+        return first[0] + int(row), first[1] + int(kept[column])
+
+    seen.add(float(block.min()), float(block.max()), whole=bool((block == np.floor(block)).all()), lowest=lowest)
     for column in np.flatnonzero(slot >= 0).tolist():
-        values[:, slot[column]] += block[:, column]
+        values[:, slot[column]] += block[:, int(np.searchsorted(kept, column))]
 
 
 def check_indptr(parts: Sparse) -> np.ndarray:
@@ -143,17 +220,18 @@ def check_indptr(parts: Sparse) -> np.ndarray:
     where = parts.where
     if max(parts.shape) >= _MOST:
         raise DataError("no matrix is that large", where=where, seen=parts.shape)
-    n, stored = parts.shape[0] if parts.by_rows else parts.shape[1], int(parts.data.shape[0])
-    if parts.indptr.shape != (n + 1,) or parts.indices.shape != parts.data.shape:
+    n = parts.shape[0] if parts.by_rows else parts.shape[1]
+    if parts.indptr.shape != (n + 1,) or len(parts.data.shape) != 1 or parts.indices.shape != parts.data.shape:
         seen = {"indptr": parts.indptr.shape, "indices": parts.indices.shape, "data": parts.data.shape}
         raise DataError("a sparse matrix is broken: lengths do not fit", where=where, seen=seen)
+    stored = int(parts.data.shape[0])
     indptr = np.asarray(parts.indptr[:])
     if indptr.dtype.kind not in "iu" or np.dtype(parts.indices.dtype).kind not in "iu":
         raise DataError("a sparse matrix is broken: positions are not whole numbers", where=where)
-    indptr = indptr.astype(np.int64)
-    if indptr[0] != 0 or indptr[-1] != stored or (np.diff(indptr) < 0).any():
-        raise DataError("a sparse matrix is broken: its row pointer is not rising", where=where)
-    return indptr
+    if indptr[0] != 0 or indptr[-1] != stored or (indptr[1:] < indptr[:-1]).any():
+        raise DataError("a sparse matrix is broken: its row pointer is not rising", where=where,
+                        seen=f"{indptr[0]} to {indptr[-1]}", allowed=f"0 to {stored}, never falling")  # fmt: skip
+    return indptr.astype(np.int64)
 
 
 def stretches(indptr: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -166,79 +244,130 @@ def stretches(indptr: np.ndarray) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _scan_csr(
-    parts: Sparse, indptr: np.ndarray, slot: np.ndarray, values: np.ndarray, totals: np.ndarray, seen: np.ndarray
-) -> None:
-    from biomarkers.expression.kernels import pick, row_totals
+@dataclass
+class _Stretch:
+    """Reads stretches of a sparse matrix and checks them; keeps memory between them, which fresh memory costs."""
 
-    special = np.flatnonzero(slot != WANTED_NOT).astype(np.int64)
+    parts: Sparse
+    indptr: np.ndarray
+    names: Sequence[str]
+    genes: Sequence[str]
+    seen: Seen = field(default_factory=Seen)
+    floats: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
+    flags: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
+
+    def read(self, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return values (float32 or float64) and indices; indices lie in the matrix, values are finite."""
+        data, indices = np.asarray(self.parts.data[low:high]), np.asarray(self.parts.indices[low:high])
+        if len(data) != high - low or len(indices) != high - low:
+            raise DataError("a sparse matrix is broken: it is cut short", where=self.parts.where, seen=len(data))
+        if data.dtype.kind not in "iufb":
+            raise DataError("the values are not numbers", where=self.parts.where, seen=str(data.dtype))
+        if data.dtype not in (np.float32, np.float64) or not data.dtype.isnative:
+            data = data.astype(np.float64)
+        if not data.size:
+            return data, indices.astype(np.int64)
+        n = self.parts.shape[1] if self.parts.by_rows else self.parts.shape[0]
+        if indices.min() < 0 or indices.max() >= n:
+            bad = int(np.flatnonzero((indices < 0) | (indices >= n))[0])
+            raise DataError("a sparse matrix is broken: an index is out of range", seen=int(indices[bad]),
+                            where=f"{self.parts.where}, stored value {low + bad}", allowed=f"0 to {n - 1}")  # fmt: skip
+        if indices.dtype == np.uint64:  # numpy does not look up by these
+            indices = indices.astype(np.int64)
+        least, most = float(data.min()), float(data.max())  # NaN where there is one
+        if not (np.isfinite(least) and np.isfinite(most)):
+            bad = int(np.flatnonzero(~np.isfinite(data))[0])
+            place = cell_name(self._cell(low + bad, indices[bad]), self.names, self.genes)
+            raise DataError(
+                "a value is missing or infinite", where=f"{self.parts.where}, {place}", seen=float(data[bad])
+            )
+        self.seen.add(least, most, whole=self.seen.whole and self._whole(data),
+                      lowest=lambda: self._cell(low + int(data.argmin()), indices[int(data.argmin())]))  # fmt: skip
+        return data, indices
+
+    def _cell(self, at: int, index: int) -> tuple[int, int]:
+        line = int(np.searchsorted(self.indptr, at, side="right")) - 1
+        return (line, int(index)) if self.parts.by_rows else (int(index), line)
+
+    def _whole(self, data: np.ndarray) -> bool:
+        if len(self.floats) < len(data) or self.floats.dtype != data.dtype:
+            self.floats = np.empty(len(data), dtype=data.dtype)
+        floor = np.floor(data, out=self.floats[: len(data)])
+        return bool(np.equal(floor, data, out=self.mask(len(data))).all())
+
+    def mask(self, n: int) -> np.ndarray:
+        """(n,) flags to write into."""
+        if len(self.flags) < n:
+            self.flags = np.zeros(-(-n // 8) * 8, dtype=bool)  # in words of eight
+        return self.flags[:n]
+
+    def hits(self, indices: np.ndarray, special: np.ndarray, lookup: np.ndarray) -> np.ndarray:
+        """Return where ``indices`` hold one of the ``special`` columns, rising; ``lookup`` marks these columns."""
+        n = len(indices)
+        flags = self.mask(n)
+        if len(special) > _FEW:
+            return _true(lookup.take(indices, out=flags, mode="clip"), self.flags)
+        found = [_true(np.equal(indices, column, out=flags), self.flags) for column in special.tolist()]
+        return np.sort(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
+
+
+def _true(flags: np.ndarray, memory: np.ndarray) -> np.ndarray:
+    """Return where ``flags`` are true; few are, so eight are looked at at a time. ``memory`` is what they stand in."""
+    words = -(-len(flags) // 8)
+    memory[len(flags) : words * 8] = False
+    near = np.flatnonzero(memory[: words * 8].view(np.uint64))
+    each = (near[:, None] * 8 + np.arange(8)).ravel()
+    return each[memory[each]]
+
+
+def _scan_csr(stretch: _Stretch, slot: np.ndarray, values: np.ndarray, totals: np.ndarray) -> None:
+    indptr, special, lookup = stretch.indptr, np.flatnonzero(slot != WANTED_NOT), slot != WANTED_NOT
     for start, stop in stretches(indptr):
         low, high = int(indptr[start]), int(indptr[stop])
-        data, indices = _checked(parts, low, high, len(slot), seen)
+        data, indices = stretch.read(low, high)
+        if not data.size:
+            continue
         starts = indptr[start : stop + 1] - low
-        row_totals(data, starts, totals[start:stop])
-        pick(data, indices, starts, slot, special, totals[start:stop], values[start:stop])
+        totals[start:stop] = _row_totals(data, starts, stretch.seen)
+        at = stretch.hits(indices, special, lookup)
+        if not at.size:
+            continue
+        rows = np.searchsorted(starts, at, side="right") - 1 + start
+        place, number = slot[indices[at]], data[at].astype(float)
+        wanted = place >= 0
+        np.add.at(values, (rows[wanted], place[wanted]), number[wanted])  # a column may stand twice in a row
+        np.subtract.at(totals, rows[~wanted], number[~wanted])
 
 
-def _scan_csc(
-    parts: Sparse, indptr: np.ndarray, slot: np.ndarray, values: np.ndarray, totals: np.ndarray, seen: np.ndarray
-) -> None:
+def _row_totals(data: np.ndarray, starts: np.ndarray, seen: Seen) -> np.ndarray:
+    """Return the sums of rows that begin at ``starts`` (r + 1,); sums of counts are exact in any order of addition."""
+    filled = np.flatnonzero(np.diff(starts))
+    most = max(seen.high, -seen.low) * int(np.diff(starts).max(initial=0))
+    exact = seen.whole and most < _EXACT
+    sums = np.zeros(len(starts) - 1)
+    sums[filled] = np.add.reduceat(data if exact else data.astype(float, copy=False), starts[:-1][filled])
+    return sums
+
+
+def _scan_csc(stretch: _Stretch, slot: np.ndarray, values: np.ndarray, totals: np.ndarray) -> None:
+    indptr = stretch.indptr
     for start, stop in stretches(indptr):
         low, high = int(indptr[start]), int(indptr[stop])
-        data, rows = _checked(parts, low, high, len(totals), seen)
+        data, rows = stretch.read(low, high)
+        if not data.size:
+            continue
         gene = np.repeat(slot[start:stop] != NO_GENE, np.diff(indptr[start : stop + 1]))
-        totals += np.bincount(rows[gene], weights=data[gene], minlength=len(totals))
+        if not gene.all():
+            totals += np.bincount(rows[gene], weights=data[gene], minlength=len(totals))
+        else:
+            totals += np.bincount(rows, weights=data, minlength=len(totals))
         for column in (np.flatnonzero(slot[start:stop] >= 0) + start).tolist():
             inside = slice(int(indptr[column]) - low, int(indptr[column + 1]) - low)
             np.add.at(values[:, slot[column]], rows[inside], data[inside])
 
 
-def _checked(parts: Sparse, low: int, high: int, n: int, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Read one stretch; every index lies in 0 to n - 1 and every value is finite, or it is refused."""
-    from biomarkers.expression.kernels import spans
-
-    data, indices = _plain(parts, low, high)
-    if not data.size:
-        return data, indices
-    kind = np.int32 if data.dtype == np.float32 else np.int64
-    least, most, first, last, whole = spans(data, data.view(kind), indices, np.iinfo(kind).max)
-    if first < 0 or last >= n or most >= _infinite(data.dtype):
-        bad = int(np.flatnonzero((indices < 0) | (indices >= n) | ~np.isfinite(data))[0])
-        raise DataError(
-            "a sparse matrix is broken: an index is out of range, or a value is not finite",
-            where=f"{parts.where}, stored value {low + bad}",
-            seen=f"index {indices[bad]}, value {data[bad]}",
-        )
-    if least < 0:  # bits do not order negative values
-        smallest, largest = float(data.min()), float(data.max())
-    else:
-        smallest, largest = (float(np.array([bits], dtype=kind).view(data.dtype)[0]) for bits in (least, most))
-    if max(-smallest, largest) > _EXACT:  # too large for the kernel's own test
-        whole = bool((np.floor(data) == data).all())
-    seen[0], seen[1], seen[2] = min(seen[0], smallest), max(seen[1], largest), min(seen[2], float(whole))
-    return data, indices
-
-
-def _infinite(dtype: np.dtype) -> int:
-    """Bits of infinity, the smallest of what is not finite."""
-    return int(np.array([np.inf], dtype=dtype).view(np.int32 if dtype == np.float32 else np.int64)[0])
-
-
-def _plain(parts: Sparse, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
-    """Read one stretch in one of the few types the kernel is compiled for."""
-    data, indices = np.asarray(parts.data[low:high]), np.asarray(parts.indices[low:high])
-    if data.dtype.kind not in "iufb":
-        raise DataError("the values are not numbers", where=parts.where, seen=str(data.dtype))
-    if indices.dtype == np.uint64:
-        raise DataError("a sparse matrix is broken: positions are not whole numbers", where=parts.where, seen="uint64")
-    return (
-        data if data.dtype in (np.float32, np.float64) and data.dtype.isnative else data.astype(np.float64),
-        indices if indices.dtype in (np.int32, np.int64) and indices.dtype.isnative else indices.astype(np.int64),
-    )
-
-
-def _base(seen: np.ndarray, row: Callable[[int], np.ndarray], names: Sequence[str]) -> str:
-    if seen[2] or seen[0] < 0 or seen[1] > 30:
+def _base(seen: Seen, row: Callable[[int], np.ndarray], names: Sequence[str]) -> str:
+    if seen.whole or seen.low < 0 or seen.high > 30:
         return ""
     chosen = np.argsort(np.asarray(names, dtype=str), kind="stable")[:_LOOKED_AT].tolist()
     return log_base([row(at) for at in chosen])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,9 @@ import pandas as pd
 
 from biomarkers.errors import DataError, UsageError, did_you_mean
 from biomarkers.expression.chunks import quick
+from biomarkers.expression.frames import read_frame
 from biomarkers.expression.genes import (
+    GENES,
     HOUSEKEEPING,
     GeneNames,
     has_control_probes,
@@ -21,16 +24,20 @@ from biomarkers.expression.genes import (
     mangled_note,
     probe_hint,
     refuse_nameless,
+    symbol_of,
 )
 from biomarkers.expression.matrix import Matrix, Whole
-from biomarkers.expression.scale import LOG1P, LOG2, NANOSTRING
+from biomarkers.expression.scale import LOG1P, LOG2, LOG10, NANOSTRING
 from biomarkers.expression.scan import Sparse, places, scan_dense, scan_sparse
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_NAME_COLUMNS: Final = ("gene_symbols", "gene_symbol", "gene_name", "gene_names", "feature_name", "symbol", "gene_ids",
-                        "gene_id", "ensembl_id")  # fmt: skip
+# columns of var that name genes, in lower case: symbols first
+_NAME_COLUMNS: Final = ("gene_symbols", "gene_symbol", "gene_name", "gene_names", "feature_name", "symbol", "symbols",
+                        "gene_short_name", "genesymbol", "genename", "hgnc_symbol", "external_gene_name", "gene",
+                        "genes", "feature", "features", "name", "gene_ids", "gene_id", "geneid", "ensembl_id", "ensembl",
+                        "ensembl_gene_id", "accession", "entrez_id", "entrezgene", "ncbi_gene_id")  # fmt: skip
 Reopen = Callable[[], AbstractContextManager[Any]]
 _KINDS: Final = ("feature_types", "feature_type")  # of 10x: antibodies stand beside genes
 _GENE_KIND: Final = "Gene Expression"
@@ -59,28 +66,32 @@ def read_stored(file: Any, path: Path, *, genes: Sequence[str], reopen: Reopen, 
     UsageError
         There is no such layer.
     """
-    from anndata.io import read_elem
-
     for name in ("obs", "var"):
         if name not in file:
             raise DataError(
                 "this is no AnnData file: a part is missing", where=path, seen=f"no {name!r}", allowed="obs, var, X"
             )
     layers = list(file["layers"]) if "layers" in file else []
-    has = [name for name in ("X", "raw") if name in file]
+    has = [name for name, where in (("X", "X"), ("raw", "raw/X")) if where in file]
     place, notes = _place(has, layers, path, layer)
-    obs, var = _table(read_elem, file, "obs", path), _table(read_elem, file, _var_of(place), path)
+    obs, var = read_frame(file, "obs", path), read_frame(file, _var_of(place), path)
     item = file[place]
 
-    def whole() -> Whole:
+    def whole() -> Any:
+        from anndata.io import read_elem
+
         with reopen() as again:
             refuse_large(again[place], path)
-            return Whole(read_elem(again[place]), [str(name) for name in var.index])
+            return read_elem(again[place])
 
-    return from_parts(
+    matrix = from_parts(
         item, obs, var, genes, where=f"{path}:{item.name}", used=place, notes=notes, whole=whole,
         declared=_declared(file, place),
     )  # fmt: skip
+    raw_names = (
+        list(read_frame(file, "raw/var", path).index) if place == "X" and matrix.missing and "raw" in has else ()
+    )
+    return _with_others(matrix, [name for name in (*has, *layers) if name != place], genes, raw_names)
 
 
 def read_memory(data: AnnData, *, genes: Sequence[str], layer: str | None = None) -> Matrix:
@@ -90,15 +101,29 @@ def read_memory(data: AnnData, *, genes: Sequence[str], layer: str | None = None
     var = data.raw.var if place == "raw/X" else data.var
     item = data.raw.X if place == "raw/X" else data.X if place == "X" else data.layers[place.removeprefix("layers/")]
     declared = _base_of(data.uns.get("log1p")) if place == "X" else None
-    return from_parts(
-        item, data.obs, var, genes, where=f"AnnData:{place}", used=place, notes=notes, declared=declared,
-        whole=lambda: Whole(item, [str(name) for name in var.index]),
+    held = getattr(item, "group", item)  # a backed file's sparse matrix: the group it stands in
+    matrix = from_parts(
+        held, data.obs, var, genes, where=f"AnnData:{place}", used=place, notes=notes, declared=declared,
+        whole=lambda: item[:] if held is not item or data.isbacked else item,
     )  # fmt: skip
+    raw_names = list(data.raw.var_names) if place == "X" and matrix.missing and data.raw is not None else ()
+    others = [name for name in (*has, *data.layers) if name is not None and name != place]
+    return _with_others(matrix, others, genes, raw_names)
+
+
+def _with_others(matrix: Matrix, others: Sequence[str], genes: Sequence[str], raw_names: Sequence[str]) -> Matrix:
+    """Say what other matrices the file holds, and which of the missing genes stand in ``raw``."""
+    lacking = [symbol_of(name) for name in genes if symbol_of(name) not in matrix.genes]
+    there = list(GeneNames([str(name) for name in raw_names]).find(lacking)[0]) if lacking and len(raw_names) else []
+    if there:
+        hint = f"{', '.join(there[:4])}{' ...' if len(there) > 4 else ''} not in X but in raw: --layer raw reads it"
+        return replace(matrix, elsewhere=tuple(others), notes=[*matrix.notes, hint], hint=matrix.hint or f"{hint}.")
+    return replace(matrix, elsewhere=tuple(others))
 
 
 def from_parts(
     item: Any, obs: pd.DataFrame, var: pd.DataFrame, genes: Sequence[str], *, where: str, used: str, notes: list[str],
-    whole: Callable[[], Whole], declared: str | None = None,
+    whole: Callable[[], Any], declared: str | None = None,
 ) -> Matrix:  # fmt: skip
     """Scan one matrix whose rows are ``obs`` and whose columns are ``var``.
 
@@ -110,11 +135,14 @@ def from_parts(
         Its rows and columns.
     genes
         Wanted genes.
-    where, used, notes, whole, declared
+    where, used, notes, declared
         See :class:`Matrix`.
+    whole
+        Reads all values, (samples, genes).
     """
-    names, samples = [str(name) for name in var.index], [str(name) for name in obs.index]
-    refuse_nameless(names, where)
+    samples = list(map(str, obs.index))
+    names, also, named = _gene_names(var, where)
+    notes = [*notes, *named]
     kind = next((column for column in _KINDS if column in var), None)
     other = np.zeros(len(names), bool) if kind is None else (var[kind].astype(str) != _GENE_KIND).to_numpy(copy=True)
     if other.any() and not other.all():
@@ -126,37 +154,55 @@ def from_parts(
         other[:] = False
     other |= np.array([not is_gene(name) for name in names], dtype=bool)
     known = [f"\0{i}" if hidden else name for i, (name, hidden) in enumerate(zip(names, other, strict=True))]
-    also = {column: var[column].astype(str).where(~other, "").tolist() for column in _NAME_COLUMNS if column in var}
-    index = GeneNames(known, also=also)
+    shown = {column: ["" if hidden else name for name, hidden in zip(column_names, other, strict=True)]
+             for column, column_names in also.items()}  # fmt: skip
+    index = GeneNames(known, also=shown)
     panel = has_control_probes(names)
     found, missing = index.find([*genes, *HOUSEKEEPING] if panel else genes)
-    notes = [*notes, *mangled_note(names), *index.beside(found), *doubled_note(found, "columns")]
+    notes = [*notes, *mangled_note(names), *index.beside(found)]
     slot = places(found, len(names), np.flatnonzero(other))
-    values, seen = _scan(item, slot, samples, where)
+    values, seen = _scan(item, slot, samples, names, where)
     return Matrix(
         samples=samples, obs=obs, genes=found, missing=missing, level=values, seen=seen, n_genes=len(names), used=used,
-        notes=notes, declared=NANOSTRING if panel and seen.whole else declared, whole=whole,
-        hint=probe_hint(names),
+        notes=notes, declared=NANOSTRING if panel and seen.whole else declared, whole=lambda: Whole(whole(), names),
+        hint=probe_hint(names) or _turned_hint(samples, found),
     )  # fmt: skip
 
 
-def doubled_note(found: Mapping[str, Any], what: str) -> list[str]:
-    """Say which genes stand several times, and that they were summed."""
-    doubled = {symbol: match for symbol, match in found.items() if len(match.columns) > 1}
-    return [f"{symbol} stands in {len(match.columns)} {what}, which were summed" for symbol, match in doubled.items()]
+def _gene_names(var: pd.DataFrame, where: str) -> tuple[list[str], dict[str, list[str]], list[str]]:
+    """Return the genes' names, the columns with other names of them, and a note when the index names none."""
+    names = list(map(str, var.index))
+    by_lower = {str(column).lower(): column for column in reversed(var.columns)}
+    chosen = [by_lower[column] for column in _NAME_COLUMNS if column in by_lower]
+    also = {str(column): var[column].astype(object).where(var[column].notna(), "").astype(str).tolist()
+            for column in chosen}  # fmt: skip
+    try:
+        refuse_nameless(names, where)
+    except DataError:
+        column = next((column for column in also if any(also[column])), None)
+        if column is None:
+            raise
+        return also.pop(column), also, [f"genes are named by the column {column!r}: the index of var holds positions"]
+    return names, also, []
 
 
-def _scan(item: Any, slot: np.ndarray, samples: list[str], where: str) -> Any:
+def _turned_hint(samples: Sequence[str], found: Mapping[str, Any]) -> str | None:
+    if found or not any(symbol_of(name) in GENES for name in samples):
+        return None
+    return "Genes stand in the rows (obs): turn the matrix (adata.T)."
+
+
+def _scan(item: Any, slot: np.ndarray, samples: list[str], genes: list[str], where: str) -> Any:
     if isinstance(item, np.ndarray) or (hasattr(item, "shape") and not hasattr(item, "indptr")):
-        return scan_dense(item, slot, samples, where=where)
+        return scan_dense(item, slot, samples, where=where, genes=genes)
     shape = (len(samples), len(slot))
     if hasattr(item, "indptr"):
         stated, by_rows, parts = item.shape, item.format == "csr", (item.data, item.indices, item.indptr)
     else:
         stated, by_rows, parts = _stored_sparse(item, shape, where)
     if tuple(int(edge) for edge in stated) != shape:
-        raise DataError("the matrix does not fit obs and var", where=where, seen=tuple(stated), allowed=shape)
-    return scan_sparse(Sparse(*parts, shape=shape, by_rows=by_rows, where=where), slot, samples)
+        raise DataError("the matrix does not fit obs and var", where=where, seen=tuple(map(int, stated)), allowed=shape)
+    return scan_sparse(Sparse(*parts, shape=shape, by_rows=by_rows, where=where), slot, samples, genes=genes)
 
 
 def _stored_sparse(item: Any, shape: tuple[int, int], where: str) -> tuple[Any, bool, tuple[Any, ...]]:
@@ -183,7 +229,8 @@ def _place(has: list[str], layers: list[str], where: object, layer: str | None) 
         if "counts" in layers:
             return "layers/counts", ["the layer 'counts' was used, not X"]
         if "X" not in has:
-            raise DataError("the file has no X", where=where, allowed=known, hint="Name one with --layer.")
+            hint = "Name one with --layer." if known else "It holds no matrix at all."
+            raise DataError("the file has no X", where=where, seen=", ".join(known) or None, hint=hint)
         return "X", []
     if layer in has:
         return ("X", []) if layer == "X" else ("raw/X", [])
@@ -194,16 +241,6 @@ def _place(has: list[str], layers: list[str], where: object, layer: str | None) 
 
 def _var_of(place: str) -> str:
     return "raw/var" if place == "raw/X" else "var"
-
-
-def _table(read: Callable[[Any], Any], file: Any, name: str, path: Path) -> pd.DataFrame:
-    try:
-        table = read(file[name])
-    except Exception as error:  # whatever a broken table makes anndata raise
-        raise DataError("a table of the file cannot be read", where=f"{path}:{name}", seen=str(error)[:120]) from error
-    if not isinstance(table, pd.DataFrame):
-        raise DataError("this is no table", where=f"{path}:{name}", seen=type(table).__name__)
-    return table
 
 
 def _declared(file: Any, place: str) -> str | None:
@@ -221,7 +258,8 @@ def _base_of(note: Any) -> str | None:
     base = note.get("base")
     if base is None or not np.isfinite(float(base)):
         return LOG1P
-    return LOG2 if abs(float(base) - 2) < 1e-9 else LOG1P if abs(float(base) - math.e) < 1e-6 else None
+    known = ((2, LOG2), (10, LOG10), (math.e, LOG1P))
+    return next((scale for number, scale in known if abs(float(base) - number) < 1e-6), None)
 
 
 def refuse_large(item: Any, path: Path) -> None:

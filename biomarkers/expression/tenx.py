@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -13,13 +16,14 @@ import pandas as pd
 from biomarkers.errors import DataError
 from biomarkers.expression.genes import GeneNames, is_gene, mangled_note, probe_hint, refuse_nameless
 from biomarkers.expression.matrix import Matrix, Whole
-from biomarkers.expression.scale import Values
-from biomarkers.expression.scan import NO_GENE, STRETCH, places
-from biomarkers.expression.stored import Reopen, doubled_note, from_parts, refuse_large, sliceable
+from biomarkers.expression.scale import base_of_totals, undone
+from biomarkers.expression.scan import NO_GENE, Seen, places
+from biomarkers.expression.stored import Reopen, from_parts, refuse_large, sliceable
 
 _FEATURES: Final = ("features.tsv.gz", "genes.tsv.gz", "features.tsv", "genes.tsv")
 _BARCODES: Final = ("barcodes.tsv.gz", "barcodes.tsv")
-_MATRICES: Final = ("matrix.mtx.gz", "matrix.mtx")
+_LINES: Final = 1 << 17
+_MATRIX: Final = re.compile(r"^(.*?)matrix\.mtx(\.gz)?$", re.IGNORECASE)
 
 
 def is_tenx(file: Any) -> bool:
@@ -41,8 +45,6 @@ def read_tenx_h5(file: Any, path: Path, *, genes: Sequence[str], reopen: Reopen)
     DataError
         A part is absent or broken.
     """
-    from scipy.sparse import csr_matrix
-
     group = _group(file)
     n_genes, n_cells = (int(edge) for edge in group["shape"][:2])
     features = group["features"] if "features" in group else {"name": group["gene_names"], "id": group["genes"]}
@@ -57,12 +59,14 @@ def read_tenx_h5(file: Any, path: Path, *, genes: Sequence[str], reopen: Reopen)
     # columns of genes x barcodes are rows of barcodes x genes
     parts = _Rows([sliceable(group[name]) for name in ("data", "indices", "indptr")], (n_cells, n_genes))
 
-    def whole() -> Whole:
+    def whole() -> Any:
+        from scipy.sparse import csr_matrix
+
         with reopen() as again:
             held = _group(again)
             refuse_large(held, path)
             arrays = (held["data"][:], held["indices"][:], held["indptr"][:])
-            return Whole(csr_matrix(arrays, shape=(n_cells, n_genes)), list(var.index))
+            return csr_matrix(arrays, shape=(n_cells, n_genes))
 
     return from_parts(parts, obs, var, genes, where=where, used=str(group.name), notes=[], whole=whole)
 
@@ -82,10 +86,22 @@ def _texts(item: Any) -> list[str]:
 
 
 def mtx_folder(path: Path) -> Path | None:
-    """Return the matrix file when ``path`` is one, or a folder with one and its features and barcodes."""
-    if path.is_dir():
-        return next((path / name for name in _MATRICES if (path / name).is_file()), None)
-    return path if path.name.endswith((".mtx", ".mtx.gz")) else None
+    """Return the matrix file when ``path`` is one, or a folder with one and its features and barcodes.
+
+    Names may begin with a sample's (``GSM123_P1_matrix.mtx.gz``).
+
+    Raises
+    ------
+    DataError
+        The folder holds several.
+    """
+    if not path.is_dir():
+        return path if path.name.lower().endswith((".mtx", ".mtx.gz")) else None
+    found = {match.group(1): item for item in sorted(path.iterdir()) if (match := _MATRIX.match(item.name))}
+    if len(found) > 1 and "" not in found:
+        raise DataError("the folder holds several matrices", where=path, seen=[item.name for item in found.values()],
+                        hint="Name one of them: the files beside it that begin alike are read with it.")  # fmt: skip
+    return found.get("", next(iter(found.values()), None))
 
 
 def read_tenx_mtx(path: Path, *, genes: Sequence[str]) -> Matrix:
@@ -112,20 +128,26 @@ def read_tenx_mtx(path: Path, *, genes: Sequence[str]) -> Matrix:
     index = GeneNames(known, also=also)
     found, missing = index.find(genes)
     slot = places(found, len(names), np.flatnonzero(other))
-    level, totals = np.zeros((len(cells), len(found))), np.zeros(len(cells))
-    low, high, whole = 0.0, 0.0, True
-    for gene, cell, value in _entries(path, len(names), len(cells)):
-        keep = slot[gene] != NO_GENE
-        totals += np.bincount(cell[keep], weights=value[keep], minlength=len(cells))
+    level, totals = np.zeros((len(cells), int(slot.max(initial=-1)) + 1)), np.zeros(len(cells))
+    seen, sums = Seen(low=0.0, high=0.0), np.zeros((3, len(cells)))
+    for all_genes, all_cells, values in _entries(path, len(names), len(cells)):
+        keep = slot[all_genes] != NO_GENE
+        gene, cell, value = all_genes[keep], all_cells[keep], values[keep]
+        if not value.size:
+            continue
+        totals += np.bincount(cell, weights=value, minlength=len(cells))
         wanted = slot[gene] >= 0
         np.add.at(level, (cell[wanted], slot[gene[wanted]]), value[wanted])
-        if keep.any():
-            low, high = min(low, value[keep].min()), max(high, value[keep].max())
-            whole &= bool((value[keep] == np.floor(value[keep])).all())
-    notes = [*notes, *mangled_note(names), *index.beside(found), *doubled_note(found, "rows")]
+        at, whole = int(value.argmin()), bool((value == np.floor(value)).all())
+        lowest = partial(tuple[int, int], (int(cell[at]), int(gene[at])))
+        seen.add(float(value[at]), float(value.max()), whole=whole, lowest=lowest)
+        if seen.high <= 30 and not seen.whole:
+            sums += [np.bincount(cell, weights=each, minlength=len(cells)) for each in undone(value[:, None])]
+    notes = [*notes, *mangled_note(names), *index.beside(found)]
+    base = "" if seen.whole or seen.low < 0 or seen.high > 30 else base_of_totals(sums)
     return Matrix(
         samples=cells, obs=pd.DataFrame(index=pd.Index(cells)), genes=found, missing=missing, level=level,
-        seen=Values(float(low), float(high), whole, totals), n_genes=len(names), used="mtx", notes=notes,
+        seen=seen.values(totals, base, cells, names), n_genes=len(names), used="mtx", notes=notes,
         whole=lambda: _whole(path, names, cells), hint=probe_hint(names),
     )  # fmt: skip
 
@@ -140,7 +162,7 @@ def _whole(path: Path, names: list[str], cells: list[str]) -> Whole:
 def _entries(path: Path, n_genes: int, n_cells: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield genes, cells (from 0) and values in stretches, every index checked."""
     with _open(path) as stream:
-        head = stream.readline(200)
+        head = _first_line(stream, path)
         if not head.startswith("%%MatrixMarket matrix coordinate") or head.split()[-1] != "general":
             raise DataError("this is no sparse MatrixMarket file", where=path, seen=head.strip()[:60])
         line = stream.readline(10_000)
@@ -153,9 +175,16 @@ def _entries(path: Path, n_genes: int, n_cells: int) -> Iterator[tuple[np.ndarra
             raise DataError("the matrix does not fit its features and barcodes", where=path, seen=line.strip(),
                             allowed=(n_genes, n_cells))  # fmt: skip
         count = 0
-        for part in pd.read_csv(stream, sep=r"\s+", header=None, chunksize=STRETCH, dtype=str, keep_default_na=False):
-            yield _checked(part, path, n_genes, n_cells, count)
-            count += len(part)
+        try:
+            for part in pd.read_csv(
+                stream, sep=r"\s+", header=None, chunksize=_LINES, dtype=str, keep_default_na=False
+            ):
+                yield _checked(part, path, n_genes, n_cells, count)
+                count += len(part)
+        except pd.errors.EmptyDataError:
+            pass
+        except (pd.errors.ParserError, EOFError, OSError, UnicodeDecodeError) as error:
+            raise DataError("the matrix cannot be read", where=path, seen=str(error).strip()[:80]) from error
         if count != int(edges[2]):
             raise DataError("the matrix is cut short", where=path, seen=f"{count} entries", allowed=edges[2])
 
@@ -179,11 +208,25 @@ def _checked(
 
 
 def _table(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
-    found = next((path.parent / name for name in names if (path.parent / name).is_file()), None)
+    before = match.group(1) if (match := _MATRIX.match(path.name)) else ""
+    found = next(
+        (path.parent / f"{before}{name}" for name in names if (path.parent / f"{before}{name}").is_file()), None
+    )
     if found is None:
-        raise DataError("a file beside the matrix is missing", where=path.parent, allowed=names)
-    return pd.read_csv(found, sep="\t", header=None, dtype=str, keep_default_na=False)
+        raise DataError("a file beside the matrix is missing", where=path.parent,
+                        allowed=tuple(f"{before}{name}" for name in names))  # fmt: skip
+    try:
+        return pd.read_csv(found, sep="\t", header=None, dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, EOFError, OSError, UnicodeDecodeError) as error:
+        raise DataError("a file beside the matrix cannot be read", where=found, seen=str(error).strip()[:80]) from error
+
+
+def _first_line(stream: IO[str], path: Path) -> str:
+    try:
+        return stream.readline(200)
+    except (EOFError, OSError, UnicodeDecodeError) as error:
+        raise DataError("the matrix cannot be read", where=path, seen=str(error).strip()[:80]) from error
 
 
 def _open(path: Path) -> IO[str]:
-    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+    return gzip.open(path, "rt", encoding="utf-8") if path.suffix.lower() == ".gz" else path.open(encoding="utf-8")

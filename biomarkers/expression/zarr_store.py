@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
-from biomarkers.errors import DataError
+from biomarkers.errors import BiomarkersError, DataError
 from biomarkers.expression.matrix import Matrix
 
 # codecs that only ever yield bytes or text; numcodecs would also run "pickle"
@@ -37,16 +37,19 @@ def read_zarr(path: Path, *, genes: Sequence[str], layer: str | None = None) -> 
     """
     import zarr
 
+    from biomarkers.expression.hdf5 import BROKEN
     from biomarkers.expression.stored import read_stored
 
     refuse_unsafe(path)
     try:
         group = zarr.open_group(path, mode="r")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except BROKEN as error:
         raise DataError("cannot be read as zarr", where=path, seen=str(error)[:120]) from error
     try:
         return read_stored(group, path, genes=genes, reopen=lambda: nullcontext(group), layer=layer)
-    except (RuntimeError, ValueError, OSError) as error:  # what the codecs raise on a broken chunk
+    except BiomarkersError:
+        raise
+    except BROKEN as error:
         raise DataError("a part of the zarr folder is broken", where=path, seen=str(error)[:120]) from error
 
 

@@ -38,7 +38,7 @@ def spoil(path, name, change):
         ("X/indptr", lambda v: v + 1, "row pointer is not rising"),
         ("X/indices", lambda v: np.where(np.arange(len(v)) == 3, 10**8, v), "index is out of range"),
         ("X/indices", lambda v: np.where(np.arange(len(v)) == 3, -1, v), "index is out of range"),
-        ("X/data", lambda v: np.where(np.arange(len(v)) == 3, np.nan, v), "value is not finite"),
+        ("X/data", lambda v: np.where(np.arange(len(v)) == 3, np.nan, v), "gene CD274, sample b: a value is missing"),
     ],
 )
 def test_a_broken_sparse_matrix_ends_in_a_message(path, name, change, message):

@@ -247,5 +247,5 @@ def test_what_is_not_read_is_refused_with_a_way_out(tmp_path, name):
 
 
 def test_a_folder_of_something_else(tmp_path):
-    with pytest.raises(UsageError, match="unknown kind of matrix; found 'a folder'"):
+    with pytest.raises(UsageError, match="no matrix in this folder; found 'nothing'"):
         express(tmp_path)

@@ -95,7 +95,7 @@ def test_only_zero_and_one_is_doubted(tmp_path, counts):
 def test_background_subtracted_intensities_say_what_becomes_of_them(tmp_path, counts):
     found = found_in(tmp_path, counts * 3.3 - 500)
     assert found.scale == "linear"
-    assert any("below 0 are set to 0" in text for text in found.warnings)
+    assert any("are set to 0 before the logarithm" in text for text in found.warnings)
 
 
 def test_one_sample_with_a_hundred_times_the_reads_is_said(tmp_path, counts):

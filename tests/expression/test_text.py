@@ -61,7 +61,7 @@ def test_feature_counts(tmp_path):
 def test_a_gene_in_two_rows_is_summed_and_said(tmp_path):
     path = write(tmp_path, HEAD + "CD274,4,20\nCD274,6,10\nACTB,90,70\n")
     assert level(path) == pytest.approx(EXPECTED)
-    assert any("CD274 stands in 2 rows" in warning for warning in express(path).warnings)
+    assert any("CD274 stands there 2 times: added up" in warning for warning in express(path).warnings)
 
 
 def test_names_that_a_spreadsheet_turned_into_dates_are_reported(tmp_path):
@@ -175,7 +175,7 @@ def test_names_of_bam_files_are_shortened_and_said(tmp_path):
 def test_columns_beside_the_genes_are_annotations_when_named(tmp_path):
     text = "sample,patient,age,CD274,PDCD1,ACTB\ns1,P1,61,10,5,85\ns2,P2,47,30,0,70\n"
     path = write(tmp_path, text)
-    with pytest.raises(DataError, match="gene patient, sample s1: a cell is not a number"):
+    with pytest.raises(DataError, match="found 'patient, age'. Say so: --annotation patient --annotation age"):
         express(path)
     found = express(path, annotations=["patient", "age"])
     rows = found.levels.query("marker == 'CD274'").set_index("sample")

@@ -186,5 +186,5 @@ def test_a_dense_matrix_with_nan_is_named(tmp_path):
     values = np.ones((3, 4))
     values[1, 2] = np.nan
     ad.AnnData(values, var=pd.DataFrame(index=GENES)).write_h5ad(tmp_path / "m.h5ad")
-    with pytest.raises(DataError, match="row 1, column 2: a value is missing or infinite"):
+    with pytest.raises(DataError, match="gene CD8A, sample 1: a value is missing or infinite"):
         express(tmp_path / "m.h5ad")

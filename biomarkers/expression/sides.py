@@ -1,0 +1,117 @@
+"""Which way round a table stands, and which of its columns are neither genes nor samples."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from biomarkers.errors import DataError, UsageError, did_you_mean
+from biomarkers.expression.genes import GENES, known_gene, symbol_of
+from biomarkers.expression.layout import Layout
+
+_ONE_SAMPLE: Final = ({"TPM", "NumReads"}, {"tpm", "est_counts"}, {"TPM", "FPKM"})
+_LOOKED_AT: Final = 200  # rows
+_ROWS: Final = 1 << 21  # read at a time
+_CLINICAL: Final = re.compile(
+    r"^((patient|subject|sample|case|donor|participant|study|cohort|trial|batch|plate|lane|run|site|center|centre|arm|"
+    r"treatment|therapy|drug|dose|age|sex|gender|race|ethnicity|stage|grade|histology|tissue|tumou?r|cancer|response|"
+    r"responder|recist|bor|rec|orr|benefit|time ?point|visit|cycle|days?|weeks?|months?|years?|os|pfs|dfs|efs|rfs|time|"
+    r"event|status|censor\w*|dead|death|alive|tmb|msi|purity|ploidy|library ?size|n_?(counts|genes)|total_counts|"
+    r"weight|height|bmi|ecog)([ ._-]?(id|no|number|name|type|group|status|time|event|days|months|years|date|score|"
+    r"cens|at_\w+))?)$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Side:
+    """Which way round a table stands: names of its genes and samples, and the columns beside them.
+
+    ``also`` are columns with other names of the genes.
+    """
+
+    genes: list[str]
+    samples: list[str]
+    beside: list[str]
+    turned: bool  # genes stand in columns
+    also: dict[str, list[str]] = field(default_factory=dict)
+
+
+def orient(layout: Layout, path: Path, annotations: Sequence[str], genes: Sequence[str]) -> Side:
+    """Tell which side the genes are on by where known genes stand."""
+    columns = layout.columns[1:]
+    described = [name for name in columns if layout.is_descriptive(name)]
+    texts = _texts(layout, [layout.columns[0], *described])
+    first = texts.pop(layout.columns[0])
+    if len(columns) < 1 or not first:
+        raise DataError("this is no matrix: one column, or no rows", where=path, seen=(len(first), len(columns) + 1))
+    if any(mark <= set(columns) for mark in _ONE_SAMPLE):
+        raise DataError(
+            "this is one sample's quantification, not a matrix",
+            where=path,
+            seen=columns[:4],
+            hint="Give the folder that holds the samples' folders, files unpacked and named as the program names them.",
+        )
+    for name in annotations:
+        if name not in columns:
+            raise UsageError("no such column", where=path, seen=name, hint=did_you_mean(name, columns))
+    if _across(first, columns, genes):
+        beside = [name for name in columns if name in annotations or name in layout.blank]
+        _refuse_clinical(columns, beside, layout, path)
+        return Side([name for name in columns if name not in beside], first, beside, turned=True)
+    descriptive = [
+        name for name in columns if layout.is_descriptive(name) or name in annotations or name in layout.blank
+    ]
+    samples = [name for name in columns if name not in descriptive]
+    if not samples:
+        raise DataError("this is no matrix: no column of a sample", where=path, seen=layout.columns[:6])
+    if layout.n_rows not in (None, len(first)) or layout.n_samples not in (None, len(samples)):
+        stated = f"{layout.n_rows} genes, {layout.n_samples} samples"
+        raise DataError("the file is not as large as it says: cut short?", where=path,
+                        seen=f"{len(first)} genes, {len(samples)} samples", allowed=stated)  # fmt: skip
+    return Side(first, samples, descriptive, turned=False, also=texts)
+
+
+def _texts(layout: Layout, names: Sequence[str]) -> dict[str, list[str]]:
+    """Read whole columns as text; all of them fit, they are a few."""
+    at = [layout.columns.index(name) for name in names]
+    held: dict[str, list[str]] = {name: [] for name in names}
+    for part in layout.parts(_ROWS, sorted(at)):
+        for name, i in zip(names, at, strict=True):
+            held[name] += part[i].astype(object).where(part[i].notna(), "").astype(str).tolist()
+    return held
+
+
+def _across(first: Sequence[str], columns: Sequence[str], genes: Sequence[str]) -> bool:
+    """Tell whether more genes stand in the first line than in the first column."""
+    asked = {symbol_of(name) for name in genes} | set(GENES)
+    rows, across = (sum(symbol_of(name) in asked for name in names) for names in (first, columns))
+    if rows == across == 0:
+        rows, across = (sum(known_gene(name) for name in names) for names in (first, columns))
+    return across > rows
+
+
+def _refuse_clinical(columns: Sequence[str], beside: Sequence[str], layout: Layout, path: Path) -> None:
+    """Refuse columns between the genes that are texts, or have the name of something else: they would be summed up."""
+    part = next(layout.parts(_LOOKED_AT), None)
+    texts = set() if part is None else {name for i, name in enumerate(columns, start=1) if _is_text(part[i])}
+    clinical = {name for name in columns if _CLINICAL.match(name) and symbol_of(name) not in GENES}
+    strange = [name for name in columns if name in (texts | clinical) - set(beside)]
+    if strange:
+        options = " ".join(f'--annotation "{name}"' if " " in name else f"--annotation {name}" for name in strange[:8])
+        more = f" ... ({len(strange)} columns)" if len(strange) > 8 else ""
+        seen = ", ".join(strange[:8]) + more
+        raise DataError("columns between the genes are no genes, it seems", where=path, seen=seen,
+                        hint=f"Say so: {options}{more}, or take them out.")  # fmt: skip
+
+
+def _is_text(column: pd.Series) -> bool:
+    if column.dtype.kind in "iuf":
+        return False
+    plain = column.astype(str).str.replace(",", ".")
+    return bool(pd.to_numeric(plain, errors="coerce").isna().all())
