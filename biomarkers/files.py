@@ -77,10 +77,19 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
         if values.dtype == bool:
             safe[column] = values.map({True: "true", False: "false"})
         elif not _is_number(values):
-            safe[column] = values.map(neutralise)
+            safe[column] = _neutral(values)
     safe.columns = [neutralise(str(name)) for name in safe.columns]
     with atomic_path(path) as temporary:
         safe.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+
+
+def _neutral(values: pd.Series) -> pd.Series:
+    """Neutralise a column; most texts of a long table are the same few, each is looked at once."""
+    try:
+        changed = {value: safe for value in values.unique() if (safe := neutralise(value)) is not value}
+    except TypeError:  # a cell that cannot be looked up, such as a list
+        return values.map(neutralise)
+    return values.map(lambda value: changed.get(value, value)) if changed else values
 
 
 def neutralise(value: object) -> object:

@@ -64,10 +64,9 @@ class _Chunked:
         self._stream = path.open("rb", buffering=0)
         weakref.finalize(self, self._stream.close)
         # bytes that follow on each other in the file, from each chunk on: one read takes them all
-        self._run = places[:, 1].copy()
-        for number in range(len(places) - 2, -1, -1):
-            if not deflated and places[number].sum() == places[number + 1, 0]:
-                self._run[number] += self._run[number + 1]
+        self._run = places[:, 1].tolist()
+        for number in np.flatnonzero(places[:-1].sum(axis=1) == places[1:, 0])[::-1].tolist() if not deflated else ():
+            self._run[number] += self._run[number + 1]
 
     def __getitem__(self, key: slice) -> np.ndarray:
         start, stop, _ = key.indices(self.shape[0])
@@ -82,7 +81,7 @@ class _Chunked:
         done, width = 0, self.dtype.itemsize
         while done < len(into):
             number, low = divmod(start + done, self._length)
-            n = min(len(into) - done, int(self._run[number]) // width - low)
+            n = min(len(into) - done, self._run[number] // width - low)
             self._stream.seek(self._places[number][0] + low * width)
             if n <= 0 or self._stream.readinto(_bytes(into[done : done + n])) != n * width:
                 raise DataError("a stretch of the file is cut short", where=self._where)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from biomarkers.errors import DataError, UsageError
 from biomarkers.expression.annotate import annotated
-from biomarkers.expression.levels import combined, log2_levels, part, usable
+from biomarkers.expression.levels import Part, combined, level_rows, log2_levels, usable
 from biomarkers.expression.matrix import Matrix
 from biomarkers.expression.normalise import CPM, SET_UNIT, gene_set_scores, library_sizes, whole_counts
 from biomarkers.expression.pool import Group, Pooled, pool
@@ -52,25 +52,18 @@ def from_samples(matrix: Matrix, plan: Plan, scale: str, where: str) -> tuple[pd
     empty = (matrix.seen.totals == 0) & (scale != ZSCORE) & (matrix.seen.low >= 0)
     reasons = np.full(len(empty), "", dtype=object)
     reasons[empty] = "all values of the sample are 0"
-    parts = [
-        part(matrix.samples, matrix.obs, gene, score, unit, log2[:, place[gene]], reasons=reasons)
-        for gene in plan.genes
-        if gene in place
-    ]
+    parts = [Part(gene, score, unit, log2[:, place[gene]], reasons) for gene in plan.genes if gene in place]
     sets, more = usable(plan.signatures, list(place))
     for name, have in sets.items():
         signature = SIGNATURES[name]
         values = combined(signature, log2[:, [place[gene] for gene in have]], scale)
-        parts.append(part(matrix.samples, matrix.obs, name, signature.combine, unit, values, reasons=reasons))
+        parts.append(Part(name, signature.combine, unit, values, reasons))
     if plan.score_genes:
         whole = _log2_whole(_whole(matrix, None, len(totals)), scale, totals)
         made, lacking = gene_set_scores(whole, sets)
-        parts += [
-            part(matrix.samples, matrix.obs, name, "score_genes", SET_UNIT, values, reasons=reasons)
-            for name, values in made.items()
-        ]
+        parts += [Part(name, "score_genes", SET_UNIT, values, reasons) for name, values in made.items()]
         more += lacking
-    return _joined(parts, matrix), matrix.obs, [*notes, *more]
+    return _rows(parts, matrix.samples, matrix.obs, matrix), matrix.obs, [*notes, *more]
 
 
 def from_cells(
@@ -89,7 +82,7 @@ def from_cells(
     if plan.normalise != CPM or plan.score_genes:
         linear = replace(matrix, whole=_linear(matrix, scale))
         whole = _whole(linear, pooled.codes, len(pooled.samples))
-    parts: list[pd.DataFrame] = []
+    parts: list[Part] = []
     for cells in pooled.groups:
         totals = cells.totals
         if plan.normalise != CPM and not cells.cell_type and whole is not None:
@@ -101,15 +94,15 @@ def from_cells(
         counted = whole if scale == COUNTS else whole / np.maximum(pooled.groups[0].n_cells, 1)[:, None]
         made, lacking = gene_set_scores(_log2_whole(counted, pooled.scale, sizes), sets)
         few = _few(pooled.groups[0].n_cells, plan.min_cells)
-        parts += [part(pooled.samples, pooled.obs, n, "score_genes", SET_UNIT, v, reasons=few) for n, v in made.items()]
+        parts += [Part(name, "score_genes", SET_UNIT, values, few) for name, values in made.items()]
         more += lacking
-    return _joined(parts, matrix), pooled.obs, [*notes, *pooled.notes, *more]
+    return _rows(parts, pooled.samples, pooled.obs, matrix), pooled.obs, [*notes, *pooled.notes, *more]
 
 
 def _group_parts(
     matrix: Matrix, plan: Plan, pooled: Pooled, cells: Group, sets: Mapping[str, Sequence[str]],
     sizes: tuple[np.ndarray, str],
-) -> list[pd.DataFrame]:  # fmt: skip
+) -> list[Part]:  # fmt: skip
     """Pseudobulk, fraction and mean among expressing cells of one group of cells."""
     place = {gene: i for i, gene in enumerate(matrix.genes)}
     log2, score, unit = log2_levels(cells.level, pooled.scale, sizes[0], place, normalise=sizes[1])
@@ -129,15 +122,12 @@ def _group_parts(
             ("expressing_fraction", "fraction", share, few),
             ("mean_in_expressing", pooled.cell_unit, cells.mean_expressing[:, at], np.where(few != "", few, rare)),
         ):
-            parts.append(
-                part(pooled.samples, pooled.obs, gene, name + suffix, words, values, reasons=reasons, extra=extra)
-            )
+            parts.append(Part(gene, name + suffix, words, values, reasons, extra))
     for name, have in sets.items():
         signature = SIGNATURES[name]
         values = combined(signature, log2[:, [place[gene] for gene in have]], pooled.scale)
         extra = {"cell_type": cells.cell_type, "n_cells": cells.n_cells}
-        marker, words = signature.combine + suffix, unit
-        parts.append(part(pooled.samples, pooled.obs, name, marker, words, values, reasons=few, extra=extra))
+        parts.append(Part(name, signature.combine + suffix, unit, values, few, extra))
     return parts
 
 
@@ -181,8 +171,8 @@ def _depth_notes(totals: np.ndarray) -> list[str]:
     return [f"the deepest sample has {known.max() / known.min():.0f} times the counts of the shallowest"]
 
 
-def _joined(parts: Sequence[pd.DataFrame], matrix: Matrix) -> pd.DataFrame:
+def _rows(parts: Sequence[Part], samples: Sequence[str], obs: pd.DataFrame, matrix: Matrix) -> pd.DataFrame:
     if not parts:
         raise DataError("none of the wanted genes or signatures is in the matrix", seen="; ".join(matrix.missing[:3]))
-    rows = pd.concat(parts, ignore_index=True)
+    rows = level_rows(parts, samples, obs)
     return rows.astype({"n_expressing": "Int64"}) if "n_expressing" in rows else rows

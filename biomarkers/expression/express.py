@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 
 from biomarkers.errors import DataError, UsageError, did_you_mean
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _FEW_GENES: Final = 200
+_MANY, _CELL_COUNTS = 100, 50_000  # rows like cells: many, of few counts although there are many genes
 _PLAIN_RULES: Final = ("symbol", "Ensembl", "NCBI Gene")
 _EMPTY: Final = pd.DataFrame()
 
@@ -152,6 +154,9 @@ def express(
         rows, obs, more = from_cells(matrix, plan, columns, cell_type, found, where, sheet, names)
     else:
         rows, obs, more = from_samples(matrix, plan, found, where)
+        n = len(matrix.samples)
+        if found == COUNTS and n >= _MANY and float(np.median(matrix.seen.totals)) < _CELL_COUNTS < matrix.n_genes * 10:
+            more.append(f"each of the {n:,} rows was taken as a sample; if they are cells, pool them: --sample COLUMN")
     rows, batches, about = _with_batch(rows, obs, batch=batch, group=group)
     return Expression(
         levels=rows,

@@ -60,19 +60,19 @@ _MONTH: Final = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Mrz|Mär|M
 _DATE: Final = re.compile(
     rf"^(\d{{1,2}}[-./ ]+{_MONTH}|{_MONTH}[-./ ]+\d{{1,2}}|\d{{4}}-\d{{2}}-\d{{2}}.*|"
     r"\d{1,2}[/.]\d{1,2}[/.]\d{2,4})$",
-    re.IGNORECASE,
+    re.IGNORECASE | re.MULTILINE,
 )
 _SERIAL: Final = re.compile(r"^[34]\d{4}$")  # days since 1900, of 1982 to 2036
 
 
 # rows of HTSeq and STAR that count reads of no gene, sums of all rows, spike-ins, control probes of NanoString
 _NO_GENE: Final = re.compile(
-    r"^((?:__)?(?:no_feature|ambiguous|too_low_aqual|not_aligned|alignment_not_unique)|N_(?:unmapped|multimapping|"
-    r"noFeature|ambiguous)|ERCC-\d{5}|(?:POS|NEG)_[A-H](?:\(.*\))?|(?:grand |column )?(?:total|sum)s?|\*)$",
-    re.IGNORECASE,
+    r"^[ \t]*((?:__)?(?:no_feature|ambiguous|too_low_aqual|not_aligned|alignment_not_unique)|N_(?:unmapped|"
+    r"multimapping|noFeature|ambiguous)|ERCC-\d{5}|(?:POS|NEG)_[A-H](?:\(.*\))?|"
+    r"(?:grand |column )?(?:total|sum)s?|\*)[ \t]*$",
+    re.IGNORECASE | re.MULTILINE,
 )
-_NO_GENE_BEGINS: Final = frozenset("_NEPntagsTAGSc*C")
-_CONTROL: Final = re.compile(r"^(POS|NEG)_[A-H](\(.*\))?$")
+_CONTROL: Final = re.compile(r"^[ \t]*(POS|NEG)_[A-H](\(.*\))?[ \t]*$", re.MULTILINE)
 _PROBE: Final = re.compile(r"^(\d+(_[a-z])?_at|ILMN_\d+|A_\d+_P\d+)$")
 # NanoString panels normalise by these: the 11 of the T-cell-inflamed profile (Ayers 2017) and five of older panels
 HOUSEKEEPING: Final = (
@@ -132,8 +132,9 @@ class GeneNames:
         """Find a gene in names of several parts (``CD274|29126``) or with other punctuation (``HLA.DRA``)."""
         if self._loose is None:
             self._loose = {}
-            for column, name in enumerate(self._available):
-                for key in loose_keys(str(name)):
+            for column, name in enumerate(map(str, self._available)):
+                simple = name.isalnum() and name[0] not in "xX"  # as most are
+                for key in (name.upper(),) if simple else loose_keys(name):
                     self._loose[key] = (*self._loose.get(key, ()), column)
         aliases, ensembl, entrez = GENES.get(symbol, ((), "", ""))
         for name in (symbol, ensembl, *aliases, entrez):
@@ -203,8 +204,7 @@ def known_gene(name: str) -> bool:
 def mangled(available: Sequence[str]) -> list[str]:
     """List names that a spreadsheet turned into dates (1-Mar for MARCHF1): which gene was meant is lost."""
     names = [str(name).strip() for name in available]
-    # few names hold what every date holds: the pattern is not tried on the rest
-    found = [name for name in names if any(mark in name for mark in "-./ ") and _DATE.match(name)]
+    found = [match.group() for match in _DATE.finditer("\n".join(names))]
     numbers = [name for name in names if name.isdigit()]
     if len(numbers) > 0.1 * len(names):  # NCBI numbers
         return found
@@ -213,13 +213,19 @@ def mangled(available: Sequence[str]) -> list[str]:
 
 def has_control_probes(available: Sequence[str]) -> bool:
     """Tell a NanoString panel by its positive and negative control probes."""
-    return any(_CONTROL.match(str(name).strip()) for name in available)
+    return _CONTROL.search("\n".join(map(str, available))) is not None
 
 
 def is_gene(name: object) -> bool:
     """Tell genes from the summary rows and control probes that tools write between them."""
-    text = str(name).strip()
-    return text[:1] not in _NO_GENE_BEGINS or not _NO_GENE.match(text)
+    return not _NO_GENE.match(str(name))
+
+
+def no_genes(available: Sequence[str]) -> list[int]:
+    """Return the places of names that are no genes; see :func:`is_gene`."""
+    if not _NO_GENE.search("\n".join(map(str, available))):  # one pass over all of them is quick
+        return []
+    return [i for i, name in enumerate(available) if not is_gene(name)]
 
 
 def mangled_note(available: Sequence[str]) -> list[str]:
@@ -270,10 +276,21 @@ def probe_hint(available: Sequence[str]) -> str | None:
 def _by_key(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Columns of every name; one tuple a name, and not one list, which the collector would walk again and again."""
     by_key: dict[str, tuple[int, ...]] = {}
-    for column, name in enumerate(names):
-        key = _key(name)
+    keys = _keys(names)
+    if len(set(keys)) == len(keys):
+        return dict(zip(keys, zip(range(len(keys))), strict=True))
+    for column, key in enumerate(keys):
         by_key[key] = (*by_key[key], column) if key in by_key else (column,)
     return by_key
+
+
+def _keys(names: Sequence[str]) -> list[str]:
+    """Return the key of every name; plain symbols, as most are, at once."""
+    text = "\n".join(map(str, names)).upper()
+    keys = [key.strip() for key in text.split("\n")]
+    if len(keys) != len(names) or "ENSG" in text or ".0" in text:
+        return [_key(name) for name in names]
+    return keys
 
 
 def _key(name: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +14,7 @@ from biomarkers.expression.genes import HOUSEKEEPING
 from biomarkers.expression.normalise import CPM, RATIO, TMM
 from biomarkers.expression.scale import COUNTS, NANOSTRING, ZSCORE, per, to_log2
 from biomarkers.expression.signatures import Signature
-from biomarkers.keys import LEVEL_COLUMNS, NOT_EVALUABLE, OK, PATIENT, TIMEPOINT
+from biomarkers.keys import LEVEL_COLUMNS, NOT_EVALUABLE, OK, PATIENT, SAMPLE, TIMEPOINT
 
 ASSAY: Final = "RNA"
 _LEAST_SHARE: Final = 0.8  # of a signature's genes
@@ -94,48 +95,62 @@ def combined(signature: Signature, log2: np.ndarray, scale: str) -> np.ndarray:
     return mean
 
 
-def part(
-    samples: Sequence[str], obs: pd.DataFrame, marker: str, score: str, unit: str, values: np.ndarray, *,
-    reasons: np.ndarray | None = None, extra: Mapping[str, Any] | None = None,
-) -> pd.DataFrame:  # fmt: skip
-    """Make the rows of one level; a value that is not finite, or has a reason against it, is not evaluable.
+@dataclass(frozen=True)
+class Part:
+    """One level of every sample: ``level`` (samples,), ``reasons`` against it (empty texts for none), more columns.
+
+    A value that is not finite, or has a reason against it, is not evaluable.
+    """
+
+    marker: str
+    score: str
+    unit: str
+    level: np.ndarray
+    reasons: np.ndarray | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def level_rows(parts: Sequence[Part], samples: Sequence[str], obs: pd.DataFrame) -> pd.DataFrame:
+    """Make the tidy table, one row a sample and level; columns are filled once, whatever the number of samples.
 
     Parameters
     ----------
+    parts
+        Levels of the same samples.
     samples
-        Names, (n,).
+        Their names, (n,).
     obs
         Their annotations; ``patient`` and ``timepoint`` are kept.
-    marker, score, unit
-        What the level is.
-    values
-        (n,).
-    reasons
-        (n,) why a sample is not evaluable, empty where it is.
-    extra
-        Further columns.
     """
-    finite = np.isfinite(values)
-    reason = np.full(len(values), "", dtype=object)
-    reason[~finite] = "the sample has no counts at all"
-    if reasons is not None:
-        given = reasons != ""
-        reason[given] = reasons[given]
-    fine = finite if reasons is None else finite & ~given
-    status = np.full(len(values), OK, dtype=object)
-    status[~fine] = NOT_EVALUABLE
-    same = {"marker": marker, "assay": ASSAY, "score": score, "unit": unit, "scale": _scale_of(unit)}
+    n, k = len(samples), len(parts)
+    values = np.concatenate([part.level for part in parts])
+    reason = np.full(n * k, "", dtype=object)
+    reason[~np.isfinite(values)] = "the sample has no counts at all"
+    for i, part in enumerate(parts):
+        if part.reasons is not None:
+            given = np.flatnonzero(part.reasons != "")
+            reason[given + i * n] = part.reasons[given]
+    against = reason != ""
+    values[against] = np.nan
+
+    def each(texts: Sequence[str]) -> np.ndarray:
+        return np.repeat(np.array(texts, dtype=object), n)
+
     columns = {
-        "sample": np.asarray(samples, dtype=object), "value": np.where(fine, values, np.nan), "status": status,
-        "reason": reason, **{name: np.full(len(values), text, dtype=object) for name, text in same.items()},
+        SAMPLE: np.tile(np.asarray(samples, dtype=object), k), "value": values, "reason": reason,
+        "marker": each([part.marker for part in parts]), "assay": each([ASSAY] * k),
+        "score": each([part.score for part in parts]), "unit": each([part.unit for part in parts]),
+        "scale": each([_scale_of(part.unit) for part in parts]),
+        "status": np.array([OK, NOT_EVALUABLE], dtype=object)[against.astype(int)],
     }  # fmt: skip
-    frame = pd.DataFrame({name: columns[name] for name in LEVEL_COLUMNS}, copy=False)
-    for column in (PATIENT, TIMEPOINT):
-        if column in obs:
-            frame[column] = obs[column].astype(object).where(obs[column].notna(), "").astype(str).to_numpy()
-    for name, value in (extra or {}).items():
-        frame[name] = value
-    return frame
+    table = {name: columns[name] for name in LEVEL_COLUMNS}
+    for name in (PATIENT, TIMEPOINT):
+        if name in obs:
+            text = obs[name].astype(object).where(obs[name].notna(), "").astype(str)
+            table[name] = np.tile(text.to_numpy(dtype=object), k)
+    for name in dict.fromkeys(name for part in parts for name in part.extra):
+        table[name] = np.concatenate([np.full(n, part.extra.get(name, np.nan)) for part in parts])
+    return pd.DataFrame(table, copy=False)
 
 
 def _scale_of(unit: str) -> str:

@@ -30,8 +30,8 @@ class Matrix:
 
     ``level`` has a column for each column of each gene, in the order of ``genes``; after :func:`one_column_a_gene` it
     is (samples, genes). ``declared`` is the scale that the file's own format states, ``whole`` reads everything once
-    more, on demand, ``hint`` says what the names look like when no gene was found, ``elsewhere`` names other matrices of
-    the file.
+    more, on demand, ``hint`` says what the names look like when no gene was found, ``elsewhere`` names other matrices
+    of the file.
     """
 
     samples: list[str]

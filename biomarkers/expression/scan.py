@@ -12,12 +12,12 @@ from biomarkers.errors import DataError
 from biomarkers.expression.genes import GeneMatch
 from biomarkers.expression.scale import Values, log_base
 
-STRETCH: Final = 1 << 16  # stored values a stretch: they stay in the nearest caches while they are looked at
+STRETCH: Final = 1 << 17  # stored values a stretch: they stay in the nearest caches while they are looked at
 WANTED_NOT, NO_GENE = -1, -2  # places of columns that are only summed, and of those that are not even summed
 _MOST: Final = 1 << 31  # rows or columns
 _EXACT: Final = 1 << 24  # whole numbers up to here, and their sums, are exact in float32
 _LOOKED_AT: Final = 100  # rows that tell the base of logarithms
-_FEW: Final = 3  # columns are looked for one by one up to here
+_FEW: Final = 8  # columns are looked for one by one up to here
 _MOST_BYTES: Final = 1 << 26  # of a dense stretch
 
 
@@ -104,10 +104,11 @@ def scan_sparse(
     """
     indptr = check_indptr(parts)
     values, totals = np.zeros((parts.shape[0], int(slot.max(initial=-1)) + 1)), np.zeros(parts.shape[0])
-    stretch = _Stretch(parts, indptr, names, genes)
+    zeros = int(indptr[-1]) < parts.shape[0] * parts.shape[1]
+    stretch = _Stretch(parts, indptr, names, genes, zeros)
     (_scan_csr if parts.by_rows else _scan_csc)(stretch, slot, values, totals)
-    seen, stored = stretch.seen, int(indptr[-1])
-    if stored < parts.shape[0] * parts.shape[1]:  # the rest are zeros
+    seen = stretch.seen
+    if zeros:
         seen.low, seen.high = min(seen.low, 0.0), max(seen.high, 0.0)
 
     def row(at: int) -> np.ndarray:
@@ -252,9 +253,10 @@ class _Stretch:
     indptr: np.ndarray
     names: Sequence[str]
     genes: Sequence[str]
+    zeros: bool  # there are values that are not stored
     seen: Seen = field(default_factory=Seen)
     floats: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
-    flags: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
+    flags: bytearray = field(default_factory=bytearray)
 
     def read(self, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
         """Return values (float32 or float64) and indices; indices lie in the matrix, values are finite."""
@@ -268,13 +270,14 @@ class _Stretch:
         if not data.size:
             return data, indices.astype(np.int64)
         n = self.parts.shape[1] if self.parts.by_rows else self.parts.shape[0]
-        if indices.min() < 0 or indices.max() >= n:
+        unsigned = indices.view(f"u{indices.dtype.itemsize}") if indices.dtype.kind == "i" else indices
+        if unsigned.max() >= n:  # below 0 is very large without a sign
             bad = int(np.flatnonzero((indices < 0) | (indices >= n))[0])
             raise DataError("a sparse matrix is broken: an index is out of range", seen=int(indices[bad]),
                             where=f"{self.parts.where}, stored value {low + bad}", allowed=f"0 to {n - 1}")  # fmt: skip
         if indices.dtype == np.uint64:  # numpy does not look up by these
             indices = indices.astype(np.int64)
-        least, most = float(data.min()), float(data.max())  # NaN where there is one
+        least, most = _span(data, zeros=self.zeros)
         if not (np.isfinite(least) and np.isfinite(most)):
             bad = int(np.flatnonzero(~np.isfinite(data))[0])
             place = cell_name(self._cell(low + bad, indices[bad]), self.names, self.genes)
@@ -293,31 +296,40 @@ class _Stretch:
         if len(self.floats) < len(data) or self.floats.dtype != data.dtype:
             self.floats = np.empty(len(data), dtype=data.dtype)
         floor = np.floor(data, out=self.floats[: len(data)])
-        return bool(np.equal(floor, data, out=self.mask(len(data))).all())
+        return bool(np.equal(floor, data, out=self._mask(len(data))).all())
 
-    def mask(self, n: int) -> np.ndarray:
-        """(n,) flags to write into."""
+    def _mask(self, n: int) -> np.ndarray:
+        """(n,) flags to write into; they stand in ``flags``."""
         if len(self.flags) < n:
-            self.flags = np.zeros(-(-n // 8) * 8, dtype=bool)  # in words of eight
-        return self.flags[:n]
+            self.flags = bytearray(n)
+        return np.frombuffer(self.flags, dtype=bool, count=n)
 
     def hits(self, indices: np.ndarray, special: np.ndarray, lookup: np.ndarray) -> np.ndarray:
         """Return where ``indices`` hold one of the ``special`` columns, rising; ``lookup`` marks these columns."""
-        n = len(indices)
-        flags = self.mask(n)
+        mask = self._mask(len(indices))
         if len(special) > _FEW:
-            return _true(lookup.take(indices, out=flags, mode="clip"), self.flags)
-        found = [_true(np.equal(indices, column, out=flags), self.flags) for column in special.tolist()]
-        return np.sort(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
+            return np.flatnonzero(lookup.take(indices, out=mask, mode="clip"))
+        found: list[int] = []
+        for column in special.tolist():
+            np.equal(indices, column, out=mask)
+            at = self.flags.find(1, 0, len(indices))  # there are few: looking for the next is the quickest way
+            while at >= 0:
+                found.append(at)
+                at = self.flags.find(1, at + 1, len(indices))
+        return np.array(sorted(found), dtype=np.int64)
 
 
-def _true(flags: np.ndarray, memory: np.ndarray) -> np.ndarray:
-    """Return where ``flags`` are true; few are, so eight are looked at at a time. ``memory`` is what they stand in."""
-    words = -(-len(flags) // 8)
-    memory[len(flags) : words * 8] = False
-    near = np.flatnonzero(memory[: words * 8].view(np.uint64))
-    each = (near[:, None] * 8 + np.arange(8)).ravel()
-    return each[memory[each]]
+def _span(data: np.ndarray, *, zeros: bool) -> tuple[float, float]:
+    """Return smallest and largest value, NaN or infinite where there is one.
+
+    Floats that are not below 0 are ordered as their bits are; one look at the bits tells that none is below 0, and
+    where there are zeros that are not stored, the smallest is known then.
+    """
+    bits = data.view(f"u{data.dtype.itemsize}").max()
+    infinite = np.array(np.inf, dtype=data.dtype).view(bits.dtype)
+    if zeros and bits < infinite:
+        return 0.0, float(bits.view(data.dtype))
+    return float(data.min()), float(data.max())
 
 
 def _scan_csr(stretch: _Stretch, slot: np.ndarray, values: np.ndarray, totals: np.ndarray) -> None:

@@ -16,6 +16,7 @@ from biomarkers.expression.layout import Layout
 
 _ONE_SAMPLE: Final = ({"TPM", "NumReads"}, {"tpm", "est_counts"}, {"TPM", "FPKM"})
 _LOOKED_AT: Final = 200  # rows
+_NAMED: Final = 30  # columns in a message
 _ROWS: Final = 1 << 21  # read at a time
 _CLINICAL: Final = re.compile(
     r"^((patient|subject|sample|case|donor|participant|study|cohort|trial|batch|plate|lane|run|site|center|centre|arm|"
@@ -103,9 +104,11 @@ def _refuse_clinical(columns: Sequence[str], beside: Sequence[str], layout: Layo
     clinical = {name for name in columns if _CLINICAL.match(name) and symbol_of(name) not in GENES}
     strange = [name for name in columns if name in (texts | clinical) - set(beside)]
     if strange:
-        options = " ".join(f'--annotation "{name}"' if " " in name else f"--annotation {name}" for name in strange[:8])
-        more = f" ... ({len(strange)} columns)" if len(strange) > 8 else ""
-        seen = ", ".join(strange[:8]) + more
+        options = " ".join(
+            f'--annotation "{name}"' if " " in name else f"--annotation {name}" for name in strange[:_NAMED]
+        )
+        more = f" ... ({len(strange)} columns)" if len(strange) > _NAMED else ""
+        seen = ", ".join(strange[:_NAMED]) + more
         raise DataError("columns between the genes are no genes, it seems", where=path, seen=seen,
                         hint=f"Say so: {options}{more}, or take them out.")  # fmt: skip
 

@@ -20,8 +20,8 @@ from biomarkers.expression.genes import (
     HOUSEKEEPING,
     GeneNames,
     has_control_probes,
-    is_gene,
     mangled_note,
+    no_genes,
     probe_hint,
     refuse_nameless,
     symbol_of,
@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 # columns of var that name genes, in lower case: symbols first
 _NAME_COLUMNS: Final = ("gene_symbols", "gene_symbol", "gene_name", "gene_names", "feature_name", "symbol", "symbols",
                         "gene_short_name", "genesymbol", "genename", "hgnc_symbol", "external_gene_name", "gene",
-                        "genes", "feature", "features", "name", "gene_ids", "gene_id", "geneid", "ensembl_id", "ensembl",
-                        "ensembl_gene_id", "accession", "entrez_id", "entrezgene", "ncbi_gene_id")  # fmt: skip
+                        "genes", "feature", "features", "name", "gene_ids", "gene_id", "geneid", "ensembl_id",
+                        "ensembl", "ensembl_gene_id", "accession", "entrez_id", "entrezgene",
+                        "ncbi_gene_id")  # fmt: skip
 Reopen = Callable[[], AbstractContextManager[Any]]
 _KINDS: Final = ("feature_types", "feature_type")  # of 10x: antibodies stand beside genes
 _GENE_KIND: Final = "Gene Expression"
@@ -152,8 +153,10 @@ def from_parts(
         ]
     else:
         other[:] = False
-    other |= np.array([not is_gene(name) for name in names], dtype=bool)
-    known = [f"\0{i}" if hidden else name for i, (name, hidden) in enumerate(zip(names, other, strict=True))]
+    other[no_genes(names)] = True
+    known = list(names)
+    for i in np.flatnonzero(other).tolist():
+        known[i] = f"\0{i}"  # hidden from the search
     shown = {column: ["" if hidden else name for name, hidden in zip(column_names, other, strict=True)]
              for column, column_names in also.items()}  # fmt: skip
     index = GeneNames(known, also=shown)

@@ -16,8 +16,8 @@ from biomarkers.expression.genes import (
     HOUSEKEEPING,
     GeneNames,
     has_control_probes,
-    is_gene,
     mangled_note,
+    no_genes,
     probe_hint,
     refuse_nameless,
 )
@@ -61,7 +61,7 @@ def read_text_matrix(path: Path, *, genes: Sequence[str], annotations: Sequence[
     found, missing = index.find([*genes, *HOUSEKEEPING] if panel else genes)
     notes = ["genes stand in columns"] if side.turned else []
     notes += [*layout.notes, *mangled_note(side.genes), *index.beside(found)]
-    no_gene = [i for i, name in enumerate(side.genes) if not is_gene(name)]
+    no_gene = no_genes(side.genes)
     notes += (
         [f"rows that are no genes were left out: {', '.join(side.genes[i] for i in no_gene[:5])}"] if no_gene else []
     )

@@ -175,7 +175,7 @@ def test_names_of_bam_files_are_shortened_and_said(tmp_path):
 def test_columns_beside_the_genes_are_annotations_when_named(tmp_path):
     text = "sample,patient,age,CD274,PDCD1,ACTB\ns1,P1,61,10,5,85\ns2,P2,47,30,0,70\n"
     path = write(tmp_path, text)
-    with pytest.raises(DataError, match="found 'patient, age'. Say so: --annotation patient --annotation age"):
+    with pytest.raises(DataError, match=r"found 'patient, age'\. Say so: --annotation patient --annotation age"):
         express(path)
     found = express(path, annotations=["patient", "age"])
     rows = found.levels.query("marker == 'CD274'").set_index("sample")
