@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--signature", "signatures", multiple=True, help="A signature's name; repeat.  [default: all]")
 @click.option(
     "--scale",
-    help="counts, cpm, tpm, linear, log2, log1p, log10, zscore, nanostring or microarray.  [default: found from values]",
+    help="counts, cpm, tpm, linear, log2, log1p, log10, zscore, nanostring or microarray.  [default: found]",
 )
 @click.option("--layer", help="Layer of an h5ad, zarr or loom file: X, raw, or a layer's name.")
 @click.option("--normalise", default="cpm", show_default=True, help="Of counts: cpm, tmm, or ratio (median of ratios).")
