@@ -12,12 +12,12 @@ import numpy as np
 import tifffile
 
 from biomarkers.errors import SlideError
+from biomarkers.slide.held import Held
 from biomarkers.slide.reader import GLASS, RGB, Scene, on_glass
 from biomarkers.slide.segment_check import JPEG, JPEG_2000, jpeg_2000_fault, jpeg_fault
 from biomarkers.slide.tiff_scene import describe, needs_openslide, segment_size
 
 _MINISWHITE, _PALETTE = 0, 3
-_HELD_BYTES = 64_000_000  # of decoded strips, which every window of a row of windows needs again
 _CUT_SHORT, _COPY_AGAIN = "the file is cut short: pixels are missing at its end", "Copy or download it again."
 _MOST_PAGES = 64  # a file of more equal pages is a stack, not so many scenes
 # what a damaged file makes tifffile and the codecs raise
@@ -34,7 +34,7 @@ class TiffReader:
         self.name = "tifffile"
         self._path, self._stream = path, stream
         self._lock = threading.Lock()
-        self._strips: dict[tuple[int, int], tuple[Any, tuple[int, ...], tuple[int, ...]]] = {}
+        self._held = Held()
         try:
             self._file = tifffile.TiffFile(path if stream is None else stream, name=path.name)
         except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
@@ -70,6 +70,7 @@ class TiffReader:
 
     def close(self) -> None:
         """Let go of the file."""
+        self._held.clear()
         self._file.close()
         if self._stream is not None:
             self._stream.close()
@@ -81,19 +82,14 @@ class TiffReader:
             raise SlideError(_CUT_SHORT, where=self._path, hint=_COPY_AGAIN)
 
     def _segment(self, page: Any, index: int) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
-        """Read and decode one strip or tile; an absent one comes back as None. Strips are held for the next window."""
-        if page.is_tiled:
-            return self._decoded(page, index)
-        with self._lock:
-            held = self._strips.get((page.offset, index))
-        if held is None:
-            held = self._decoded(page, index)
-            with self._lock:
-                self._strips[page.offset, index] = held
-                size = 0 if held[0] is None else held[0].nbytes
-                while len(self._strips) > max(1, _HELD_BYTES // max(size, 1)):
-                    del self._strips[next(iter(self._strips))]
-        return held
+        """Read and decode one strip or tile; an absent one comes back as None. The last ones are held."""
+
+        def make() -> tuple[Any, int]:
+            made = self._decoded(page, index)
+            return made, 0 if made[0] is None else made[0].nbytes
+
+        found: tuple[Any, tuple[int, ...], tuple[int, ...]] = self._held.get((page.offset, index), make)
+        return found
 
     def _decoded(self, page: Any, index: int) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
         offset, count = page.dataoffsets[index], page.databytecounts[index]
