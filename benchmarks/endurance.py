@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -208,11 +209,12 @@ def overhead(work: Path) -> None:
     paths = sorted(folder.iterdir())
     score_slide(paths[0], assay="22c3", assume_tumor=True)  # kernels compiled and loaded
     for _ in range(3):
-        started = time.monotonic()
+        started, busy = time.monotonic(), time.process_time()
         for path in paths:
             score_slide(path, assay="22c3", assume_tumor=True)
         alone = (time.monotonic() - started) / len(paths)
-        walls = []
+        alone_cpu = (time.process_time() - busy) / len(paths)
+        walls, cpus = [], []
         for n in (1, len(paths)):
             part = work / f"small-{n}"
             shutil.rmtree(part, ignore_errors=True)
@@ -220,12 +222,22 @@ def overhead(work: Path) -> None:
             for path in paths[:n]:
                 os.link(path, part / path.name)
             shutil.rmtree(work / "small-out", ignore_errors=True)
-            started = time.monotonic()
+            started, busy = time.monotonic(), _children_cpu()
             run(part, work / "small-out", "--workers", 2, "--no-overlays")
             walls.append(time.monotonic() - started)
+            cpus.append(_children_cpu() - busy)
+        cold = 2.0  # CPU seconds that the second worker's own imports take, which a run of one tile has not
+        each_cpu = (cpus[1] - cpus[0] - cold) / (len(paths) - 1)
+        print(f"CPU seconds: {each_cpu:.3f} a slide in all processes, {alone_cpu:.3f} of scoring, so overhead "
+              f"{each_cpu - alone_cpu:.3f}; a run of one tile {cpus[0]:.1f}")  # fmt: skip
         each = (walls[1] - walls[0]) / (len(paths) - 1)
         print(f"100 tiles of 96 px, 2 workers: {each:.3f} s of wall a slide, {alone:.3f} s of scoring in-process, so "
               f"overhead {each - alone / 2:.3f} s; a run of one tile {walls[0]:.1f} s")  # fmt: skip
+
+
+def _children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:

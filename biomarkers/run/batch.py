@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # for a first guess of how long a run takes: seconds a slide beside its pixels, and pixels a second
 _START_S, _SLIDE_S = 3.0, 0.1
+_LEAST_BYTES_A_SLIDE = 20_000
 _WHOLE_PIXELS, _TILE_PIXELS_A_S, _WHOLE_PIXELS_A_S = 25_000_000, 1e6, 8e6
 
 
@@ -115,6 +116,10 @@ def score_batch(
                 write_run_json(_record(jobs, parts, meaning, work, folder), folder)
             except EnvironmentFailure as error:
                 raise _with_need(error, parts, len(jobs), folder) from error
+            finally:
+                for worker in workers:
+                    worker.close()  # before what it was writing is removed
+                _remove_leftovers(folder)
     return BatchResult(slides_table(tasks, parts), scores_table(parts), folder, n_resumed)
 
 
@@ -352,7 +357,10 @@ def _with_need(
     parts = [part for part in finished.values() if part["files"]]
     left = n_slides - len(parts)
     if not parts:
-        return EnvironmentFailure(f"{error} None of {left} slides is finished yet.")
+        least = left * _LEAST_BYTES_A_SLIDE
+        return EnvironmentFailure(
+            f"{error} None of {left} slides is finished yet; they need more than {least:,} bytes."
+        )
     each = sum((out / name).stat().st_size for part in parts for name in part["files"]) / len(parts)
     return EnvironmentFailure(
         f"{error} The {len(parts)} slides finished are kept; the {left} left need about {left * each:,.0f} bytes."

@@ -36,6 +36,8 @@ class Worker:
         self._command = tuple(command)
         self._timeout_s, self._memory_bytes = timeout_s, memory_bytes
         self._process: subprocess.Popen[str] | None = None
+        self._closed = False
+        self._starting = threading.Lock()  # between a thread that asks and the one that closes
 
     def ask(self, job: Job) -> Outcome:
         """Have one slide scored; what ends the process ends up as this slide's reason."""
@@ -50,6 +52,8 @@ class Worker:
     def _answer(self, message: Any, timeout_s: float) -> tuple[Any, str]:
         """Return the process's answer, or None and what ended the process."""
         process = self._running()
+        if process is None:
+            return None, "the run was stopped"
         assert process.stdin is not None
         assert process.stdout is not None
         watch = _Watch(process, timeout_s, self._memory_bytes)
@@ -68,10 +72,12 @@ class Worker:
         return None, watch.reason or _death(code)
 
     def close(self) -> None:
-        """End the process now; a file that it was writing stays under its temporary name until the next run."""
-        if self._process is not None:
-            self._process.kill()
-            self._buried(self._process)
+        """End the process now, for good; a file that it was writing stays under its temporary name."""
+        with self._starting:
+            self._closed, process = True, self._process
+        if process is not None:
+            process.kill()
+            self._buried(process)
 
     def _buried(self, process: subprocess.Popen[str]) -> int:
         self._process = None
@@ -82,17 +88,21 @@ class Worker:
                     pipe.close()
         return code
 
-    def _running(self) -> subprocess.Popen[str]:
-        if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(  # noqa: S603  (our own module, no shell)
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                env={**os.environ, **_ONE_THREAD},
-            )
-        return self._process
+    def _running(self) -> subprocess.Popen[str] | None:
+        """Return the process, started when need be; None when this worker was closed."""
+        with self._starting:
+            if self._closed:
+                return None
+            if self._process is None or self._process.poll() is not None:
+                self._process = subprocess.Popen(  # noqa: S603  (our own module, no shell)
+                    self._command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    encoding="utf-8",
+                    env={**os.environ, **_ONE_THREAD},
+                )
+            return self._process
 
 
 class _Watch(threading.Thread):

@@ -156,6 +156,21 @@ def test_a_full_disk_says_how_much_the_rest_needs(slides, tmp_path):
         run(slides, tmp_path / "out")
 
 
+def test_a_run_that_is_stopped_leaves_nothing_half_written_and_nobody_at_work(slides, tmp_path):
+    (slides / "a-disk-full.png").write_text("x")
+    for number in range(20):
+        (slides / f"slow-{number}.png").write_text("x")
+    with pytest.raises(
+        EnvironmentFailure, match=r"25 slides is finished yet; they need more than 500,000|left need about"
+    ):
+        run(slides, tmp_path / "out", workers=2)
+    held = sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert not [path for path in held if ".tmp" in path.name]
+    assert not psutil.Process().children()
+    time.sleep(1)
+    assert sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file()) == held
+
+
 def test_the_output_of_an_earlier_run_inside_the_input_is_no_input(slides, tmp_path):
     run(slides, slides / "first")
     (slides / "first" / "overlays").mkdir()

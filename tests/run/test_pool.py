@@ -50,6 +50,15 @@ def test_hunger_is_ended_and_named(tmp_path):
     assert parts["a"]["row"]["status"] == "ok"
 
 
+def test_a_worker_that_was_closed_starts_no_process_again(tmp_path):
+    worker = Worker(timeout_s=30, memory_bytes=4e9, command=FAKE)
+    first, second = jobs(tmp_path, "a", "b")
+    assert worker.ask(first)["row"]["status"] == "ok"
+    worker.close()
+    assert worker.ask(second)["row"]["reason"] == "the run was stopped"
+    assert worker._process is None
+
+
 def test_a_worker_outlives_its_slides(tmp_path):
     parts = run(tmp_path, "a", "bb", "ccc")
     assert len({part["record"]["pid"] for part in parts.values()}) == 1
