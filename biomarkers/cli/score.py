@@ -45,8 +45,9 @@ _REASON_WIDTH, _NAME_WIDTH = 70, 48
 def score(inputs: tuple[str, ...], out: Path, config: Path | None, quiet: bool, **options: Any) -> int:
     """Score slides, tiles or folders of them.
 
-    INPUT: image files, folders, globs, or a CSV manifest with the columns
-    path, patient, timepoint, assay, mpp, annotations (all but path optional).
+    INPUT: image files, OME-Zarr folders, folders of them, globs, addresses of
+    an object store (s3://...), or a CSV manifest with the columns path, patient,
+    timepoint, assay, mpp, annotations (all but path optional).
 
     \b
     biomarkers score tiles/*.png --mpp 0.25 --assay h-dab-nuclear --out scores/
@@ -55,9 +56,10 @@ def score(inputs: tuple[str, ...], out: Path, config: Path | None, quiet: bool, 
     biomarkers score biopsies/*.ome.tif --panel panel.toml --out scores/
 
     Writes slides.csv (one row an input), scores.csv (tidy), cells/*.parquet,
-    overlays/*.png, geojson/*.geojson (for QuPath), sensitivity/*.csv (each score
-    as a function of its cut), stain/*.toml and run.json. Run it again to go on
-    where it stopped; finished slides are not scored twice.
+    overlays/*.png, thumbnails/*.jpg, geojson/*.geojson (for QuPath),
+    sensitivity/*.csv (each score as a function of its cut), stain/*.toml,
+    logs/*.log and run.json. Run it again to go on where it stopped; finished
+    slides are not scored twice.
 
     TPS, CPS and IC need to know tumour cells: give annotations with tumour
     regions, a trained classifier, or say --assume-tumor. Otherwise they are

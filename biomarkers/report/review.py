@@ -55,7 +55,8 @@ def write_review(folder: str | Path) -> Path:
 
 def _card(row: dict[Any, Any], scores: pd.DataFrame, out: Path) -> dict[str, Any]:
     name = row["slide"]
-    overlay = f"overlays/{file_name(name)}.png"
+    pictures = [f"overlays/{file_name(name)}.png", f"thumbnails/{file_name(name)}.jpg"]
+    picture = next((one for one in pictures if (out / one).is_file()), "")
     mine = scores[(scores["slide"] == name) & (scores["region"] == "all") & (scores["status"] == "ok")]
     shown = [
         (f"{score['marker']} {score['score']}", number(float(score["value"]))) for score in mine.to_dict("records")
@@ -64,7 +65,7 @@ def _card(row: dict[Any, Any], scores: pd.DataFrame, out: Path) -> dict[str, Any
         "name": name,
         "status": row["status"],
         "reason": row["reason"],
-        "overlay": quote(overlay) if (out / overlay).is_file() else "",
+        "overlay": quote(picture),
         "scores": [("cells", row["n_cells"]), *shown],
         "curve": _curve(out / "sensitivity" / f"{file_name(name)}.csv"),
     }

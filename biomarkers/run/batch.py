@@ -267,8 +267,9 @@ def _run(todo: Sequence[Job], work: WorkSettings, workers: Sequence[Worker]) -> 
         from biomarkers.run.cluster import connected, score_on_cluster
 
         limit = None if work.memory_gb is None else work.memory_gb * 1e9
+        shared = Path(todo[0]["out"]) / STATE_FOLDER
         toml = None if work.cluster is None else Path(work.cluster)
-        with connected(scheduler=work.scheduler, cluster=toml, insecure=work.insecure) as client:
+        with connected(scheduler=work.scheduler, cluster=toml, insecure=work.insecure, shared=shared) as client:
             yield from score_on_cluster(steps, client=client, timeout_s=work.timeout_s, memory_bytes=limit)
         return
     yield from score_jobs(steps, workers=workers)

@@ -47,8 +47,19 @@ class ClusterSettings(Settings):
 
 
 @contextlib.contextmanager
-def connected(*, scheduler: str | None, cluster: Path | None, insecure: bool = False) -> Iterator[Client]:
+def connected(
+    *, scheduler: str | None, cluster: Path | None, insecure: bool = False, shared: Path | None = None
+) -> Iterator[Client]:
     """Connect to a running scheduler, or start the cluster that a TOML file describes and stop it afterwards.
+
+    Parameters
+    ----------
+    scheduler, cluster
+        The address of a scheduler, or the TOML file.
+    insecure
+        Allow plain TCP to another machine.
+    shared
+        A folder that workers see too, for the keys of a cluster that is started.
 
     Raises
     ------
@@ -68,7 +79,8 @@ def connected(*, scheduler: str | None, cluster: Path | None, insecure: bool = F
     with contextlib.ExitStack() as stack:
         target: Any = scheduler
         if cluster is not None:
-            target = stack.enter_context(_started(parse(ClusterSettings, read_toml(cluster), where=str(cluster))))
+            settings = parse(ClusterSettings, read_toml(cluster), where=str(cluster))
+            target = stack.enter_context(_started(settings, shared))
         try:
             client = stack.enter_context(Client(target, timeout=_CONNECT_S, set_as_default=False))
         except (OSError, TimeoutError) as error:
@@ -174,8 +186,8 @@ def _remote(job: Job, timeout_s: float, memory_bytes: float | None, after: Seque
 
 
 @contextlib.contextmanager
-def _started(settings: ClusterSettings) -> Iterator[Any]:
-    with _local(settings) if settings.kind == "local" else queued_cluster(settings) as cluster:
+def _started(settings: ClusterSettings, shared: Path | None) -> Iterator[Any]:
+    with _local(settings) if settings.kind == "local" else queued_cluster(settings, shared=shared) as cluster:
         yield cluster
 
 
@@ -192,8 +204,11 @@ def _local(settings: ClusterSettings) -> Any:
     )
 
 
-def queued_cluster(settings: ClusterSettings) -> Any:
-    """Ask a batch system for workers; all talk is encrypted with certificates made for this run."""
+def queued_cluster(settings: ClusterSettings, *, shared: Path | None = None) -> Any:
+    """Ask a batch system for workers; all talk is encrypted with certificates made for this run.
+
+    The keys reach the workers through ``shared``, a folder on the common file system that only this user may read.
+    """
     import dask_jobqueue
 
     kinds = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster"}
@@ -203,6 +218,7 @@ def queued_cluster(settings: ClusterSettings) -> Any:
         memory=settings.memory,
         walltime=settings.walltime,
         security=True,  # certificates made for this run; implies tls://
+        shared_temp_directory=None if shared is None else str(shared),
         scheduler_options={"dashboard_address": "127.0.0.1:0"},
         **settings.options,
     )

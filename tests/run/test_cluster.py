@@ -165,13 +165,15 @@ def test_an_unknown_cluster_key_is_refused_before_anything_starts(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_slurm_job_script_asks_for_what_the_file_says(monkeypatch):
+def test_a_slurm_job_script_asks_for_what_the_file_says(monkeypatch, tmp_path):
     settings = ClusterSettings(
         kind="slurm", workers=1, cores=2, memory="4 GiB", walltime="01:00:00", options={"queue": "short"}
     )
     monkeypatch.setattr("dask_jobqueue.SLURMCluster.scale", lambda self, n: None)
-    with queued_cluster(settings) as started:
+    with queued_cluster(settings, shared=tmp_path) as started:
         script = started.job_script()
+        assert str(tmp_path) in script, "the keys lie where the run's owner said"
+        assert not [path for path in tmp_path.iterdir() if path.stat().st_mode & 0o077], "and only the owner reads them"
         assert "#SBATCH -p short" in script
         assert "#SBATCH --mem=4G" in script
         assert "tls://" in started.scheduler_address

@@ -1,6 +1,7 @@
 """What ends a worker ends one slide."""
 
 import contextlib
+import functools
 import sys
 from pathlib import Path
 
@@ -77,3 +78,41 @@ def test_what_libraries_print_goes_to_the_log(tmp_path):
 def test_a_full_disk_stops_everything(tmp_path):
     with pytest.raises(EnvironmentFailure, match="disk is full"):
         run(tmp_path, "a", "disk-full", "b", workers=2)
+
+
+FAULT = """
+import os, signal
+from biomarkers.run import worker
+from biomarkers.slide.tiff import TiffReader
+
+read = TiffReader.read
+def faulty(self, *where):
+    if "fault" in self._path.name:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return read(self, *where)
+TiffReader.read = faulty
+worker.main()
+"""
+
+
+@pytest.mark.slow
+def test_a_reader_that_crashes_the_process_is_one_failed_row(tmp_path, monkeypatch):
+    """The real scoring, with a fault in the reader of one file."""
+    from biomarkers import render_hdab, simulate_scene
+    from biomarkers.run import batch
+    from biomarkers.run.batch import score_batch
+    from biomarkers.simulate.files import write_ome_tiff
+
+    place = tmp_path / "slides"
+    place.mkdir()
+    for seed, name in enumerate(("a", "fault", "z")):
+        write_ome_tiff(place / f"{name}.ome.tif", render_hdab(simulate_scene(rng=seed, size_px=96), rng=seed), mpp=0.5)
+    faulty = functools.partial(Worker, command=(sys.executable, "-c", FAULT))
+    monkeypatch.setattr(batch, "Worker", faulty)
+    result = score_batch([place], out=tmp_path / "out", assay="22c3", progress=False, overlays=False)
+    table = result.slides.set_index("slide")
+    assert list(table.index) == ["a", "fault", "z"]
+    assert table.loc["fault", "status"] == "failed"
+    assert "SIGSEGV" in table.loc["fault", "reason"]
+    assert (table.drop("fault")["status"] != "failed").all()
+    assert "Segmentation fault" in (tmp_path / "out" / "logs" / "fault.log").read_text()
