@@ -291,11 +291,12 @@ def _conventional(result: Relation) -> list[str]:
     lines = []
     for name, rows in result.table.groupby("biomarker", sort=False):
         auc = rows[rows["method"] == "DeLong 95%"]
-        test = rows[rows["method"].str.startswith("Wilcoxon-Mann-Whitney")]
+        test = rows[rows["method"].str.match("Wilcoxon-Mann-Whitney.*continuity correction")]
         if len(auc) and len(test):
             a, t = auc.iloc[0], test.iloc[0]
             interval = f"{a['value']:.3f} (95% {a['ci_low']:.3f}-{a['ci_high']:.3f})"
-            lines.append(f"As papers print it, {name}: AUC {interval} by DeLong; Wilcoxon p {_number(t['p'], 3)}")
+            p = f"Wilcoxon p {_number(t['p'], 3)} (normal approximation)"
+            lines.append(f"As papers print it, {name}: AUC {interval} by DeLong; {p}")
     return ["", *lines] if lines else []
 
 

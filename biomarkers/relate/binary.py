@@ -97,8 +97,11 @@ def two_groups(
     add("DeLong 95%", "auc", auc_delong(yes, no))
     add("Newcombe method 5, 95%", "auc", auc_newcombe(yes, no))
     add("Brunner-Munzel t, for comparison (inflated in small groups)", "t", brunner_munzel(yes, no))
-    wilcoxon = wilcoxon_rank_sum(yes, no)
+    wilcoxon = wilcoxon_rank_sum(yes, no, continuity=True)
     add(wilcoxon.method, "U", wilcoxon)
+    if "exact" in wilcoxon.method:  # what R and scipy print where levels are tied or many
+        usual = wilcoxon_rank_sum(yes, no, method="asymptotic", continuity=True)
+        add(usual.method, "U", usual, "for comparison with printed values")
     unit = "in Gehan scores, not in the level's unit" if scores else ""
     shift = hodges_lehmann(yes, no)
     add(shift.method, "shift", shift, unit)

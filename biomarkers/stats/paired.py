@@ -92,7 +92,7 @@ def signed_rank_z(differences: Any, *, zeros: str = "drop", continuity: bool = F
 
 def signed_ranks(differences: Array, *, zeros: str, digits: int | None = 12) -> tuple[Array, np.ndarray]:
     """Ranks of the absolute non-zero differences, and which are positive."""
-    size = np.abs(differences) if digits is None else without_noise(np.abs(differences), digits)
+    size = _noiseless(np.abs(differences), digits)
     used = differences != 0
     if not used.any():
         return np.empty(0), np.empty(0, dtype=bool)
@@ -138,7 +138,14 @@ def sign_flip(differences: Any, *, decimals: int = 3) -> Test:
 
 
 def hodges_lehmann_paired(
-    differences: Any, *, level: float = 0.95, method: str = "auto", estimate: str = "median", zeros: str = "keep"
+    differences: Any,
+    *,
+    level: float = 0.95,
+    method: str = "auto",
+    estimate: str = "median",
+    zeros: str = "keep",
+    continuity: bool = False,
+    digits: int | None = 12,
 ) -> Estimate:
     """Pseudomedian of the change: median of all pairwise means, with the interval that inverts the signed-rank test.
 
@@ -155,6 +162,10 @@ def hodges_lehmann_paired(
         ``wilcox.exact`` reports.
     zeros
         ``"keep"``: a patient without change is evidence of no change; ``"drop"``: left out, as R does.
+    continuity
+        Continuity correction of the asymptotic interval, as R's ``correct = TRUE``.
+    digits
+        As for :func:`signed_rank`: when two changes of unlike sign are of one size.
 
     References
     ----------
@@ -168,18 +179,18 @@ def hodges_lehmann_paired(
     n_zero = int((d == 0).sum()) if zeros == "drop" else 0
     d = d[d != 0] if 0 < n_zero < d.size else d
     name = "Hodges-Lehmann pseudomedian" + ("" if estimate == "median" else ", centre of the signed ranks")
-    steps, walsh = _walsh_steps(d)
+    steps, walsh = _walsh_steps(d, digits)
     if steps.points.size == 1:
         note = "all differences are equal: the interval has no width and says nothing about uncertainty"
         return Estimate(float(walsh[0]), float(walsh[0]), float(walsh[0]), level, d.size, name, note)
-    ranks = midranks(without_noise(np.abs(d)))
+    ranks = midranks(_noiseless(np.abs(d), digits))
     tied = np.unique(ranks).size < ranks.size
     exact = method == "exact" or (method == "auto" and d.size <= _EXACT_PAIRS)
     if exact:
         null = sign_distribution(ranks)
         low, high = steps.exact_limits(null.quantile(tail), null.quantile(1 - tail), tied=tied)
     else:
-        low, high = steps.normal_limits(*_normal_quantiles(ranks, tail))
+        low, high = steps.normal_limits(*_normal_quantiles(_noiseless(d, digits), tail, half=0.5 * continuity))
     notes = [f"{n_zero} differences are zero: left out"] if n_zero else []
     if 0.5**d.size > tail:
         low, high = -math.inf, math.inf
@@ -193,10 +204,14 @@ def hodges_lehmann_paired(
     return Estimate(value, min(low, value), max(high, value), level, d.size, method_name, "; ".join(notes))
 
 
-def _walsh_steps(d: Array) -> tuple[Steps, Array]:
+def _noiseless(values: Array, digits: int | None) -> Array:
+    return values if digits is None else without_noise(values, digits)
+
+
+def _walsh_steps(d: Array, digits: int | None) -> tuple[Steps, Array]:
     """Signed-rank sum as a function of the shift, and the pairwise means at which it jumps."""
     first, second = np.triu_indices(d.size)
-    walsh = without_noise((d[first] + d[second]) / 2)
+    walsh = _noiseless((d[first] + d[second]) / 2, digits)
     points, inverse, counts = np.unique(walsh, return_inverse=True, return_counts=True)
     # at a pairwise mean its two patients have opposite signs and share their ranks: half of the jump is made; a patient
     # whose own difference is the shift has no sign
@@ -289,8 +304,12 @@ def _binomial_half(one: int, two: int) -> float:
     return min(1.0, 2 * float(bdtr(min(one, two), one + two, 0.5)))
 
 
-def _normal_quantiles(ranks: Array, tail: float) -> tuple[float, float]:
+def _normal_quantiles(d: Array, tail: float, *, half: float) -> tuple[float, float]:
+    """Give normal quantiles of the signed-rank sum at a shift: there only equal differences are still of one size."""
     from scipy.special import ndtri
 
-    half = float(ndtri(1 - tail)) * math.sqrt(float((ranks**2).sum()) / 4)
-    return float(ranks.sum()) / 2 - half, float(ranks.sum()) / 2 + half
+    n = d.size
+    counts = np.unique(d, return_counts=True)[1].astype(float)
+    variance = n * (n + 1) * (2 * n + 1) / 24 - float((counts**3 - counts).sum()) / 48
+    reach = float(ndtri(1 - tail)) * math.sqrt(variance) + half
+    return n * (n + 1) / 4 - reach, n * (n + 1) / 4 + reach

@@ -10,6 +10,7 @@ import numpy as np
 
 from biomarkers.errors import UsageError
 from biomarkers.stats._checks import IntArray, labels, same_length, sample
+from biomarkers.stats.association import hsic, kernels_centred
 from biomarkers.stats.linear import midranks
 from biomarkers.stats.permutation import DEFAULT_PERMUTATIONS, Rng
 from biomarkers.stats.results import Test, undefined_test
@@ -136,19 +137,37 @@ def distance_covariance_permutation(
     method = f"distance covariance, permutation test{where}, B = {n_permutations:,}"
     if _flat(x, y):
         return undefined_test(n=n, method=method, note="one side is constant")
-    from biomarkers.stats.kernels import permuted_products
-
     a, b = _centred(x), _centred(y)
     observed = float((a * b).sum())
     # each side sorted on its own: the relabellings then depend on the two sets of values alone
     a, b = a[np.ix_(order := np.lexsort((x, block)), order)], b[np.ix_(order := np.lexsort((y, block)), order)]
-    hits = 0
-    numbers = np.arange(n, dtype=np.int32)
-    for orders in _shuffled(numbers, n_permutations, rng, block=None if strata is None else block):
+    p = _products_p(a, b, observed, n_permutations, rng, block=None if strata is None else block)
+    return Test(observed / n, p, n, method)
+
+
+def hsic_permutation(x: Any, y: Any, *, diagonal: str = "zero", n_permutations: int = 9_999, rng: Rng = 0) -> Test:
+    """Test of any dependence at all by the Hilbert-Schmidt criterion; statistic and options as `association.hsic`."""
+    one, two, n = _pair(x, y)
+    method = f"Hilbert-Schmidt independence criterion, permutation test, B = {n_permutations:,}"
+    if _flat(one, two):
+        return undefined_test(n=n, method=method, note="one side is constant")
+    value = hsic(one, two, diagonal=diagonal)
+    a, b = kernels_centred(one, two)
+    return Test(value, _products_p(a, b, float((a * b).sum()), n_permutations, rng), n, method)
+
+
+def _products_p(
+    a: np.ndarray, b: np.ndarray, observed: float, n_permutations: int, rng: Rng, *, block: IntArray | None = None
+) -> float:
+    """One-sided p of the sum of products of two matrices when the patients of the second change places."""
+    from biomarkers.stats.kernels import permuted_products
+
+    hits, numbers = 0, np.arange(len(a), dtype=np.int32)
+    for orders in _shuffled(numbers, n_permutations, rng, block=block):
         sums = np.empty(len(orders))
         permuted_products(np.ascontiguousarray(a), np.ascontiguousarray(b), orders, sums)
         hits += int((sums >= observed - _TIE * max(1.0, abs(observed))).sum())
-    return Test(observed / n, (hits + 1) / (n_permutations + 1), n, method)
+    return (hits + 1) / (n_permutations + 1)
 
 
 def _pair(one: Any, two: Any) -> tuple[np.ndarray, np.ndarray, int]:

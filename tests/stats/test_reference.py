@@ -6,6 +6,7 @@ import csv
 import importlib
 import math
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -20,37 +21,98 @@ from tests.stats.reference_data import HANDLERS, Answer, Data
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "stats"
 FIELDS = {"value": "value", "ci_low": "low", "ci_high": "high", "p": "p"}
 TOLERANCE = 1e-6
-OFF = math.inf  # the source gives another quantity, or a wrong one: nothing to agree with
+Allowed = Callable[[float], float]  # the reference value -> the relative gap allowed
 
-# (row, beginning of the source) -> {field: relative tolerance}, why. An exception that is not needed fails too.
-EXCEPTIONS: list[tuple[str, str, dict[str, float], str]] = [
-    ("fisher[", "R", {"ci_low": 1e-5, "ci_high": 3e-4}, "uniroot's tolerance of 1.2e-4 in R; scipy's agree to 1e-6"),
-    ("or_midp", "R", {"ci_low": 1e-5, "ci_high": 1e-4}, "uniroot's tolerance of 1.2e-4 in R"),
-    ("mh_exact_site", "R", {"ci_low": 1e-5, "ci_high": 3e-4}, "uniroot's tolerance of 1.2e-4 in R"),
-    ("tost_rd_score", "statsmodels", {"p": OFF}, "wrong constrained estimate in statsmodels 0.15 (its issue 10269)"),
-    ("ks_exact", "scipy", {"p": OFF}, "scipy's exact p ignores ties"),
-    ("mwu_exact_ties_ert", "R", {"p": OFF}, "a rounding error there drops the mirrored tail's end point"),
-    ("mwu_scipy_exact", "scipy", {"p": OFF}, "scipy's exact p ignores ties"),
-    ("hodges_lehmann_asym", "R", {"value": 1e-4, "ci_low": OFF, "ci_high": 1e-5}, "uniroot's tolerance of 1e-4 in R"),
-    ("wilcoxon_signed_asym", "R", {"ci_low": 1e-3, "ci_high": 1e-3}, "uniroot's tolerance of 1e-4 in R"),
-    ("jonckheere_asym", "scikit-posthocs", {"p": OFF}, "z stands in the p column there"),
-    ("somers_d", "scipy", {"p": OFF}, "another standard error (p for tau-like D under the alternative)"),
-    ("km_median", "statsmodels", {"value": OFF}, "no midpoint on the plateau there"),
-    ("km_median", "lifelines", {"value": OFF}, "the plateau's first point there"),
-    ("cox_zph_km", "lifelines", {"value": OFF, "p": OFF}, "the older approximate test"),
-    ("firth_profile[lcrp]", "R", {"value": 2e-6}, "brglm2 stops early; its profile limits and p agree"),
-    ("logit_ml_profile", "R", {"ci_low": 1e-4, "ci_high": 1e-4}, "MASS interpolates the profile by a spline"),
-    ("logit_ml_profile[ltc]", "R", {"p": 2e-6}, "glm stops at a relative change of 1e-8 of the deviance"),
-    ("cph_rcs3_nonlinear", "R", {"value": 2e-5, "p": 4e-5}, "rms::cph stops at a relative change of 1e-4"),
-    ("polr_logit", "R", {"value": 1e-4, "ci_low": 1e-4, "ci_high": 1e-4}, "polr stops early, spline profile"),
-    ("polr_logit", "statsmodels", {"value": 1e-4, "ci_low": 2e-4, "ci_high": 2e-5, "p": 1e-3}, "BFGS stops early"),
-    ("maxstat_asym", "R", {"p": 5e-3}, "mvtnorm's quasi Monte Carlo (absolute error 1e-3) there, integrated here"),
+
+def near(*, relative: float = 0.0, absolute: float = 0.0) -> Allowed:
+    """Allow a gap made of a relative and an absolute part."""
+    return lambda value: relative + absolute / abs(value) if value else absolute
+
+
+def odds(tolerance: float) -> Allowed:
+    """R's uniroot finds an odds ratio below 1, or the reciprocal of one above 1, to an absolute tolerance."""
+    return lambda value: tolerance * max(value, 1 / value)
+
+
+def off(_: float) -> float:
+    """Allow anything: another quantity, or a wrong one, stands in the source."""
+    return math.inf
+
+
+UNIROOT = 1.3e-4  # the fourth root of the machine's precision, where a search stops unless told otherwise
+# (row, beginning of the source) -> {field: gap allowed}, why. On the table these were written for, an exception that is
+# not needed fails too; on another table they are bounds.
+EXCEPTIONS: list[tuple[str, str, dict[str, Allowed], str]] = [
+    (row, "R", {"value": odds(UNIROOT), "ci_low": odds(UNIROOT), "ci_high": odds(UNIROOT)}, why)
+    for row, why in (
+        ("fisher[", "uniroot's tolerance of 1.2e-4 in R; scipy's agree to 1e-6"),
+        ("or_midp", "uniroot's tolerance of 1.2e-4 in R"),
+        ("mh_exact_site", "uniroot's tolerance of 1.2e-4 in R"),
+    )
+] + [
+    ("tost_rd_score", "statsmodels", {"p": off}, "wrong constrained estimate in statsmodels 0.15 (its issue 10269)"),
+    ("ks_exact", "scipy", {"p": off}, "scipy's exact p ignores ties"),
+    ("mwu_exact_ties_ert", "R", {"p": off}, "a rounding error there drops the mirrored tail's end point"),
+    ("mwu_scipy_exact", "scipy", {"p": off}, "scipy's exact p ignores ties"),
     (
-        "maxstat_exactGauss",
+        "hodges_lehmann_asym",
         "R",
-        {"p": 5e-3},
-        "mvtnorm's quasi Monte Carlo (absolute error 1e-3) there, integrated here",
+        {"value": off, "ci_low": near(absolute=UNIROOT), "ci_high": near(absolute=UNIROOT)},
+        "uniroot's tolerance of 1e-4 in R; any point of a plateau as the estimate",
     ),
+    (
+        "wilcoxon_signed_asym",
+        "R",
+        {"ci_low": near(absolute=UNIROOT), "ci_high": near(absolute=UNIROOT)},
+        "uniroot's tolerance of 1e-4 in R",
+    ),
+    ("jonckheere_asym", "scikit-posthocs", {"p": off}, "z stands in the p column there"),
+    ("somers_d", "scipy", {"p": off}, "another standard error (p for tau-like D under the alternative)"),
+    ("km_median", "statsmodels", {"value": off}, "no midpoint on the plateau there"),
+    ("km_median", "lifelines", {"value": off}, "the plateau's first point there"),
+    ("cox_zph_km", "lifelines", {"value": off, "p": off}, "the older approximate test"),
+    ("firth_profile[lcrp]", "R", {"value": near(absolute=1e-6)}, "brglm2 stops early; its profile limits and p agree"),
+    (
+        "logit_ml_profile",
+        "R",
+        {"ci_low": near(relative=3e-4, absolute=1e-4), "ci_high": near(relative=3e-4, absolute=1e-4)},
+        "MASS interpolates the profile by a spline",
+    ),
+    (
+        "logit_ml_profile[ltc]",
+        "R",
+        {"p": near(relative=1e-5)},
+        "glm stops at a relative change of 1e-8 of the deviance",
+    ),
+    (
+        "cph_rcs3_nonlinear",
+        "R",
+        {"value": near(relative=1e-4), "p": near(relative=2e-4)},
+        "rms::cph stops at a relative change of 1e-4",
+    ),
+    (
+        "polr_logit",
+        "R",
+        {
+            "value": near(absolute=1e-4),
+            "ci_low": near(relative=3e-4, absolute=1e-4),
+            "ci_high": near(relative=3e-4, absolute=1e-4),
+        },
+        "polr stops early, spline profile",
+    ),
+    (
+        "polr_logit",
+        "statsmodels",
+        {
+            "value": near(absolute=1e-4),
+            "ci_low": near(absolute=1e-4),
+            "ci_high": near(absolute=1e-4),
+            "p": near(relative=1e-3),
+        },
+        "BFGS stops early",
+    ),
+    ("maxstat_asym", "R", {"p": near(absolute=2e-3)}, "mvtnorm's quasi Monte Carlo (absolute error 1e-3) there"),
+    ("maxstat_exactGauss", "R", {"p": near(absolute=2e-3)}, "mvtnorm's quasi Monte Carlo (absolute error 1e-3) there"),
 ]
 
 
@@ -100,7 +162,7 @@ def _gap(mine: Answer, r: dict[str, str], column: str) -> float:
 @pytest.mark.parametrize("r", DETERMINISTIC, ids=_name)
 def test_deterministic_row(data: Data, r: dict[str, str]) -> None:
     mine = answer(data, r)
-    excused: dict[str, float] = {}
+    excused: dict[str, Allowed] = {}
     for method, source, fields, _ in EXCEPTIONS:
         if r["method"].startswith(method) and r["source"].startswith(source):
             excused |= fields
@@ -109,16 +171,15 @@ def test_deterministic_row(data: Data, r: dict[str, str]) -> None:
         if not r[column]:
             continue
         gap = _gap(mine, r, column)
-        allowed = excused.get(column, TOLERANCE)
-        if allowed == OFF:
-            assert not gap < TOLERANCE, f"{column}: the exception is not needed"
-            continue
-        assert gap <= allowed, f"{column}: {getattr(mine, field)!r} against {r[column]}"
-        compared += 1
+        allowed = max(excused[column](float(r[column])), TOLERANCE) if column in excused else TOLERANCE
+        assert gap <= allowed or math.isinf(allowed), f"{column}: {getattr(mine, field)!r} against {r[column]}"
+        compared += math.isfinite(allowed)
     assert compared or excused, "nothing was compared"
 
 
 def test_every_exception_is_used_and_needed(data: Data) -> None:
+    if len(data.frame) != 52 or len(data.reference) != 314:
+        pytest.skip("the exceptions were written for another table; here they are bounds")
     for method, source, fields, why in EXCEPTIONS:
         rows = [r for r in DETERMINISTIC if r["method"].startswith(method) and r["source"].startswith(source)]
         assert rows, f"no row for the exception {method}: {why}"
@@ -133,16 +194,12 @@ def test_every_exception_is_used_and_needed(data: Data) -> None:
 
 # how many resamples stand behind a Monte-Carlo row
 RESAMPLES = {"mc20k": 20_000, "9999": 9_999, "fisher_rxc": 9_999, "hyppo_mgc": 500, "hyppo": 2_000, "boot": 10_000}
-NOT_OFFERED = {"hyppo_hsic[tc,resp]": "no kernel test is offered; distance correlation is its equivalent"}
 
 
 @pytest.mark.skipif(not ROWS, reason="the shared reference table is not on this machine")
 @pytest.mark.slow
 @pytest.mark.parametrize("r", MONTE_CARLO, ids=_name)
 def test_monte_carlo_row_within_three_standard_errors(data: Data, r: dict[str, str]) -> None:
-    if r["method"] in NOT_OFFERED:
-        assert not any(re.fullmatch(pattern, r["method"]) for pattern, _, _ in HANDLERS)
-        return
     mine = answer(data, r)
     theirs = next((b for word, b in RESAMPLES.items() if word in r["method"]), 100_000)
     if r["value"]:
