@@ -19,7 +19,7 @@ from biomarkers.relate.binary import (
     searched_cut_rows,
     two_groups,
 )
-from biomarkers.relate.counts import Counts, count_rows
+from biomarkers.relate.counts import Counts, count_rows, stratified_count_rows
 from biomarkers.relate.endpoints import EndPoint
 from biomarkers.relate.inputs import GEHAN, Patients, ranked_levels
 from biomarkers.relate.missing import missing_rows
@@ -125,7 +125,7 @@ def _one_binary(
     missing = (int((~known & responder).sum()), int((~known & ~responder).sum()))
     base: Row = {"biomarker": name, "endpoint": endpoint.name, "n": int(known.sum()), "n_responders": len(yes)}
     raw = patients.levels[name].to_numpy()[endpoint.rows]
-    cut_rows, negative = _at_cuts(name, endpoint.name, raw, responder, rules.cutoffs.get(name, ()))
+    cut_rows, negative = _at_cuts(name, endpoint.name, raw, responder, rules.cutoffs.get(name, ()), strata)
     problem = group_problem(yes, no)
     pooled: Pooled | str | None = None
     if problem is None and strata is not None:
@@ -279,7 +279,12 @@ def _test_rows(name: str, endpoint: str, tests: BinaryTests, n: int) -> list[Row
 
 
 def _at_cuts(
-    name: str, endpoint: str, level: np.ndarray, responder: np.ndarray, cuts: Sequence[float]
+    name: str,
+    endpoint: str,
+    level: np.ndarray,
+    responder: np.ndarray,
+    cuts: Sequence[float],
+    strata: np.ndarray | None,
 ) -> tuple[list[Row], Row]:
     """Give the statistics at every pre-set cut; the verdict table shows the first cut's negative stratum."""
     rows: list[Row] = []
@@ -292,7 +297,10 @@ def _at_cuts(
             continue
         counts = Counts(int((positive & responder).sum()), int(positive.sum()), int((below & responder).sum()),
                         int(below.sum()))  # fmt: skip
-        rows += count_rows(name, endpoint, counts, note=f"positive at or above {cut:g}, fixed beforehand")
+        note = f"positive at or above {cut:g}, fixed beforehand"
+        rows += count_rows(name, endpoint, counts, note=note)
+        if strata is not None:
+            rows += stratified_count_rows(name, endpoint, positive[known], responder[known], strata[known], note=note)
         if not negative:
             negative = {"responders_in_negative": counts.negative_responders, "negatives": counts.negative}
     return rows, negative

@@ -69,6 +69,7 @@ def count_rows(biomarker: str, endpoint: str, counts: Counts, *, note: str = "")
     doubled = unconditional.boschloo(table, two_sided="doubled", groups="columns")
     add("Boschloo, smaller side doubled, groups by response", "fisher_p", doubled)
     add("Barnard", "statistic", unconditional.barnard(table))
+    add("Barnard, groups by response", "statistic", unconditional.barnard(table, groups="columns"))
     add("conditional odds ratio, exact interval", "odds_ratio", tables.conditional_odds_ratio(table))
     add("risk difference, Newcombe", "risk_difference", differences.newcombe_difference(k1, n1, k2, n2))
     add("risk difference, Miettinen-Nurminen", "risk_difference", differences.miettinen_nurminen(k1, n1, k2, n2))
@@ -76,3 +77,43 @@ def count_rows(biomarker: str, endpoint: str, counts: Counts, *, note: str = "")
     bf10 = bayes.contingency(table)
     add("Gunel-Dickey Bayes factor, independent multinomial", "bf01", 1 / bf10)
     return rows
+
+
+def stratified_count_rows(
+    biomarker: str,
+    endpoint: str,
+    positive: np.ndarray,
+    responder: np.ndarray,
+    strata: np.ndarray,
+    *,
+    note: str = "",
+) -> list[Row]:
+    """Odds ratio common to the strata, exact, and its test: patients are compared within their stratum only.
+
+    Parameters
+    ----------
+    biomarker, endpoint
+        Names for the rows.
+    positive, responder
+        (n,) bool.
+    strata
+        (n,) labels.
+    note
+        Which cut made them positive.
+    """
+    cells = [(positive, responder), (positive, ~responder), (~positive, responder), (~positive, ~responder)]
+    counts = [[int((one & two & (strata == name)).sum()) for one, two in cells] for name in np.unique(strata)]
+    blocks = [np.array(four).reshape(2, 2) for four in counts]
+    # a stratum with one kind of patient or of response only tells nothing of the odds ratio
+    telling = [block for block in blocks if block.sum(axis=0).all() and block.sum(axis=1).all()]
+    n, words = len(positive), f"{len(telling)} of {len(blocks)} strata tell"
+    if not telling:
+        return []
+    told = "; ".join(part for part in (note, words) if part)
+    ratio, test = tables.common_odds_ratio(telling), tables.fisher_stratified(telling)
+    return [
+        row(
+            biomarker, endpoint, "common odds ratio within strata, exact interval", "odds_ratio", ratio, n=n, note=told
+        ),
+        row(biomarker, endpoint, "Fisher exact within strata, two-sided", "odds_ratio", test, n=n, note=told),
+    ]
