@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def power(out: Path | None, **options: Any) -> None:
         n_simulations=options["simulations"],
         n_permutations=options["permutations"],
         rng=options["seed"],
-        progress=True,
+        progress=sys.stderr.isatty(),
     )
     click.echo(found.explain())
     click.echo("\nShare of simulated cohorts with each verdict:")

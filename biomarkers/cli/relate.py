@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,7 +127,7 @@ def relate(
     }  # fmt: skip
     if options["site"] and not panel:
         raise click.UsageError("--site belongs to --sensitivity")
-    result = ask(data, where=table.name, progress=True, **arguments)
+    result = ask(data, where=table.name, progress=sys.stderr.isatty(), **arguments)
     others = _panel(data, result, options, where=table.name) if panel else None
     if simulated:
         import dataclasses

@@ -139,7 +139,7 @@ def plot_response_rate(relation: Relation, biomarker: str, *, ax: Axes | None = 
     """Response rate by level with Clopper-Pearson intervals.
 
     Groups are the cut-offs fixed beforehand where there are any; else each level when there are at most six; else four
-    groups of equal size, which are for looking only.
+    groups of about equal size, which are for looking only.
     """
     from biomarkers.stats.proportions import clopper_pearson
 
@@ -179,7 +179,7 @@ def level_groups(level: np.ndarray, cuts: Any) -> tuple[np.ndarray, list[str], s
     if not chosen.size:
         chosen = np.unique(np.quantile(level, np.arange(1, _GROUPS) / _GROUPS))
         chosen = chosen[chosen > distinct[0]]  # many ties at the bottom: nobody lies below it
-        how = "groups of equal size, for looking only"
+        how = "groups of about equal size, for looking only"
     edges = [f"{value:.3g}" for value in chosen]
     inner = [f"{a} to < {b}" for a, b in itertools.pairwise(edges)]
     return np.searchsorted(chosen, level, side="right"), [f"< {edges[0]}", *inner, f"≥ {edges[-1]}"], how

@@ -55,7 +55,7 @@ def plot_power(power: Power, *, ax: Axes | None = None, margin: float | None = N
             ax.text(power.min_detectable_auc, 1.03, f"80%: {power.min_detectable_auc:.2f}", ha="center", fontsize=8)
         ax.set(xlabel="true AUC", ylabel="share of simulated cohorts", ylim=(0, 1.09))
         ax.set_xlim(min(theta.min(), 0.5 - 0.02), theta.max() + 0.02)
-        ax.legend(loc="center right", frameon=True, facecolor="white", edgecolor="none", framealpha=0.85)
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4)  # beside the curves, which may run anywhere
         n, k = power.settings["n_evaluable"], power.settings["responders_evaluable"]
         ax.set_title(f"{n} patients, {k} responders; margin {chosen:g} shaded", fontsize=9.5)
         return ax

@@ -331,7 +331,7 @@ def _pieces(chunks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 def _with_progress(chunks: Iterator[np.ndarray], n: int, *, wanted: bool) -> Iterator[np.ndarray]:
     from tqdm import tqdm
 
-    yield from tqdm(chunks, total=-(-n // _CHUNK), desc="permutations", unit="chunk", disable=not wanted)
+    yield from tqdm(chunks, total=-(-n // _CHUNK), desc="permutations", unit="chunk", disable=not wanted, leave=False)
 
 
 class _Tally:

@@ -14,6 +14,7 @@ from biomarkers.relate import relate
 from biomarkers.relate.permuted import binary_tests
 from biomarkers.stats.concordance import concordance, somers_d
 from biomarkers.stats.permutation_association import association_permutation, distance_covariance_permutation
+from biomarkers.stats.tables import common_odds_ratio, fisher_stratified
 
 ENDS = ("recist", "best_change", "os")
 
@@ -181,3 +182,27 @@ def test_errors_hold_when_labels_are_shuffled_within_strata() -> None:
     for p in (alone, family, graded):
         assert np.mean(np.array(p) <= 0.05) <= most
         assert 0.4 < np.mean(np.array(p) <= 0.5) < 0.6
+
+
+def test_a_fixed_cut_has_its_common_odds_ratio_within_strata() -> None:
+    generator = np.random.default_rng(12)
+    n = 60
+    table = pd.DataFrame({
+        "level": generator.integers(0, 4, n).astype(float),
+        "BOR": np.where(generator.random(n) < 0.4, "PR", "SD"),
+        "site": np.where(np.arange(n) < 2, "tiny", np.where(np.arange(n) % 2, "a", "b")),
+    })  # fmt: skip
+    table.loc[:1, "BOR"] = "SD"  # this site tells nothing
+    found = relate(
+        table, levels=["level"], response="BOR", strata="site", cutoffs={"level": 2}, n_permutations=99
+    ).table.set_index("method")
+    known = table[table["site"] != "tiny"]
+    blocks = [
+        [[int((((part["level"] >= 2) == high) & (part["BOR"] == word)).sum()) for word in ("PR", "SD")]
+         for high in (True, False)]
+        for _, part in known.groupby("site")
+    ]  # fmt: skip
+    ratio, row = common_odds_ratio(blocks), found.loc["common odds ratio within strata, exact interval"]
+    assert (row["value"], row["ci_low"], row["ci_high"]) == (ratio.value, ratio.low, ratio.high)
+    assert "2 of 3 strata tell" in row["note"]
+    assert found.loc["Fisher exact within strata, two-sided", "p"] == fisher_stratified(blocks).p

@@ -207,6 +207,19 @@ def test_shift_intervals_without_ties_are_the_classical_order_statistics() -> No
     assert paired.hodges_lehmann_paired(x, estimate="centre").value == pytest.approx(np.median(walsh), rel=1e-9)
 
 
+@pytest.mark.parametrize("coarse", [False, True])
+def test_asymptotic_limits_are_where_the_corrected_test_turns(coarse: bool) -> None:
+    d = np.round(np.random.default_rng(31).normal(0.6, 1.0, size=15), 1 if coarse else 6)
+    found = paired.hodges_lehmann_paired(d, method="asymptotic", continuity=True)
+
+    def p(shift: float) -> float:
+        return paired.signed_rank(d - shift, method="asymptotic", continuity=True).p
+
+    hair = 1e-5
+    assert p(found.low - hair) < 0.05 < p(found.low + hair)
+    assert p(found.high + hair) < 0.05 < p(found.high - hair)
+
+
 def test_zeros_count_as_no_change_unless_dropped() -> None:
     d = np.array([0.0, 0.0, 0.0, 1.1, 2.3, 0.7, 1.9, -0.4])
     kept, dropped = paired.hodges_lehmann_paired(d), paired.hodges_lehmann_paired(d, zeros="drop")

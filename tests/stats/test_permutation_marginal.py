@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biomarkers.errors import DataError
+from biomarkers.stats.association import hsic
 from biomarkers.stats.kernels import concordance_sums, permuted_products, two_sample, two_sample_reference
 from biomarkers.stats.permutation import joint_permutation, prepare
 from biomarkers.stats.permutation_association import (
     association_permutation,
     distance_covariance_permutation,
+    hsic_permutation,
     jonckheere_permutation,
 )
 from biomarkers.stats.permutation_marginal import marginal_permutation
@@ -129,3 +131,34 @@ def test_order_of_patients_is_nothing_to_association_tests() -> None:
     rows = generator.permutation(24)
     for test in (jonckheere_permutation, association_permutation, distance_covariance_permutation):
         assert test(x, y, n_permutations=299).p == test(x[rows], y[rows], n_permutations=299).p
+
+
+@pytest.mark.parametrize("diagonal", ["zero", "kept"])
+def test_kernel_criterion_is_the_enumeration_of_all_orders(diagonal: str) -> None:
+    generator = np.random.default_rng(8)
+    x, y = np.round(generator.normal(size=7), 1), generator.normal(size=7)
+    seen = hsic(x, y, diagonal=diagonal)
+    every = [hsic(x, y[list(order)], diagonal=diagonal) for order in itertools.permutations(range(7))]
+    exact = np.mean(np.array(every) >= seen - 1e-9)
+    found = hsic_permutation(x, y, diagonal=diagonal, n_permutations=19_999)
+    assert found.statistic == pytest.approx(seen)
+    assert abs(found.p - exact) < 4 * np.sqrt(exact * (1 - exact) / 19_999)
+
+
+def test_kernel_criterion_is_its_definition() -> None:
+    generator = np.random.default_rng(9)
+    x = generator.normal(size=12)
+    y = x**2 + generator.normal(size=12) / 10
+    n, off = 12, ~np.eye(12, dtype=bool)
+    apart = np.abs(x[:, None] - x)
+    width = np.median(apart[off])
+    k, m = (np.exp(-((v[:, None] - v) ** 2) / (2 * width**2)) * off for v in (x, y))
+
+    def unbiased(a: np.ndarray, b: np.ndarray) -> float:  # Song 2012, equation 5
+        total = np.trace(a @ b) + a.sum() * b.sum() / ((n - 1) * (n - 2)) - 2 * (a @ b).sum() / (n - 2)
+        return float(total / (n * (n - 3)))
+
+    expected = unbiased(k, m) / np.sqrt(unbiased(k, k) * unbiased(m, m))
+    assert hsic(x, y) == pytest.approx(expected)
+    assert abs(np.mean([hsic(x, generator.permutation(y)) for _ in range(400)])) < 0.04 < hsic(x, y)  # no bias
+    assert hsic_permutation(x, np.ones(12)).note
