@@ -208,7 +208,7 @@ def _noiseless(values: Array, digits: int | None) -> Array:
     return values if digits is None else without_noise(values, digits)
 
 
-def _walsh_steps(d: Array, digits: int | None) -> tuple[Steps, Array]:
+def _walsh_steps(d: Array, digits: int | None = 12) -> tuple[Steps, Array]:
     """Signed-rank sum as a function of the shift, and the pairwise means at which it jumps."""
     first, second = np.triu_indices(d.size)
     walsh = _noiseless((d[first] + d[second]) / 2, digits)
