@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,13 +11,13 @@ from numpy.typing import NDArray
 
 from biomarkers.errors import SlideError
 from biomarkers.slide.tile import tile_rgb
-from biomarkers.stain.density import White, density_table
+from biomarkers.stain.density import White
 from biomarkers.stain.vectors import StainVectors
+from biomarkers.stain.whole_numbers import UNIT, WEIGHT, parts, stain_weights, whole_densities
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Channels = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 Kind = Literal["dab", "hematoxylin_only", "eosin", "no_colour", "no_tissue", "dark"]
 _STAINED_OD = 0.30  # summed over the channels: a clearly stained pixel
 _LEAST_STAINED = 0.002  # share of pixels below which there is nothing to judge
@@ -96,50 +97,45 @@ def evidence_of_colours(
     colours: NDArray[np.uint8], *, white: White, vectors: StainVectors | None = None
 ) -> DabEvidence:
     """Judge a sample of pixels, uint8 (n, 3); see :func:`dab_evidence`."""
+    from biomarkers.stain.kernels.colours import tally_colours
+
     if _is_dark(colours):
         return DabEvidence("dark", 0.0, 0.0, 0.0)
-    stained = _stained(colours, white)
-    share = stained[0].size / max(colours.shape[0], 1)
+    weights = stain_weights(vectors or StainVectors())
     # a field of eosin without glass makes its own pink the white; against a neutral white it shows
-    level = max(white)
-    pink = max(_pink(stained), _pink(_stained(colours, (level, level, level))))
+    neutral = np.array([parts(float(np.log10(max(white) / one))) for one in white], np.int32)
+    levels = np.array([parts(_STAINED_OD), parts(_BROWN_OD) * WEIGHT], np.int32)
+    stained, browns, pinks, spread, others, other_pinks = tally_colours(
+        colours, whole_densities(tuple(white)), dab=weights[1], neutral=neutral, levels=levels
+    ).tolist()
+    share = stained / max(colours.shape[0], 1)
+    pink = max(_share(pinks, stained), _share(other_pinks, others))
     if share < _LEAST_STAINED and pink < _PINK_SHARE:
         return DabEvidence("no_tissue", 0.0, pink, share)
-    red, green, blue = stained
-    dab = (np.stack(stained, axis=1) @ (vectors or StainVectors()).unmixing().astype(np.float32))[:, 1]
-    brown = float(((blue > green) & (green > red) & (dab > _BROWN_OD)).mean())
-    return DabEvidence(_kind(stained, brown, pink), brown, pink, share)
+    brown = _share(browns, stained)
+    wide = spread / stained / UNIT if stained else math.nan
+    return DabEvidence(_kind(wide, brown, pink), brown, pink, share)
 
 
 def _is_dark(colours: NDArray[np.uint8]) -> bool:
-    """Whether most pixels are black, or two channels are black throughout."""
-    if colours.shape[0] == 0:
-        return False
+    """Whether most pixels are black, or two channels are black throughout (but for one pixel in a hundred)."""
     sample = colours[:: max(1, colours.shape[0] // _DARK_SAMPLE)]
-    brightest = np.sort(np.quantile(sample, 0.99, axis=0))
-    return bool(brightest[1] < _BLACK or np.median(sample.max(axis=1)) < _BLACK)
+    total = sample.shape[0]
+    if total == 0:
+        return False
+    black = [sample[:, channel] < _BLACK for channel in range(3)]
+    throughout = [100 * np.count_nonzero(one) >= 99 * total for one in black]
+    return sum(throughout) >= 2 or 2 * np.count_nonzero(black[0] & black[1] & black[2]) > total
 
 
-def _kind(stained: Channels, brown: float, pink: float) -> Kind:
-    red, green, blue = stained
-    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-    if float(spread.mean()) < _GREY_SPREAD:
+def _kind(spread: float, brown: float, pink: float) -> Kind:
+    """Name the stains; ``spread`` is the mean difference between the channels' densities."""
+    if spread < _GREY_SPREAD:
         return "no_colour"
     if pink > _PINK_SHARE and pink > _PINK_OVER_BROWN * brown:
         return "eosin"
     return "dab" if brown > _LEAST_BROWN else "hematoxylin_only"
 
 
-def _stained(colours: NDArray[np.uint8], white: White) -> Channels:
-    """Optical density of the stained pixels, channel by channel: sums along rows of three numbers are slow."""
-    red, green, blue = (table[colours[:, channel]] for channel, table in enumerate(density_table(white)))
-    stained = red + green + blue > _STAINED_OD
-    return red[stained], green[stained], blue[stained]
-
-
-def _pink(stained: Channels) -> float:
-    """Share with the absorbance of eosin: green far above red, and above blue."""
-    red, green, blue = stained
-    if red.size == 0:
-        return 0.0
-    return float(((red < 0.5 * green) & (blue < 0.85 * green)).mean())
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from biomarkers import keys
 from biomarkers.slide.tile import tile_rgb
 from biomarkers.slide.tissue import block_means
-from biomarkers.stain.density import White, optical_density
+from biomarkers.stain.density import White, check_white
+from biomarkers.stain.field import smoothing_weights
 from biomarkers.stain.vectors import StainVectors
+from biomarkers.stain.whole_numbers import LIGHT_PARTS, parts, stain_weights, whole_densities
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,6 +26,7 @@ _BROWN_OD, _BLACK_OD, _BLACK_SHARE = 0.15, 1.0, 0.04
 _RESIDUAL_OD, _RESIDUAL_SHARE = 0.15, 0.10
 _DARK_OD = 1.3  # denser pixels have lost their hue to the camera's floor
 _GRAIN_OD, _GRAIN_UM2, _AROUND_GRAIN_OD = 0.5, (0.2, 6.0), 0.2
+_RING_UM = (0.5, 1.5)  # the surroundings of a grain
 _GRAINS_PER_MM2, _LEAST_GRAINS = 800.0, 5
 # solid areas wider than a nucleus: ink has a colour beyond both stains, folds and black ink let no light through
 _SOLID_GRAIN_UM, _SOLID_UM, _SOLID_UM2 = 2.0, 5.0, 500.0
@@ -30,6 +34,7 @@ _PEN_OD, _PEN_TURN, _PEN_RESIDUAL, _DARK_SOLID_OD = 0.35, 0.15, 0.25, 1.0
 _SOFT_UM, _DETAIL_UM, _FORM_UM = 0.35, 0.7, 2.0
 _BLURRED_BELOW = 0.30
 _WINDOW_PX, _WINDOWS_ON_A_SIDE = 1024, 2
+_SQUARE_UM, _ALL_OF_SQUARES = 64.0, 4  # sharpness is measured in squares; all over where so many fill a side
 
 _EXPLAINED = {
     "over_stained": "over-stained: {black_share:.0%} of the brown pixels are too dense to be graded",
@@ -91,8 +96,9 @@ def measure_quality(tile: xr.DataArray, *, white: White, vectors: StainVectors |
     Parameters
     ----------
     tile
-        RGB tile (c, y, x) with ``mpp``. Pen is sought everywhere; the rest is measured in up to four windows of
-        1024 px, evenly spread.
+        RGB tile (c, y, x) with ``mpp``. Pen and folds are sought everywhere; the rest is measured in up to four
+        windows of 1024 px, evenly spread, and sharpness, where a window is wider than 256 um, in squares of 64 um that
+        are spread over a quarter of it.
     white
         Level of empty glass.
     vectors
@@ -114,9 +120,9 @@ def quality_of_windows(
     solid: tuple[float, float],
 ) -> Quality:
     """Measure the quality of a slide on windows of it, uint8 (height, width, 3); ``solid`` is that of the whole."""
-    matrix = vectors.unmixing().astype(np.float32)
-    parts = [_measure_window(window, white, matrix, mpp) for window in windows]
-    pixels, stained, brown, black, residual, grains, fine, coarse = np.sum(parts, axis=0)
+    measure = _Measure.of(white, vectors, mpp)
+    tallies = [measure.tallies(window) for window in windows]
+    pixels, stained, brown, black, residual, grains, fine, coarse = (sum(one) for one in zip(*tallies, strict=True))
     return Quality(
         black_share=_share(black, brown),
         residual_share=_share(residual, stained),
@@ -124,62 +130,94 @@ def quality_of_windows(
         pen_share=solid[0],
         dark_share=solid[1],
         sharpness=float((fine / coarse) ** 0.5) if coarse > 0 else float("nan"),
-        n_grains=int(grains),
+        n_grains=grains,
     )
 
 
 def _windows(rgb: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
     """Yield up to four windows, spread evenly over the tile (the whole tile when it is small)."""
-    starts = []
-    for length in rgb.shape[:2]:
-        parts = min(_WINDOWS_ON_A_SIDE, -(-length // _WINDOW_PX))
-        side = min(length, _WINDOW_PX)
-        starts.append([(length - side) * (2 * part + 1) // (2 * parts) for part in range(parts)])
-    for top in starts[0]:
-        for left in starts[1]:
-            yield rgb[top : top + _WINDOW_PX, left : left + _WINDOW_PX]
-
-
-def _measure_window(
-    rgb: NDArray[np.uint8], white: White, matrix: NDArray[np.float32], mpp: float
-) -> NDArray[np.float64]:
-    """Count pixels (all, stained, brown, black, residual) and grains; sum the squares of fine and coarse detail."""
-    density = optical_density(rgb, white=white)
-    amounts = density @ matrix
-    stained = density.sum(axis=-1) > _STAINED_OD
-    dab = _gauss(amounts[..., 1], _SOFT_UM / mpp)
-    green = density[..., 1]
-    soft, detail, form = (_gauss(green, sigma / mpp) for sigma in (_SOFT_UM, _DETAIL_UM, _FORM_UM))
-    counts = (
-        stained.size,
-        stained.sum(),
-        (dab > _BROWN_OD).sum(),
-        (dab > _BLACK_OD).sum(),
-        (stained & (np.abs(amounts[..., 2]) > _RESIDUAL_OD) & (density.max(axis=-1) < _DARK_OD)).sum(),
-        _count_grains(dab, mpp),
-        ((soft - detail)[stained] ** 2).sum(),
-        ((detail - form)[stained] ** 2).sum(),
+    rows, columns = (
+        _spans(length, _WINDOW_PX, min(_WINDOWS_ON_A_SIDE, -(-length // _WINDOW_PX))) for length in rgb.shape[:2]
     )
-    return np.array(counts, np.float64)
+    for down in rows:
+        for across in columns:
+            yield rgb[down, across]
 
 
-def _count_grains(dab: NDArray[np.float32], mpp: float) -> int:
-    """Count small dark spots in surroundings that are not brown."""
-    from scipy import ndimage
+def _spans(length: int, side: int, count: int) -> list[slice]:
+    """Return where evenly spread windows begin and end along a side; the same from either end."""
+    if length <= side:
+        return [slice(0, length)]
+    side -= (length - side) % 2
+    # the middles of equal parts, the second half of them the mirror image of the first
+    first = [max(0, ((2 * k + 1) * length // count - side) // 2) for k in range(count // 2)]
+    middle = [(length - side) // 2] if count % 2 else []
+    return [slice(one, one + side) for one in (*first, *middle, *(length - side - one for one in reversed(first)))]
 
-    spots, count = ndimage.label(dab > _GRAIN_OD)
-    if not count:
-        return 0
-    index = np.arange(1, count + 1)
-    area = ndimage.sum_labels(np.ones_like(dab), spots, index) * mpp**2
-    small = (area > _GRAIN_UM2[0]) & (area < _GRAIN_UM2[1])
-    kept = np.isin(spots, index[small])
-    distance, (rows, columns) = ndimage.distance_transform_edt(~kept, return_indices=True)
-    ring = (distance * mpp > 0.5) & (distance * mpp < 1.5)
-    around = np.bincount(spots[rows, columns][ring], weights=dab[ring], minlength=count + 1)
-    sizes = np.bincount(spots[rows, columns][ring], minlength=count + 1)
-    alone = (around / np.maximum(sizes, 1))[1:] < _AROUND_GRAIN_OD
-    return int((small & alone).sum())
+
+@dataclass(frozen=True)
+class _Measure:
+    """The tables and widths, in whole numbers, that squares of one slide are measured with."""
+
+    densities: NDArray[np.int32]
+    weights: NDArray[np.int32]
+    mpp: float
+
+    @classmethod
+    def of(cls, white: White, vectors: StainVectors, mpp: float) -> _Measure:
+        return cls(whole_densities(check_white(white)), stain_weights(vectors)[1:], mpp)
+
+    def tallies(self, rgb: NDArray[np.uint8]) -> tuple[int, ...]:
+        """Count pixels (all, stained, brown, black, residual) and grains; sum the squares of fine and coarse detail."""
+        from biomarkers.stain.kernels.field import count_grains, smooth, split
+
+        levels = np.array([parts(_STAINED_OD), parts(_RESIDUAL_OD), parts(_DARK_OD)], np.int32)
+        green, dab, stained, residual = split(rgb, self.densities, self.weights, levels=levels)
+        dab = smooth(dab, smoothing_weights(_SOFT_UM / self.mpp))
+        px2 = self.mpp**2
+        grains = count_grains(
+            dab,
+            dense=parts(_GRAIN_OD),
+            area=(math.ceil(_GRAIN_UM2[0] / px2), math.floor(_GRAIN_UM2[1] / px2)),
+            ring=(math.floor(_RING_UM[0] ** 2 / px2), math.ceil(_RING_UM[1] ** 2 / px2) - 1),
+            around=parts(_AROUND_GRAIN_OD),
+        )
+        return (
+            stained.size,
+            int(np.count_nonzero(stained)),
+            int(np.count_nonzero(dab > parts(_BROWN_OD))),
+            int(np.count_nonzero(dab > parts(_BLACK_OD))),
+            residual,
+            grains,
+            *self.detail(green, stained),
+        )
+
+    def detail(self, green: NDArray[np.int16], stained: NDArray[np.bool_]) -> tuple[int, int]:
+        """Sum the squares of fine and of coarse detail, in squares with their surroundings."""
+        from biomarkers.stain.kernels.field import smooth, squares_of_differences
+
+        weights = [smoothing_weights(um / self.mpp) for um in (_SOFT_UM, _DETAIL_UM, _FORM_UM)]
+        reach = weights[-1].size - 1
+        fine, coarse = 0, 0
+        for down in self._squares(green.shape[0]):
+            for across in self._squares(green.shape[1]):
+                outer, inner = zip(_widened(down, reach), _widened(across, reach), strict=True)
+                soft, detail, form = (smooth(green[outer], one)[inner] for one in weights)
+                fine += squares_of_differences(soft, detail, stained[down, across])
+                coarse += squares_of_differences(detail, form, stained[down, across])
+        return fine, coarse
+
+    def _squares(self, length: int) -> list[slice]:
+        side = round(_SQUARE_UM / self.mpp)
+        if length <= _ALL_OF_SQUARES * side:
+            return [slice(0, length)]
+        return _spans(length, side, length // (2 * side))
+
+
+def _widened(part: slice, by: int) -> tuple[slice, slice]:
+    """Return a stretch with what lies beside it (inside the image), and where in that the stretch lies."""
+    start = max(0, part.start - by)
+    return slice(start, part.stop + by), slice(part.start - start, part.stop - start)
 
 
 def solid_shares(
@@ -190,13 +228,13 @@ def solid_shares(
     ``means`` are mean colours (rows, columns, 3) of squares of ``grain_um``, 2-4 um. An area is solid where a disc of
     5 um radius fits, which no nucleus holds, and counts from 500 um2 on.
     """
-    light = np.maximum(means, 1.0)
-    density = np.log10(np.asarray(white) / light)
-    amounts = density @ vectors.unmixing()
-    length = np.sqrt((density**2).sum(axis=-1))
-    beyond = (amounts[..., :2].min(axis=-1) < -_PEN_TURN * length) | (np.abs(amounts[..., 2]) > _PEN_RESIDUAL * length)
-    pen = _solid((length > _PEN_OD) & beyond, grain_um)
-    dark = _solid((length > _DARK_SOLID_OD) & ~beyond & ~pen, grain_um)
+    from biomarkers.stain.kernels.field import solid_masks
+
+    light = (means * LIGHT_PARTS + 0.5).astype(np.uint16)
+    densities = whole_densities(check_white(white), per_grey=LIGHT_PARTS)
+    pen, dark = solid_masks(light, densities, stain_weights(vectors), pen=parts(_PEN_OD), dark=parts(_DARK_SOLID_OD))
+    pen = _solid(pen, grain_um)
+    dark = _solid(dark & ~pen, grain_um)
     return float(pen.mean()), float(dark.mean())
 
 
@@ -205,18 +243,29 @@ def _solid(mask: NDArray[np.bool_], grain_um: float) -> NDArray[np.bool_]:
     from scipy import ndimage
 
     radius = max(1, round(_SOLID_UM / grain_um))
-    rows, columns = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    areas, _ = ndimage.label(ndimage.binary_opening(mask, rows**2 + columns**2 <= radius**2))
+    middles = _within_discs(mask, radius, every=True)
+    if not middles.any():
+        return middles
+    areas, _ = ndimage.label(_within_discs(middles, radius, every=False))
     large = np.bincount(areas.ravel()) * grain_um**2 >= _SOLID_UM2
     large[0] = False
     kept: NDArray[np.bool_] = large[areas]
     return kept
 
 
-def _gauss(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    from scipy import ndimage
-
-    out: NDArray[np.float32] = ndimage.gaussian_filter(image, sigma, truncate=3.0, mode="nearest")
+def _within_discs(mask: NDArray[np.bool_], radius: int, *, every: bool) -> NDArray[np.bool_]:
+    """Whether every pixel, or any, of the disc around each pixel is set; beyond the border none is."""
+    rows, columns = mask.shape
+    if every and not mask.any():
+        return mask
+    padded = np.pad(mask, radius)
+    out = mask.copy()
+    join = np.logical_and if every else np.logical_or
+    for down in range(-radius, radius + 1):
+        for across in range(-radius, radius + 1):
+            if down * down + across * across <= radius * radius:
+                top, left = radius + down, radius + across
+                join(out, padded[top : top + rows, left : left + columns], out=out)
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,15 +10,16 @@ from numpy.typing import NDArray
 
 from biomarkers.slide.tile import tile_rgb
 from biomarkers.stain.density import White
+from biomarkers.stain.whole_numbers import parts, whole_densities
 
 if TYPE_CHECKING:
     import xarray as xr
 
 QUANTILE = 0.99
 _LEAST_CREDIBLE = 120.0
-_PADDING = 255
+_PADDED = 4 * 255  # of a sum of four pixels
 # glass, or nearly clear tissue, is a plateau of colours: an estimate that few pixels come near is the tail of a stain
-_NEAR_OD, _LEAST_NEAR, _MOST_SAMPLES = 0.06, 0.025, 200_000
+_NEAR_OD, _LEAST_NEAR = 0.06, 0.025
 
 
 def estimate_white(tile: xr.DataArray) -> White:
@@ -46,17 +48,33 @@ def white_of_samples(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> White:
     samples
         (n, 3) integers, the sums of four 8-bit pixels (0-1020).
     """
-    if samples.shape[0] == 0:
+    from biomarkers.stain.kernels.colours import histograms
+
+    counts = histograms(samples, levels=_PADDED + 1)
+    padding = _padding(samples, counts)
+    counts[:, _PADDED] -= padding
+    real = samples.shape[0] - padding
+    if real == 0:
         return (255.0, 255.0, 255.0)
-    padding = (samples == 4 * _PADDING).all(axis=1)
-    real = samples[~padding]
-    if real.shape[0] == 0:
-        return (255.0, 255.0, 255.0)
-    white = np.quantile(real, QUANTILE, axis=0, method="inverted_cdf") / 4.0
-    if padding.any() and white.min() < _LEAST_CREDIBLE:
+    white = np.array([_quantile(one, real) for one in counts]) / 4.0
+    if padding and white.min() < _LEAST_CREDIBLE:
         return (255.0, 255.0, 255.0)  # what is left is dense stain: then the padding is the glass
     red, green, blue = (float(max(one, 1.0)) for one in white)
     return red, green, blue
+
+
+def _padding(samples: NDArray[np.integer], counts: NDArray[np.int64]) -> int:
+    """Count the colours that are pure 255 in all channels."""
+    if not counts[:, _PADDED].all():
+        return 0
+    red, green, blue = (samples[:, channel] == _PADDED for channel in range(3))
+    return int(np.count_nonzero(red & green & blue))
+
+
+def _quantile(counts: NDArray[np.int64], total: int) -> int:
+    """Return the 99th percentile of a histogram: the level of the first pixel that 99% lie at or below."""
+    rank = math.ceil(total * QUANTILE - 1)
+    return int(np.searchsorted(np.cumsum(counts), rank, side="right"))
 
 
 def doubt_about_white(white: White) -> str | None:
@@ -74,12 +92,13 @@ def doubt_about_glass(samples: NDArray[np.uint8] | NDArray[np.uint16], white: Wh
 
     ``samples`` are as for :func:`white_of_samples`. A level that :func:`doubt_about_white` doubts is left to it.
     """
-    real = samples[:: max(1, samples.shape[0] // _MOST_SAMPLES)]
-    real = real[~(real == 4 * _PADDING).all(axis=1)]
-    if real.shape[0] == 0 or min(white) < _LEAST_CREDIBLE:
+    from biomarkers.stain.kernels.colours import count_near, histograms
+
+    real = samples.shape[0] - _padding(samples, histograms(samples, levels=_PADDED + 1))
+    if real == 0 or min(white) < _LEAST_CREDIBLE:
         return None
-    density = np.log10(np.asarray(white) / np.maximum(real / 4.0, 1.0))
-    near = float((np.maximum(density, 0.0).sum(axis=1) < _NEAR_OD).mean())
+    densities = np.maximum(whole_densities(white, per_grey=4), 0)
+    near = count_near(samples, densities, least=parts(_NEAR_OD), leave_out=_PADDED) / real
     if near >= _LEAST_NEAR:
         return None
     return (
@@ -96,7 +115,6 @@ def block_pairs(rgb: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """Sum 2 x 2 pixels; returns (n, 3). A last odd row or column is left out, a single one is doubled."""
     if min(rgb.shape[:2]) < 2:
         return 4 * rgb.reshape(-1, 3).astype(np.uint16)
-    height, width = rgb.shape[0] // 2 * 2, rgb.shape[1] // 2 * 2
-    even = rgb[:height, :width].astype(np.uint16)
-    sums = even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2]
-    return sums.reshape(-1, 3)
+    from biomarkers.stain.kernels.colours import pair_sums
+
+    return pair_sums(rgb)

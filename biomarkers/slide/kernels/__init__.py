@@ -1,0 +1,1 @@
+"""Compiled versions of the plain steps in :mod:`biomarkers.slide`."""

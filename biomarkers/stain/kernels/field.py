@@ -1,0 +1,200 @@
+"""Detail, dark stain and grains of a field, on whole numbers; see :mod:`biomarkers.stain.field`."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+_SHIFT = 16  # two axes of weights that sum to 256 each
+_HALF = 1 << (_SHIFT - 1)
+
+
+def split(
+    rgb: NDArray[np.uint8], densities: NDArray[np.int32], weights: NDArray[np.int32], *, levels: NDArray[np.int32]
+) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.bool_], int]:
+    """Look up green density, DAB and what is stained; see :func:`biomarkers.stain.field.split`."""
+    green, dab = (np.empty(rgb.shape[:2], np.int16) for _ in range(2))
+    stained = np.empty(rgb.shape[:2], np.uint8)
+    lines = np.empty((3, rgb.shape[1]), np.int32)
+    beyond = _split(rgb, densities, weights, levels, lines, green, dab, stained)
+    return green, dab, stained.view(np.bool_), int(beyond)
+
+
+def smooth(image: NDArray[np.int16], weights: NDArray[np.int32]) -> NDArray[np.int16]:
+    """Smooth with symmetric weights, middle first; see :func:`biomarkers.stain.field.smooth`."""
+    out = np.empty(image.shape, np.int16)
+    reach, wide = weights.size - 1, image.shape[1]
+    _smooth(image, weights, np.empty(wide + 2 * reach, np.int32), np.empty(wide, np.int32), out)
+    return out
+
+
+def squares_of_differences(one: NDArray[np.int16], other: NDArray[np.int16], where: NDArray[np.bool_]) -> int:
+    """Sum (one - other)^2; see :func:`biomarkers.stain.field.squares_of_differences`."""
+    return int(_squares(one, other, where.view(np.uint8)))
+
+
+def count_grains(
+    dab: NDArray[np.int16], *, dense: int, area: tuple[int, int], ring: tuple[int, int], around: int
+) -> int:
+    """Count small dark spots; see :func:`biomarkers.stain.field.count_grains`."""
+    waiting = (dab > dense).view(np.uint8)
+    if not waiting.any():
+        return 0
+    least, most = area
+    inner, outer = ring
+    queue = np.empty((np.count_nonzero(waiting), 2), np.int32)
+    return int(_grains(dab, waiting, queue, least, most, inner, outer, around))
+
+
+def solid_masks(
+    light: NDArray[np.uint16], densities: NDArray[np.int32], weights: NDArray[np.int32], *, pen: int, dark: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Mark colours of ink and dark ones; see :func:`biomarkers.stain.field.solid_masks`."""
+    ink, black = (np.empty(light.shape[:2], np.uint8) for _ in range(2))
+    _solid(light, densities, weights, pen * pen, dark * dark, ink, black)
+    return ink.view(np.bool_), black.view(np.bool_)
+
+
+@numba.njit(cache=True, nogil=True)
+def _solid(light, densities, weights, pen, dark, ink, black):  # type: ignore[no-untyped-def]
+    for y in range(ink.shape[0]):
+        for x in range(ink.shape[1]):
+            red = np.int64(densities[0, light[y, x, 0]])
+            green = np.int64(densities[1, light[y, x, 1]])
+            blue = np.int64(densities[2, light[y, x, 2]])
+            one = (red * weights[0, 0] + green * weights[0, 1] + blue * weights[0, 2] + 2048) >> 12
+            other = (red * weights[1, 0] + green * weights[1, 1] + blue * weights[1, 2] + 2048) >> 12
+            rest = (red * weights[2, 0] + green * weights[2, 1] + blue * weights[2, 2] + 2048) >> 12
+            length = red * red + green * green + blue * blue
+            lowest = min(min(one, other), 0)
+            beyond = (400 * lowest * lowest > 9 * length) | (16 * rest * rest > length)
+            ink[y, x] = beyond & (length > pen)
+            black[y, x] = (not beyond) & (length > dark)
+
+
+@numba.njit(cache=True, nogil=True)
+def _split(rgb, densities, weights, levels, lines, green, dab, stained):  # type: ignore[no-untyped-def]
+    reds, greens, blues = densities[0], densities[1], densities[2]
+    first, second, third = lines[0], lines[1], lines[2]
+    beyond = 0
+    for row in range(rgb.shape[0]):
+        source = rgb[row]
+        for x in range(first.size):
+            first[x] = reds[source[x, 0]]
+            second[x] = greens[source[x, 1]]
+            third[x] = blues[source[x, 2]]
+        beyond += _weigh(first, second, third, weights, levels, green[row], dab[row], stained[row])
+    return beyond
+
+
+@numba.njit(cache=True, nogil=True)
+def _weigh(first, second, third, weights, levels, green, dab, stained):  # type: ignore[no-untyped-def]
+    a, b, c = weights[0, 0], weights[0, 1], weights[0, 2]
+    d, e, f = weights[1, 0], weights[1, 1], weights[1, 2]
+    least, residual, saturated = levels[0], levels[1], levels[2]
+    count = np.int32(0)
+    for x in range(first.size):
+        red, middle, blue = first[x], second[x], third[x]
+        green[x] = middle
+        dab[x] = (red * a + middle * b + blue * c + np.int32(2048)) >> 12
+        rest = (red * d + middle * e + blue * f + np.int32(2048)) >> 12
+        dense = red + middle + blue > least
+        stained[x] = dense
+        count += np.int32(dense & (abs(rest) > residual) & (max(max(red, middle), blue) < saturated))
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _smooth(image, weights, line, total, out):  # type: ignore[no-untyped-def]
+    reach, last, wide = weights.size - 1, image.shape[0] - 1, image.shape[1]
+    middle = line[reach : reach + wide]
+    for row in range(image.shape[0]):
+        source, weight = image[row], weights[0]
+        for x in range(wide):
+            middle[x] = np.int32(source[x]) * weight
+        for step in range(1, reach + 1):
+            above, below, weight = image[max(row - step, 0)], image[min(row + step, last)], weights[step]
+            for x in range(wide):
+                middle[x] += (np.int32(above[x]) + np.int32(below[x])) * weight
+        for x in range(reach):
+            line[x], line[reach + wide + x] = middle[0], middle[wide - 1]
+        weight = weights[0]
+        for x in range(wide):
+            total[x] = middle[x] * weight + np.int32(_HALF)
+        for step in range(1, reach + 1):
+            left, right, weight = line[reach - step : reach - step + wide], line[reach + step :], weights[step]
+            for x in range(wide):
+                total[x] += (left[x] + right[x]) * weight
+        target = out[row]
+        for x in range(wide):
+            target[x] = total[x] >> np.int32(_SHIFT)
+
+
+@numba.njit(cache=True, nogil=True)
+def _squares(one, other, where):  # type: ignore[no-untyped-def]
+    total = 0
+    for row in range(one.shape[0]):
+        first, second, here = one[row], other[row], where[row]
+        part = 0
+        for x in range(first.size):
+            difference = (np.int32(first[x]) - np.int32(second[x])) * np.int32(here[x])
+            part += np.int64(difference) * np.int64(difference)
+        total += part
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def _grains(dab, waiting, queue, least, most, inner, outer, around):  # type: ignore[no-untyped-def]
+    rows, columns = dab.shape
+    found = 0
+    for y in range(rows):
+        for x in range(columns):
+            if waiting[y, x]:
+                area, top, bottom, left, right = _flood(waiting, queue, y, x)
+                whole = top > 0 and left > 0 and bottom < rows - 1 and right < columns - 1
+                if whole and least <= area <= most:
+                    box = (top, bottom, left, right)
+                    found += _alone(dab, queue[:area], box, inner, outer, around)
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _flood(waiting, queue, y, x):  # type: ignore[no-untyped-def]
+    """Take a spot, side by side pixels, into the queue; return its area and the rows and columns it lies between."""
+    rows, columns = waiting.shape
+    top, bottom, left, right = y, y, x, x
+    waiting[y, x] = 0
+    queue[0, 0], queue[0, 1] = y, x
+    size, done = 1, 0
+    while done < size:
+        y, x = queue[done, 0], queue[done, 1]
+        done += 1
+        top, bottom, left, right = min(top, y), max(bottom, y), min(left, x), max(right, x)
+        for down, across in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            v, u = y + down, x + across
+            if 0 <= v < rows and 0 <= u < columns and waiting[v, u]:
+                waiting[v, u] = 0
+                queue[size, 0], queue[size, 1] = v, u
+                size += 1
+    return size, top, bottom, left, right
+
+
+@numba.njit(cache=True, nogil=True)
+def _alone(dab, spot, box, inner, outer, around):  # type: ignore[no-untyped-def]
+    """Whether what lies around a spot, further than ``inner`` and not further than ``outer``, is below ``around``."""
+    rows, columns = dab.shape
+    reach = 0
+    while (reach + 1) * (reach + 1) <= outer:
+        reach += 1
+    total, count = 0, 0
+    for y in range(max(0, box[0] - reach), min(rows, box[1] + reach + 1)):
+        for x in range(max(0, box[2] - reach), min(columns, box[3] + reach + 1)):
+            nearest = outer + 1
+            for k in range(spot.shape[0]):
+                down, across = y - spot[k, 0], x - spot[k, 1]
+                nearest = min(nearest, down * down + across * across)
+            if inner < nearest <= outer:
+                total += dab[y, x]
+                count += 1
+    return total < around * count
