@@ -20,7 +20,7 @@ from biomarkers.slide.pixelsize import choose_mpp
 from biomarkers.slide.tile import tile_rgb
 from biomarkers.slide.tissue import tissue_mask
 from biomarkers.stain.density import White, check_white
-from biomarkers.stain.evidence import NotImmunostainError, evidence_of_colours
+from biomarkers.stain.evidence import DabEvidence, NotImmunostainError, dab_evidence
 from biomarkers.stain.quality import measure_quality
 from biomarkers.stain.vectors import StainVectors
 from biomarkers.stain.white import doubt_about_white, estimate_white
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import anndata as ad
     import xarray as xr
 
-_EVIDENCE_PIXELS = 1_000_000
 # median nuclear areas of tissues and of tumours lie well within this; outside it the pixel size is usually wrong
 _USUAL_NUCLEUS_UM2 = (18.0, 110.0)
 _ENOUGH_NUCLEI = 30
@@ -66,6 +65,15 @@ class CellMap:
     vectors: StainVectors
     qc: Mapping[str, Any]
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Light:
+    """What the light of a tile says before cells are looked for: glass, stains, and where there is tissue."""
+
+    white: White
+    evidence: DabEvidence
+    tissue: NDArray[np.bool_]
 
 
 def find_cells(
@@ -113,39 +121,54 @@ def find_cells(
     >>> found.cells.to_df("nucleus_mean").head()  # doctest: +SKIP
     """
     settings, vectors = settings or CellSettings(), vectors or StainVectors()
-    rgb = tile_rgb(tile)
+    tile_rgb(tile)  # refused before anything is estimated
     stated = mpp if mpp is not None else tile.attrs.get(keys.MPP)
     um, _ = choose_mpp(stated, None, where=tile.attrs.get("slide") or "tile")
     tile = tile.assign_attrs({keys.MPP: um})
+    light = look_at_tile(tile, white=white, vectors=vectors)
+    if settings.check_stain and not light.evidence.scorable:
+        raise NotImmunostainError(light.evidence.reason, where=tile.attrs.get("slide") or None)
+    return find_in_light(
+        tile, light, vectors=vectors, settings=settings, marker=marker, segmenter=segmenter, progress=progress
+    )
+
+
+def look_at_tile(tile: xr.DataArray, *, white: White | None, vectors: StainVectors | None) -> Light:
+    """Estimate glass (unless it is given), judge the stains and find tissue; ``tile`` knows its pixel size."""
     white = check_white(white) if white is not None else estimate_white(tile)
-    qc = _check_stain(tile, rgb, white, vectors, settings)
-    tissue = tissue_mask(tile, white=white)
+    return Light(white, dab_evidence(tile, white=white, vectors=vectors), tissue_mask(tile, white=white))
+
+
+def find_in_light(
+    tile: xr.DataArray,
+    light: Light,
+    *,
+    vectors: StainVectors,
+    settings: CellSettings,
+    marker: str,
+    segmenter: SegmenterPlugin | str | None,
+    progress: bool,
+) -> CellMap:
+    """Find the cells of a tile whose light was looked at; see :func:`find_cells`."""
+    rgb, um, white, evidence = tile_rgb(tile), float(tile.attrs[keys.MPP]), light.white, light.evidence
     quality = measure_quality(tile, white=white, vectors=vectors)
     plugin = load_segmenter(segmenter) if isinstance(segmenter, str) else segmenter
     plan = Plan(mpp=um, white=white, vectors=vectors, settings=settings, plugin=plugin)
-    rows, nuclei, cells = find_rows(rgb, tissue, plan=plan, progress=progress)
-    qc |= {"tissue_mm2": float(tissue.sum()) * um**2 * 1e-6, **vars(quality), **quality.flags()}
-    doubts = [one for one in (doubt_about_white(white), doubt_about_mpp(rows, um)) if one]
-    for doubt in doubts:
-        warnings.warn(doubt, stacklevel=2)
-    table = cell_table(rows, mpp=um, origin=tile.attrs.get(keys.ORIGIN, (0, 0)), marker=marker)
-    return CellMap(table, nuclei, cells, tissue, white, vectors, qc, (*doubts, *quality.messages()))
-
-
-def _check_stain(
-    tile: xr.DataArray, rgb: NDArray[np.uint8], white: White, vectors: StainVectors, settings: CellSettings
-) -> dict[str, Any]:
-    """Refuse what is no immunostain; a fixed, evenly spread sample of pixels is judged."""
-    step = max(1, int((rgb.shape[0] * rgb.shape[1] / _EVIDENCE_PIXELS) ** 0.5))
-    evidence = evidence_of_colours(rgb[::step, ::step].reshape(-1, 3), white=white, vectors=vectors)
-    if settings.check_stain and not evidence.scorable:
-        raise NotImmunostainError(evidence.reason, where=tile.attrs.get("slide") or None)
-    return {
+    rows, nuclei, cells = find_rows(rgb, light.tissue, plan=plan, progress=progress)
+    qc = {
         "stain": evidence.kind,
         "brown_share": evidence.brown_share,
         "pink_share": evidence.pink_share,
         "stained_share": evidence.stained_share,
+        "tissue_mm2": np.count_nonzero(light.tissue) * um**2 * 1e-6,
+        **vars(quality),
+        **quality.flags(),
     }
+    doubts = [one for one in (doubt_about_white(white), doubt_about_mpp(rows, um)) if one]
+    for doubt in doubts:
+        warnings.warn(doubt, stacklevel=3)
+    table = cell_table(rows, mpp=um, origin=tile.attrs.get(keys.ORIGIN, (0, 0)), marker=marker)
+    return CellMap(table, nuclei, cells, light.tissue, white, vectors, qc, (*doubts, *quality.messages()))
 
 
 def doubt_about_mpp(rows: Rows, mpp: float) -> str | None:

@@ -142,26 +142,31 @@ def score_tile(
     segmenter: SegmenterPlugin | str | None = None,
 ) -> SlideScore:
     """Score a tile that was read already; see :func:`score_slide`."""
-    from biomarkers.cells.find import find_cells
+    from biomarkers.cells.find import find_in_light, look_at_tile
     from biomarkers.cells.settings import CellSettings
-    from biomarkers.slide import tissue_mask
-    from biomarkers.stain import dab_evidence
+    from biomarkers.stain import StainVectors
 
     level, doubt = (white, None) if white is not None else _glass_of(tile)
     task = _Task(tile, assay, slide, marker, thresholds, classes)
-    evidence = dab_evidence(tile, white=level, vectors=vectors)
+    light = look_at_tile(tile, white=level, vectors=vectors)
+    evidence, tissue = light.evidence, light.tissue
     if not evidence.scorable:
         return _without_cells(task, keys.NOT_EVALUABLE, evidence.reason, white=level, tissue_mm2=None)
     mpp = float(tile.attrs[keys.MPP])
-    tissue = tissue_mask(tile, white=level)
     masks = analysed_masks(tissue, classes=classes, tile=tile)
     areas = {name: float(np.count_nonzero(mask)) * mpp * mpp / _UM2_PER_MM2 for name, mask in masks.items()}
     if not tissue.any():
         return _without_cells(task, keys.NO_TISSUE, "no tissue was found", white=level, tissue_mm2=0.0)
     # stain was checked above; a stretch of outline is stained where it would be called 1+
     settings = CellSettings(check_stain=False, membrane_od=thresholds.dab_od[0])
-    found = find_cells(
-        tile, mpp=mpp, white=level, vectors=vectors, settings=settings, marker=marker, segmenter=segmenter
+    found = find_in_light(
+        tile,
+        light,
+        vectors=vectors or StainVectors(),
+        settings=settings,
+        marker=marker,
+        segmenter=segmenter,
+        progress=True,
     )
     cells, notes = classified(found.cells, classes=classes, mpp=mpp)
     cells = with_neighbours(cells, column=marker_index(cells, marker))
@@ -273,11 +278,10 @@ def _tumor_mm2(cells: AnnData, areas: Mapping[str, float]) -> float | None:
 
 
 def _stained(tile: xr.DataArray, *, white: White, vectors: StainVectors, cut: float) -> np.ndarray:
-    from biomarkers.stain import separate_stains
+    from biomarkers.slide import tile_rgb
+    from biomarkers.stain.separate import dab_at_least
 
-    dab = separate_stains(tile, white=white, vectors=vectors).sel(c=keys.DAB).to_numpy()
-    stained: np.ndarray = dab >= cut
-    return stained
+    return dab_at_least(tile_rgb(tile), cut, white=white, vectors=vectors)
 
 
 def _row(

@@ -26,7 +26,7 @@ _LEAST_BROWN = 0.002  # share of stained pixels that makes DAB certain
 # H&E: 0.20 and more in fields of 256 um; immunostains: 0.09 at most, whatever the camera's contrast
 _PINK_SHARE, _PINK_OVER_BROWN = 0.14, 8.0
 _BLACK = 40  # grey levels: brightfield tissue, however dense, lets more through in most places
-_DARK_SAMPLE = 100_000  # pixels are enough to tell
+_SAMPLE, _DARK_SAMPLE = 262_144, 100_000  # pixels are enough to tell
 _GREY_SPREAD = 0.03  # mean difference of the channels' optical densities below which there is no colour
 
 
@@ -80,7 +80,7 @@ def dab_evidence(tile: xr.DataArray, *, white: White, vectors: StainVectors | No
     Parameters
     ----------
     tile
-        RGB tile (c, y, x).
+        RGB tile (c, y, x); of one of more than 262,144 pixels, every second, third ... row and column is judged.
     white
         Level of empty glass (R, G, B).
     vectors
@@ -90,13 +90,15 @@ def dab_evidence(tile: xr.DataArray, *, white: White, vectors: StainVectors | No
     -------
     The evidence; ``evidence.kind`` is what it amounts to.
     """
-    return evidence_of_colours(tile_rgb(tile).reshape(-1, 3), white=white, vectors=vectors)
+    rgb = tile_rgb(tile)
+    step = max(1, int((rgb.shape[0] * rgb.shape[1] / _SAMPLE) ** 0.5))
+    return evidence_of_colours(rgb[::step, ::step], white=white, vectors=vectors)
 
 
 def evidence_of_colours(
     colours: NDArray[np.uint8], *, white: White, vectors: StainVectors | None = None
 ) -> DabEvidence:
-    """Judge a sample of pixels, uint8 (n, 3); see :func:`dab_evidence`."""
+    """Judge a sample of pixels, uint8 (n, 3) or (rows, columns, 3); see :func:`dab_evidence`."""
     from biomarkers.stain.kernels.colours import tally_colours
 
     if _is_dark(colours):
@@ -108,7 +110,7 @@ def evidence_of_colours(
     stained, browns, pinks, spread, others, other_pinks = tally_colours(
         colours, whole_densities(tuple(white)), dab=weights[1], neutral=neutral, levels=levels
     ).tolist()
-    share = stained / max(colours.shape[0], 1)
+    share = stained / max(colours.size // 3, 1)
     pink = max(_share(pinks, stained), _share(other_pinks, others))
     if share < _LEAST_STAINED and pink < _PINK_SHARE:
         return DabEvidence("no_tissue", 0.0, pink, share)
@@ -119,13 +121,17 @@ def evidence_of_colours(
 
 def _is_dark(colours: NDArray[np.uint8]) -> bool:
     """Whether most pixels are black, or two channels are black throughout (but for one pixel in a hundred)."""
-    sample = colours[:: max(1, colours.shape[0] // _DARK_SAMPLE)]
+    if colours.ndim == 3:
+        step = math.ceil((colours.size / 3 / _DARK_SAMPLE) ** 0.5) or 1
+        sample = colours[::step, ::step].reshape(-1, 3)
+    else:
+        sample = colours[:: max(1, colours.shape[0] // _DARK_SAMPLE)]
     total = sample.shape[0]
     if total == 0:
         return False
     black = [sample[:, channel] < _BLACK for channel in range(3)]
     throughout = [100 * np.count_nonzero(one) >= 99 * total for one in black]
-    return sum(throughout) >= 2 or 2 * np.count_nonzero(black[0] & black[1] & black[2]) > total
+    return bool(sum(throughout) >= 2 or 2 * np.count_nonzero(black[0] & black[1] & black[2]) > total)
 
 
 def _kind(spread: float, brown: float, pink: float) -> Kind:

@@ -6,6 +6,8 @@ those of :mod:`biomarkers.stain.whole_numbers`; weights of smoothing sum to 256.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,15 @@ _SMOOTHING = 256
 _TRUNCATE = 3.0
 
 
+class Split(NamedTuple):
+    """Density of green and amount of DAB, where there is stain, and how many stained pixels neither stain explains."""
+
+    green: NDArray[np.int16]
+    dab: NDArray[np.int16]
+    stained: NDArray[np.bool_]
+    unexplained: int
+
+
 def smoothing_weights(sigma_px: float) -> NDArray[np.int32]:
     """Return one half of a Gaussian, middle first; both halves and the middle sum to 256."""
     offsets = np.arange(np.ceil(_TRUNCATE * sigma_px) + 1)
@@ -22,13 +33,15 @@ def smoothing_weights(sigma_px: float) -> NDArray[np.int32]:
     shares = values / (2 * values.sum() - 1)
     # the sums from each offset outwards are rounded, so that no rounding piles up anywhere
     outwards = np.rint(np.cumsum(shares[:0:-1])[::-1] * _SMOOTHING).astype(np.int32)
-    middle = _SMOOTHING - 2 * outwards[:1]
-    return np.concatenate([middle, outwards - np.append(outwards[1:], 0)]).astype(np.int32)
+    outwards = outwards[: np.count_nonzero(outwards)]
+    middle = np.array([_SMOOTHING - 2 * outwards[:1].sum()])
+    weights: NDArray[np.int32] = np.concatenate([middle, outwards - np.append(outwards, 0)[1:]]).astype(np.int32)
+    return weights
 
 
 def split(
     rgb: NDArray[np.uint8], densities: NDArray[np.int32], weights: NDArray[np.int32], *, levels: NDArray[np.int32]
-) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.bool_], int]:
+) -> Split:
     """Look up densities and weigh them.
 
     Parameters
@@ -42,18 +55,35 @@ def split(
     levels
         Three densities: sum of the channels of a stained pixel, residual of one that neither stain explains, and what
         the densest channel must stay below for its hue to be told.
-
-    Returns
-    -------
-    Density of green and amount of DAB, int16 (height, width); where there is stain; how many stained pixels neither
-    stain explains.
     """
     least, residual, saturated = levels.tolist()
     red, green, blue = (densities[channel][rgb[..., channel]] for channel in range(3))
     dab, rest = ((red * row[0] + green * row[1] + blue * row[2] + WEIGHT // 2) // WEIGHT for row in weights)
     stained = red + green + blue > least
     strange = stained & (np.abs(rest) > residual) & (np.maximum(np.maximum(red, green), blue) < saturated)
-    return green.astype(np.int16), dab.astype(np.int16), stained, int(np.count_nonzero(strange))
+    return Split(green.astype(np.int16), dab.astype(np.int16), stained, int(np.count_nonzero(strange)))
+
+
+def at_least(
+    rgb: NDArray[np.uint8], densities: NDArray[np.int32], weights: NDArray[np.int32], *, least: int
+) -> NDArray[np.bool_]:
+    """Compare the weighted sum of the channels' densities, bool (height, width); ``weights`` are int32 (3,)."""
+    red, green, blue = (densities[channel][rgb[..., channel]] * weights[channel] for channel in range(3))
+    enough: NDArray[np.bool_] = red + green + blue >= least
+    return enough
+
+
+def soft_dab(
+    rgb: NDArray[np.uint8],
+    densities: NDArray[np.int32],
+    weights: NDArray[np.int32],
+    smoothing: NDArray[np.int32],
+    *,
+    levels: NDArray[np.int32],
+) -> tuple[NDArray[np.int16], int, int]:
+    """Return the amount of DAB, smoothed, how many pixels are stained, and how many neither stain explains."""
+    parts = split(rgb, densities, weights, levels=levels)
+    return smooth(parts.dab, smoothing), int(np.count_nonzero(parts.stained)), parts.unexplained
 
 
 def smooth(image: NDArray[np.int16], weights: NDArray[np.int32]) -> NDArray[np.int16]:

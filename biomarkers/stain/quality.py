@@ -34,7 +34,9 @@ _PEN_OD, _PEN_TURN, _PEN_RESIDUAL, _DARK_SOLID_OD = 0.35, 0.15, 0.25, 1.0
 _SOFT_UM, _DETAIL_UM, _FORM_UM = 0.35, 0.7, 2.0
 _BLURRED_BELOW = 0.30
 _WINDOW_PX, _WINDOWS_ON_A_SIDE = 1024, 2
-_SQUARE_UM, _ALL_OF_SQUARES = 64.0, 4  # sharpness is measured in squares; all over where so many fill a side
+# sharpness is measured in squares, one in 2.5 along each side; all over where no more than four fill a side
+_SQUARE_UM, _ONE_IN, _ALL_OF_SQUARES = 64.0, 2.5, 4
+_LEVELS = np.array([parts(_STAINED_OD), parts(_RESIDUAL_OD), parts(_DARK_OD)], np.int32)
 
 _EXPLAINED = {
     "over_stained": "over-stained: {black_share:.0%} of the brown pixels are too dense to be graded",
@@ -98,7 +100,7 @@ def measure_quality(tile: xr.DataArray, *, white: White, vectors: StainVectors |
     tile
         RGB tile (c, y, x) with ``mpp``. Pen and folds are sought everywhere; the rest is measured in up to four
         windows of 1024 px, evenly spread, and sharpness, where a window is wider than 256 um, in squares of 64 um that
-        are spread over a quarter of it.
+        are spread over a sixth of it.
     white
         Level of empty glass.
     vectors
@@ -169,11 +171,10 @@ class _Measure:
 
     def tallies(self, rgb: NDArray[np.uint8]) -> tuple[int, ...]:
         """Count pixels (all, stained, brown, black, residual) and grains; sum the squares of fine and coarse detail."""
-        from biomarkers.stain.kernels.field import count_grains, smooth, split
+        from biomarkers.stain.kernels.field import count_grains, soft_dab
 
-        levels = np.array([parts(_STAINED_OD), parts(_RESIDUAL_OD), parts(_DARK_OD)], np.int32)
-        green, dab, stained, residual = split(rgb, self.densities, self.weights, levels=levels)
-        dab = smooth(dab, smoothing_weights(_SOFT_UM / self.mpp))
+        soft = smoothing_weights(_SOFT_UM / self.mpp)
+        dab, stained, residual = soft_dab(rgb, self.densities, self.weights, soft, levels=_LEVELS)
         px2 = self.mpp**2
         grains = count_grains(
             dab,
@@ -183,35 +184,36 @@ class _Measure:
             around=parts(_AROUND_GRAIN_OD),
         )
         return (
-            stained.size,
-            int(np.count_nonzero(stained)),
+            dab.size,
+            stained,
             int(np.count_nonzero(dab > parts(_BROWN_OD))),
             int(np.count_nonzero(dab > parts(_BLACK_OD))),
             residual,
             grains,
-            *self.detail(green, stained),
+            *self.detail(rgb),
         )
 
-    def detail(self, green: NDArray[np.int16], stained: NDArray[np.bool_]) -> tuple[int, int]:
+    def detail(self, rgb: NDArray[np.uint8]) -> tuple[int, int]:
         """Sum the squares of fine and of coarse detail, in squares with their surroundings."""
-        from biomarkers.stain.kernels.field import smooth, squares_of_differences
+        from biomarkers.stain.kernels.field import smooth, split, squares_of_differences
 
         weights = [smoothing_weights(um / self.mpp) for um in (_SOFT_UM, _DETAIL_UM, _FORM_UM)]
         reach = weights[-1].size - 1
         fine, coarse = 0, 0
-        for down in self._squares(green.shape[0]):
-            for across in self._squares(green.shape[1]):
+        for down in self._squares(rgb.shape[0]):
+            for across in self._squares(rgb.shape[1]):
                 outer, inner = zip(_widened(down, reach), _widened(across, reach), strict=True)
-                soft, detail, form = (smooth(green[outer], one)[inner] for one in weights)
-                fine += squares_of_differences(soft, detail, stained[down, across])
-                coarse += squares_of_differences(detail, form, stained[down, across])
+                here = split(rgb[outer], self.densities, self.weights, levels=_LEVELS)
+                soft, detail, form = (smooth(here.green, one)[inner] for one in weights)
+                fine += squares_of_differences(soft, detail, here.stained[inner])
+                coarse += squares_of_differences(detail, form, here.stained[inner])
         return fine, coarse
 
     def _squares(self, length: int) -> list[slice]:
         side = round(_SQUARE_UM / self.mpp)
         if length <= _ALL_OF_SQUARES * side:
             return [slice(0, length)]
-        return _spans(length, side, length // (2 * side))
+        return _spans(length, side, round(length / (_ONE_IN * side)))
 
 
 def _widened(part: slice, by: int) -> tuple[slice, slice]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from biomarkers import keys
 from biomarkers.slide.tile import tile_rgb
-from biomarkers.stain.density import White, optical_density
+from biomarkers.stain.density import White, check_white, optical_density
 from biomarkers.stain.vectors import StainVectors
+from biomarkers.stain.whole_numbers import WEIGHT, parts, stain_weights, whole_densities
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,3 +48,27 @@ def separate_stains(tile: xr.DataArray, *, white: White, vectors: StainVectors |
     attrs = {**tile.attrs, "white": tuple(white), "vectors": vectors}
     names = [keys.HEMATOXYLIN, keys.DAB, keys.RESIDUAL]
     return xr.DataArray(np.moveaxis(amounts, 2, 0), dims=keys.TILE_DIMS, coords={"c": names}, attrs=attrs)
+
+
+def dab_at_least(
+    rgb: NDArray[np.uint8], cut: float, *, white: White, vectors: StainVectors | None = None
+) -> NDArray[np.bool_]:
+    """Tell which pixels hold at least so much DAB.
+
+    Parameters
+    ----------
+    rgb
+        uint8 (height, width, 3).
+    cut
+        Optical density.
+    white, vectors
+        As for :func:`separate_stains`.
+
+    Returns
+    -------
+    bool (height, width), by densities in whole units of 1 / 4000.
+    """
+    from biomarkers.stain.kernels.field import at_least
+
+    weights = stain_weights(vectors or StainVectors())[1]
+    return at_least(rgb, whole_densities(check_white(white)), weights, least=parts(cut) * WEIGHT)

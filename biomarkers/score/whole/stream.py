@@ -10,12 +10,13 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.cells.contrast import MILLI, amounts, working_factor
+from biomarkers.cells.contrast import working_factor
 from biomarkers.cells.pipeline import halo_px, window_rows
 from biomarkers.cells.table import Rows, in_reading_order, join_rows
 from biomarkers.score.classes import analysed_at
 from biomarkers.score.whole.decide import Decided, Task, around, read_window
 from biomarkers.slide.slide import Slide
+from biomarkers.stain.separate import dab_at_least
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -109,8 +110,7 @@ def _one_tile(slide: Slide, task: Task, decided: Decided, core: Core) -> tuple[R
     top, left = (core[axis].start - block.window[axis].start for axis in (0, 1))
     tall, wide = (core[axis].stop - core[axis].start for axis in (0, 1))
     inside = slice(top, top + tall), slice(left, left + wide)
-    _, dab = amounts(rgb[inside], white=plan.white, vectors=plan.vectors)
-    stained = dab >= round(task.thresholds.dab_od[0] * MILLI)
+    stained = dab_at_least(rgb[inside], task.thresholds.dab_od[0], white=plan.white, vectors=plan.vectors)
     origin = (float(core[1].start), float(core[0].start))
     masks = analysed_at(tissue[inside], classes=task.classes, origin=origin, downsample=1.0)
     return rows, {name: int(np.count_nonzero(stained & mask)) for name, mask in masks.items()}

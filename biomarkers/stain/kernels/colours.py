@@ -40,7 +40,8 @@ def tally_colours(
 ) -> NDArray[np.int64]:
     """Tally colours of stains; see :func:`biomarkers.stain.colours.tally_colours`."""
     out = np.zeros(6, np.int64)
-    _tally(np.ascontiguousarray(colours), densities, dab, neutral, levels, np.empty((3, _STRETCH), np.int32), out)
+    lines = np.empty((3, _STRETCH), np.int32)
+    _tally(colours if colours.ndim == 3 else colours[None], densities, dab, neutral, levels, lines, out)
     return out
 
 
@@ -80,16 +81,17 @@ def _near(colours, densities, least, leave_out):  # type: ignore[no-untyped-def]
 def _tally(colours, densities, dab, neutral, levels, lines, out):  # type: ignore[no-untyped-def]
     """Look up a stretch of colours at a time, then compare: what only compares runs eight at a time."""
     reds, greens, blues = densities[0], densities[1], densities[2]
-    size, room = colours.shape[0], lines.shape[1]
-    for start in range(0, size, room):
-        part = colours[start : min(start + room, size)]
-        red, green, blue = lines[0, : part.shape[0]], lines[1, : part.shape[0]], lines[2, : part.shape[0]]
-        for i in range(part.shape[0]):
-            red[i] = reds[part[i, 0]]
-            green[i] = greens[part[i, 1]]
-            blue[i] = blues[part[i, 2]]
-        _own(red, green, blue, dab, levels, out)
-        _neutral(red, green, blue, neutral, levels, out)
+    size, room = colours.shape[1], lines.shape[1]
+    for row in range(colours.shape[0]):
+        for start in range(0, size, room):
+            part = colours[row, start : min(start + room, size)]
+            red, green, blue = lines[0, : part.shape[0]], lines[1, : part.shape[0]], lines[2, : part.shape[0]]
+            for i in range(part.shape[0]):
+                red[i] = reds[part[i, 0]]
+                green[i] = greens[part[i, 1]]
+                blue[i] = blues[part[i, 2]]
+            _own(red, green, blue, dab, levels, out)
+            _neutral(red, green, blue, neutral, levels, out)
 
 
 @numba.njit(cache=True, nogil=True)

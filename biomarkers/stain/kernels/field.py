@@ -6,32 +6,64 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from biomarkers.stain.field import Split
+
 _SHIFT = 16  # two axes of weights that sum to 256 each
 _HALF = 1 << (_SHIFT - 1)
 
 
 def split(
     rgb: NDArray[np.uint8], densities: NDArray[np.int32], weights: NDArray[np.int32], *, levels: NDArray[np.int32]
-) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.bool_], int]:
+) -> Split:
     """Look up green density, DAB and what is stained; see :func:`biomarkers.stain.field.split`."""
     green, dab = (np.empty(rgb.shape[:2], np.int16) for _ in range(2))
     stained = np.empty(rgb.shape[:2], np.uint8)
     lines = np.empty((3, rgb.shape[1]), np.int32)
-    beyond = _split(rgb, densities, weights, levels, lines, green, dab, stained)
-    return green, dab, stained.view(np.bool_), int(beyond)
+    beyond = _split(np.ascontiguousarray(rgb), densities, weights, levels, lines, green, dab, stained)
+    return Split(green, dab, stained.view(np.bool_), int(beyond))
+
+
+def at_least(
+    rgb: NDArray[np.uint8], densities: NDArray[np.int32], weights: NDArray[np.int32], *, least: int
+) -> NDArray[np.bool_]:
+    """Compare weighted sums; see :func:`biomarkers.stain.field.at_least`."""
+    out = np.empty(rgb.shape[:2], np.uint8)
+    _compare(np.ascontiguousarray(rgb), densities * weights[:, None], np.int32(least), out)
+    return out.view(np.bool_)
+
+
+def soft_dab(
+    rgb: NDArray[np.uint8],
+    densities: NDArray[np.int32],
+    weights: NDArray[np.int32],
+    smoothing: NDArray[np.int32],
+    *,
+    levels: NDArray[np.int32],
+) -> tuple[NDArray[np.int16], int, int]:
+    """Split and smooth row by row; see :func:`biomarkers.stain.field.soft_dab`."""
+    wide, reach = rgb.shape[1], smoothing.size - 1
+    out = np.empty(rgb.shape[:2], np.int16)
+    held = np.empty((2 * reach + 1, wide), np.int16)  # the rows that are still looked at
+    lines = np.empty((3, wide), np.int32)
+    green, stained = np.empty(wide, np.int16), np.empty(wide, np.uint8)
+    line, total = np.empty(wide + 2 * reach, np.int32), np.empty(wide, np.int32)
+    room = lines, green, stained, held, line, total
+    counts = _soft(np.ascontiguousarray(rgb), densities, weights, levels, smoothing, room, out)
+    return out, int(counts[0]), int(counts[1])
 
 
 def smooth(image: NDArray[np.int16], weights: NDArray[np.int32]) -> NDArray[np.int16]:
     """Smooth with symmetric weights, middle first; see :func:`biomarkers.stain.field.smooth`."""
     out = np.empty(image.shape, np.int16)
     reach, wide = weights.size - 1, image.shape[1]
-    _smooth(image, weights, np.empty(wide + 2 * reach, np.int32), np.empty(wide, np.int32), out)
+    _smooth(np.ascontiguousarray(image), weights, np.empty(wide + 2 * reach, np.int32), np.empty(wide, np.int32), out)
     return out
 
 
 def squares_of_differences(one: NDArray[np.int16], other: NDArray[np.int16], where: NDArray[np.bool_]) -> int:
     """Sum (one - other)^2; see :func:`biomarkers.stain.field.squares_of_differences`."""
-    return int(_squares(one, other, where.view(np.uint8)))
+    first, second, here = np.ascontiguousarray(one), np.ascontiguousarray(other), np.ascontiguousarray(where)
+    return int(_squares(first, second, here.view(np.uint8)))
 
 
 def count_grains(
@@ -52,7 +84,7 @@ def solid_masks(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Mark colours of ink and dark ones; see :func:`biomarkers.stain.field.solid_masks`."""
     ink, black = (np.empty(light.shape[:2], np.uint8) for _ in range(2))
-    _solid(light, densities, weights, pen * pen, dark * dark, ink, black)
+    _solid(np.ascontiguousarray(light), densities, weights, pen * pen, dark * dark, ink, black)
     return ink.view(np.bool_), black.view(np.bool_)
 
 
@@ -71,6 +103,15 @@ def _solid(light, densities, weights, pen, dark, ink, black):  # type: ignore[no
             beyond = (400 * lowest * lowest > 9 * length) | (16 * rest * rest > length)
             ink[y, x] = beyond & (length > pen)
             black[y, x] = (not beyond) & (length > dark)
+
+
+@numba.njit(cache=True, nogil=True)
+def _compare(rgb, densities, least, out):  # type: ignore[no-untyped-def]
+    reds, greens, blues = densities[0], densities[1], densities[2]
+    for row in range(rgb.shape[0]):
+        source, target = rgb[row], out[row]
+        for x in range(target.size):
+            target[x] = reds[source[x, 0]] + greens[source[x, 1]] + blues[source[x, 2]] >= least
 
 
 @numba.njit(cache=True, nogil=True)
@@ -106,37 +147,66 @@ def _weigh(first, second, third, weights, levels, green, dab, stained):  # type:
 
 
 @numba.njit(cache=True, nogil=True)
+def _soft(rgb, densities, weights, levels, smoothing, room, out):  # type: ignore[no-untyped-def]
+    reds, greens, blues = densities[0], densities[1], densities[2]
+    lines, green, stained, held, line, total = room
+    first, second, third = lines[0], lines[1], lines[2]
+    height, wide, reach = rgb.shape[0], rgb.shape[1], smoothing.size - 1
+    count, beyond = np.int64(0), np.int64(0)
+    for y in range(height + reach):
+        if y < height:
+            source = rgb[y]
+            for x in range(wide):
+                first[x] = reds[source[x, 0]]
+                second[x] = greens[source[x, 1]]
+                third[x] = blues[source[x, 2]]
+            beyond += _weigh(first, second, third, weights, levels, green, held[y % held.shape[0]], stained)
+            part = np.int32(0)
+            for x in range(wide):
+                part += np.int32(stained[x])
+            count += np.int64(part)
+        if y >= reach:
+            _smooth_row(held, y - reach, height - 1, smoothing, line, total, out[y - reach])
+    return count, beyond
+
+
+@numba.njit(cache=True, nogil=True)
 def _smooth(image, weights, line, total, out):  # type: ignore[no-untyped-def]
-    reach, last, wide = weights.size - 1, image.shape[0] - 1, image.shape[1]
-    middle = line[reach : reach + wide]
     for row in range(image.shape[0]):
-        source, weight = image[row], weights[0]
+        _smooth_row(image, row, image.shape[0] - 1, weights, line, total, out[row])
+
+
+@numba.njit(cache=True, nogil=True)
+def _smooth_row(image, row, last, weights, line, total, target):  # type: ignore[no-untyped-def]
+    """Smooth one row of an image that ends with row ``last``, of which as many are held as ``image`` has."""
+    reach, wide, size = weights.size - 1, target.size, image.shape[0]
+    middle = line[reach : reach + wide]
+    source, weight = image[row % size], weights[0]
+    for x in range(wide):
+        middle[x] = np.int32(source[x]) * weight
+    for step in range(1, reach + 1):
+        above, below, weight = image[max(row - step, 0) % size], image[min(row + step, last) % size], weights[step]
         for x in range(wide):
-            middle[x] = np.int32(source[x]) * weight
-        for step in range(1, reach + 1):
-            above, below, weight = image[max(row - step, 0)], image[min(row + step, last)], weights[step]
-            for x in range(wide):
-                middle[x] += (np.int32(above[x]) + np.int32(below[x])) * weight
-        for x in range(reach):
-            line[x], line[reach + wide + x] = middle[0], middle[wide - 1]
-        weight = weights[0]
+            middle[x] += (np.int32(above[x]) + np.int32(below[x])) * weight
+    for x in range(reach):
+        line[x], line[reach + wide + x] = middle[0], middle[wide - 1]
+    weight = weights[0]
+    for x in range(wide):
+        total[x] = middle[x] * weight + np.int32(_HALF)
+    for step in range(1, reach + 1):
+        left, right, weight = line[reach - step : reach - step + wide], line[reach + step :], weights[step]
         for x in range(wide):
-            total[x] = middle[x] * weight + np.int32(_HALF)
-        for step in range(1, reach + 1):
-            left, right, weight = line[reach - step : reach - step + wide], line[reach + step :], weights[step]
-            for x in range(wide):
-                total[x] += (left[x] + right[x]) * weight
-        target = out[row]
-        for x in range(wide):
-            target[x] = total[x] >> np.int32(_SHIFT)
+            total[x] += (left[x] + right[x]) * weight
+    for x in range(wide):
+        target[x] = total[x] >> np.int32(_SHIFT)
 
 
 @numba.njit(cache=True, nogil=True)
 def _squares(one, other, where):  # type: ignore[no-untyped-def]
-    total = 0
+    total = np.int64(0)
     for row in range(one.shape[0]):
         first, second, here = one[row], other[row], where[row]
-        part = 0
+        part = np.int64(0)
         for x in range(first.size):
             difference = (np.int32(first[x]) - np.int32(second[x])) * np.int32(here[x])
             part += np.int64(difference) * np.int64(difference)
