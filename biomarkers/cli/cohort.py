@@ -289,32 +289,16 @@ def _say(summary: StudySummary) -> None:
 
     from tabulate import tabulate
 
+    from biomarkers.cohort.endpoints import endpoint_words
+
     flow = summary.flow.drop(columns="of")
     table = [[str(cell) for cell in row] for row in flow.itertuples(index=False)]
     click.echo(tabulate(table, headers=[str(name) for name in flow.columns], maxcolwidths=[None] * 9 + [40]))
     click.echo("")
     for row in summary.endpoints.to_dict("records"):
         if "Wilson" not in str(row["method"]):
-            click.echo(textwrap.fill(_endpoint_line(row), width=110, subsequent_indent="  "))
+            click.echo(textwrap.fill(f"{row['endpoint']}: {endpoint_words(row)}", width=110, subsequent_indent="  "))
     if summary.notes:
         click.echo("\nNotes")
         for note in summary.notes:
             click.echo(textwrap.fill(f"- {note}", width=110, initial_indent="  ", subsequent_indent="    "))
-
-
-def _endpoint_line(row: dict[Any, Any]) -> str:
-    import math
-
-    value, low, high = (row[name] for name in ("value", "ci_low", "ci_high"))
-    if row["statistic"] == "rate":
-        said = f"{row['events']} of {row['n']}, {value:.1%} (95% CI {low:.1%} to {high:.1%})"
-    elif value != value and not row["n"]:  # NaN is not itself
-        said = str(row["note"])
-    elif "range" in row["statistic"]:
-        said = f"median {value:.1f} months (range {low:.1f} to {high:.1f}), n = {row['n']}"
-    else:
-        middle = f"{value:.1f} months" if math.isfinite(value) else "not reached"
-        edges = [f"{number:.1f}" if math.isfinite(number) else "not reached" for number in (low, high)]
-        counted = "still followed" if str(row["endpoint"]).startswith("follow-up") else "events"
-        said = f"median {middle} (95% CI {edges[0]} to {edges[1]}), n = {row['n']}, {row['events']} {counted}"
-    return f"{row['endpoint']}: {said}"

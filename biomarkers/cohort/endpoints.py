@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,27 @@ def end_points(
 def treated_patients(patients: pd.DataFrame) -> pd.DataFrame:
     """Patients who were treated; all of them where the table does not say (column ``treated``)."""
     return patients if TREATED not in patients else patients[patients[TREATED].astype(bool)]
+
+
+def endpoint_words(row: Mapping[Any, Any]) -> str:
+    """Say one row of :func:`end_points` in words.
+
+    Examples
+    --------
+    >>> endpoint_words({"statistic": "rate", "events": 19, "n": 52, "value": 0.365, "ci_low": 0.236, "ci_high": 0.51})
+    '19 of 52, 36.5% (95% CI 23.6% to 51.0%)'
+    """
+    value, low, high = (row[name] for name in ("value", "ci_low", "ci_high"))
+    if row["statistic"] == "rate":
+        return f"{row['events']} of {row['n']}, {value:.1%} (95% CI {low:.1%} to {high:.1%})"
+    if np.isnan(value) and not row["n"]:
+        return str(row["note"])
+    if "range" in row["statistic"]:
+        return f"median {value:.1f} months (range {low:.1f} to {high:.1f}), n = {row['n']}"
+    middle = f"{value:.1f} months" if np.isfinite(value) else "not reached"
+    edges = [f"{number:.1f}" if np.isfinite(number) else "not reached" for number in (low, high)]
+    counted = "still followed" if str(row["endpoint"]).startswith("follow-up") else "events"
+    return f"median {middle} (95% CI {edges[0]} to {edges[1]}), n = {row['n']}, {row['events']} {counted}"
 
 
 def endpoint_arrays(patients: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -96,6 +96,8 @@ def read_patients(
             )
         if keys.RESPONSE not in found.patients:
             notes.append(f"{where}: no column of the best overall response was found; --response COLUMN names it")
+        elif found.patients[keys.RESPONSE].isna().all():
+            notes.append(f"{where}: the best overall response is empty in every row")
         return Patients(found.patients, found.samples, None, where, tuple(notes))
     derived = assess(
         visits, lesions=lesions, columns=named, first_dose=first_doses(found.patients), rules=rules, immune=immune

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
+from biomarkers.cohort.endpoints import endpoint_words
 from biomarkers.report.page import Figure, Page, Section, as_table, write_page
 from biomarkers.report.relation import collect
 from biomarkers.report.settings import made_by
-
-_ENDPOINTS: Final = ("endpoint", "statistic", "value", "ci_low", "ci_high", "n", "events")
 
 if TYPE_CHECKING:
     from biomarkers.cohort.summary import StudySummary
@@ -58,14 +59,15 @@ def write_cohort_report(
 def cohort_sections(summary: StudySummary, *, figures: Path | Sequence[Figure] | None = None) -> list[Section]:
     """Lay out the flow with its notes, end points, selection by biopsy, figures, and what lies behind them."""
     shown = summary.endpoints[~summary.endpoints["method"].astype(str).str.contains("Wilson")]
-    tables = [as_table(shown[list(_ENDPOINTS)])]
+    said = [endpoint_words(row) for row in shown.to_dict("records")]
+    tables = [as_table(pd.DataFrame({"endpoint": shown["endpoint"].to_numpy(), "result": said}))]
     texts = [
-        f"Intervals of medians: Brookmeyer-Crowley, {summary.transform}. The response rate counts NE as no response.",
+        f"Everybody treated counts; NE is no response. Intervals of medians: Brookmeyer-Crowley, {summary.transform}.",
     ]
     if len(summary.selection):
         p = float(summary.selection["p_fisher"].iloc[0])
-        said = "everybody has a level" if p != p else f"Fisher p = {p:.3g}"  # NaN is not itself
-        texts.append(f"Response of patients with and without a baseline level: {said}.")
+        compared = "everybody has a level" if p != p else f"Fisher p = {p:.3g}"  # NaN is not itself
+        texts.append(f"Response of patients with and without a baseline level: {compared}.")
         tables.append(as_table(summary.selection))
     if len(summary.landmarks):
         texts.append("Times by response count from a landmark: from the first day on they would favour responders.")
