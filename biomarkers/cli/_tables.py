@@ -1,4 +1,4 @@
-"""How verbs print a table of definitions: one block an entry on a terminal, or CSV for a program."""
+"""What verbs share: options with several values, and tables of definitions on a terminal or as CSV."""
 
 from __future__ import annotations
 
@@ -11,6 +11,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _WIDTH = 100
+
+
+class SeveralValues(click.Command):
+    """A verb whose repeatable path options also take several values at once: ``--scores a/ b/``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give every value of such an option its own name before click reads them."""
+        several = {
+            name
+            for option in self.params
+            if isinstance(option, click.Option) and option.multiple and isinstance(option.type, click.Path)
+            for name in option.opts
+        }
+        made: list[str] = []
+        current, first = "", True
+        for word in args:
+            if word.startswith("-"):
+                current, first = (word if word in several else ""), True
+                made.append(word)
+            else:
+                made += [word] if first or not current else [current, word]
+                first = False
+        return super().parse_args(ctx, made)
 
 
 def show(table: pd.DataFrame, *, name: str, columns: tuple[str, ...], details: tuple[str, ...]) -> None:

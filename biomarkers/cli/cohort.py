@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from biomarkers.cli._tables import SeveralValues
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
@@ -20,9 +22,9 @@ _FILE = click.Path(path_type=Path)
 _ROLES = ("patient", "response", "sample", "timepoint", "treated", "first_dose", "date_order")
 
 
-@click.command()
-@click.option("--scores", multiple=True, type=_FILE, help="Folder that 'biomarkers score' wrote; repeatable.")
-@click.option("--levels", multiple=True, type=_FILE, help="levels.csv of 'biomarkers express'; repeatable.")
+@click.command(cls=SeveralValues)
+@click.option("--scores", multiple=True, type=_FILE, help="Folder that 'biomarkers score' wrote; one or several.")
+@click.option("--levels", multiple=True, type=_FILE, help="levels.csv of 'biomarkers express'; one or several.")
 @click.option("--clinical", required=True, type=_FILE, help="Clinical table: CSV, TSV, XLSX or Parquet.")
 @click.option("--out", required=True, type=_FILE, help="The cohort to write, FILE.h5ad.")
 @click.option("--samples", type=_FILE, help="Sample sheet: sample, patient, time point, date.")
@@ -97,7 +99,7 @@ def cohort(out: Path, **options: Any) -> None:
 
     \b
     biomarkers cohort --scores scores/ --clinical clinical.csv --out cohort.h5ad
-    biomarkers cohort --scores pdl1/ --scores pd1/ --levels levels.csv \\
+    biomarkers cohort --scores pdl1/ pd1/ --levels levels.csv \\
         --clinical trial.xlsx --patient ID --response BOR \\
         --endpoint pfs=PFS_days:PFS_cens:0:days --rename C3D1=on_treatment --out cohort.h5ad
     biomarkers cohort --clinical trial.csv --visits tumor_sums.csv --landmark 4 --out trial.h5ad

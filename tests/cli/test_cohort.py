@@ -170,3 +170,16 @@ def test_a_place_that_cannot_be_written_is_the_machines_fault(tmp_path: Path) ->
     done = _run("cohort", "--clinical", CLINICAL, "--no-figures", "--out", tmp_path / "file" / "c.h5ad")
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
+
+
+def test_several_tables_behind_one_option(levels: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(levels)
+    parts = [tmp_path / "one.csv", tmp_path / "two.csv"]
+    for path, marker in zip(parts, ("CD274", "PDCD1"), strict=True):
+        table[table["marker"] == marker].to_csv(path, index=False)
+    words = ["cohort", "--levels", *map(str, parts), "--clinical", str(CLINICAL), "--no-figures", "--out"]
+    assert run([*words, str(tmp_path / "c.h5ad")]) == 0
+    assert [name.split()[0] for name in read_cohort(tmp_path / "c.h5ad").var_names] == ["CD274", "PDCD1"]
+    repeated = [words[0], "--levels", words[2], "--levels", *words[3:]]
+    assert run([*repeated, str(tmp_path / "d.h5ad")]) == 0
+    assert read_cohort(tmp_path / "d.h5ad").n_vars == 2
