@@ -185,14 +185,14 @@ def target_response(visit: Visit, state: TargetState) -> tuple[str, str, TargetS
     --------
     >>> visit = Visit(0, 60, 80, True, False, "none", False)
     >>> target_response(visit, TargetState(100, 70, had_pr=True))[:2]
-    ('PR', 'PR carried: +14% from nadir 70 mm')
+    ('PR', 'PR carried: sum +14% from nadir 70 mm')
     """
     if math.isnan(state.baseline_mm) or state.baseline_mm == 0:
         return "", "no target lesions", state
     size, nadir = visit.sum_mm, state.nadir_mm
     if math.isnan(size):
         return NE, "targets not measured", state
-    grown = f"{_percent(size, nadir)} from nadir {nadir:g} mm"
+    grown = f"sum {_percent(size, nadir)} from nadir {nadir:g} mm"
     if not visit.targets_gone and 5 * size >= 6 * nadir - _SLACK_MM and size - nadir >= _PD_RISE_MM - _SLACK_MM:
         return PD, grown, TargetState(state.baseline_mm, min(nadir, size))
     if not visit.all_targets:
@@ -203,10 +203,10 @@ def target_response(visit: Visit, state: TargetState) -> tuple[str, str, TargetS
     if state.had_cr:
         return PD, "disease after a complete response", TargetState(after.baseline_mm, after.nadir_mm)
     if 10 * size <= 7 * state.baseline_mm + _SLACK_MM:
-        return PR, f"{_percent(size, state.baseline_mm)} from baseline", _with_pr(after)
+        return PR, f"sum {_percent(size, state.baseline_mm)} from baseline", _with_pr(after)
     if state.had_pr:
         return PR, f"PR carried: {grown}", after
-    return SD, f"{_percent(size, state.baseline_mm)} from baseline", after
+    return SD, f"sum {_percent(size, state.baseline_mm)} from baseline", after
 
 
 def overall_response(target: str, visit: Visit) -> tuple[str, str]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from biomarkers import keys
-from biomarkers.cohort.endpoints import end_points, endpoint_arrays, survival_by_response, treated_patients
+from biomarkers.cohort.endpoints import TTR, end_points, endpoint_arrays, survival_by_response, treated_patients
 from biomarkers.cohort.flow import biopsy_selection, patient_flow
 from biomarkers.cohort.join import BEST, NOT_EVALUABLE, NOTES, UNMATCHED, VISITS
 from biomarkers.cohort.patients import Patients
 from biomarkers.cohort.store import flow_of, patients_of
+from biomarkers.errors import UsageError
 from biomarkers.files import write_csv
 
 if TYPE_CHECKING:
@@ -150,6 +151,16 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
 
 def _landmarks(patients: pd.DataFrame, landmarks: Sequence[float]) -> pd.DataFrame:
     patients = treated_patients(patients)
+    if not landmarks:
+        return pd.DataFrame()
     names = [name for name in _LANDMARKED if name in times_of(patients)]
+    if not names:
+        raise UsageError("a landmark needs PFS or OS, and the clinical table has neither", seen=list(landmarks))
+    if f"{TTR}_months" not in patients:
+        raise UsageError(
+            "a landmark needs the month of each response",
+            seen=list(landmarks),
+            hint="Give --visits or --lesions, or a column ttr_months in the clinical table.",
+        )
     rows = [survival_by_response(patients, endpoint=name, at=at) for at in landmarks for name in names]
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+    return pd.concat(rows, ignore_index=True)

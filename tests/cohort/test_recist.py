@@ -114,7 +114,12 @@ def test_no_target_disease_goes_by_the_non_targets() -> None:
 
 def test_reasons_say_what_decided() -> None:
     made = derive_responses(_visits([100, 70, 84, 80]))
-    assert made["reason"].tolist() == ["baseline", "-30% from baseline", "+20% from nadir 70 mm", "-20% from baseline"]
+    assert made["reason"].tolist() == [
+        "baseline",
+        "sum -30% from baseline",
+        "sum +20% from nadir 70 mm",
+        "sum -20% from baseline",
+    ]
     assert made["response"].tolist() == ["", "PR", "PD", "SD"]
     np.testing.assert_allclose(made["change_percent"], [0, -30, -16, -20])
 

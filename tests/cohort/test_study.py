@@ -86,8 +86,10 @@ def test_patients_without_levels_are_a_study_too() -> None:
     assert found.flow["left_out"].tolist() == [0, 0, 2]
     assert found.selection.empty
     assert found.visits.empty
-    with pytest.raises(UsageError, match="no column 'ttr_months'"):
+    with pytest.raises(UsageError, match=r"needs the month of each response; found .*--visits or --lesions"):
         summarise_study(read_patients(CLINICAL.drop(columns="ttr_months")), landmarks=[3])
+    with pytest.raises(UsageError, match="needs PFS or OS"):
+        summarise_study(read_patients(CLINICAL[["patient", "response", "ttr_months"]]), landmarks=[3])
     with pytest.raises(DataError, match="nobody is left at the landmark"):
         summarise_study(read_patients(CLINICAL), landmarks=[30])
 
