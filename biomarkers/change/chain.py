@@ -100,7 +100,10 @@ def component_states(rows: pd.DataFrame, components: Sequence[Component], *, poi
     for component in components:
         if component.level not in have:
             raise UsageError(
-                "no such level", seen=component.level, allowed=have, hint=did_you_mean(component.level, have)
+                "no such level for a cut-off",
+                seen=component.level,
+                allowed=have,
+                hint=did_you_mean(component.level, have) or "Name it among the levels (--level) too.",
             )
         for patient, response in zip(patients[keys.PATIENT], patients[keys.RESPONSE], strict=True):
             for point in points:

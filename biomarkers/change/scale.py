@@ -70,7 +70,7 @@ class Scale:
                 f"a {self.kind} level outside its range",
                 seen=float(level[wrong[0]]),
                 allowed="0 or more" if np.isinf(top) else f"0 to {top:g}",
-                hint="If these levels are logarithms, say scale='log2'.",
+                hint="If these levels are logarithms, say so: --scale log2 (scale='log2').",
             )
         if self.kind == "linear":
             _refuse_zero(level, self.offset)

@@ -35,7 +35,6 @@ class Grid:
     """
 
     rows: list[list[object]]
-    decimal_comma_possible: bool
     notes: list[str] = field(default_factory=list)
 
 
@@ -87,7 +86,7 @@ def _read_text(path: Path) -> Grid:
         separator = _sniff_separator(lines)
     if separator != "," and not (separator == "\t" and path.suffix.lower() == ".tsv"):
         notes.append(f"cells are separated by {_SEPARATOR_WORDS.get(separator, repr(separator))}")
-    return Grid(list(_split(lines, separator, skipped, path)), separator != ",", notes)
+    return Grid(list(_split(lines, separator, skipped, path)), notes)
 
 
 _SEPARATOR_WORDS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -160,7 +159,7 @@ def _read_sheet(path: Path, sheet: str | None) -> Grid:
     finally:
         values.close()
         formulas.close()
-    return Grid(rows, decimal_comma_possible=True, notes=notes)
+    return Grid(rows, notes=notes)
 
 
 def _choose_sheet(names: list[str], sheet: str | None, path: Path) -> str:

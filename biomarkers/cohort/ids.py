@@ -23,7 +23,10 @@ def identifiers(values: pd.Series, *, where: object) -> pd.Series:
     empty = np.flatnonzero(values.isna().to_numpy())
     if len(empty):
         raise DataError(
-            "an identifier is missing", where=f"{where} {row_names(values, [int(i) for i in empty])}", seen="(empty)"
+            "an identifier is missing",
+            where=f"{where} {row_names(values, [int(i) for i in empty])}",
+            seen="(empty)",
+            hint="Fill it in, or leave these rows out.",
         )
     if values.dtype.kind == "M":
         raise DataError(

@@ -57,7 +57,7 @@ def read_table(path: str | Path, *, text: Collection[str] = (), sheet: str | Non
     grid = read_grid(path, sheet=sheet)
     body = find_table(grid, where=path.name)
     _refuse_formula_text(body.rows, body.row_numbers, body.names, path.name)
-    comma = grid.decimal_comma_possible and uses_decimal_comma(body.rows)
+    comma = uses_decimal_comma(body.rows)
     columns: dict[str, pd.Series] = {}
     converted: list[str] = []
     for i, name in enumerate(body.names):

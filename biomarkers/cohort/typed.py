@@ -52,7 +52,7 @@ def text_column(cells: list[object]) -> pd.Series:
 
 
 def uses_decimal_comma(rows: list[list[object]]) -> bool:
-    """Say whether a file without comma separators writes decimals with a comma.
+    """Say whether a file writes decimals with a comma; one that separates by commas has such cells in quotes.
 
     ``1,234`` alone could be a thousand; a cell with other than three digits behind its comma, or a leading zero,
     settles it. A file that also writes ``1.5`` has no rule, and nothing is converted.

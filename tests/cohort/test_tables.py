@@ -49,6 +49,10 @@ def test_plain_csv_keeps_file_rows_as_index(tmp_path: Path) -> None:
     [
         (b"\xef\xbb\xbf" + PLAIN.encode(), ""),
         (PLAIN.replace(",", ";").replace(".", ",").encode(), "decimal commas were read as points in: level"),
+        (
+            PLAIN.replace("1.5", '"1,5"').replace("2.0", '"2,0"').encode(),
+            "decimal commas were read as points in: level",
+        ),
         (PLAIN.replace(",", "\t").encode(), "separated by tabs"),
         (b"sep=;\n" + PLAIN.replace(",", ";").encode(), "separated by semicolons"),
         (b"A trial of something\n\n" + PLAIN.encode(), "row 1 was taken for a title"),
