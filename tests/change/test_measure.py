@@ -100,7 +100,7 @@ def test_an_offset_above_the_levels_is_told() -> None:
 
 
 def test_a_negative_level_is_no_linear_one() -> None:
-    with pytest.raises(DataError, match=r"x: a linear level outside its range; found -1\.0.*say scale='log2'"):
+    with pytest.raises(DataError, match=r"x: a linear level outside its range; found -1\.0.*say so: --scale log2"):
         _measure(_table([-1.0] * 6, [1.0] * 6))
 
 
