@@ -32,8 +32,9 @@ def cells(
     biomarkers cells halo.csv --mpp 0.5 --panel panel.toml --area-mm2 1.13 --out scores/
     biomarkers cells m.csv --panel panel.toml --area-mm2 tumor=0.4 --area-mm2 stroma=0.7 --out scores/
 
-    Writes slides.csv, scores.csv (tidy), gates.csv, cells/*.parquet and
-    run.json, as 'biomarkers score' does: 'biomarkers cohort' joins them.
+    Writes slides.csv, scores.csv (tidy), gates.csv and a page to check them
+    (gates.html) where there are gates, cells/*.parquet and run.json, as
+    'biomarkers score' does: 'biomarkers cohort' joins them.
     Research use only.
     """  # noqa: D301
     from biomarkers.run.cell_tables import score_tables

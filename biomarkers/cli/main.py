@@ -17,6 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "info": ("info", "What is in these image files: size, pixel size, channels, problems."),
     "score": ("score", "Slides, tiles or folders -> PD-L1 / PD-1 scores."),
     "cells": ("cells", "Cell tables of inForm, HALO, QuPath, ... -> scores."),
+    "gates": ("gates", "One gate table for a batch of multiplex images."),
     "express": ("express", "Expression matrix -> PD-1 / PD-L1 / signature levels per sample."),
     "concordance": ("concordance", "Do protein and mRNA of the same samples agree?"),
     "cohort": ("cohort", "Join scores and levels to the clinical table; RECIST, end points, flow."),

@@ -58,7 +58,8 @@ def score(inputs: tuple[str, ...], out: Path, config: Path | None, quiet: bool, 
     Writes slides.csv (one row an input), scores.csv (tidy), cells/*.parquet,
     overlays/*.png, thumbnails/*.jpg, geojson/*.geojson (for QuPath),
     sensitivity/*.csv (each score as a function of its cut), stain/*.toml,
-    logs/*.log and run.json. Run it again to go on where it stopped; finished
+    logs/*.log and run.json; with --panel gates/*.csv and gates/*.html, a page to
+    check each image's gates. Run it again to go on where it stopped; finished
     slides are not scored twice.
 
     TPS, CPS and IC need to know tumour cells: give annotations with tumour

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from biomarkers import keys
 from biomarkers.errors import DataError, UsageError
-from biomarkers.files import atomic_path, file_name, sha256, write_csv
+from biomarkers.files import atomic_path, file_name, sha256, write_csv, write_text
 from biomarkers.panel import load_panel
 from biomarkers.provenance import run_record, write_run_json
 
@@ -39,7 +39,7 @@ def score_tables(
     panel
         TOML file with phenotypes, classes and scores.
     out
-        The folder for ``slides.csv``, ``scores.csv``, ``gates.csv``, ``cells/`` and ``run.json``.
+        The folder for ``slides.csv``, ``scores.csv``, ``gates.csv`` and ``.html``, ``cells/`` and ``run.json``.
     gates, fit
         A gate table; or fit one to all cells together. Otherwise the tables' own calls hold.
     vendor, mpp
@@ -61,8 +61,9 @@ def score_tables(
     """
     import pandas as pd
 
-    from biomarkers.cells.gates import fit_gates, read_gates
+    from biomarkers.cells.gates import BATCH, fit_gates, read_gates
     from biomarkers.score.compute import score_frame
+    from biomarkers.score.gate_page import gate_table_page
 
     if gates is not None and fit:
         raise UsageError("gates were given and are to be fitted: choose one", where=gates)
@@ -80,6 +81,8 @@ def score_tables(
     write_csv(every, out / "scores.csv")
     if table is not None:
         write_csv(table, out / "gates.csv")
+        here = table[table["slide"].isin([BATCH, *images])]
+        write_text(out / "gates.html", gate_table_page(images, here, panel=known.name))
     record = run_record(
         "cells", settings={"panel": known.model_dump(mode="json"), "area_mm2": dict(area_mm2 or {}), "mpp": mpp}
     )

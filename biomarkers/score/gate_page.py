@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers import keys
-from biomarkers.cells.gates import gate_values
+from biomarkers.cells.gates import BATCH, gate_values
 from biomarkers.panel import canonical_marker
 
 if TYPE_CHECKING:
@@ -47,33 +48,64 @@ def gate_page(result: MultiplexScore) -> str:
     for 2+ and 3+), the 95% range of resampled gates as a band, its flags; and the cells nearest to the gate, below and
     above it, outlined in the cleaned channel whose white is three times the gate.
     """
-    parts = [_marker(result, row) for row in result.gates.to_dict("records")]  # type: ignore[arg-type]
-    name = escape(result.slide)
+    parts = []
+    for row in _rows(result.gates):
+        name, gate = str(row["marker"]), float(row["gate"])
+        values = gate_values(result.cells, marker=name, compartment=row["compartment"])
+        strips = "".join(
+            f'<p class="note">{words}</p>{_strip(result, name, numbers, gate)}'
+            for words, numbers in _beside(values, gate)
+            if len(numbers)
+        )
+        parts.append(_section(row, name, values, strips))
+    return _page(result.slide, result.panel.name, result.cells.n_obs, parts)
+
+
+def gate_table_page(images: Mapping[str, AnnData], gates: pd.DataFrame, *, panel: str) -> str:
+    """Make a page of a gate table: for each of its rows the levels of its slide's cells, or of all (``*``).
+
+    Parameters
+    ----------
+    images
+        Measured or imported cells by slide.
+    gates
+        A gate table.
+    panel
+        The panel's name.
+    """
+    parts = []
+    for row in _rows(gates):
+        chosen = list(images.values()) if row["slide"] == BATCH else [images[str(row["slide"])]]
+        levels = [gate_values(cells, marker=str(row["marker"]), compartment=row["compartment"]) for cells in chosen]
+        where = "all slides" if row["slide"] == BATCH else str(row["slide"])
+        parts.append(_section(row, f"{row['marker']}, {where}", np.concatenate(levels), ""))
+    n_cells = sum(cells.n_obs for cells in images.values())
+    return _page(f"{len(images)} slides" if len(images) > 1 else next(iter(images), ""), panel, n_cells, parts)
+
+
+def _rows(gates: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in gates.to_dict("records")]
+
+
+def _page(name: str, panel: str, n_cells: int, parts: list[str]) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>Gates of {name}</title><style>{_STYLE}</style></head><body>"
-        f"<h1>Gates of {name}</h1>"
-        f'<p class="note">Panel {escape(result.panel.name)}, {result.cells.n_obs:,} cells. A cell at or above the gate '
-        "is positive. To change a gate, write it into the gate table (a CSV of the columns slide, marker, compartment, "
-        "gate) and score again with --gates. Research use only.</p>" + "".join(parts) + "</body></html>\n"
+        f"<title>Gates of {escape(name)}</title><style>{_STYLE}</style></head><body>"
+        f"<h1>Gates of {escape(name)}</h1>"
+        f'<p class="note">Panel {escape(panel)}, {n_cells:,} cells. A cell at or above the gate is positive. To change '
+        "a gate, write it into the gate table (a CSV of the columns slide, marker, compartment, gate) and score again "
+        "with --gates. Research use only.</p>" + "".join(parts) + "</body></html>\n"
     )
 
 
-def _marker(result: MultiplexScore, row: dict[str, Any]) -> str:
-    name = str(row["marker"])
-    values = gate_values(result.cells, marker=name, compartment=row["compartment"])
+def _section(row: dict[str, Any], title: str, values: NDArray[np.float64], strips: str) -> str:
     known = values[np.isfinite(values)]
     share = f"{100 * float((known >= row['gate']).mean()):.1f}%" if len(known) else "no cells"
     flags = "" if str(row.get("flags", "")) in ("", "nan") else str(row["flags"])
     low, high = (float(row.get(end, np.nan)) for end in ("gate_low", "gate_high"))
     span = f" ({low:,.4g} to {high:,.4g})" if np.isfinite(low) and np.isfinite(high) else ""
-    strips = "".join(
-        f'<p class="note">{words}</p>{_strip(result, name, numbers, float(row["gate"]))}'
-        for words, numbers in _beside(values, float(row["gate"]))
-        if len(numbers)
-    )
     return (
-        f"<section><div><h2>{escape(name)}: {share} positive</h2>"
+        f"<section><div><h2>{escape(title)}: {share} positive</h2>"
         f"<p>{escape(str(row['compartment']))} level, gate {row['gate']:,.4g}{span}, "
         f"{escape(str(row.get('method', 'given')))}</p>"
         + "".join(f'<p class="flag">{escape(flag)}</p>' for flag in flags.split("; ") if flag)

@@ -66,6 +66,16 @@ def test_an_image_and_a_panel(tmp_path):
     assert "Gates of SIM-001_baseline" in (out / "gates" / "SIM-001_baseline.html").read_text()
     gates = pd.read_csv(out / "gates" / "SIM-001_baseline.csv")
     assert set(gates["marker"]) == {"PD-1", "CD3"}
+    fitted = ["gates", str(out), "--panel", str(tmp_path / "panel.toml"), "--out", str(tmp_path / "batch.csv")]
+    assert run(fitted) == 0
+    batch = pd.read_csv(tmp_path / "batch.csv").set_index("marker")
+    assert batch["slide"].tolist() == ["*", "*"]
+    assert batch["n_cells"].tolist() == [slides["n_cells"].sum()] * 2
+    assert (tmp_path / "batch.html").read_text().count("<svg") == 2
+    assert run([*words[:-1], str(tmp_path / "out3"), "--gates", str(tmp_path / "batch.csv"), "--quiet"]) == 0
+    called = pd.concat(pd.read_parquet(one) for one in sorted((tmp_path / "out3" / "cells").glob("*.parquet")))
+    assert called["CD3_positive"].sum() == batch.loc["CD3", "n_positive"]
+    assert run([*fitted[:1], str(tmp_path / "cells"), *fitted[2:]]) == 2
     gates.assign(slide="*", gate=1e6, gate_2=2e6, gate_3=3e6).to_csv(tmp_path / "gates.csv", index=False)
     again = [*words[:-1], str(tmp_path / "out2"), "--gates", str(tmp_path / "gates.csv"), "--quiet"]
     assert run(again) == 0
@@ -111,6 +121,11 @@ def test_a_table_of_inform(tmp_path, shared_data):
     assert (tmp_path / "out" / "run.json").is_file()
     frame = pd.read_parquet(next((tmp_path / "out" / "cells").glob("*.parquet")))
     assert len(frame) == 6072
+    markers = '[channels.CD8]\nmarker = "CD8"\n'
+    (tmp_path / "panel.toml").write_text(INFORM.replace("[phenotypes]", f"{markers}[phenotypes]"))
+    words = [table, "--panel", tmp_path / "panel.toml", "--fit-gates", "--out", tmp_path / "o2"]
+    assert cells(*words) == 0
+    assert "CD8, all slides" in (tmp_path / "o2" / "gates.html").read_text()
 
 
 def test_areas_of_regions(tmp_path, shared_data):
