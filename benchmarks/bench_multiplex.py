@@ -32,18 +32,28 @@ def tile_of(side: int) -> Any:
     return tile, image.bleed_through
 
 
-def ours(tile: Any, bleed: Any) -> int:
+def ours(tile: Any, bleed: Any, parts: dict[str, float] | None = None) -> int:
+    """Clean, find nuclei, measure; ``parts`` is told the CPU seconds of each."""
     from biomarkers.cells.channels import measure_channels
     from biomarkers.cells.dapi import segment_dapi
     from biomarkers.stain.fluorescence import clean_channels
 
+    at = [time.process_time()]
     cleaned = clean_channels(tile, bleed_through=bleed)
-    return int(measure_channels(cleaned.tile, segment_dapi(cleaned.tile), raw=tile).n_obs)
+    at.append(time.process_time())
+    labels = segment_dapi(cleaned.tile)
+    at.append(time.process_time())
+    cells = measure_channels(cleaned.tile, labels, raw=tile)
+    at.append(time.process_time())
+    if parts is not None:
+        parts |= dict(zip(("cleaning", "nuclei", "measuring"), np.diff(at), strict=True))
+    return int(cells.n_obs)
 
 
 def naive(tile: Any) -> int:
-    """What one writes with scikit-image in an hour, with the same measurements: background, nuclei, cells, means of
-    three compartments, means and maxima of whole cells, and their raw means."""
+    """What one writes with scikit-image in an hour: background, nuclei, cells, means of three compartments, means and
+    maxima of whole cells, and their raw means. Less than the same: no bleed-through is solved for, nothing is flagged,
+    and the membrane is one mean, not read along the outline."""
     from scipy import ndimage
     from skimage import feature, filters, measure, morphology, segmentation
 
@@ -78,8 +88,13 @@ def image(side: int) -> None:
     small, bleed = tile_of(512)
     ours(small, bleed)  # compiles
     tile, bleed = tile_of(side)
-    best = min((timed(lambda: ours(tile, bleed)) for _ in range(2)), key=lambda one: one[1])
+    runs = []
+    for _ in range(2):
+        parts: dict[str, float] = {}
+        runs.append((*timed(lambda parts=parts: ours(tile, bleed, parts)), parts))
+    best = min(runs, key=lambda one: one[1])
     print(f"biomarkers   {side}^2 x {len(tile)}: {best[0]} cells, CPU {best[1]:.1f} s, wall {best[2]:.1f} s")
+    print("             CPU of " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in best[3].items()))
     plain_side = min(side, 2048)
     plain, _ = tile_of(plain_side)
     other = timed(lambda: naive(plain))
