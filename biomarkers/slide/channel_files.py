@@ -224,6 +224,8 @@ def _qpi_names(descriptions: list[str]) -> tuple[tuple[str, ...], dict[str, floa
         found = {_tag(element): (element.text or "").strip() for element in root}
         name = found.get("Biomarker") or found.get("Name") or ""
         names.append(name)
+        if found.get("IsUnmixedComponent", "").casefold() == "true":
+            continue  # unmixed components are in counts per exposure already
         if re.fullmatch(r"[0-9.]+", found.get("ExposureTime", "")) and float(found["ExposureTime"]) > 0:
             exposure[name] = float(found["ExposureTime"]) / 1000  # microseconds
     return tuple(names), exposure

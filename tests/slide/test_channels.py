@@ -152,6 +152,20 @@ def test_a_file_that_was_cut_short_or_holds_several_images(tmp_path):
         read_channels(tmp_path / "two.ome.tif", mpp=0.5)
 
 
+def test_exposures_of_akoya_files_but_not_of_unmixed_components(tmp_path):
+    text = (
+        '<?xml version="1.0" encoding="utf-16"?><PerkinElmer-QPI-ImageDescription>{unmixed}<Name>{name}</Name>'
+        "<ExposureTime>{time}</ExposureTime></PerkinElmer-QPI-ImageDescription>"
+    )
+    for unmixed, expected in (("", {"DAPI": 5.0, "CD8": 40.0}), ("<IsUnmixedComponent>True</IsUnmixedComponent>", {})):
+        path = tmp_path / f"{len(expected)}.tif"
+        with tifffile.TiffWriter(path) as writer:
+            for name, time in (("DAPI", 5000), ("CD8", 40000)):
+                about = text.format(unmixed=unmixed, name=name, time=time)
+                writer.write(PIXELS[0], photometric="minisblack", description=about, metadata=None)
+        assert read_channels(path, mpp=0.5).attrs["exposure_ms"] == expected
+
+
 def test_dyes_in_brackets_are_no_part_of_a_name(tmp_path):
     write_ome(tmp_path / "a.ome.tif", names=["DAPI (DAPI)", "PDL1 (Opal 520)", "CD8 (Opal 650)"])
     assert read_channels(tmp_path / "a.ome.tif", panel=PANEL).attrs["channel_names"]["PD-L1"] == "PDL1 (Opal 520)"
