@@ -52,7 +52,14 @@ def plot_power(power: Power, *, ax: Axes | None = None, margin: float | None = N
             ax.plot(theta, share, "o-", ms=4, color=VERDICT_COLOURS[name], label=VERDICT_WORDS[name])
         if not np.isnan(power.min_detectable_auc):
             ax.axvline(power.min_detectable_auc, color=INK, lw=0.9, ls=":")
-            ax.text(power.min_detectable_auc, 1.03, f"80%: {power.min_detectable_auc:.2f}", ha="center", fontsize=8)
+            ax.text(
+                power.min_detectable_auc,
+                1.03,
+                f"80%: {power.min_detectable_auc:.2f}",
+                ha="center",
+                fontsize=8,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            )
         ax.set(xlabel="true AUC", ylabel="share of simulated cohorts", ylim=(0, 1.09))
         ax.set_xlim(min(theta.min(), 0.5 - 0.02), theta.max() + 0.02)
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4)  # beside the curves, which may run anywhere
