@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # for a first guess of how long a run takes: seconds a slide beside its pixels, and pixels a second
 _START_S, _SLIDE_S = 3.0, 0.1
 _LEAST_BYTES_A_SLIDE = 20_000
-_WHOLE_PIXELS, _TILE_PIXELS_A_S, _WHOLE_PIXELS_A_S = 25_000_000, 1e6, 8e6
+_WHOLE_PIXELS, _TILE_PIXELS_A_S, _WHOLE_PIXELS_A_S = 25_000_000, 1e6, 5e6
 
 
 @dataclass(frozen=True)
@@ -295,7 +295,7 @@ def _announcement(todo: Sequence[Job], n_resumed: int, work: WorkSettings) -> st
     who = "a cluster" if many else f"{work.workers} worker{'s' * (work.workers > 1)}"
     earlier = f"; {n_resumed} finished earlier" if n_resumed else ""
     largest = max((job["pixels"] for job in todo), default=0)
-    sized = f"{_in_unit(size, 'B')} (largest {largest / 1e6:,.1f} megapixels)" if largest else _in_unit(size, "B")
+    sized = f"{_in_unit(size, 'B')} (largest {_in_unit(largest, 'px')})" if largest else _in_unit(size, "B")
     lines = [f"{len(todo)} to score, {sized}, {who}{earlier}"]
     if todo and not many:
         lines.append(f"about {_duration(_guessed_s(todo, work))} if the tissue is typical; the bar corrects this")

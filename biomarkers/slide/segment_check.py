@@ -19,7 +19,9 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _SIZ = b"\xff\x4f\xff\x51"
 
 
-def jpeg_fault(raw: bytes, *, width: int, height: int, whole: bool = True) -> str | None:
+def jpeg_fault(
+    raw: bytes, *, width: int, height: int, least: tuple[int, int] | None = None, whole: bool = True
+) -> str | None:
     """Say what is wrong with a JPEG picture, or return None.
 
     Parameters
@@ -28,11 +30,15 @@ def jpeg_fault(raw: bytes, *, width: int, height: int, whole: bool = True) -> st
         The stored bytes.
     width, height
         Pixels of the tile that they are to fill.
+    least
+        Width and height of what of the tile lies inside the image: some writers cut tiles at the border. The whole tile
+        when None.
     whole
         The bytes are a picture of their own; False where they are a piece between restart markers (NDPI).
     """
     if not whole:
         return None
+    inside = (width, height) if least is None else least
     if raw[:2] != b"\xff\xd8":
         return "it is no JPEG picture"
     at, size = 2, None
@@ -49,7 +55,7 @@ def jpeg_fault(raw: bytes, *, width: int, height: int, whole: bool = True) -> st
         if kind in _SOF and at + 9 <= len(raw):
             tall, wide = struct.unpack_from(">HH", raw, at + 5)
             size = wide, tall
-            if wide != width or tall > height:
+            if wide not in (width, inside[0]) or not inside[1] <= tall <= height:
                 return f"its JPEG picture is {wide} x {tall} px"
         at += 2 + length
         if kind != _SOS:

@@ -151,7 +151,10 @@ def _fault(page: Any, index: int, raw: bytes) -> str | None:
         return jpeg_2000_fault(raw, width=wide, height=tall)
     if compression not in JPEG:
         return None
-    return jpeg_fault(raw, width=wide, height=tall, whole=page.jpegheader is None)
+    columns, rows = -(-page.imagewidth // wide), -(-page.imagelength // tall)
+    left, top = index % columns * wide, index // columns % rows * tall
+    least = min(wide, page.imagewidth - left), min(tall, page.imagelength - top)
+    return jpeg_fault(raw, width=wide, height=tall, least=least, whole=page.jpegheader is None)
 
 
 def _image_series(file: Any) -> tuple[list[Any], list[Any]]:

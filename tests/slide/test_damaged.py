@@ -77,6 +77,25 @@ def test_a_jpeg_2000_tile_that_claims_a_huge_picture_is_refused_before_allocatio
         read_tile(path, mpp=0.5)
 
 
+def test_jpeg_tiles_that_are_cut_at_the_border_are_read(tmp_path: Path) -> None:
+    """Tiles of 128 px on an image of 200 x 160: those at the border hold only what lies inside."""
+    path = tmp_path / "a.tif"
+    tiles = []
+    for top in (0, 128):
+        for left in (0, 128):
+            stored = io.BytesIO()
+            Image.fromarray(RGB[top : min(top + 128, 160), left : min(left + 128, 200)]).save(
+                stored, "JPEG", quality=100
+            )
+            tiles.append(stored.getvalue())
+    with tifffile.TiffWriter(path) as file:
+        options = {"tile": (128, 128), "compression": "jpeg", "photometric": "ycbcr", "dtype": "uint8"}
+        file.write(iter(tiles), shape=(160, 200, 3), subsampling=(2, 2), metadata=None, **options)
+    found = np.moveaxis(np.asarray(read_tile(path, mpp=0.5)), 0, 2)
+    with tifffile.TiffFile(path) as file:
+        np.testing.assert_array_equal(found, file.pages[0].asarray())
+
+
 def test_progressive_jpeg_tiles_are_read(tmp_path: Path) -> None:
     stored = io.BytesIO()
     Image.fromarray(RGB[:128, :128]).save(stored, "JPEG", progressive=True, quality=95)
