@@ -23,7 +23,8 @@ class OpenSlideReader:
         except openslide.OpenSlideUnsupportedFormatError as error:
             raise SlideError("not an image format that can be read", where=path) from error
         except openslide.OpenSlideError as error:
-            raise SlideError(f"the slide cannot be opened: {error}", where=path) from error
+            said = str(error).replace(f"Reading {path}: ", "")  # the place of a file is no part of the reason
+            raise SlideError(f"the slide cannot be opened: {said}", where=path) from error
         levels = tuple(
             Level(width, height, float(down))
             for (width, height), down in zip(self._slide.level_dimensions, self._slide.level_downsamples, strict=True)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import tifffile
+
 from biomarkers.errors import SlideError
 from biomarkers.slide.pixelsize import PixelSize, from_aperio, from_imagej, from_ome, from_resolution
 from biomarkers.slide.reader import Level, Scene
@@ -108,6 +110,8 @@ def _refusal(series: Any, page: Any) -> str | None:
         return f"it is a stack of {len(series.pages)} images ({shape}), not one RGB image"
     if page.dtype != "uint8":
         return f"it holds {page.dtype} values, not 8 bits: convert it to 8-bit RGB with a stated scaling"
+    if int(page.compression) not in tifffile.TIFF.DECOMPRESSORS:
+        return f"its compression (TIFF code {int(page.compression)}) cannot be decoded"
     if needs_openslide(series):
         return "its colours are YCbCr in a compression that is read by OpenSlide only"
     photometric, samples = int(page.photometric), page.samplesperpixel
