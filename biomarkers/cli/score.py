@@ -31,6 +31,7 @@ _REASON_WIDTH, _NAME_WIDTH = 70, 48
 @click.option("--panel", type=click.Path(), help="A multiplex panel (TOML) instead of an assay: mIF images.")
 @click.option("--gates", type=click.Path(), help="A gate table (CSV) for the panel.  [default: fitted to each image]")
 @click.option("--labels", type=click.Path(), help="Folder of label maps (<slide>.tif) for the panel's images.")
+@click.option("--skip", multiple=True, help="Leave out slides whose name or file matches (*, ?); they keep a row.")
 @click.option("--workers", type=int, help="Worker processes.  [default: 1]")
 @click.option("--threads", type=int, help="Threads inside a whole slide, in each worker.  [default: 1]")
 @click.option("--regions", type=int, help="Regions that a whole slide is split into, over the workers.  [default: 1]")
@@ -70,7 +71,7 @@ def score(inputs: tuple[str, ...], out: Path, config: Path | None, quiet: bool, 
     from biomarkers.run.settings import read_config
 
     settings = {} if config is None else read_config(config)
-    settings.update({name: value for name, value in options.items() if value is not None})
+    settings.update({name: value for name, value in options.items() if value is not None and value != ()})
     result = score_batch(inputs, out=out, progress=not quiet, **settings)
     click.echo(summary(result))
     if result.n_failed == len(result.slides):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import math
 import shutil
 from collections import Counter
@@ -16,7 +17,7 @@ import click
 from biomarkers.config import load_assay
 from biomarkers.errors import EnvironmentFailure, UsageError, did_you_mean
 from biomarkers.files import sha256
-from biomarkers.keys import FAILED, SLIDE_STATUSES
+from biomarkers.keys import FAILED, SKIPPED_BY_USER, SLIDE_STATUSES
 from biomarkers.panel import load_panel
 from biomarkers.provenance import run_record, versions, write_run_json
 from biomarkers.run.plan import Task, label_file, plan_tasks, with_scenes
@@ -78,7 +79,7 @@ def score_batch(
     **settings
         The fields of :class:`~biomarkers.run.settings.ScoreSettings` (``assay, mpp, annotations, classifier,
         assume_tumor, marker, thresholds, stain, panel, gates, labels, segmenter``) and
-        :class:`~biomarkers.run.settings.WorkSettings` (``workers, timeout_s, memory_gb, overlays``).
+        :class:`~biomarkers.run.settings.WorkSettings` (``workers, timeout_s, memory_gb, overlays, skip``, ...).
 
     Raises
     ------
@@ -101,8 +102,8 @@ def score_batch(
         with state.locked():
             state.hold_settings(meaning)
             jobs = [_job(task, score, work, meaning, folder, pixels) for task in tasks]
-            parts, todo = _sort_out(jobs, state)
-            n_resumed = len(parts)
+            parts, todo = _sort_out(jobs, state, skip=work.skip)
+            n_resumed = sum(part["key"] is not None for part in parts.values())
             if progress:
                 click.echo(_announcement(todo, n_resumed, work), err=True)
             _remove_leftovers(folder)
@@ -247,11 +248,21 @@ def _job(
     }
 
 
-def _sort_out(jobs: Sequence[Job], state: RunState) -> tuple[dict[str, Outcome], list[Job]]:
+def _skipped(job: Job, patterns: Sequence[str]) -> Outcome | None:
+    """Return the part of a slide that the user leaves out."""
+    names = (job["slide"], name_of(job["path"]))
+    for pattern in patterns:
+        if any(fnmatch.fnmatchcase(name, pattern) for name in names):
+            row = {"slide": job["slide"], "status": SKIPPED_BY_USER, "reason": f"left out by --skip {pattern}"}
+            return {"key": None, "sha256": None, "row": row, "scores": [], "files": [], "record": {}}
+    return None
+
+
+def _sort_out(jobs: Sequence[Job], state: RunState, *, skip: Sequence[str]) -> tuple[dict[str, Outcome], list[Job]]:
     parts: dict[str, Outcome] = {}
     todo = []
     for job in jobs:
-        part = state.finished(job)
+        part = _skipped(job, skip) or state.finished(job)
         if part is None:
             todo.append(job)
         else:

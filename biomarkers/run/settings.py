@@ -46,7 +46,7 @@ class WorkSettings(Settings):
     ``threads`` work on one whole slide; it is split into ``regions``, in which several workers find its cells.
     ``memory_gb`` bounds one worker; None means 80% of the machine's free memory shared by the workers. ``scheduler`` is
     the address of a dask scheduler, ``cluster`` a TOML file that describes a cluster to start; with either, the number
-    of workers is the cluster's.
+    of workers is the cluster's. Slides whose name or file matches a pattern of ``skip`` are left out; they keep a row.
     """
 
     workers: Annotated[int, Field(ge=1)] = 1
@@ -55,6 +55,7 @@ class WorkSettings(Settings):
     timeout_s: Annotated[float, Field(gt=0)] = DEFAULT_TIMEOUT_S
     memory_gb: Annotated[float, Field(gt=0)] | None = None
     overlays: bool = True
+    skip: tuple[str, ...] = ()
     scheduler: str | None = None
     cluster: str | None = None
     insecure: bool = False

@@ -171,6 +171,18 @@ def test_a_run_that_is_stopped_leaves_nothing_half_written_and_nobody_at_work(sl
     assert sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file()) == held
 
 
+def test_what_the_user_skips_keeps_a_row(slides, tmp_path, capsys):
+    result = score_batch([slides], out=tmp_path / "out", assay="22c3", skip=("b*", "ccc.png"))
+    table = result.slides.set_index("slide")
+    assert list(table["status"]) == ["ok", "skipped_by_user", "skipped_by_user", "ok"]
+    assert table.loc["ccc", "reason"] == "left out by --skip ccc.png"
+    assert "2 to score" in capsys.readouterr().err
+    assert result.n_resumed == 0
+    again = run(slides, tmp_path / "out")
+    assert again.counts == {"ok": 4}
+    assert again.n_resumed == 2
+
+
 def test_the_output_of_an_earlier_run_inside_the_input_is_no_input(slides, tmp_path):
     run(slides, slides / "first")
     (slides / "first" / "overlays").mkdir()
