@@ -82,8 +82,7 @@ def sums_from_lesions(
     without = set(table[PATIENT]) - set(baseline[PATIENT])
     _refuse(lesions, table[PATIENT].isin(without), "a patient without a target lesion at or before day 1", where)
     _check_targets(lesions, table, baseline, where)
-    made = [_visits(rows, baseline[baseline[PATIENT] == name]) for name, rows in table.groupby(PATIENT, sort=False)]
-    return pd.concat(made, ignore_index=True)
+    return _visits(table, baseline)
 
 
 def _check_targets(lesions: pd.DataFrame, table: pd.DataFrame, baseline: pd.DataFrame, where: str) -> None:
@@ -103,26 +102,29 @@ def _check_targets(lesions: pd.DataFrame, table: pd.DataFrame, baseline: pd.Data
     _refuse(lesions, stranger, "a lesion that was not measured at baseline (is it a new lesion?)", where)
 
 
-def _visits(rows: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
-    """Sum one patient's visits from the baseline on."""
-    targets = baseline.set_index("lesion")
-    made = []
-    for day, visit in rows[rows["day"] >= baseline["day"].iloc[0]].groupby("day"):
-        sizes = visit.set_index("lesion")["mm"].reindex(targets.index)
-        normal = np.where(targets["node"], sizes < NORMAL_NODE_MM, sizes == 0)
-        measured = int(sizes.notna().sum())
-        made.append(
-            {
-                PATIENT: rows[PATIENT].iloc[0],
-                "day": day,
-                "sum_mm": sizes.sum() if measured else np.nan,
-                "n_targets": len(targets),
-                "n_measured": measured,
-                "all_targets": measured == len(targets),
-                "targets_gone": bool(normal.all()),
-            }
-        )
-    return pd.DataFrame(made)
+def _visits(table: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
+    """Sum every patient's visits from the baseline on; patients in the order of the table."""
+    key = [PATIENT, "day"]
+    start = table[PATIENT].map(baseline.groupby(PATIENT)["day"].first())
+    since = table[table["day"] >= start]
+    # measurements of targets only, each with what it was at baseline
+    targets = baseline[[PATIENT, "lesion", "node"]].rename(columns={"node": "is_node"})
+    mine = since.merge(targets, on=[PATIENT, "lesion"])
+    mine["normal"] = np.where(mine["is_node"], mine["mm"] < NORMAL_NODE_MM, mine["mm"] == 0)
+    sums = mine.groupby(key, sort=False).agg(
+        sum_mm=("mm", "sum"),
+        n_measured=("mm", "count"),
+        n_normal=("normal", "sum"),
+    )
+    order = {name: i for i, name in enumerate(dict.fromkeys(table[PATIENT]))}
+    made = since[key].drop_duplicates().merge(sums.reset_index(), on=key, how="left")
+    made["n_targets"] = made[PATIENT].map(targets.groupby(PATIENT).size())
+    made = made.fillna({"n_measured": 0, "n_normal": 0}).astype({"n_measured": int})
+    made["sum_mm"] = made["sum_mm"].round(9).where(made["n_measured"] > 0)
+    made["all_targets"] = made["n_measured"] == made["n_targets"]
+    made["targets_gone"] = made["n_normal"] == made["n_targets"]
+    made = made.iloc[np.lexsort((made["day"], made[PATIENT].map(order)))].reset_index(drop=True)
+    return made[[PATIENT, "day", "sum_mm", "n_targets", "n_measured", "all_targets", "targets_gone"]]
 
 
 def _refuse(lesions: pd.DataFrame, wrong: pd.Series, what: str, where: str) -> None:

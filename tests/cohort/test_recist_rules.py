@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from biomarkers.cohort.best_response import Confirmation, best_response, best_responses
 from biomarkers.cohort.irecist import immune_responses
+from biomarkers.cohort.lesions import sums_from_lesions
 from biomarkers.cohort.recist import NON_CR_NON_PD, derive_responses
 
 WORDS = ("CR", "PR", "SD", NON_CR_NON_PD, "PD", "NE")
@@ -186,3 +187,36 @@ def test_immune_responses_keep_their_order(series: tuple[float, list[dict[str, o
         assert set(words[at + 1 :]) <= {""}
     else:
         assert "" not in words
+
+
+# -- lesions ---
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 10_000))
+def test_sums_of_lesions_are_those_of_every_visit_counted_alone(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = []
+    for patient in ("B", "A"):
+        targets = {f"t{i}": (f"organ {i}", bool(rng.integers(2))) for i in range(rng.integers(1, 5))}
+        for day in (0, 42, 84):
+            for name, (organ, node) in targets.items():
+                size = rng.choice([0.0, 8.0, 9.9, 12.5, 30.0, np.nan]) if day else round(rng.uniform(16, 60), 1)
+                if day == 0 or rng.random() < 0.9:  # a lesion that was not looked at has no row
+                    rows.append((patient, day, name, organ, size, node))
+    lesions = pd.DataFrame(rows, columns=["patient", "day", "lesion", "organ", "diameter_mm", "node"])
+    made = sums_from_lesions(lesions.sample(frac=1, random_state=seed))
+    for row in made.to_dict("records"):
+        mine = lesions[(lesions["patient"] == row["patient"]) & (lesions["day"] == row["day"])]
+        known = mine[mine["diameter_mm"].notna()]
+        n = int((lesions["patient"].eq(row["patient"]) & lesions["day"].eq(0)).sum())
+        gone = [
+            size < 10 if node else size == 0 for size, node in zip(known["diameter_mm"], known["node"], strict=True)
+        ]
+        assert row["n_targets"] == n
+        assert row["all_targets"] == (len(known) == n)
+        assert row["targets_gone"] == (len(known) == n and all(gone))
+        np.testing.assert_allclose(row["sum_mm"], sum(known["diameter_mm"]) if len(known) else np.nan)
+    assert set(zip(made["patient"], made["day"], strict=True)) == set(
+        zip(lesions["patient"], lesions["day"], strict=True)
+    )
