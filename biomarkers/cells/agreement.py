@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.cells.grow import Labels, flood
-from biomarkers.cells.measure import centroids
+from biomarkers.cells.moments import centroids
 
 _IOU = 0.5
 _MATCH_IOU = 0.25
@@ -79,8 +79,8 @@ def compare(
         The annotation is complete: every other detection is false.
     """
     n_found, n_truth = int(found.max()), int(truth.max())
-    shared = np.zeros((n_truth + 1, n_found + 1), np.int64)
-    np.add.at(shared, (truth.ravel(), found.ravel()), 1)
+    pairs = truth.ravel().astype(np.int64) * (n_found + 1) + found.ravel()
+    shared = np.bincount(pairs, minlength=(n_truth + 1) * (n_found + 1)).reshape(n_truth + 1, n_found + 1)
     sizes_truth, sizes_found = shared.sum(axis=1), shared.sum(axis=0)
     both = shared[1:, 1:]
     iou = both / np.maximum(sizes_truth[1:, None] + sizes_found[None, 1:] - both, 1)

@@ -14,20 +14,21 @@ from biomarkers.stain.density import White
 from biomarkers.stain.vectors import StainVectors
 
 MILLI = 1000.0  # optical densities are held as whole thousandths
-_HEMATOXYLIN_WEIGHT, _DAB_WEIGHT = 0.65, 0.5
+FRACTION = 256  # into which the tables divide a thousandth
+HEMATOXYLIN_WEIGHT, DAB_WEIGHT = 166, 128  # in 256ths: 0.65 and 0.5
 _COMPACT_UM = 2.0  # DAB that a disc of this radius fits into is nuclear; membranes and thin rims are not
 _REGAIN_UM = 1.0
-# where nothing paler than this lies within a disc wider than any nucleus, DAB is the ground that nuclei lie in
-_SHEET_UM, _SHEET_SMOOTH_UM, _SHEET_OD = 10.0, 1.0, 100
-_CAP, _ABOVE_CAP, _MOST_ABOVE = 300, 0.3, 45  # a soft cap keeps dark nuclei from drowning pale neighbours
+# where nothing paler than this lies within a square wider than any nucleus, DAB is the ground that nuclei lie in
+_SHEET_UM, _SHEET_SMOOTH_UM, SHEET_OD = 10.0, 1.0, 100  # half a square's side
+CAP, ABOVE_CAP, MOST_ABOVE = 300, 77, 45  # a soft cap keeps dark nuclei from drowning pale neighbours
 
 
 @dataclass(frozen=True)
 class WorkingImage:
     """A tile at the size at which nuclei are sought, in whole thousandths of optical density."""
 
-    hematoxylin: NDArray[np.int32]  # (rows, columns)
-    dab: NDArray[np.int32]  # (rows, columns)
+    hematoxylin: NDArray[np.int16]  # (rows, columns)
+    dab: NDArray[np.int16] | None  # (rows, columns); None where only nuclei are stained, as by DAPI
     factor: int  # tile pixels on one side of a working pixel
     mpp: float  # micrometres on one side of a working pixel
 
@@ -58,13 +59,13 @@ def working_image(
         The steps, plain or fast.
     """
     factor = working_factor(mpp, settings)
-    light = tools.block_sums(rgb, factor=factor)
+    light = rgb if factor == 1 else tools.block_sums(rgb, factor=factor)
     hematoxylin, dab = tools.separated(light, _weighted_densities(white, vectors, factor))
     return WorkingImage(hematoxylin, dab, factor, mpp * factor)
 
 
-def nuclear_contrast(work: WorkingImage, *, tools: Tools) -> NDArray[np.int32]:
-    """Return what is high in nuclei, whichever stain they took: thousandths, int32 (rows, columns).
+def nuclear_contrast(work: WorkingImage, *, tools: Tools) -> NDArray[np.int16]:
+    """Return what is high in nuclei, whichever stain they took: thousandths, int16 (rows, columns).
 
     Hematoxylin, plus the compact part of DAB: a nucleus full of DAB hides its hematoxylin but is a blob, while a
     stained membrane is a thin ring, which a disc of 2 um radius does not fit into. In a sheet of stain that is wider
@@ -72,30 +73,37 @@ def nuclear_contrast(work: WorkingImage, *, tools: Tools) -> NDArray[np.int32]:
     level of the sheet counts against DAB there. A soft cap at 0.3 keeps one black nucleus from drowning the pale one
     beside it.
     """
-    dab = np.maximum(work.dab, 0)
+    if work.dab is None:
+        none = np.zeros_like(work.hematoxylin)
+        return tools.mixed(work.hematoxylin, none, none, none)
     inner = round(_COMPACT_UM / work.mpp)
-    compact = tools.dilate(tools.erode(dab, steps=inner), steps=inner)
-    compact = np.minimum(dab, tools.dilate(compact, steps=round(_REGAIN_UM / work.mpp)))
-    compact = np.maximum(compact - 2 * np.maximum(_sheet(work, dab, tools) - _SHEET_OD, 0), 0)
-    # products of whole numbers by 65 and 50, so that no rounding depends on a library
-    mixed = (
-        round(100 * _HEMATOXYLIN_WEIGHT) * np.maximum(work.hematoxylin, 0) + round(100 * _DAB_WEIGHT) * compact
-    ) // 100
-    above = np.minimum(np.maximum(mixed - _CAP, 0) * round(10 * _ABOVE_CAP) // 10, _MOST_ABOVE)
-    return (np.minimum(mixed, _CAP) + above).astype(np.int32)
+    compact = tools.dilate(tools.erode(work.dab, steps=inner), steps=inner)
+    compact = tools.dilate(compact, steps=round(_REGAIN_UM / work.mpp))
+    both = tools.smooth(tools.together(work.hematoxylin, work.dab), sigma_px=_SHEET_SMOOTH_UM / work.mpp)
+    half = round(_SHEET_UM / work.mpp)
+    return tools.mixed(work.hematoxylin, work.dab, compact, tools.opened(both, half=half))
 
 
-def _sheet(work: WorkingImage, dab: NDArray[np.int32], tools: Tools) -> NDArray[np.int32]:
-    """Return the level that both stains together keep over a whole disc of 10 um radius."""
-    total = tools.smooth(np.maximum(work.hematoxylin, 0) + dab, sigma_px=_SHEET_SMOOTH_UM / work.mpp)
-    steps = round(_SHEET_UM / work.mpp)
-    return tools.dilate(tools.erode(total, steps=steps), steps=steps)
+def together(hematoxylin: NDArray[np.int16], dab: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Both stains in one; what is below 0 counts as none."""
+    return np.maximum(hematoxylin, 0) + np.maximum(dab, 0)
+
+
+def mixed(
+    hematoxylin: NDArray[np.int16], dab: NDArray[np.int16], compact: NDArray[np.int16], sheet: NDArray[np.int16]
+) -> NDArray[np.int16]:
+    """Weigh both stains, take the sheet off, cap softly; whole numbers, so that no rounding depends on a library."""
+    inside = np.minimum(np.maximum(dab, 0), np.maximum(compact, 0)).astype(np.int32)
+    inside = np.maximum(inside - 2 * np.maximum(sheet.astype(np.int32) - SHEET_OD, 0), 0)
+    both = (HEMATOXYLIN_WEIGHT * np.maximum(hematoxylin, 0).astype(np.int32) + DAB_WEIGHT * inside) // 256
+    above = np.minimum(np.maximum(both - CAP, 0) * ABOVE_CAP // 256, MOST_ABOVE)
+    return (np.minimum(both, CAP) + above).astype(np.int16)
 
 
 def amounts(
     rgb: NDArray[np.uint8], *, white: White, vectors: StainVectors, tools: Tools | None = None
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return hematoxylin and DAB of each pixel in whole thousandths, int32 (height, width) each."""
+) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Return hematoxylin and DAB of each pixel in whole thousandths, int16 (height, width) each."""
     return (tools or fast()).separated(rgb, _weighted_densities(white, vectors, 1))
 
 
@@ -111,8 +119,8 @@ def block_sums(rgb: NDArray[np.uint8], *, factor: int) -> NDArray[np.int32]:
 
 
 def separated(
-    light: NDArray[np.uint8] | NDArray[np.int32], tables: NDArray[np.float64]
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    light: NDArray[np.uint8] | NDArray[np.int32], tables: NDArray[np.int32]
+) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """Look both stains up and round them to whole thousandths.
 
     Parameters
@@ -120,19 +128,20 @@ def separated(
     light
         Sums of light, whole numbers (rows, columns, 3).
     tables
-        What each channel adds to each stain at each sum of light, float64 (2, 3, sums). Channels are added one by one:
-        a matrix product may round differently from place to place.
+        What each channel adds to each stain at each sum of light, in 256ths of a thousandth, int32 (2, 3, sums).
     """
     red, green, blue = light[..., 0], light[..., 1], light[..., 2]
     first, second = (
-        np.rint((table[0][red] + table[1][green] + table[2][blue]) * MILLI).astype(np.int32) for table in tables
+        ((table[0][red] + table[1][green] + table[2][blue] + FRACTION // 2) // FRACTION).astype(np.int16)
+        for table in tables
     )
     return first, second
 
 
 @lru_cache(maxsize=16)
-def _weighted_densities(white: White, vectors: StainVectors, factor: int) -> NDArray[np.float64]:
+def _weighted_densities(white: White, vectors: StainVectors, factor: int) -> NDArray[np.int32]:
     """Optical density for every possible sum of factor x factor pixels, times the stains' weights, (2, 3, n)."""
     sums = np.arange(255 * factor**2 + 1, dtype=np.float64) / factor**2
     density = np.log10(np.asarray(white)[:, None] / np.maximum(sums, 1.0)[None, :])
-    return density[None] * vectors.unmixing().T[:2, :, None]
+    weighted = density[None] * vectors.unmixing().T[:2, :, None]
+    return np.rint(weighted * (MILLI * FRACTION)).astype(np.int32)

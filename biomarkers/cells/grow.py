@@ -68,40 +68,14 @@ def expand(labels: Labels, *, steps: int, mask: NDArray[np.bool_] | None = None)
     return out
 
 
-def dilate(image: NDArray[np.int32], *, steps: int) -> NDArray[np.int32]:
-    """Highest value within an octagon of ``steps`` pixels."""
-    return -erode(-image, steps=steps)
+def dilate(image: NDArray, *, steps: int) -> NDArray:
+    """Highest value within an octagon of ``steps`` pixels; beyond the border nothing counts."""
+    return _octagon(image, steps, np.maximum)
 
 
-def erode(image: NDArray[np.int32], *, steps: int) -> NDArray[np.int32]:
+def erode(image: NDArray, *, steps: int) -> NDArray:
     """Lowest value within an octagon of ``steps`` pixels; beyond the border nothing counts."""
-    out = image
-    for step in range(steps):
-        padded = np.pad(out, 1, mode="edge")
-        across = np.minimum(np.minimum(padded[1:-1, :-2], padded[1:-1, 2:]), out)
-        if step % 2 == 0:
-            out = np.minimum(np.minimum(padded[:-2, 1:-1], padded[2:, 1:-1]), across)
-        else:
-            wide = np.pad(across, ((1, 1), (0, 0)), mode="edge")
-            out = np.minimum(np.minimum(wide[:-2], wide[2:]), across)
-    return out
-
-
-def close_labels(labels: Labels, *, steps: int) -> Labels:
-    """Close bites and gulfs of each label up to twice ``steps`` wide, without joining labels.
-
-    Each label grows by ``steps`` where nothing is in its way and shrinks back as far; what it had stays.
-    """
-    from scipy import ndimage
-
-    if steps < 1 or not labels.any():
-        return labels
-    grown = expand(labels, steps=steps)
-    edge = outermost(grown)
-    if not edge.any():  # one label everywhere: nothing to shrink back from
-        return grown
-    depth = ndimage.distance_transform_edt(~edge)
-    return np.where(labels > 0, labels, np.where(depth >= steps, grown, 0))
+    return _octagon(image, steps, np.minimum)
 
 
 def outermost(labels: Labels) -> NDArray[np.bool_]:
@@ -112,6 +86,31 @@ def outermost(labels: Labels) -> NDArray[np.bool_]:
     for near in (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]):
         other |= near != middle
     return other & (labels > 0)
+
+
+def paint(target: Labels, labels: Labels, number: NDArray[np.int32]) -> None:
+    """Write the new number of each label over what stands in ``target``, where it is not 0."""
+    new = number[labels]
+    np.copyto(target, new, where=new > 0)
+
+
+def renumbered(labels: Labels, number: NDArray[np.int32]) -> Labels:
+    """Give each label 0..n its new number."""
+    return number[labels]
+
+
+def _octagon(image: NDArray, steps: int, of_both: np.ufunc) -> NDArray:
+    """Compare with the four neighbours and with all eight, in turn."""
+    out = image.copy()
+    for step in range(steps):
+        padded = np.pad(out, 1, mode="edge")
+        across = of_both(of_both(padded[1:-1, :-2], padded[1:-1, 2:]), out)
+        if step % 2 == 0:
+            out = of_both(of_both(padded[:-2, 1:-1], padded[2:, 1:-1]), across)
+        else:
+            wide = np.pad(across, ((1, 1), (0, 0)), mode="edge")
+            out = of_both(of_both(wide[:-2], wide[2:]), across)
+    return out
 
 
 def _spread(flat: Labels, waiting: NDArray[np.intp], around: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -1,8 +1,8 @@
 """Nuclei: the recipe, made of steps that exist twice (:mod:`biomarkers.cells.tools`).
 
-Three partitions of the tissue, from coarse to fine, are made in the same way: a mask of what is locally high, split at
-its necks. The coarse ones see large pale nuclei whole, the fine one parts crowded small ones. For each object the
-partition whose pieces are the better ellipses is taken, and every nucleus then finds its own outline.
+What is locally high is parted into basins around the middles of what may be nuclei: far too many. Neighbours are then
+merged where one ellipse describes both better than two, or where no neck lies between them, the clearest pair first.
+Each nucleus at last finds its own outline.
 """
 
 from __future__ import annotations
@@ -10,22 +10,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.cells.candidates import choose
 from biomarkers.cells.contrast import WorkingImage, nuclear_contrast
 from biomarkers.cells.grow import Labels
-from biomarkers.cells.outline import contrast_of, refine, tidy
-from biomarkers.cells.pieces import SIXTEENTH
+from biomarkers.cells.outline import outlined
+from biomarkers.cells.regions import MergeRule
 from biomarkers.cells.settings import CellSettings
-from biomarkers.cells.tools import Tools
+from biomarkers.cells.tools import Mask, Tools
 
 SMOOTH_UM = 0.35
-_FINE_SIGMA_UM = 1.25
-# (sigma of the Laplacian of Gaussian in um, least answer in thousandths): what the coarser masks add
-_COARSER = ((2.5, 30), (2.0, 15))
-_SOLID = 250  # what is denser than this belongs to a nucleus even where it is not the local peak
-_HOLE_UM2 = 20.0
-_SEED_DEPTH_UM = 0.5
-_SKIRT_PERCENT = 30
+FINE_SIGMA_UM = 1.5
+# the generous mask adds what is high at a coarser scale: sigma in um, least answer in thousandths
+COARSE_SIGMA_UM, COARSE_LEAST = 2.25, 16
+SOLID = 250  # what is denser than this belongs to a nucleus even where it is not the local peak
+CLOSE_UM, HOLE_UM2 = 1.0, 20.0
+# a nuclear dye leaves no bites where DAB hid hematoxylin, and stains nothing but nuclei
+DYE_LEAST, DYE_CLOSE_UM = 10, 0.5
+DEEPEST_UM = 12.0  # from here on the inside of an object is flat
+WEIGHTS = (2, 2)  # of the squared distances in the strict and in the generous mask
+# see MergeRule; lengths in um
+FIT, NECK, OPEN_NECK, FLAT_UM, FLAT_BONUS, SMALL_UM2, SMALL_BONUS = 25.0, 4.0, 0.65, 0.3, 0.6, 6.0, 0.2
 
 
 def find_nuclei(work: WorkingImage, *, settings: CellSettings, tools: Tools) -> tuple[Labels, NDArray[np.int64]]:
@@ -42,39 +45,69 @@ def find_nuclei(work: WorkingImage, *, settings: CellSettings, tools: Tools) -> 
 
     Returns
     -------
-    int32 labels (rows, columns) of the working image, 1..n, 0 = no nucleus; and the contrast of each label 0..n
-    against its surroundings, thousandths of optical density.
+    int32 labels (rows, columns) of the working image, 0 = no nucleus, not every number in use; and the contrast of
+    each label 0..n against its surroundings, thousandths of optical density.
     """
     contrast = nuclear_contrast(work, tools=tools)
     soft = tools.smooth(contrast, sigma_px=SMOOTH_UM / work.mpp)
-    masks = _masks(contrast, soft, work.mpp, settings, tools)
-    levels = [_partition(mask, soft, work.mpp, settings, tools) for mask in masks]
-    area = work.mpp**2
-    labels = choose(
-        levels, least_px=settings.min_nucleus_um2 / area, most_px=settings.max_nucleus_um2 / area, tools=tools
+    core, mask = masks(contrast, soft, mpp=work.mpp, dye=work.dab is None, settings=settings, tools=tools)
+    reach = round(DEEPEST_UM / work.mpp)
+    fine, coarse = (tools.near_squares(one, reach=reach) for one in (core, mask))
+    height = tools.surface(fine, coarse, soft, weights=WEIGHTS)
+    labels, count = tools.basins(height)
+    regions = tools.describe(labels, height, core, count=count)
+    into = tools.merge(regions, rule=merge_rule(work.mpp, settings))
+    objects = tools.renumbered(labels[1:-1, 1:-1], in_order(into))
+    return outlined(objects, soft, core, mpp=work.mpp, settings=settings, tools=tools)
+
+
+def masks(
+    contrast: NDArray[np.int16],
+    soft: NDArray[np.int16],
+    *,
+    mpp: float,
+    dye: bool,
+    settings: CellSettings,
+    tools: Tools,
+) -> tuple[Mask, Mask]:
+    """Mark what is locally high at the scale of nuclei, and more generously what may belong to them.
+
+    ``dye``: only nuclei are stained, as by DAPI.
+    """
+    fine, coarse = (tools.blobness(contrast, sigma_px=sigma / mpp) for sigma in (FINE_SIGMA_UM, COARSE_SIGMA_UM))
+    least = round(settings.min_od * 1000)
+    core, mask = tools.masks_of(fine, coarse, soft, levels=(least, SOLID, DYE_LEAST if dye else COARSE_LEAST))
+    steps = round((DYE_CLOSE_UM if dye else CLOSE_UM) / mpp)
+    closed = tools.erode(tools.dilate(mask, steps=steps), steps=steps)
+    closed = tools.without_threads(tools.without_holes(closed, hole_px=HOLE_UM2 / mpp**2))
+    return tools.without_threads(core), closed
+
+
+def masks_of(
+    fine: NDArray[np.int16], coarse: NDArray[np.int16], soft: NDArray[np.int16], *, levels: tuple[int, int, int]
+) -> tuple[Mask, Mask]:
+    """Compare with the least density, the density that is always nucleus, and the least coarse answer."""
+    least, solid, more = levels
+    core = (soft > least) & ((fine > 0) | (soft > solid))
+    return core, core | ((soft > least) & (coarse > more))
+
+
+def merge_rule(mpp: float, settings: CellSettings) -> MergeRule:
+    """Return the rule of merging in pixels."""
+    return MergeRule(
+        most_px2=settings.max_nucleus_um2 / mpp**2,
+        fit=FIT,
+        neck=NECK,
+        open_neck=OPEN_NECK,
+        flat_px=FLAT_UM / mpp,
+        flat_bonus=FLAT_BONUS,
+        small_px2=SMALL_UM2 / mpp**2,
+        small_bonus=SMALL_BONUS,
     )
-    labels = tidy(labels, mpp=work.mpp, settings=settings, tools=tools)
-    labels = refine(labels, soft, mpp=work.mpp, tools=tools)
-    labels = tools.fill_holes(tidy(labels, mpp=work.mpp, settings=settings, tools=tools))
-    return labels, contrast_of(labels, soft, mpp=work.mpp, tools=tools)
 
 
-def _masks(
-    contrast: NDArray[np.int32], soft: NDArray[np.int32], mpp: float, settings: CellSettings, tools: Tools
-) -> list[NDArray[np.bool_]]:
-    """Mark what may be nucleus, from the most generous mask to the strictest."""
-    dense = soft > round(settings.min_od * 1000)
-    fine = (tools.blobness(contrast, sigma_px=_FINE_SIGMA_UM / mpp) > 0) | (soft > _SOLID)
-    coarser = [fine | (tools.blobness(contrast, sigma_px=sigma / mpp) > least) for sigma, least in _COARSER]
-    return [tools.solid(dense & mask, hole_px=_HOLE_UM2 / mpp**2) for mask in (*coarser, fine)]
-
-
-def _partition(
-    mask: NDArray[np.bool_], soft: NDArray[np.int32], mpp: float, settings: CellSettings, tools: Tools
-) -> Labels:
-    """Split a mask at its necks and take off each object's pale skirt."""
-    distance = tools.sixteenths(mask)
-    seeds = tools.dome_seeds(distance, depth=round(_SEED_DEPTH_UM / mpp * SIXTEENTH))
-    labels = tools.flood(seeds, height=distance // 4, mask=mask)
-    labels = tools.without_skirt(labels, soft, percent=_SKIRT_PERCENT)
-    return tidy(labels, mpp=mpp, settings=settings, tools=tools, any_size=True)
+def in_order(into: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return new numbers 1..m of objects that go by one of their basins' numbers."""
+    first = into == np.arange(into.size)
+    first[0] = False
+    return (np.cumsum(first) * first).astype(np.int32)[into]

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.cells.grow import Labels, outermost
-from biomarkers.cells.pieces import SIXTEENTH, sixteenths
+from biomarkers.cells.pieces import near_squares
 from biomarkers.cells.settings import CellSettings
 
 SECTORS = 16  # the outline is judged in stretches of 22.5 degrees around the nucleus's centroid
+# a direction belongs to the next stretch from these slopes on
+SLOPES = np.tan(np.radians([11.25, 33.75, 56.25, 78.75])).astype(np.float32)
 MILLI = 1000.0
+SIXTEENTH = 16.0  # distances from the nucleus are told in whole sixteenths of a pixel
 PARTIAL_SHARE = 0.4  # of the outline: from here on staining is partial rather than a neighbour's or a dot
 _SHARED_UM = 0.5  # so far the blur of the optics carries a neighbour's membrane into a cell
-ABSENT = np.iinfo(np.int32).min
+ABSENT = int(np.iinfo(np.int16).min)
+
+
+class Band(NamedTuple):
+    """Pixels and sums of DAB and hematoxylin (thousandths) of one compartment of cells 1..n."""
+
+    size: NDArray[np.int64]
+    dab: NDArray[np.int64]
+    hematoxylin: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class OutlineStain:
-    """Stain along the outline of each cell 1..n, optical density; and the label images it was read from.
+    """Stain along the outline of each cell 1..n, optical density; and what lies on it and inside it.
 
     ``mean`` is over all stretches, ``stained_mean`` over the stained ones only (NaN where there is none),
     ``completeness`` the share of stretches that are stained, 0-1, ``partial`` the level that two fifths of the
@@ -31,12 +43,13 @@ class OutlineStain:
     stained_mean: NDArray[np.float64]
     completeness: NDArray[np.float64]
     partial: NDArray[np.float64]
-    membrane: Labels
-    cytoplasm: Labels
+    membrane: Band
+    cytoplasm: Band
 
 
 def outline_stain(
-    soft: NDArray[np.int32],
+    soft: NDArray[np.int16],
+    amounts: tuple[NDArray[np.int16], NDArray[np.int16]],
     *,
     nuclei: Labels,
     cells: Labels,
@@ -50,6 +63,8 @@ def outline_stain(
     ----------
     soft
         DAB smoothed over 0.35 um, thousandths of optical density (height, width).
+    amounts
+        Hematoxylin and DAB, thousandths (height, width).
     nuclei, cells
         int32 labels (height, width), the same numbers in both.
     middle
@@ -57,7 +72,7 @@ def outline_stain(
     mpp
         Micrometres per pixel.
     settings
-        ``membrane_od`` and ``membrane_um``.
+        ``membrane_od``, ``membrane_um`` and ``expansion_um``.
 
     Returns
     -------
@@ -73,7 +88,8 @@ def outline_stain(
     bins = owner * SECTORS + _sector(rows, columns, middle[owner - 1])
     deep = _deep(cells, mpp)[rows, columns]
     value = np.where(deep, soft[rows, columns], ABSENT)
-    away = sixteenths(nuclei == 0)[rows, columns].astype(np.int64)
+    squares = near_squares(nuclei == 0, reach=reach_px(mpp, settings))[rows, columns]
+    away = np.floor(np.sqrt(squares.astype(np.float64)) * SIXTEENTH).astype(np.int64)
     size = (count + 1) * SECTORS
     top = _maxima(value, bins, size)
     edge = _maxima(away, bins, size)
@@ -83,13 +99,20 @@ def outline_stain(
     place = np.where(stained, peak, edge - half)
     inside = away < place[bins] - half
     on = np.abs(away - place[bins]) <= half
-    membrane, cytoplasm = np.zeros_like(cells), np.zeros_like(cells)
-    membrane[rows[on], columns[on]] = owner[on]
-    cytoplasm[rows[inside], columns[inside]] = owner[inside]
-    return summary(top, stained, membrane=membrane, cytoplasm=cytoplasm)
+    hematoxylin, dab = (one[rows, columns].astype(np.int64) for one in amounts)
+    bands = [
+        Band(*(_sums(owner[which], one, count) for one in (None, dab[which], hematoxylin[which])))
+        for which in (on, inside)
+    ]
+    return summary(top, stained, membrane=bands[0], cytoplasm=bands[1])
 
 
-def summary(top: NDArray[np.int64], stained: NDArray[np.bool_], *, membrane: Labels, cytoplasm: Labels) -> OutlineStain:
+def reach_px(mpp: float, settings: CellSettings) -> int:
+    """How far the outline of a cell may lie from its nucleus, px: the octagon's corners and the working pixel count."""
+    return int(1.12 * settings.expansion_um / mpp + 2 * max(1.0, settings.working_mpp / mpp) + 2)
+
+
+def summary(top: NDArray[np.int64], stained: NDArray[np.bool_], *, membrane: Band, cytoplasm: Band) -> OutlineStain:
     """Sum the stretches of each cell up: highest value (``ABSENT`` where there is none) and whether it is stained."""
     top, stained = top.reshape(-1, SECTORS)[1:], stained.reshape(-1, SECTORS)[1:]
     present = top > ABSENT
@@ -135,8 +158,10 @@ def _deep(cells: Labels, mpp: float) -> NDArray[np.bool_]:
 
 def _sector(rows: NDArray[np.intp], columns: NDArray[np.intp], middle: NDArray[np.float64]) -> NDArray[np.int64]:
     """Stretch 0-15 of each pixel; stretches are centred on the axes, so no pixel ever lies on a boundary."""
-    angle = np.arctan2(rows - middle[:, 1], columns - middle[:, 0])
-    return np.floor(angle / (2 * np.pi) * SECTORS + 0.5).astype(np.int64) % SECTORS
+    across, down = (columns - middle[:, 0]).astype(np.float32), (rows - middle[:, 1]).astype(np.float32)
+    part = np.sum(np.abs(down)[:, None] > SLOPES * np.abs(across)[:, None], axis=1)
+    part = np.where(across < 0, SECTORS // 2 - part, part)
+    return np.where(down < 0, SECTORS - part, part) % SECTORS
 
 
 def _maxima(values: NDArray[np.int64] | NDArray[np.int32], bins: NDArray[np.int64], size: int) -> NDArray[np.int64]:
@@ -148,3 +173,8 @@ def _maxima(values: NDArray[np.int64] | NDArray[np.int32], bins: NDArray[np.int6
 def _ratio(total: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.float64]:
     """Quotient, NaN where nothing was counted."""
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _sums(owner: Labels, values: NDArray[np.int64] | None, count: int) -> NDArray[np.int64]:
+    # whole numbers below 2^53 stay exact in bincount's floats
+    return np.bincount(owner, weights=values, minlength=count + 1)[1:].astype(np.int64)

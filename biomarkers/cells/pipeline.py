@@ -12,7 +12,7 @@ from tqdm import tqdm
 from biomarkers.cells.blocks import HALO_UM, Block, make_blocks
 from biomarkers.cells.contrast import amounts, nuclear_contrast, working_factor, working_image
 from biomarkers.cells.grow import Labels
-from biomarkers.cells.measure import measure_cells, middles
+from biomarkers.cells.measure import measure_cells
 from biomarkers.cells.nuclei import SMOOTH_UM, find_nuclei
 from biomarkers.cells.outline import contrast_of
 from biomarkers.cells.plugin import SegmenterPlugin, segment_with
@@ -39,11 +39,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Found:
-    """Nuclei and cell bodies of one window, and the contrast of each label (thousandths, 0..n)."""
+    """Nuclei and cell bodies of one window, the contrast of each label (thousandths, 0..n), and both stains."""
 
     nuclei: Labels
     cells: Labels
     contrast: NDArray[np.int64]
+    amounts: tuple[NDArray[np.int16], NDArray[np.int16]]
 
 
 def find_rows(
@@ -74,15 +75,17 @@ def find_rows(
     for block in tqdm(blocks, desc="cells", unit="block", disable=not progress or len(blocks) < _SHOW_PROGRESS_FROM):
         if not tissue[block.core].any():
             continue
-        rows, own_nuclei, own_cells = _one_block(rgb[block.window], tissue[block.window], block, plan)
-        for whole, own in ((nuclei, own_nuclei), (cells, own_cells)):
-            view = whole[block.window]
-            view[own > 0] = own[own > 0] + found
+        rows, here, labels = _one_block(rgb[block.window], tissue[block.window], block, plan)
+        number = np.zeros(here.contrast.size, np.int32)
+        number[labels] = np.arange(found + 1, found + rows.count + 1)
+        for whole, own in ((nuclei, here.nuclei), (cells, here.cells)):
+            plan.tools().paint(whole[block.window], own, number)
         found += rows.count
         parts.append(rows)
     rows = join_rows(parts)
     rows, order = in_reading_order(rows, keep=_stands_out(rows.shape["nucleus_contrast_od"], plan))
-    return rows, order[nuclei], order[cells]
+    renumbered = plan.tools().renumbered
+    return rows, renumbered(nuclei, order), renumbered(cells, order)
 
 
 def window_rows(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], *, block: Block, plan: Plan) -> Rows:
@@ -112,32 +115,23 @@ def _blocks(height: int, width: int, plan: Plan) -> list[Block]:
 
 def _one_block(
     rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], block: Block, plan: Plan
-) -> tuple[Rows, Labels, Labels]:
-    """Find what is in a window and measure what the block owns of it."""
+) -> tuple[Rows, _Found, NDArray[np.intp]]:
+    """Find and measure what is in a window; return the rows that the block owns, and their labels."""
     tools = plan.tools()
     found = _by_plugin(rgb, plan.plugin, plan) if plan.plugin else _by_recipe(rgb, plan)
-    owned = _owned(found.nuclei, tissue, block, tools)
     # neighbours that other blocks own are measured too: where a cell's cytoplasm ends may depend on them
-    every = np.arange(1, found.contrast.size)
-    order = np.concatenate([owned, np.setdiff1d(every, owned)]).astype(np.int64)
-    numbers = np.zeros(found.contrast.size, np.int32)
-    numbers[order] = every
-    nuclei, cells = numbers[found.nuclei], numbers[found.cells]
-    hematoxylin, dab = amounts(rgb, white=plan.white, vectors=plan.vectors, tools=tools)
     rows = measure_cells(
-        hematoxylin,
-        dab,
-        nuclei=nuclei,
-        cells=cells,
-        contrast=found.contrast[order],
+        found.amounts,
+        nuclei=found.nuclei,
+        cells=found.cells,
+        contrast=found.contrast,
         mpp=plan.mpp,
         settings=plan.settings,
         tools=tools,
     )
-    rows = rows.taken(np.arange(len(owned))).shifted(x=block.window[1].start, y=block.window[0].start)
-    for labels in (nuclei, cells):
-        labels[labels > len(owned)] = 0
-    return rows, nuclei, cells
+    owned = _owned(rows.middle, tissue, block)
+    rows = rows.taken(owned).shifted(x=block.window[1].start, y=block.window[0].start)
+    return rows, found, owned + 1
 
 
 def _by_recipe(rgb: NDArray[np.uint8], plan: Plan) -> _Found:
@@ -147,7 +141,9 @@ def _by_recipe(rgb: NDArray[np.uint8], plan: Plan) -> _Found:
     coarse, contrast = find_nuclei(work, settings=plan.settings, tools=tools)
     bodies = tools.expand(coarse, steps=max(1, round(plan.settings.expansion_um / work.mpp)))
     nuclei, cells = (_at_full_size(one, work.factor, rgb.shape) for one in (coarse, bodies))
-    return _Found(nuclei, cells, contrast)
+    if work.factor > 1 or work.dab is None:
+        return _Found(nuclei, cells, contrast, _amounts(rgb, plan))
+    return _Found(nuclei, cells, contrast, (work.hematoxylin, work.dab))
 
 
 def _by_plugin(rgb: NDArray[np.uint8], plugin: SegmenterPlugin, plan: Plan) -> _Found:
@@ -158,18 +154,25 @@ def _by_plugin(rgb: NDArray[np.uint8], plugin: SegmenterPlugin, plan: Plan) -> _
     work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=full, tools=tools)
     soft = tools.smooth(nuclear_contrast(work, tools=tools), sigma_px=SMOOTH_UM / plan.mpp)
     cells = tools.expand(nuclei, steps=max(1, round(plan.settings.expansion_um / plan.mpp)))
-    return _Found(nuclei, cells, contrast_of(nuclei, soft, mpp=plan.mpp, tools=tools))
+    return _Found(nuclei, cells, contrast_of(nuclei, soft, mpp=plan.mpp, tools=tools), _amounts(rgb, plan))
 
 
-def _owned(nuclei: Labels, tissue: NDArray[np.bool_], block: Block, tools: Tools) -> list[int]:
-    """List the labels whose centroid's pixel lies in the block's core and in tissue."""
+def _amounts(rgb: NDArray[np.uint8], plan: Plan) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    return amounts(rgb, white=plan.white, vectors=plan.vectors, tools=plan.tools())
+
+
+def _owned(middle: NDArray[np.float64], tissue: NDArray[np.bool_], block: Block) -> NDArray[np.intp]:
+    """List the rows whose centroid's pixel lies in the block's core and in tissue."""
     top, left = block.window[0].start, block.window[1].start
-    places = middles(tools.label_moments(nuclei, int(nuclei.max()))[:, 1:])
-    return [
-        label
-        for label, (x, y) in enumerate(places.tolist(), start=1)
-        if x == x and block.owns(y + top, x + left) and tissue[int(y), int(x)]  # x != x where a label is absent
-    ]
+    there = np.flatnonzero(~np.isnan(middle[:, 0]))  # NaN where a label is absent
+    x, y = middle[there].astype(np.int64).T
+    core = (
+        (y + top >= block.core[0].start)
+        & (y + top < block.core[0].stop)
+        & (x + left >= block.core[1].start)
+        & (x + left < block.core[1].stop)
+    )
+    return there[core & tissue[y, x]]
 
 
 def least_contrast(contrast: NDArray[np.float64], plan: Plan) -> float:

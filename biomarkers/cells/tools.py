@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
@@ -12,80 +13,86 @@ from numpy.typing import NDArray
 from biomarkers.cells.grow import Labels
 
 if TYPE_CHECKING:
-    from biomarkers.cells.measure import Totals
+    from biomarkers.cells.measure import Sums
+    from biomarkers.cells.outline import Histograms
     from biomarkers.cells.outline_stain import OutlineStain
+    from biomarkers.cells.regions import MergeRule, Regions
     from biomarkers.cells.settings import CellSettings
 
-Levels = NDArray[np.int32]
+Levels = NDArray[np.int16]
 Mask = NDArray[np.bool_]
+Amounts = tuple[Levels, Levels]  # hematoxylin and DAB
 
 
 class _Filter(Protocol):
     def __call__(self, image: Levels, *, sigma_px: float) -> Levels: ...
 
 
+class _Opened(Protocol):
+    def __call__(self, image: Levels, *, half: int) -> Levels: ...
+
+
 class _Octagon(Protocol):
-    def __call__(self, image: Levels, *, steps: int) -> Levels: ...
+    def __call__(self, image: NDArray, *, steps: int) -> NDArray: ...
 
 
-class _Flood(Protocol):
-    def __call__(self, seeds: Labels, *, height: Levels, mask: Mask) -> Labels: ...
+class _LightSums(Protocol):
+    def __call__(self, rgb: NDArray[np.uint8], *, factor: int) -> NDArray[np.int32]: ...
+
+
+class _MasksOf(Protocol):
+    def __call__(
+        self, fine: Levels, coarse: Levels, soft: Levels, *, levels: tuple[int, int, int]
+    ) -> tuple[Mask, Mask]: ...
+
+
+class _Holes(Protocol):
+    def __call__(self, mask: Mask, *, hole_px: float) -> Mask: ...
+
+
+class _Squares(Protocol):
+    def __call__(self, mask: Mask, *, reach: int) -> Levels: ...
+
+
+class _Surface(Protocol):
+    def __call__(
+        self, fine: Levels, coarse: Levels, soft: Levels, *, weights: tuple[int, int]
+    ) -> NDArray[np.int32]: ...
+
+
+class _Describe(Protocol):
+    def __call__(self, labels: Labels, height: NDArray[np.int32], core: Mask, *, count: int) -> Regions: ...
+
+
+class _Merge(Protocol):
+    def __call__(self, regions: Regions, *, rule: MergeRule) -> NDArray[np.int32]: ...
 
 
 class _Expand(Protocol):
     def __call__(self, labels: Labels, *, steps: int) -> Labels: ...
 
 
-class _Distance(Protocol):
-    def __call__(self, mask: Mask) -> Levels: ...
+class _Histograms(Protocol):
+    def __call__(self, reach: Labels, objects: Labels, core: Mask, soft: Levels, *, count: int) -> Histograms: ...
 
 
-class _Seeds(Protocol):
-    def __call__(self, distance: Levels, *, depth: int) -> Labels: ...
-
-
-class _Solid(Protocol):
-    def __call__(self, mask: Mask, *, hole_px: float) -> Mask: ...
+class _Cuts(Protocol):
+    def __call__(self, counts: Histograms, *, least_px: float) -> tuple[Levels, NDArray[np.int64]]: ...
 
 
 class _Pieces(Protocol):
     def __call__(self, labels: Labels, *, pixel_um2: float, least_um2: float, most_um2: float) -> Labels: ...
 
 
-class _Fill(Protocol):
-    def __call__(self, labels: Labels) -> Labels: ...
-
-
-class _Quantile(Protocol):
-    def __call__(
-        self, values: Levels, labels: Labels, *, numerator: int, denominator: int, size: int | None = None
-    ) -> NDArray[np.int64]: ...
-
-
-class _Skirt(Protocol):
-    def __call__(self, labels: Labels, values: Levels, *, percent: int) -> Labels: ...
-
-
-class _Fit(Protocol):
-    def __call__(self, labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
-
-
-class _Parents(Protocol):
-    def __call__(self, coarse: Labels, fine: Labels, area: NDArray[np.int64]) -> NDArray[np.int64]: ...
-
-
 class _Sums(Protocol):
-    def __call__(self, rgb: NDArray[np.uint8], *, factor: int) -> Levels: ...
-
-
-class _Stains(Protocol):
-    def __call__(self, light: NDArray[np.uint8] | Levels, tables: NDArray[np.float64]) -> tuple[Levels, Levels]: ...
+    def __call__(self, amounts: Amounts, *, nuclei: Labels, cells: Labels, count: int) -> Sums: ...
 
 
 class _Outline(Protocol):
     def __call__(
         self,
         soft: Levels,
+        amounts: Amounts,
         *,
         nuclei: Labels,
         cells: Labels,
@@ -95,70 +102,71 @@ class _Outline(Protocol):
     ) -> OutlineStain: ...
 
 
-class _Totals(Protocol):
-    def __call__(self, values: Levels, labels: Labels, count: int) -> Totals: ...
-
-
-class _Counts(Protocol):
-    def __call__(self, labels: Labels, count: int) -> NDArray[np.int64]: ...
-
-
 @dataclass(frozen=True)
 class Tools:
     """One set of steps. Both sets give the same whole numbers; tests hold one to the other."""
 
-    block_sums: _Sums
-    separated: _Stains
+    block_sums: _LightSums
+    separated: Callable[[NDArray[np.uint8] | NDArray[np.int32], NDArray[np.int32]], Amounts]
+    together: Callable[[Levels, Levels], Levels]
+    mixed: Callable[[Levels, Levels, Levels, Levels], Levels]
     smooth: _Filter
     blobness: _Filter
+    opened: _Opened
     erode: _Octagon
     dilate: _Octagon
-    flood: _Flood
+    masks_of: _MasksOf
+    without_holes: _Holes
+    without_threads: Callable[[Mask], Mask]
+    near_squares: _Squares
+    surface: _Surface
+    basins: Callable[[NDArray[np.int32]], tuple[Labels, int]]
+    describe: _Describe
+    merge: _Merge
     expand: _Expand
-    close_labels: _Expand
-    sixteenths: _Distance
-    dome_seeds: _Seeds
-    solid: _Solid
+    histograms: _Histograms
+    cuts: _Cuts
+    above: Callable[[Labels, Levels, Levels], Labels]
     largest_pieces: _Pieces
-    fill_holes: _Fill
-    quantile: _Quantile
-    without_skirt: _Skirt
-    ellipse_fit: _Fit
-    parents: _Parents
+    sums: _Sums
     outline_stain: _Outline
-    totals: _Totals
-    label_moments: _Counts
-    edge_pixels: _Counts
+    paint: Callable[[Labels, Labels, NDArray[np.int32]], None]
+    renumbered: Callable[[Labels, NDArray[np.int32]], Labels]
 
 
 @cache
 def plain() -> Tools:
     """Return the steps in numpy, scipy and scikit-image."""
-    from biomarkers.cells import candidates, contrast, filters, grow, measure, outline_stain, pieces
+    from biomarkers.cells import basins, contrast, filters, grow, measure, nuclei, outline, outline_stain, pieces
+    from biomarkers.cells import regions as regions_
 
     return Tools(
         block_sums=contrast.block_sums,
         separated=contrast.separated,
+        together=contrast.together,
+        mixed=contrast.mixed,
         smooth=filters.smooth,
         blobness=filters.blobness,
+        opened=filters.opened,
         erode=grow.erode,
         dilate=grow.dilate,
-        flood=grow.flood,
+        masks_of=nuclei.masks_of,
+        without_holes=pieces.without_holes,
+        without_threads=pieces.without_threads,
+        near_squares=pieces.near_squares,
+        surface=basins.surface,
+        basins=basins.basins,
+        describe=regions_.describe,
+        merge=regions_.merge,
         expand=grow.expand,
-        close_labels=grow.close_labels,
-        sixteenths=pieces.sixteenths,
-        dome_seeds=pieces.dome_seeds,
-        solid=pieces.solid,
+        paint=grow.paint,
+        renumbered=grow.renumbered,
+        histograms=outline.histograms,
+        cuts=outline.cuts,
+        above=outline.above,
         largest_pieces=pieces.largest_pieces,
-        fill_holes=pieces.fill_holes,
-        quantile=pieces.quantile,
-        without_skirt=pieces.without_skirt,
-        ellipse_fit=candidates.ellipse_fit,
-        parents=candidates.parents,
+        sums=measure.sums,
         outline_stain=outline_stain.outline_stain,
-        totals=measure.totals,
-        label_moments=candidates.label_moments,
-        edge_pixels=measure.edge_pixels,
     )
 
 
@@ -166,42 +174,47 @@ def plain() -> Tools:
 def fast() -> Tools:
     """Return the steps as compiled kernels."""
     from biomarkers.cells.kernels import (
+        basins,
+        contrast,
         distance,
-        ellipses,
         filters,
-        light,
+        measure,
         octagon,
         outline,
+        outline_stain,
         pieces,
-        quantiles,
+        regions,
         rings,
-        seeds,
-        statistics,
     )
     from biomarkers.cells.kernels.notice import announce_compilation
+    from biomarkers.stain.kernels import light
 
     announce_compilation()
     return Tools(
         block_sums=light.block_sums,
         separated=light.separated,
+        together=contrast.together,
+        mixed=contrast.mixed,
         smooth=filters.smooth,
         blobness=filters.blobness,
+        opened=filters.opened,
         erode=octagon.erode,
         dilate=octagon.dilate,
-        flood=rings.flood,
+        masks_of=contrast.masks_of,
+        without_holes=pieces.without_holes,
+        without_threads=pieces.without_threads,
+        near_squares=distance.near_squares,
+        surface=basins.surface,
+        basins=basins.basins,
+        describe=regions.describe,
+        merge=regions.merge,
         expand=rings.expand,
-        close_labels=rings.close_labels,
-        sixteenths=distance.sixteenths,
-        dome_seeds=seeds.dome_seeds,
-        solid=pieces.solid,
+        paint=rings.paint,
+        renumbered=rings.renumbered,
+        histograms=outline.histograms,
+        cuts=outline.cuts,
+        above=outline.above,
         largest_pieces=pieces.largest_pieces,
-        fill_holes=pieces.fill_holes,
-        quantile=quantiles.quantile,
-        without_skirt=quantiles.without_skirt,
-        ellipse_fit=ellipses.ellipse_fit,
-        parents=ellipses.parents,
-        outline_stain=outline.outline_stain,
-        totals=statistics.totals,
-        label_moments=ellipses.label_moments,
-        edge_pixels=statistics.edge_pixels,
+        sums=measure.sums,
+        outline_stain=outline_stain.outline_stain,
     )

@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biomarkers.cells.outline_stain import ABSENT, PARTIAL_SHARE, SECTORS, summary
+from biomarkers.cells.outline_stain import ABSENT, PARTIAL_SHARE, SECTORS, Band, summary
 
 LEVEL = st.one_of(st.just(ABSENT), st.integers(-200, 2500))
-NOTHING = np.zeros((1, 1), np.int32)
+NOTHING = Band(*np.zeros((3, 1), np.int64))
 
 
 @given(st.lists(LEVEL, min_size=SECTORS, max_size=SECTORS), st.integers(1, 2400))

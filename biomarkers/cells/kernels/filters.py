@@ -1,4 +1,4 @@
-"""Filters on integers, one axis after the other, row by row; see :mod:`biomarkers.cells.filters`."""
+"""Filters on whole numbers, row by row; see :mod:`biomarkers.cells.filters`."""
 
 from __future__ import annotations
 
@@ -9,76 +9,173 @@ from numpy.typing import NDArray
 from biomarkers.cells.filters import UNITY, gaussian_weights, second_derivative_weights
 
 _SHIFT = 2 * (UNITY.bit_length() - 1)
+_HALF = 1 << (_SHIFT - 1)
 
 
-def smooth(image: NDArray[np.int32], *, sigma_px: float) -> NDArray[np.int32]:
+def smooth(image: NDArray[np.int16], *, sigma_px: float) -> NDArray[np.int16]:
     """Gaussian smoothing; see :func:`biomarkers.cells.filters.smooth`."""
-    weights, total = gaussian_weights(sigma_px), np.zeros(image.shape)
-    _add(total, image, weights, weights)
-    return _scaled(total)
-
-
-def blobness(image: NDArray[np.int32], *, sigma_px: float) -> NDArray[np.int32]:
-    """Negative Laplacian of Gaussian; see :func:`biomarkers.cells.filters.blobness`."""
-    gauss, bend, total = gaussian_weights(sigma_px), -second_derivative_weights(sigma_px), np.zeros(image.shape)
-    _add(total, image, gauss, bend)
-    _add(total, image, bend, gauss)
-    return _scaled(total)
-
-
-def _add(
-    total: NDArray[np.float64], image: NDArray[np.int32], down: NDArray[np.float64], across: NDArray[np.float64]
-) -> None:
-    line = np.empty(image.shape[1] + across.size - 1)
-    _both_ways(total, np.ascontiguousarray(image), down, across, line)
-
-
-def _scaled(total: NDArray[np.float64]) -> NDArray[np.int32]:
-    out = np.empty(total.shape, np.int32)
-    _rounded(total.ravel(), out.ravel(), _SHIFT)
+    weights = _half(gaussian_weights(sigma_px))
+    out = np.empty(image.shape, np.int16)
+    _smooth(np.ascontiguousarray(image), weights, np.empty(image.shape[1] + 2 * weights.size - 2, np.int32), out)
     return out
 
 
-@numba.njit(cache=True, nogil=True)
-def _both_ways(total, image, down, across, line):  # type: ignore[no-untyped-def]
-    """Correlate columns with ``down``, rows with ``across`` and add; symmetric odd weights, the border repeats."""
-    rows, columns = image.shape
-    reach, wide = down.size // 2, across.size // 2
-    middle = line[wide : wide + columns]
-    for row in range(rows):
-        for x in range(columns):
-            middle[x] = image[row, x] * down[reach]
-        for step in range(1, reach + 1):
-            above, below = image[max(row - step, 0)], image[min(row + step, rows - 1)]
-            weight = down[reach + step]
-            for x in range(columns):
-                middle[x] += (above[x] + below[x]) * weight
-        for x in range(wide):
-            line[x], line[wide + columns + x] = middle[0], middle[columns - 1]
-        _along(total[row], line, across, wide)
+def blobness(image: NDArray[np.int16], *, sigma_px: float) -> NDArray[np.int16]:
+    """Negative Laplacian of Gaussian; see :func:`biomarkers.cells.filters.blobness`."""
+    gauss, bend = _half(gaussian_weights(sigma_px)), _half(-second_derivative_weights(sigma_px))
+    lines = np.empty((2, image.shape[1] + 2 * gauss.size - 2), np.int32)
+    out = np.empty(image.shape, np.int16)
+    _blobness(np.ascontiguousarray(image), gauss, bend, lines, np.empty(image.shape[1], np.int32), out)
+    return out
+
+
+def opened(image: NDArray[np.int16], *, half: int) -> NDArray[np.int16]:
+    """Lowest, then highest values over squares; see :func:`biomarkers.cells.filters.opened`."""
+    now, then = image.copy(), np.empty(image.shape, np.int16)
+    for lowest in (True, False):
+        reach = 0
+        while reach < half:  # windows of the last step, side by side, make those of the next
+            step = min(2 * reach + 1, half - reach)
+            (_lowest_down if lowest else _highest_down)(now, step, then)
+            (_lowest_along if lowest else _highest_along)(then, step, now)
+            reach += step
+    return now
+
+
+def _half(weights: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return the weights from the middle outwards; they are symmetric."""
+    return weights[weights.size // 2 :].astype(np.int32)
 
 
 @numba.njit(cache=True, nogil=True)
-def _along(target, line, across, wide):  # type: ignore[no-untyped-def]
-    """Add one row; two pairs of weights at a time, since most of the work is loading and storing."""
-    size = target.size
-    middle, heart = line[wide : wide + size], across[wide]
+def _down(image, row, weights, middle):  # type: ignore[no-untyped-def]
+    """Correlate the columns at one row; the border repeats."""
+    last = image.shape[0] - 1
+    here, heart = image[row], weights[0]
+    for x in range(middle.size):
+        middle[x] = np.int32(here[x]) * heart
+    for step in range(1, weights.size):
+        above, below, weight = image[max(row - step, 0)], image[min(row + step, last)], weights[step]
+        for x in range(middle.size):
+            middle[x] += (np.int32(above[x]) + np.int32(below[x])) * weight
+
+
+@numba.njit(cache=True, nogil=True)
+def _down_twice(image, row, gauss, bend, middle, other):  # type: ignore[no-untyped-def]
+    """Correlate the columns at one row with two sets of weights."""
+    last = image.shape[0] - 1
+    here, heart, core = image[row], gauss[0], bend[0]
+    for x in range(middle.size):
+        middle[x], other[x] = np.int32(here[x]) * heart, np.int32(here[x]) * core
+    for step in range(1, gauss.size):
+        above, below, one, two = image[max(row - step, 0)], image[min(row + step, last)], gauss[step], bend[step]
+        for x in range(middle.size):
+            pair = np.int32(above[x]) + np.int32(below[x])
+            middle[x] += pair * one
+            other[x] += pair * two
+
+
+@numba.njit(cache=True, nogil=True)
+def _repeat_ends(line, wide):  # type: ignore[no-untyped-def]
+    size = line.size - 2 * wide
+    for x in range(wide):
+        line[x], line[wide + size + x] = line[wide], line[wide + size - 1]
+
+
+@numba.njit(cache=True, nogil=True)
+def _along(total, line, weights):  # type: ignore[no-untyped-def]
+    """Add a row's correlation; two pairs of weights at a time, since most of the work is loading and storing."""
+    size, wide = total.size, weights.size - 1
+    middle, heart = line[wide : wide + size], weights[0]
     for x in range(size):
-        target[x] += middle[x] * heart
+        total[x] += middle[x] * heart
     for step in range(1, wide, 2):
-        one, other = across[wide + step], across[wide + step + 1]
+        one, other = weights[step], weights[step + 1]
         left, right = line[wide - step : wide - step + size], line[wide + step : wide + step + size]
         left2, right2 = line[wide - step - 1 : wide - step - 1 + size], line[wide + step + 1 : wide + step + 1 + size]
         for x in range(size):
-            target[x] += (left[x] + right[x]) * one + (left2[x] + right2[x]) * other
+            total[x] += (left[x] + right[x]) * one + (left2[x] + right2[x]) * other
     if wide % 2 == 1:
-        left, right, weight = line[:size], line[2 * wide : 2 * wide + size], across[2 * wide]
+        left, right, weight = line[:size], line[2 * wide : 2 * wide + size], weights[wide]
         for x in range(size):
-            target[x] += (left[x] + right[x]) * weight
+            total[x] += (left[x] + right[x]) * weight
 
 
 @numba.njit(cache=True, nogil=True)
-def _rounded(total, out, shift):  # type: ignore[no-untyped-def]
-    half = np.int64(1) << (shift - 1)
-    for k in range(total.size):
-        out[k] = (np.int64(total[k]) + half) >> shift
+def _smooth(image, weights, line, out):  # type: ignore[no-untyped-def]
+    wide, size = weights.size - 1, image.shape[1]
+    total = np.empty(size, np.int32)
+    for row in range(image.shape[0]):
+        _down(image, row, weights, line[wide : wide + size])
+        _repeat_ends(line, wide)
+        for x in range(size):
+            total[x] = _HALF
+        _along(total, line, weights)
+        target = out[row]
+        for x in range(size):
+            target[x] = total[x] >> _SHIFT
+
+
+@numba.njit(cache=True, nogil=True)
+def _blobness(image, gauss, bend, lines, total, out):  # type: ignore[no-untyped-def]
+    wide, size = gauss.size - 1, image.shape[1]
+    first, second = lines[0], lines[1]
+    for row in range(image.shape[0]):
+        _down_twice(image, row, gauss, bend, first[wide : wide + size], second[wide : wide + size])
+        _repeat_ends(first, wide)
+        _repeat_ends(second, wide)
+        for x in range(size):
+            total[x] = _HALF
+        _along(total, first, bend)
+        _along(total, second, gauss)
+        target = out[row]
+        for x in range(size):
+            target[x] = total[x] >> _SHIFT
+
+
+@numba.njit(cache=True, nogil=True)
+def _lowest_down(image, step, out):  # type: ignore[no-untyped-def]
+    last = image.shape[0] - 1
+    for y in range(last + 1):
+        _lowest(image[max(y - step, 0)], image[y], image[min(y + step, last)], out[y])
+
+
+@numba.njit(cache=True, nogil=True)
+def _lowest_along(image, step, out):  # type: ignore[no-untyped-def]
+    columns = image.shape[1]
+    line = np.empty(columns + 2 * step, image.dtype)
+    for y in range(image.shape[0]):
+        here = image[y]
+        line[:step], line[step + columns :] = here[0], here[columns - 1]
+        line[step : step + columns] = here
+        _lowest(line[:columns], here, line[2 * step :], out[y])
+
+
+@numba.njit(cache=True, nogil=True)
+def _lowest(one, two, three, out):  # type: ignore[no-untyped-def]
+    for x in range(out.size):
+        out[x] = min(min(one[x], three[x]), two[x])
+
+
+@numba.njit(cache=True, nogil=True)
+def _highest_down(image, step, out):  # type: ignore[no-untyped-def]
+    last = image.shape[0] - 1
+    for y in range(last + 1):
+        _highest(image[max(y - step, 0)], image[y], image[min(y + step, last)], out[y])
+
+
+@numba.njit(cache=True, nogil=True)
+def _highest_along(image, step, out):  # type: ignore[no-untyped-def]
+    columns = image.shape[1]
+    line = np.empty(columns + 2 * step, image.dtype)
+    for y in range(image.shape[0]):
+        here = image[y]
+        line[:step], line[step + columns :] = here[0], here[columns - 1]
+        line[step : step + columns] = here
+        _highest(line[:columns], here, line[2 * step :], out[y])
+
+
+@numba.njit(cache=True, nogil=True)
+def _highest(one, two, three, out):  # type: ignore[no-untyped-def]
+    for x in range(out.size):
+        out[x] = max(max(one[x], three[x]), two[x])

@@ -1,7 +1,4 @@
-"""Labels that grow: flooding and expansion by queues of the pixels that may be reached next.
-
-Images stand in a frame one pixel wide, so that no neighbour of a pixel lies outside; places are flat.
-"""
+"""Labels that grow ring by ring; see :func:`biomarkers.cells.grow.expand`."""
 
 from __future__ import annotations
 
@@ -10,175 +7,161 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.cells.grow import Labels
-from biomarkers.cells.kernels.pieces import fill_single_areas
 
-
-def flood(seeds: Labels, *, height: NDArray[np.int32], mask: NDArray[np.bool_]) -> Labels:
-    """Watershed inside a mask; see :func:`biomarkers.cells.grow.flood`. Heights are 0 or more.
-
-    Areas with one seed need no flooding. Each other one is flooded by itself, which keeps the pixels that are worked on
-    close together.
-    """
-    framed = np.pad(seeds, 1)  # a label, 0 = taken or outside, below 0: free, -1 - height
-    free = mask & (seeds == 0)
-    np.copyto(framed[1:-1, 1:-1], -1 - height, where=free)
-    flat, around = framed.ravel(), _around(framed)
-    places = fill_single_areas(seeds, framed)
-    heads = np.full(int(height.max(initial=0)) + 1, -1, np.int32)
-    after, ring, given = (np.empty(flat.size, np.int32) for _ in range(3))
-    _flood(flat, around, *places, framed.shape[1], heads, after, ring, given)
-    return np.maximum(framed[1:-1, 1:-1], 0)
+_FEW = 2**15 - 1
+_BAND = 128  # rows worked on at once
 
 
 def expand(labels: Labels, *, steps: int) -> Labels:
     """Grow labels by rings; see :func:`biomarkers.cells.grow.expand`."""
-    return _grown(labels, steps)[1:-1, 1:-1].copy()
-
-
-def close_labels(labels: Labels, *, steps: int) -> Labels:
-    """Close bites of each label; see :func:`biomarkers.cells.grow.close_labels`."""
-    if steps < 1 or not labels.any():
-        return labels
-    grown = _grown(labels, steps)
-    # the frame repeats the border: it is nobody's edge
-    grown[0], grown[-1], grown[:, 0], grown[:, -1] = grown[1], grown[-2], grown[:, 1], grown[:, -2]
-    edge = np.zeros((labels.shape[0] + 2 * steps, labels.shape[1] + 2 * steps), np.uint8)
-    down, right = np.mgrid[1 - steps : steps, 1 - steps : steps]
-    moves = np.argwhere(down * down + right * right < steps * steps) + 1
-    out = np.empty_like(labels)
-    _shrink(np.ascontiguousarray(labels), grown, edge, moves, steps, np.empty(labels.shape[1], np.uint8), out)
+    # half as many bytes are twice as fast
+    few = int(labels.max(initial=0)) < _FEW
+    rows, columns = min(labels.shape[0], _BAND + 2 * steps) + 2, labels.shape[1] + 2
+    now, then = (np.zeros((rows, columns), np.int16 if few else np.int32) for _ in range(2))
+    out = np.empty(labels.shape, np.int32)
+    (_grow_few if few else _grow_many)(np.ascontiguousarray(labels), steps, now, then, out)
     return out
 
 
-def _grown(labels: Labels, steps: int) -> Labels:
-    """Grow labels and leave them in their frame."""
-    now = np.pad(labels, 1)
-    then = np.zeros_like(now)
-    for step in range(steps):
-        (_ring_of_eight if step % 2 == 1 else _ring_of_four)(now, then)
-        now, then = then, now
-    return np.maximum(now, 0, out=now)
-
-
-def _around(framed: Labels) -> NDArray[np.int64]:
-    """Return the moves to the eight neighbours, the four nearest ones first."""
-    wide = framed.shape[1]
-    return np.array([-wide, -1, 1, wide, -wide - 1, -wide + 1, wide - 1, wide + 1])
+def renumbered(labels: Labels, number: NDArray[np.int32]) -> Labels:
+    """Give each label its new number; see :func:`biomarkers.cells.grow.renumbered`."""
+    out = np.empty(labels.shape, np.int32)
+    _renumber(labels, number, out)
+    return out
 
 
 @numba.njit(cache=True, nogil=True)
-def _flood(flat, around, places, ends, wide, heads, after, ring, given):  # type: ignore[no-untyped-def]
-    """Keep one linked list a level of the pixels beside a label, area by area."""
-    begin = 0
-    for area in range(ends.size):
-        most = -1
-        for k in range(begin, ends[area]):
-            most = max(most, _ask(flat, around, places[k], heads, after, heads.size - 1))
-        begin = ends[area]
-        now = most
-        while now >= 0:
-            count = 0
-            place = heads[now]
-            while place >= 0:  # all pixels of a ring look before any of them changes
-                ring[count], given[count] = place, _label_beside(flat, around, place)
-                count += 1
-                place = after[place]
-            heads[now] = -1
-            for k in range(count):
-                flat[ring[k]] = given[k]
-            for k in range(count):
-                if given[k] > 0:
-                    _ask(flat, around, ring[k], heads, after, now)
-            while now >= 0 and heads[now] < 0:
-                now -= 1
+def _renumber(labels, number, out):  # type: ignore[no-untyped-def]
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            out[y, x] = number[labels[y, x]]
 
 
 @numba.njit(cache=True, nogil=True)
-def _ask(flat, around, place, heads, after, now):  # type: ignore[no-untyped-def]
-    """Put the free neighbours of a labelled pixel into the list of their level, or of the present one."""
-    highest = -1
-    for k in range(8):
-        near = place + around[k]
-        if flat[near] < 0:
-            at = min(-1 - flat[near], now)
-            after[near] = heads[at]
-            heads[at] = near
-            flat[near] = 0
-            highest = max(highest, at)
-    return highest
+def paint(target, labels, number):  # type: ignore[no-untyped-def]
+    """Write new numbers; see :func:`biomarkers.cells.grow.paint`."""
+    for y in range(labels.shape[0]):
+        for x in range(labels.shape[1]):
+            new = number[labels[y, x]]
+            if new > 0:
+                target[y, x] = new
 
 
 @numba.njit(cache=True, nogil=True)
-def _label_beside(flat, around, place):  # type: ignore[no-untyped-def]
-    """Return the label among the neighbours of a pixel, 0 where there are two or none.
-
-    Without branches: as unsigned numbers, what is no label is larger than any label less one.
-    """
-    highest, lowest = np.int32(0), np.uint32(0xFFFFFFFF)
-    for k in range(8):
-        label = flat[place + around[k]]
-        highest, lowest = max(highest, label), min(lowest, np.uint32(label - 1))
-    return highest if lowest + 1 == highest else np.int32(0)
-
-
-@numba.njit(cache=True, nogil=True)
-def _ring_of_four(now, then):  # type: ignore[no-untyped-def]
-    """One step in four directions: 0 is free, above 0 a label, -1 a line between labels."""
-    for row in range(1, now.shape[0] - 1):
-        here, target = now[row], then[row][1:-1]
-        one, two, three, four, middle = now[row - 1][1:-1], here[:-2], here[2:], now[row + 1][1:-1], here[1:-1]
-        for x in range(target.size):
-            high = max(max(one[x], two[x]), max(three[x], four[x]))
-            low = min(
-                min(np.uint32(one[x] - 1), np.uint32(two[x] - 1)), min(np.uint32(three[x] - 1), np.uint32(four[x] - 1))
-            )
-            only = high if low == np.uint32(high - 1) else np.int32(-1)
-            reached = only if high > 0 else np.int32(0)
-            target[x] = middle[x] if middle[x] != 0 else reached
-
-
-@numba.njit(cache=True, nogil=True)
-def _ring_of_eight(now, then):  # type: ignore[no-untyped-def]
-    """One step in eight directions."""
-    for row in range(1, now.shape[0] - 1):
-        above, here, below, target = now[row - 1], now[row], now[row + 1], then[row][1:-1]
-        one, two, three = above[:-2], above[1:-1], above[2:]
-        four, middle, five = here[:-2], here[1:-1], here[2:]
-        six, seven, eight = below[:-2], below[1:-1], below[2:]
-        for x in range(target.size):
-            high = max(
-                max(max(one[x], two[x]), max(three[x], four[x])), max(max(five[x], six[x]), max(seven[x], eight[x]))
-            )
-            low = min(
-                min(np.uint32(one[x] - 1), np.uint32(two[x] - 1)), min(np.uint32(three[x] - 1), np.uint32(four[x] - 1))
-            )
-            low = min(
-                min(low, min(np.uint32(five[x] - 1), np.uint32(six[x] - 1))),
-                min(np.uint32(seven[x] - 1), np.uint32(eight[x] - 1)),
-            )
-            only = high if low == np.uint32(high - 1) else np.int32(-1)
-            reached = only if high > 0 else np.int32(0)
-            target[x] = middle[x] if middle[x] != 0 else reached
-
-
-@numba.njit(cache=True, nogil=True)
-def _shrink(labels, grown, edge, moves, steps, near, out):  # type: ignore[no-untyped-def]
-    """Keep what was gained where no outermost pixel of the grown labels lies nearer than ``steps``."""
+def _grow_few(labels, steps, now, then, out):  # type: ignore[no-untyped-def]
+    """Grow in bands that stay in the cache, in a frame: 0 is free, above 0 a label, -1 a line between labels."""
     rows, columns = labels.shape
-    for row in range(rows):
-        above, here, below, target = grown[row], grown[row + 1], grown[row + 2], edge[row + steps]
-        for x in range(columns):
-            label = here[x + 1]
-            other = (here[x] != label) | (here[x + 2] != label) | (above[x + 1] != label) | (below[x + 1] != label)
-            target[x + steps] = other & (label != 0)
-    for row in range(rows):
-        for x in range(columns):
-            near[x] = 0
-        for k in range(moves.shape[0]):
-            begin = moves[k, 1]
-            line = edge[row + moves[k, 0]][begin : begin + columns]
+    for top in range(0, rows, _BAND):
+        first, last, stop = max(top - steps, 0), min(top + _BAND + steps, rows), min(top + _BAND, rows)
+        size = last - first
+        for y in range(size):
             for x in range(columns):
-                near[x] |= line[x]
-        have, gained, target = labels[row], grown[row + 1][1:-1], out[row]
-        for x in range(columns):
-            target[x] = have[x] if have[x] != 0 or near[x] != 0 else gained[x]
+                now[y + 1, x + 1] = labels[first + y, x]
+        for x in range(columns + 2):
+            now[size + 1, x], then[size + 1, x] = 0, 0
+        one, other = now, then
+        for step in range(steps):
+            if step % 2 == 0:
+                _four_few(one, size, columns, other)
+            else:
+                _eight_few(one, size, columns, other)
+            one, other = other, one
+        for y in range(top, stop):
+            for x in range(columns):
+                out[y, x] = max(np.int32(one[y - first + 1, x + 1]), np.int32(0))
+
+
+@numba.njit(cache=True, nogil=True)
+def _four_few(a, rows, columns, out):  # type: ignore[no-untyped-def]
+    """One step in four directions. As unsigned numbers, what is no label is larger than any label less one."""
+    one = np.int16(1)
+    for y in range(1, rows + 1):
+        for x in range(1, columns + 1):
+            up, left, right, down = a[y - 1, x], a[y, x - 1], a[y, x + 1], a[y + 1, x]
+            high = max(max(up, left), max(right, down))
+            low = min(
+                min(np.uint16(up - one), np.uint16(left - one)), min(np.uint16(right - one), np.uint16(down - one))
+            )
+            only = high if low == np.uint16(high - one) else np.int16(-1)
+            reached = only if high > 0 else np.int16(0)
+            out[y, x] = a[y, x] if a[y, x] != 0 else reached
+
+
+@numba.njit(cache=True, nogil=True)
+def _eight_few(a, rows, columns, out):  # type: ignore[no-untyped-def]
+    """One step in eight directions."""
+    one = np.int16(1)
+    for y in range(1, rows + 1):
+        for x in range(1, columns + 1):
+            up, left, right, down = a[y - 1, x], a[y, x - 1], a[y, x + 1], a[y + 1, x]
+            p, q, r, s = a[y - 1, x - 1], a[y - 1, x + 1], a[y + 1, x - 1], a[y + 1, x + 1]
+            high = max(max(max(up, left), max(right, down)), max(max(p, q), max(r, s)))
+            low = min(
+                min(
+                    min(np.uint16(up - one), np.uint16(left - one)), min(np.uint16(right - one), np.uint16(down - one))
+                ),
+                min(min(np.uint16(p - one), np.uint16(q - one)), min(np.uint16(r - one), np.uint16(s - one))),
+            )
+            only = high if low == np.uint16(high - one) else np.int16(-1)
+            reached = only if high > 0 else np.int16(0)
+            out[y, x] = a[y, x] if a[y, x] != 0 else reached
+
+
+@numba.njit(cache=True, nogil=True)
+def _grow_many(labels, steps, now, then, out):  # type: ignore[no-untyped-def]
+    """Grow in bands that stay in the cache, in a frame: 0 is free, above 0 a label, -1 a line between labels."""
+    rows, columns = labels.shape
+    for top in range(0, rows, _BAND):
+        first, last, stop = max(top - steps, 0), min(top + _BAND + steps, rows), min(top + _BAND, rows)
+        size = last - first
+        for y in range(size):
+            for x in range(columns):
+                now[y + 1, x + 1] = labels[first + y, x]
+        for x in range(columns + 2):
+            now[size + 1, x], then[size + 1, x] = 0, 0
+        one, other = now, then
+        for step in range(steps):
+            if step % 2 == 0:
+                _four_many(one, size, columns, other)
+            else:
+                _eight_many(one, size, columns, other)
+            one, other = other, one
+        for y in range(top, stop):
+            for x in range(columns):
+                out[y, x] = max(np.int32(one[y - first + 1, x + 1]), np.int32(0))
+
+
+@numba.njit(cache=True, nogil=True)
+def _four_many(a, rows, columns, out):  # type: ignore[no-untyped-def]
+    """One step in four directions. As unsigned numbers, what is no label is larger than any label less one."""
+    one = np.int32(1)
+    for y in range(1, rows + 1):
+        for x in range(1, columns + 1):
+            up, left, right, down = a[y - 1, x], a[y, x - 1], a[y, x + 1], a[y + 1, x]
+            high = max(max(up, left), max(right, down))
+            low = min(
+                min(np.uint32(up - one), np.uint32(left - one)), min(np.uint32(right - one), np.uint32(down - one))
+            )
+            only = high if low == np.uint32(high - one) else np.int32(-1)
+            reached = only if high > 0 else np.int32(0)
+            out[y, x] = a[y, x] if a[y, x] != 0 else reached
+
+
+@numba.njit(cache=True, nogil=True)
+def _eight_many(a, rows, columns, out):  # type: ignore[no-untyped-def]
+    """One step in eight directions."""
+    one = np.int32(1)
+    for y in range(1, rows + 1):
+        for x in range(1, columns + 1):
+            up, left, right, down = a[y - 1, x], a[y, x - 1], a[y, x + 1], a[y + 1, x]
+            p, q, r, s = a[y - 1, x - 1], a[y - 1, x + 1], a[y + 1, x - 1], a[y + 1, x + 1]
+            high = max(max(max(up, left), max(right, down)), max(max(p, q), max(r, s)))
+            low = min(
+                min(
+                    min(np.uint32(up - one), np.uint32(left - one)), min(np.uint32(right - one), np.uint32(down - one))
+                ),
+                min(min(np.uint32(p - one), np.uint32(q - one)), min(np.uint32(r - one), np.uint32(s - one))),
+            )
+            only = high if low == np.uint32(high - one) else np.int32(-1)
+            reached = only if high > 0 else np.int32(0)
+            out[y, x] = a[y, x] if a[y, x] != 0 else reached

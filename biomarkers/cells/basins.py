@@ -1,0 +1,75 @@
+"""Basins: a surface that is high in the middle of nuclei, and the pixels that go with each of its tops."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biomarkers.cells.grow import Labels
+
+_MOST_LEVEL = 510
+_LEVEL_ROOM = 512  # the last nine bits of a height tell pixels of equal distance apart
+
+
+def surface(
+    fine: NDArray[np.int16], coarse: NDArray[np.int16], soft: NDArray[np.int16], *, weights: tuple[int, int]
+) -> NDArray[np.int32]:
+    """Make a surface of two distances.
+
+    Parameters
+    ----------
+    fine, coarse
+        Squared distances to the outside of the strict and of the generous mask, int16 (rows, columns).
+    soft
+        Smoothed contrast, thousandths; it decides between pixels of equal distance.
+    weights
+        Of ``fine`` and ``coarse``, whole numbers that sum to 4.
+
+    Returns
+    -------
+    int32 (rows + 2, columns + 2), in a frame of 0: 512 times the weighted squares, smoothed by 1-2-1 both ways, plus
+    the level; 0 outside the generous mask.
+    """
+    squares = np.pad(weights[0] * fine.astype(np.int32) + weights[1] * coarse.astype(np.int32), 2)
+    across = squares[:, :-2] + 2 * squares[:, 1:-1] + squares[:, 2:]
+    smoothed = across[:-2] + 2 * across[1:-1] + across[2:]
+    level = np.clip(soft, 0, _MOST_LEVEL).astype(np.int32) + 1
+    out = np.zeros(smoothed.shape, np.int32)
+    out[1:-1, 1:-1] = np.where(coarse > 0, _LEVEL_ROOM * smoothed[1:-1, 1:-1] + level, 0)
+    return out
+
+
+def basins(height: NDArray[np.int32]) -> tuple[Labels, int]:
+    """Give each pixel to the top that is reached by going to the highest of eight neighbours again and again.
+
+    Parameters
+    ----------
+    height
+        int32 (rows, columns), above 0 where there is something, with a frame of 0.
+
+    Returns
+    -------
+    int32 labels of the same shape, tops numbered in the order in which the first pixel of their basin is met, and their
+    number. Where the highest neighbours are equal, the first in reading order is taken.
+    """
+    columns = height.shape[1]
+    shifts = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
+    place = np.arange(height.size).reshape(height.shape)
+    best, target = height.copy(), place.copy()
+    inner = np.s_[1:-1, 1:-1]
+    for dy, dx in shifts:
+        near = np.roll(height, (-dy, -dx), axis=(0, 1))
+        higher = near > best
+        best, target = np.where(higher, near, best), np.where(higher, place + dy * columns + dx, target)
+    goal = np.where(height > 0, target, place).ravel()
+    while True:
+        further = goal[goal]
+        if np.array_equal(further, goal):
+            break
+        goal = further
+    there = np.zeros(height.shape, bool)
+    there[inner] = height[inner] > 0
+    tops, first = np.unique(goal[there.ravel()], return_index=True)
+    number = np.zeros(height.size, np.int32)
+    number[tops[np.argsort(first)]] = np.arange(1, tops.size + 1)
+    return np.where(there, number[goal].reshape(height.shape), 0).astype(np.int32), int(tops.size)

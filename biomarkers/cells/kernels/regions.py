@@ -1,0 +1,284 @@
+"""Moments, tops and borders of basins in one pass, and their merging; see :mod:`biomarkers.cells.regions`."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from biomarkers.cells.grow import Labels
+from biomarkers.cells.regions import LEVELS, Borders, MergeRule, Regions
+
+_SPREAD = np.int64(-7046029254386353131)  # scatters keys over the table
+
+
+def describe(labels: Labels, height: NDArray[np.int32], core: NDArray[np.bool_], *, count: int) -> Regions:
+    """Moments and borders of basins; see :func:`biomarkers.cells.regions.describe`."""
+    moments, tops = np.zeros((count + 1, 2, 6), np.int64), np.zeros(count + 1, np.int32)
+    room = 1 << max(6, int(8 * (count + 1)).bit_length())
+    while True:
+        names, passes = np.zeros(room, np.int64), np.zeros(room, np.int32)
+        moments[:], tops[:] = 0, 0
+        if _describe(labels, height, np.ascontiguousarray(core).view(np.uint8), moments, tops, names, passes):
+            break
+        room *= 4
+    there = np.flatnonzero(names)
+    order = there[np.argsort(names[there])]
+    pairs = np.stack([names[order] >> 32, names[order] & 0xFFFFFFFF], axis=1)
+    return Regions(moments[:, 0], moments[:, 1], tops, Borders(pairs.astype(np.int32), passes[order]))
+
+
+def merge(regions: Regions, *, rule: MergeRule) -> NDArray[np.int32]:
+    """Which object each basin belongs to; see :func:`biomarkers.cells.regions.merge`."""
+    count = regions.tops.size - 1
+    into = np.arange(count + 1, dtype=np.int32)
+    _merge(
+        regions.whole.copy(),
+        regions.core.copy(),
+        np.sqrt(regions.tops.astype(np.float64) / LEVELS),
+        regions.borders.pairs,
+        np.sqrt(regions.borders.passes.astype(np.float64) / LEVELS),
+        np.array(rule.numbers(), np.float64),
+        into,
+    )
+    return into
+
+
+@numba.njit(cache=True, nogil=True)
+def _describe(labels, height, core, moments, tops, names, passes):  # type: ignore[no-untyped-def]
+    """Sum runs of one label and one kind; return whether the table had room for all borders."""
+    rows, columns = core.shape
+    held = 0
+    for y in range(rows):
+        here, below, levels = labels[y + 1], labels[y + 2], height[y + 1]
+        under = height[y + 2]
+        x = 0
+        while x < columns:
+            label = here[x + 1]
+            if label == 0:
+                x += 1
+                continue
+            start, kind, top = x, core[y, x], np.int32(0)
+            while True:
+                level = levels[x + 1] >> 9
+                top = max(top, level)
+                near = below[x + 1]
+                if near != label and near != 0:
+                    held += _border(label, near, min(level, under[x + 1] >> 9), names, passes)
+                x += 1
+                if x >= columns or here[x + 1] != label or core[y, x] != kind:
+                    break
+            if x < columns and here[x + 1] != label and here[x + 1] != 0:
+                held += _border(label, here[x + 1], min(levels[x] >> 9, levels[x + 1] >> 9), names, passes)
+            _add_run(moments[label, 0], start, x, y)
+            if kind:
+                _add_run(moments[label, 1], start, x, y)
+            tops[label] = max(tops[label], top)
+        if 2 * held > names.size:
+            return False
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_run(sums, start, stop, y):  # type: ignore[no-untyped-def]
+    """Add pixels start..stop-1 of row y: their number, x, y, x^2, y^2, x*y."""
+    size = stop - start
+    across = (start + stop - 1) * size // 2
+    last = stop - 1
+    squares = (last * (last + 1) * (2 * last + 1) - (start - 1) * start * (2 * start - 1)) // 6
+    sums[0] += size
+    sums[1] += across
+    sums[2] += size * y
+    sums[3] += squares
+    sums[4] += size * y * y
+    sums[5] += across * y
+
+
+@numba.njit(cache=True, nogil=True)
+def _border(one, other, level, names, passes):  # type: ignore[no-untyped-def]
+    """Keep the highest pass between two basins; return 1 where they were not known as neighbours."""
+    name = (np.int64(min(one, other)) << 32) + np.int64(max(one, other))
+    room = np.int64(names.size - 1)
+    at = ((name * _SPREAD) >> 20) & room
+    while names[at] != 0 and names[at] != name:
+        at = (at + 1) & room
+    passes[at] = max(passes[at], level)
+    if names[at] == name:
+        return 0
+    names[at] = name
+    return 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _fit(sums):  # type: ignore[no-untyped-def]
+    """Area over that of the ellipse of the same second moments."""
+    size = sums[0]
+    if size == 0:
+        return 0.0
+    xx = np.float64(size * sums[3] - sums[1] * sums[1])
+    yy = np.float64(size * sums[4] - sums[2] * sums[2])
+    xy = np.float64(size * sums[5] - sums[1] * sums[2])
+    square = np.float64(size) * np.float64(size)
+    var_x, var_y, cov = xx / square + 1 / 12, yy / square + 1 / 12, xy / square
+    return np.float64(size) / (4 * np.pi * np.sqrt(max(var_x * var_y - cov * cov, 1e-9)))
+
+
+@numba.njit(cache=True, nogil=True)
+def _fit_of_both(one, other, sums):  # type: ignore[no-untyped-def]
+    for k in range(6):
+        sums[k] = one[k] + other[k]
+    return _fit(sums)
+
+
+@numba.njit(cache=True, nogil=True)
+def _score(a, b, gap, whole, core, tops, fits, rule, sums):  # type: ignore[no-untyped-def]
+    """How much is gained by merging two objects; see :func:`biomarkers.cells.regions.gain`."""
+    size_a, size_b = core[a, 0], core[b, 0]
+    if size_a == 0 or size_b == 0 or size_a + size_b > rule[0]:
+        return -1.0
+    both = max(_fit_of_both(whole[a], whole[b], sums), _fit_of_both(core[a], core[b], sums))
+    apart = (fits[a] * size_a + fits[b] * size_b) / (size_a + size_b)
+    low = min(tops[a], tops[b])
+    gained = rule[1] * (both - apart) + rule[2] * (gap / max(low, 1e-6) - rule[3])
+    if low - gap < rule[4]:
+        gained += rule[5]
+    if min(size_a, size_b) < rule[6]:
+        gained += rule[7]
+    return gained
+
+
+@numba.njit(cache=True, nogil=True)
+def _push(heap, links, size, score, a, b, ages):  # type: ignore[no-untyped-def]
+    at = size
+    heap[at] = score
+    links[at, 0], links[at, 1], links[at, 2], links[at, 3] = a, b, ages[a], ages[b]
+    while at > 0:
+        above = (at - 1) // 2
+        if not _before(heap, links, at, above):
+            break
+        _swap(heap, links, at, above)
+        at = above
+    return size + 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _pop(heap, links, size):  # type: ignore[no-untyped-def]
+    """Take the best off; it stands at ``size - 1`` afterwards."""
+    last = size - 1
+    _swap(heap, links, 0, last)
+    at = 0
+    while True:
+        best, left = at, 2 * at + 1
+        if left < last and _before(heap, links, left, best):
+            best = left
+        if left + 1 < last and _before(heap, links, left + 1, best):
+            best = left + 1
+        if best == at:
+            return last
+        _swap(heap, links, at, best)
+        at = best
+
+
+@numba.njit(cache=True, nogil=True)
+def _before(heap, links, one, other):  # type: ignore[no-untyped-def]
+    """Tell which pair comes first; of equal gains the lower numbers, whose order does not depend on the window."""
+    if heap[one] != heap[other]:
+        return heap[one] > heap[other]
+    if links[one, 0] != links[other, 0]:
+        return links[one, 0] < links[other, 0]
+    return links[one, 1] < links[other, 1]
+
+
+@numba.njit(cache=True, nogil=True)
+def _swap(heap, links, one, other):  # type: ignore[no-untyped-def]
+    heap[one], heap[other] = heap[other], heap[one]
+    for k in range(4):
+        links[one, k], links[other, k] = links[other, k], links[one, k]
+
+
+@numba.njit(cache=True, nogil=True)
+def _find(first, after, to, a, b):  # type: ignore[no-untyped-def]
+    """Return the border of a that leads to b, -1 without one."""
+    at = first[a]
+    while at >= 0 and to[at] != b:
+        at = after[at]
+    return at
+
+
+@numba.njit(cache=True, nogil=True)
+def _merge(whole, core, tops, pairs, passes, rule, into):  # type: ignore[no-untyped-def]
+    """Merge the best pair again and again. Borders are kept as two linked half-borders, 2 k and 2 k + 1."""
+    count, borders = into.size, pairs.shape[0]
+    first, after = np.full(count, -1, np.int32), np.empty(2 * borders, np.int32)
+    to, gaps = np.empty(2 * borders, np.int32), np.empty(2 * borders, np.float64)
+    fits, ages, sums = np.empty(count, np.float64), np.zeros(count, np.int32), np.empty(6, np.int64)
+    for a in range(count):
+        fits[a] = max(_fit(whole[a]), _fit(core[a])) if core[a, 0] > 0 else 0.0
+    for k in range(borders):
+        for side in range(2):
+            at, a = 2 * k + side, pairs[k, side]
+            to[at], gaps[at], after[at], first[a] = pairs[k, 1 - side], passes[k], first[a], at
+    room = 4 * borders + 16
+    heap, links, size = np.empty(room, np.float64), np.empty((room, 4), np.int32), 0
+    for k in range(borders):
+        score = _score(pairs[k, 0], pairs[k, 1], passes[k], whole, core, tops, fits, rule, sums)
+        if score > 0:
+            size = _push(heap, links, size, score, pairs[k, 0], pairs[k, 1], ages)
+    while size > 0:
+        size = _pop(heap, links, size)
+        a, b = links[size, 0], links[size, 1]
+        if ages[a] != links[size, 2] or ages[b] != links[size, 3]:
+            continue
+        into[b] = a
+        ages[a] += 1
+        ages[b] = -1
+        for k in range(6):
+            whole[a, k] += whole[b, k]
+            core[a, k] += core[b, k]
+        tops[a] = max(tops[a], tops[b])
+        fits[a] = max(_fit(whole[a]), _fit(core[a]))
+        _hand_over(a, b, first, after, to, gaps)
+        at = first[a]
+        while at >= 0:
+            other = to[at]
+            if other >= 0:
+                low, high = min(a, other), max(a, other)
+                score = _score(low, high, gaps[at], whole, core, tops, fits, rule, sums)
+                if score > 0:
+                    if size == heap.size:
+                        heap, links = _wider(heap, links)
+                    size = _push(heap, links, size, score, low, high, ages)
+            at = after[at]
+    for a in range(count):  # an object goes by its lowest number
+        at = a
+        while into[at] != at:
+            at = into[at]
+        into[a] = at
+
+
+@numba.njit(cache=True, nogil=True)
+def _hand_over(a, b, first, after, to, gaps):  # type: ignore[no-untyped-def]
+    """Give the borders of b to a."""
+    at = first[b]
+    while at >= 0:
+        following, other = after[at], to[at]
+        if other == a:
+            to[at ^ 1] = -1
+        elif other >= 0:
+            same = _find(first, after, to, a, other)
+            if same >= 0:
+                gaps[same] = max(gaps[same], gaps[at])
+                gaps[same ^ 1] = gaps[same]
+                to[at ^ 1] = -1
+            else:
+                to[at ^ 1] = a
+                after[at], first[a] = first[a], at
+        at = following
+    first[b] = -1
+
+
+@numba.njit(cache=True, nogil=True)
+def _wider(heap, links):  # type: ignore[no-untyped-def]
+    more, wide = np.empty(2 * heap.size, np.float64), np.empty((2 * heap.size, 4), np.int32)
+    more[: heap.size], wide[: heap.size] = heap, links
+    return more, wide
