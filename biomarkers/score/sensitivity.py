@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from biomarkers import keys
 from biomarkers.config import Assay, Thresholds, load_assay
 from biomarkers.errors import UsageError
 from biomarkers.score.compute import find_score, score_row
-from biomarkers.score.neighbours import NEIGHBOUR_OD
 from biomarkers.score.own_cut import own_cuts
+from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.positivity import call_positivity
-from biomarkers.score.tally import EXCLUDED, tally
+from biomarkers.score.tally import tally
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +72,7 @@ def sensitivity_curve(
             raise UsageError("this score is made of pixels, not of cells", seen=one)
     name = assay.marker if marker is None else marker
     cuts = own_cuts(cells, assay=assay, thresholds=thresholds, marker=name)
-    light: Any = _Light.of(cells)
+    light: Any = PlainCells.of(cells)
     rows: list[dict[str, Any]] = []
     for cut in cuts_to_try(cuts, dab_od):
         called = call_positivity(light, assay=assay, thresholds=scaled(cuts, to=cut), marker=name)
@@ -90,37 +87,6 @@ def scores_of_cells(assay: Assay, *, first: str) -> list[str]:
     without = (*_NOT_A_FUNCTION_OF_CELLS, *_NOT_A_FUNCTION_OF_THE_CUT, first)
     others = [name for name in assay.scores if name not in without]
     return [first, *others]
-
-
-@dataclass
-class _Light:
-    """The parts of an AnnData that a call and a count read, as plain arrays: an AnnData checks itself at every look."""
-
-    X: np.ndarray
-    layers: Mapping[str, np.ndarray]
-    obs: pd.DataFrame
-    uns: dict[str, Any]
-    var_names: Sequence[str]
-
-    @classmethod
-    def of(cls, cells: AnnData) -> _Light:
-        """Take over what is read."""
-        read = [name for name in (keys.AREA_UM2, keys.X_UM, keys.Y_UM, EXCLUDED, NEIGHBOUR_OD) if name in cells.obs]
-        obs = cells.obs[read].copy()
-        if keys.CELL_CLASS in cells.obs:
-            obs[keys.CELL_CLASS] = cells.obs[keys.CELL_CLASS].astype(str)
-        layers = {
-            name: np.asarray(values, dtype=np.float64) for name, values in cells.layers.items() if name is not None
-        }
-        return cls(np.asarray(cells.X, dtype=np.float64), layers, obs, dict(cells.uns), list(cells.var_names))
-
-    @property
-    def n_obs(self) -> int:
-        return len(self.obs)
-
-    def copy(self) -> _Light:
-        """Copy what a call writes to."""
-        return replace(self, obs=self.obs.copy(), uns=dict(self.uns))
 
 
 def curve_frame(rows: Sequence[Mapping[Any, Any]], *, order: Sequence[str]) -> pd.DataFrame:

@@ -269,16 +269,24 @@ def make_tally(
 
 def within_reach(cells: AnnData, *, assay: Assay) -> np.ndarray:
     """Which cells lie within the assay's ``immune_reach_um`` of a tumour cell, (n,) bool; all when it has none."""
-    classes = cells.obs[keys.CELL_CLASS].astype(str).to_numpy()
-    tumor = (classes == keys.TUMOR) & analysed(cells)
     if assay.immune_reach_um is None or cells.n_obs == 0:
         return np.ones(cells.n_obs, dtype=bool)
+    once = getattr(cells, "once", {})  # plain cells are counted at many cuts, which do not change who is near whom
+    key = "within_reach", assay.immune_reach_um
+    if key not in once:
+        once[key] = _within(cells, assay.immune_reach_um)
+    return once[key]
+
+
+def _within(cells: AnnData, reach_um: float) -> np.ndarray:
+    classes = cells.obs[keys.CELL_CLASS].astype(str).to_numpy()
+    tumor = (classes == keys.TUMOR) & analysed(cells)
     if not tumor.any():
         return np.zeros(cells.n_obs, dtype=bool)
     from scipy.spatial import KDTree
 
     xy = np.column_stack([_column(cells, keys.X_UM), _column(cells, keys.Y_UM)])
-    distance, _ = KDTree(xy[tumor]).query(xy, distance_upper_bound=assay.immune_reach_um)
+    distance, _ = KDTree(xy[tumor]).query(xy, distance_upper_bound=reach_um)
     return np.isfinite(distance)
 
 

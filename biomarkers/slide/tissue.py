@@ -87,6 +87,8 @@ def block_means(rgb: NDArray[np.uint8], step: int) -> NDArray[np.float64]:
     """Mean colour of step x step squares; squares cut by the border use what they have."""
     from biomarkers.slide.kernels.blocks import square_sums as fast_sums  # numba: only when pixels are averaged
 
+    if step == 1:
+        return rgb.astype(np.float64)
     tall, wide = (np.minimum(step, length - np.arange(0, length, step)) for length in rgb.shape[:2])
     means: NDArray[np.float64] = fast_sums(rgb, step) / (tall[:, None] * wide[None, :])[..., None]
     return means

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from biomarkers.cells.table import Rows, cell_table, join_rows
 from biomarkers.score.classes import classified
 from biomarkers.score.neighbours import with_neighbours
+from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.positivity import call_positivity
 from biomarkers.score.readings import marker_index
 from biomarkers.score.tally import Counts, add_counts, class_names, count_cells
@@ -83,17 +84,16 @@ class Caller:
         self.notes.update(dict.fromkeys(notes))
         self.named, self.class_method = class_names(cells), str(cells.uns["class_source"]["method"])
         in_force = task.thresholds.dab_od[0]
+        plain: Any = PlainCells.of(cells)
         for cut, thresholds in self._cuts.items():
-            pattern = self._decided.patterns[cut]
-            called = call_positivity(
-                cells, assay=task.assay, thresholds=thresholds, marker=task.marker, pattern=pattern
-            )
+            options = {"assay": task.assay, "thresholds": thresholds, "pattern": self._decided.patterns[cut]}
+            called = call_positivity(plain, marker=task.marker, **options)
             for region in self._regions if cut == in_force else (None,):
                 part = count_cells(called, assay=task.assay, marker=task.marker, region=region, own=own)
                 held = self._counts.get((cut, region))
                 self._counts[cut, region] = part if held is None else add_counts([held, part])
             if cut == in_force:
-                self._hand_on(called[own].copy())
+                self._hand_on(call_positivity(cells, marker=task.marker, **options)[own].copy())
 
     def _hand_on(self, cells: AnnData) -> None:
         """Give the band's cells away, numbered on from those above."""

@@ -19,6 +19,7 @@ from biomarkers.config import Assay, Thresholds
 from biomarkers.score.classes import Classes, classified
 from biomarkers.score.neighbours import with_neighbours
 from biomarkers.score.own_cut import own_cuts
+from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.positivity import call_positivity
 from biomarkers.score.readings import marker_index
 from biomarkers.score.sensitivity import cuts_to_try, scaled
@@ -156,8 +157,9 @@ def read_window(slide: Slide, window: tuple[slice, slice]) -> np.ndarray:
 
 def _patterns(cells: AnnData, task: Task) -> dict[float, str]:
     patterns = {}
+    plain: Any = PlainCells.of(cells)
     for cut, thresholds in task.cuts().items():
-        called = call_positivity(cells, assay=task.assay, thresholds=thresholds, marker=task.marker)
+        called = call_positivity(plain, assay=task.assay, thresholds=thresholds, marker=task.marker)
         patterns[cut] = str(called.uns["thresholds"]["pattern"])
     return patterns
 

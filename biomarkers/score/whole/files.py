@@ -60,7 +60,7 @@ class DotPicture:
 
     def __init__(self, slide: Slide, *, marker: str) -> None:
         small, self._step = thumbnail(slide, longest=_OVERLAY_PX)
-        self._pixels = (255 - (255 - small.astype(np.uint16)) // 2).astype(np.uint8)
+        self._pixels = 255 - (255 - small) // 2  # stays within 8 bits
         self._mpp, self._marker = slide.mpp, marker
 
     def add(self, cells: AnnData) -> None:

@@ -1,0 +1,105 @@
+"""The parts of an AnnData that calls and counts read, as plain arrays: an AnnData checks itself at every look.
+
+Cells are called and counted at a dozen cuts for one sensitivity curve; what stays the same between cuts is taken over
+once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from biomarkers import keys
+from biomarkers.score.neighbours import NEIGHBOUR_OD
+from biomarkers.score.tally import EXCLUDED
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_NUMBERS = (keys.AREA_UM2, keys.X_UM, keys.Y_UM, EXCLUDED, NEIGHBOUR_OD)
+_NAMES = (keys.CELL_CLASS, keys.REGION)
+
+
+class Column:
+    """One column as an array; it answers what calls and counts ask of a pandas one."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self._values = values
+
+    def astype(self, kind: type) -> Column:
+        """Return the column as another type; names are names already."""
+        same = kind is str and self._values.dtype.kind == "U"
+        return self if same else Column(self._values.astype(kind))
+
+    def to_numpy(self, dtype: Any = None) -> np.ndarray:
+        """Return the values, not to be written to."""
+        return self._values if dtype is None else self._values.astype(dtype, copy=False)
+
+
+class Columns:
+    """Columns by name."""
+
+    def __init__(self, values: Mapping[str, np.ndarray]) -> None:
+        self._values = dict(values)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return list(self._values)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def __getitem__(self, name: str) -> Column:
+        return Column(self._values[name])
+
+    def __setitem__(self, name: str, values: np.ndarray) -> None:
+        self._values[name] = np.asarray(values)
+
+    def copy(self) -> Columns:
+        """Copy the names, not the arrays."""
+        return Columns(self._values)
+
+
+@dataclass
+class PlainCells:
+    """Cells as plain arrays; see :class:`anndata.AnnData` for the names.
+
+    ``once`` keeps what is told by the cells alone, whatever the cut.
+    """
+
+    X: np.ndarray
+    layers: Mapping[str, np.ndarray]
+    obs: Columns
+    uns: dict[str, Any]
+    var_names: Sequence[str]
+    n_obs: int
+    once: dict[Any, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, cells: AnnData) -> PlainCells:
+        """Take over what is read."""
+        table = cells.obs
+        held = {name: table[name].to_numpy() for name in _NUMBERS if name in table}
+        held |= {name: _names(table[name]) for name in _NAMES if name in table}
+        layers = {
+            name: np.asarray(values, dtype=np.float64) for name, values in cells.layers.items() if name is not None
+        }
+        matrix = np.asarray(cells.X, dtype=np.float64)
+        return cls(matrix, layers, Columns(held), dict(cells.uns), list(cells.var_names), len(table))
+
+    def copy(self) -> PlainCells:
+        """Copy what a call writes to."""
+        return replace(self, obs=self.obs.copy(), uns=dict(self.uns))
+
+
+def _names(column: Any) -> np.ndarray:
+    """Return names as fixed-width text, which compares fast; a category is turned once, not cell by cell."""
+    if hasattr(column, "cat"):
+        names = np.asarray(column.cat.categories.astype(str), dtype=str)
+        found: np.ndarray = np.append(names, "nan")[column.cat.codes.to_numpy()]
+        return found
+    return column.astype(str).to_numpy().astype(str)  # type: ignore[no-any-return]
