@@ -55,7 +55,7 @@ def _pairs(cells: AnnData) -> tuple[np.ndarray, np.ndarray]:
     """Return both ends of every pair of neighbours, each pair both ways."""
     from scipy.spatial import KDTree
 
-    xy = cells.obs[[keys.X_UM, keys.Y_UM]].to_numpy(dtype=np.float64)
+    xy = np.column_stack([cells.obs[name].to_numpy(dtype=np.float64) for name in (keys.X_UM, keys.Y_UM)])
     radius = np.sqrt(cells.obs[keys.AREA_UM2].to_numpy(dtype=np.float64) / np.pi)
     if len(xy) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)

@@ -80,20 +80,23 @@ class PlainCells:
     once: dict[Any, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, cells: AnnData) -> PlainCells:
-        """Take over what is read."""
+    def of(cls, cells: AnnData | PlainCells) -> PlainCells:
+        """Take over what is read; plain cells are returned as they are."""
+        if isinstance(cells, PlainCells):
+            return cells
         table = cells.obs
         held = {name: table[name].to_numpy() for name in _NUMBERS if name in table}
         held |= {name: _names(table[name]) for name in _NAMES if name in table}
-        layers = {
-            name: np.asarray(values, dtype=np.float64) for name, values in cells.layers.items() if name is not None
-        }
-        matrix = np.asarray(cells.X, dtype=np.float64)
-        return cls(matrix, layers, Columns(held), dict(cells.uns), list(cells.var_names), len(table))
+        layers = {name: _dense(values) for name, values in cells.layers.items() if name is not None}
+        return cls(_dense(cells.X), layers, Columns(held), dict(cells.uns), list(cells.var_names), len(table))
 
     def copy(self) -> PlainCells:
         """Copy what a call writes to."""
         return replace(self, obs=self.obs.copy(), uns=dict(self.uns))
+
+
+def _dense(values: Any) -> np.ndarray:
+    return np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float64)
 
 
 def _names(column: Any) -> np.ndarray:
@@ -102,4 +105,4 @@ def _names(column: Any) -> np.ndarray:
         names = np.asarray(column.cat.categories.astype(str), dtype=str)
         found: np.ndarray = np.append(names, "nan")[column.cat.codes.to_numpy()]
         return found
-    return column.astype(str).to_numpy().astype(str)  # type: ignore[no-any-return]
+    return column.astype(str).to_numpy().astype(str)

@@ -10,6 +10,7 @@ from biomarkers import keys
 from biomarkers.config import Assay, Thresholds, load_assay
 from biomarkers.score.neighbours import neighbour_level
 from biomarkers.score.own_cut import own_cuts
+from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.readings import (
     is_complete,
     marker_index,
@@ -71,6 +72,7 @@ def call_positivity(
     """
     assay = load_assay(assay) if isinstance(assay, str) else assay
     name = assay.marker if marker is None else marker
+    given, cells = cells, PlainCells.of(cells)
     column = marker_index(cells, name)
     cuts = own_cuts(cells, assay=assay, thresholds=thresholds, marker=name)
     complete = is_complete(cells, cuts=cuts, column=column)
@@ -90,7 +92,7 @@ def call_positivity(
     if pattern == CYTOPLASMIC and cuts.min_completeness > 0:
         complete &= outline_share(cells, column=column) >= _CONVINCING
     bins[membrane_rule & ~(complete & (ratio >= least))] = 0
-    called = cells.copy()
+    called = given.copy()
     called.obs[keys.positive_column(name)] = bins > 0
     called.obs[keys.bin_column(name)] = bins
     called.obs[OD_COLUMN.format(marker=name)] = value

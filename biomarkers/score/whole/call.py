@@ -86,7 +86,11 @@ class Caller:
         in_force = task.thresholds.dab_od[0]
         plain: Any = PlainCells.of(cells)
         for cut, thresholds in self._cuts.items():
-            options = {"assay": task.assay, "thresholds": thresholds, "pattern": self._decided.patterns[cut]}
+            options: dict[str, Any] = {
+                "assay": task.assay,
+                "thresholds": thresholds,
+                "pattern": self._decided.patterns[cut],
+            }
             called = call_positivity(plain, marker=task.marker, **options)
             for region in self._regions if cut == in_force else (None,):
                 part = count_cells(called, assay=task.assay, marker=task.marker, region=region, own=own)
