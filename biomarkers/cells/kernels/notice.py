@@ -20,7 +20,7 @@ class _Notice(event.Listener):
         """Say that compiling takes a moment."""
         data: Any = event.data
         module = getattr(getattr(data.get("dispatcher"), "py_func", None), "__module__", "") or ""
-        if not self.spoken and module.startswith("biomarkers.cells"):
+        if not self.spoken and module.startswith("biomarkers."):
             self.spoken = True
             sys.stderr.write("biomarkers: compiling kernels, once on this machine (about a quarter of a minute)\n")
 
