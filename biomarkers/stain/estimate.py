@@ -62,8 +62,8 @@ def estimate_vectors(tile: xr.DataArray, *, white: White, reference: StainVector
 def vectors_of_densities(density: NDArray[np.floating[Any]], *, reference: StainVectors | None = None) -> StainVectors:
     """Estimate the two stain vectors from optical densities (n, 3); see :func:`estimate_vectors`."""
     reference = reference or StainVectors()
-    density = density.astype(np.float64)
-    used = density[(density.max(axis=1) > _LEAST_OD) & (density.max(axis=1) < _SATURATED_OD)]
+    values: NDArray[np.float64] = density.astype(np.float64)
+    used = values[(values.max(axis=1) > _LEAST_OD) & (values.max(axis=1) < _SATURATED_OD)]
     if used.shape[0] < _LEAST_PIXELS:
         return _fall_back(reference, f"only {used.shape[0]} stained pixels")
     first, second = _extremes(used, reference)
