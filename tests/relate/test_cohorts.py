@@ -64,6 +64,26 @@ def test_tps_of_lung_cancer_is_dependent(shared_data: Path) -> None:
     assert row["responders_in_negative"] > 0  # responses occur in the negative stratum all the same
 
 
+# patients by tumor proportion score: (responders, others). Counted in the table of the lung cancer model published by the
+# authors of LORIS (Chang TG, et al. Nat Cancer 2024); the cohort is that of Vanguri RS, et al. Nat Cancer 2022
+VANGURI = {
+    0: (9, 82), 1: (0, 6), 5: (5, 9), 10: (4, 7), 20: (0, 3), 30: (3, 3), 50: (4, 7), 60: (3, 6), 70: (4, 2),
+    75: (0, 1), 80: (6, 14), 90: (6, 4), 95: (9, 4),
+}  # fmt: skip
+
+
+def test_tps_of_another_lung_cohort_is_dependent() -> None:
+    rows = [(tps, response) for tps, both in VANGURI.items() for response in (1, 0) for _ in range(both[1 - response])]
+    table = pd.DataFrame(rows, columns=["tps", "response"])
+    found = relate(
+        table, levels=["tps"], response="response", responders=["1"], non_responders=["0"], n_permutations=9_999
+    )
+    row = found.verdicts.iloc[0]
+    assert row[["n", "n_responders"]].tolist() == [201, 53]
+    assert row["auc"] == pytest.approx(0.744, abs=5e-4)
+    assert row["verdict"] == "dependent"
+
+
 def test_ic_levels_of_imvigor210(shared_data: Path) -> None:
     table = pd.read_csv(shared_data / "cohorts" / "imvigor210" / "clinical.csv")
     table["ic"] = table["IC.Level"].map({"IC0": 0.0, "IC1": 1.0, "IC2+": 2.0})
