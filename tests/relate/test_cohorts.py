@@ -64,8 +64,8 @@ def test_tps_of_lung_cancer_is_dependent(shared_data: Path) -> None:
     assert row["responders_in_negative"] > 0  # responses occur in the negative stratum all the same
 
 
-# patients by tumor proportion score: (responders, others). Counted in the table of the lung cancer model published by the
-# authors of LORIS (Chang TG, et al. Nat Cancer 2024); the cohort is that of Vanguri RS, et al. Nat Cancer 2022
+# patients by tumor proportion score: (responders, others). Counted in the table of the lung cancer model that LORIS's
+# authors published (Chang TG, et al. Nat Cancer 2024); the cohort: Vanguri RS, et al. Nat Cancer 2022
 VANGURI = {
     0: (9, 82), 1: (0, 6), 5: (5, 9), 10: (4, 7), 20: (0, 3), 30: (3, 3), 50: (4, 7), 60: (3, 6), 70: (4, 2),
     75: (0, 1), 80: (6, 14), 90: (6, 4), 95: (9, 4),
