@@ -1,4 +1,4 @@
-"""What verbs share: options with several values, and tables of definitions on a terminal or as CSV."""
+"""What verbs share: options with several values, rows chosen by ``--where``, tables on a terminal or as CSV."""
 
 from __future__ import annotations
 
@@ -34,6 +34,26 @@ class SeveralValues(click.Command):
                 made += [word] if first or not current else [current, word]
                 first = False
         return super().parse_args(ctx, made)
+
+
+def only_rows(table: pd.DataFrame, conditions: tuple[str, ...], *, where: str) -> tuple[pd.DataFrame, list[str]]:
+    """Keep the rows that ``--where COLUMN=VALUE`` asks for, and say how many each condition left."""
+    from biomarkers.cohort.tables import require_columns
+    from biomarkers.errors import UsageError
+
+    notes = []
+    for condition in conditions:
+        column, equals, value = condition.partition("=")
+        if not equals:
+            raise UsageError("--where is not understood", seen=condition, allowed="COLUMN=VALUE")
+        require_columns(table, [column], where=where)
+        kept = table[table[column].astype(str) == value]
+        if kept.empty:
+            known = sorted({str(cell) for cell in table[column].dropna()})[:20]
+            raise UsageError("no row has this value", where=f"{where} column {column!r}", seen=value, allowed=known)
+        table = kept
+        notes.append(f"only rows with {condition}: {len(table)}")
+    return table, notes
 
 
 def show(table: pd.DataFrame, *, name: str, columns: tuple[str, ...], details: tuple[str, ...]) -> None:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from biomarkers.change.result import Change
 
 _FEW = 5  # biomarkers that are told in sentences
@@ -144,6 +142,7 @@ def change(
     is unknown and no single patient's change is called. Research use only.
     """  # noqa: D301
     from biomarkers.change.measure import measure_change
+    from biomarkers.cli._tables import only_rows
     from biomarkers.cohort.tables import read_table, table_notes
 
     options = {
@@ -178,9 +177,8 @@ def change(
     else:
         frame = read_table(table, text=(patient, timepoint))
         notes = table_notes(frame)
-        for condition in only:
-            frame = _only(frame, condition, table.name)
-            notes.append(f"only rows with {condition}: {len(frame)}")
+        frame, kept = only_rows(frame, only, where=table.name)
+        notes += kept
         made = measure_change(
             frame,
             levels=levels,
@@ -213,22 +211,6 @@ def _write(made: Change, out: Path, *, inputs: list[Path], figures: bool, simula
     named = [Figure.named(path) for path in drawn]
     report = write_change_report(made, out / "report.html", figures=named, simulated=simulated)
     return [*tables, report, write_record(made, out, inputs=inputs)]
-
-
-def _only(frame: pd.DataFrame, text: str, where: str) -> pd.DataFrame:
-    """Keep the rows that the option asks for."""
-    from biomarkers.cohort.tables import require_columns
-    from biomarkers.errors import UsageError
-
-    column, equals, value = text.partition("=")
-    if not equals:
-        raise UsageError("--where is not understood", seen=text, allowed="COLUMN=VALUE")
-    require_columns(frame, [column], where=where)
-    kept = frame[frame[column].astype(str) == value]
-    if kept.empty:
-        values = sorted({str(cell) for cell in frame[column].dropna()})
-        raise UsageError("no row has this value", where=f"{where} column {column!r}", seen=value, allowed=values[:20])
-    return kept
 
 
 def _scales(texts: tuple[str, ...], levels: tuple[str, ...]) -> dict[str, str]:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from biomarkers.relate import Relation
     from biomarkers.relate.sensitivity import Sensitivity
 
@@ -149,31 +147,14 @@ def _read(path: Path, only: tuple[str, ...], options: dict[str, Any]) -> tuple[A
         if only:
             raise UsageError("--where is for a table", seen=only[0], hint="Of a cohort, all patients are used.")
         return read_cohort(path), []
+    from biomarkers.cli._tables import only_rows
     from biomarkers.cohort.tables import read_table, table_notes
 
     text = [name for name in (options["patient"], *options["strata"], options["site"]) if name]
     table = read_table(path, text=text)
     notes = table_notes(table)
-    for condition in only:
-        table = _only(table, condition, path.name)
-        notes.append(f"only rows with {condition}: {len(table)}")
-    return table, notes
-
-
-def _only(table: pd.DataFrame, condition: str, where: str) -> pd.DataFrame:
-    """Keep the rows that the option asks for."""
-    from biomarkers.cohort.tables import require_columns
-    from biomarkers.errors import UsageError
-
-    column, equals, value = condition.partition("=")
-    if not equals:
-        raise UsageError("--where is not understood", seen=condition, allowed="COLUMN=VALUE")
-    require_columns(table, [column], where=where)
-    kept = table[table[column].astype(str) == value]
-    if kept.empty:
-        values = sorted({str(cell) for cell in table[column].dropna()})
-        raise UsageError("no row has this value", where=f"{where} column {column!r}", seen=value, allowed=values[:20])
-    return kept
+    table, kept = only_rows(table, only, where=path.name)
+    return table, notes + kept
 
 
 def _cuts(texts: tuple[str, ...]) -> dict[str, list[float]]:

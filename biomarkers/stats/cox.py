@@ -124,21 +124,9 @@ def cox_firth(time: Any, event: Any, covariates: Any, *, level: float = 0.95) ->
     joint = _chi2(2 * (float(fit.loglik_) - base), len(names), t.size, "penalised likelihood ratio")
     method = "Firth Cox regression, Breslow ties"
     note = _few(int(seen.sum()), len(names)) if fit.converged_ else "the fit did not converge"
-    coefficients = [
-        penalised(
-            name,
-            float(fit.coef_[i] / scale[i]),
-            limits[i] / scale[i],
-            float(fit.lrt_pvalues_[i]),
-            level=level,
-            n=t.size,
-            scale="log hazard ratio",
-            method=method,
-            note=note,
-        )
-        for i, name in enumerate(names)
-    ]
-    return Fit(tuple(coefficients), joint, t.size, int(seen.sum()), method, note=note)
+    said = {"level": level, "n": t.size, "unit": "log hazard ratio", "method": method, "note": note}
+    coefficients = penalised(fit, limits, names=names, scale=scale, **said)
+    return Fit(coefficients, joint, t.size, int(seen.sum()), method, note=note)
 
 
 def _firth_fit(x: Array, seen: np.ndarray, t: Array, *, alpha: float) -> tuple[Any, Array]:

@@ -43,24 +43,12 @@ def firth_logistic(response: Any, covariates: Any, *, level: float = 0.95) -> Fi
     fit, limits = _fit(x[:, 1:], y, alpha=1 - confidence(level))
     method = "Firth logistic regression"
     note = few(int(min(y.sum(), y.size - y.sum())), len(names)) if fit.converged_ else "the fit did not converge"
-    coefficients = [
-        penalised(
-            name,
-            float(fit.coef_[i] / scale[i]),
-            limits[i] / scale[i],
-            float(fit.lrt_pvalues_[i]),
-            level=level,
-            n=y.size,
-            scale="log odds ratio",
-            method=method,
-            note=note,
-        )
-        for i, name in enumerate(names)
-    ]
+    said = {"level": level, "n": y.size, "unit": "log odds ratio", "method": method, "note": note}
+    coefficients = penalised(fit, limits, names=names, scale=scale, **said)
     joint = likelihood_ratio(
         2 * (float(fit.loglik_) - _penalised_null(y, x)), len(names), y.size, f"{method}, penalised"
     )
-    return Fit(tuple(coefficients), joint, y.size, int(y.sum()), method, note=note)
+    return Fit(coefficients, joint, y.size, int(y.sum()), method, note=note)
 
 
 def _fit(x: Array, y: Array, *, alpha: float) -> tuple[Any, Array]:

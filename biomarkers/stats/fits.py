@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,8 +105,16 @@ def design(covariates: Any, *, n: int) -> tuple[Array, tuple[str, ...]]:
     return matrix, names
 
 
-def penalised(
-    name: str, beta: float, limits: Array, p: float, *, level: float, n: int, scale: str, method: str, note: str
+def penalised(fit: Any, limits: Array, *, names: Sequence[str], scale: Array, **said: Any) -> tuple[Coefficient, ...]:
+    """Lay out the coefficients of a penalised fit of scaled covariates; ``said``: level, n, unit, method and note."""
+    return tuple(
+        _penalised(name, float(fit.coef_[i] / scale[i]), limits[i] / scale[i], float(fit.lrt_pvalues_[i]), **said)
+        for i, name in enumerate(names)
+    )
+
+
+def _penalised(
+    name: str, beta: float, limits: Array, p: float, *, level: float, n: int, unit: str, method: str, note: str
 ) -> Coefficient:
     """Lay out one coefficient of a penalised fit; limits and p that a search did not reach are named."""
     from scipy.special import chdtri
@@ -115,7 +123,7 @@ def penalised(
     high = math.inf if math.isnan(limits[1]) else float(limits[1])
     reached = math.isfinite(low) and math.isfinite(high)
     remark = note or ("" if reached else "a profile limit was not reached")
-    estimate = Estimate(beta, low, high, level, n, f"{scale}, {method}, profile interval", remark)
+    estimate = Estimate(beta, low, high, level, n, f"{unit}, {method}, profile interval", remark)
     kind = f"{method}, penalised likelihood ratio, chi-square df 1"
     if math.isnan(p):
         return Coefficient(
