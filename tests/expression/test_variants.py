@@ -261,7 +261,7 @@ def test_a_value_below_0_is_named(tmp_path, counts, value):
 @pytest.mark.parametrize("kind", [np.asarray, csr_matrix, csc_matrix])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_missing_value_is_named_by_gene_and_sample(tmp_path, counts, kind, value):
-    values = counts.to_numpy(dtype=np.float32)
+    values = counts.to_numpy(dtype=np.float32, copy=True)
     values[2, counts.columns.get_loc("CD4")] = value
     made = ad.AnnData(kind(values), obs=pd.DataFrame(index=NAMES), var=pd.DataFrame(index=counts.columns))
     made.write_h5ad(tmp_path / "m.h5ad")
