@@ -81,7 +81,7 @@ def _neighbours(cells: AnnData) -> tuple[np.ndarray, np.ndarray]:
     n, most = cells.n_obs, max(*_NEIGHBOURS, _AROUND)
     if n == 0:
         return np.zeros((0, most)), np.zeros((0, _AROUND), dtype=np.int64)
-    centres = cells.obs[[keys.X_UM, keys.Y_UM]].to_numpy(dtype=np.float64)
+    centres = np.column_stack([cells.obs[name].to_numpy(dtype=np.float64) for name in (keys.X_UM, keys.Y_UM)])
     distances, nearest = KDTree(centres).query(centres, k=most + 1)
     return np.minimum(distances[:, 1:], _FAR_UM), nearest[:, 1 : _AROUND + 1]
 

@@ -112,24 +112,29 @@ def cell_table(rows: Rows, *, mpp: float, origin: tuple[int, int], marker: str) 
     import anndata as ad
     import pandas as pd
 
-    place = (rows.middle + np.asarray(origin, float) + 0.5) * mpp
+    columns: dict[str, object] = dict(cell_columns(rows, mpp=mpp, origin=origin))
+    columns[keys.CELL_CLASS] = pd.Categorical([keys.UNKNOWN] * rows.count, categories=list(keys.CELL_CLASSES))
+    columns[keys.REGION] = pd.Categorical([""] * rows.count)
     names = [str(number + 1) for number in range(rows.count)]
-    obs = pd.DataFrame(
-        {
-            "label": np.arange(1, rows.count + 1, dtype=np.int64),
-            keys.X_UM: place[:, 0],
-            keys.Y_UM: place[:, 1],
-            keys.AREA_UM2: rows.area * mpp**2,
-            keys.NUCLEUS_AREA_UM2: rows.nucleus_area * mpp**2,
-            **rows.shape,
-            keys.CELL_CLASS: pd.Categorical([keys.UNKNOWN] * rows.count, categories=list(keys.CELL_CLASSES)),
-            keys.REGION: pd.Categorical([""] * rows.count),
-        },
-        index=pd.Index(names, dtype=str),
-    )
+    obs = pd.DataFrame(columns, index=pd.Index(names, dtype=str))
     var = pd.DataFrame({"unit": ["OD"] * 2}, index=pd.Index([marker, keys.HEMATOXYLIN], dtype=str))
     cells = ad.AnnData(X=rows.mean.astype(np.float32), obs=obs, var=var)
     for name in LAYERS:
         cells.layers[name] = rows.layers[name].astype(np.float32)
-    cells.obsm[keys.SPATIAL] = place
+    cells.obsm[keys.SPATIAL] = obs[[keys.X_UM, keys.Y_UM]].to_numpy()
     return cells
+
+
+def cell_columns(rows: Rows, *, mpp: float, origin: tuple[int, int]) -> dict[str, NDArray]:
+    """Lay out what is known of each cell but its intensities; arguments as for :func:`cell_table`."""
+    place = (rows.middle + np.asarray(origin, float) + 0.5) * mpp
+    return {
+        "label": np.arange(1, rows.count + 1, dtype=np.int64),
+        keys.X_UM: place[:, 0],
+        keys.Y_UM: place[:, 1],
+        keys.AREA_UM2: rows.area * mpp**2,
+        keys.NUCLEUS_AREA_UM2: rows.nucleus_area * mpp**2,
+        **rows.shape,
+        keys.CELL_CLASS: np.full(rows.count, keys.UNKNOWN),
+        keys.REGION: np.full(rows.count, ""),
+    }

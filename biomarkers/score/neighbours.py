@@ -37,30 +37,49 @@ def neighbour_level(cells: AnnData, *, column: int) -> np.ndarray | None:
         return cells.obs[NEIGHBOUR_OD].to_numpy(dtype=np.float64)
     if STAINED_MEAN not in cells.layers or not {keys.X_UM, keys.Y_UM, keys.AREA_UM2} <= set(cells.obs.columns):
         return None
-    level = np.zeros(cells.n_obs)
-    owner, other = _pairs(cells)
-    if owner.size == 0:
-        return level
-    stained = np.nan_to_num(np.asarray(cells.layers[STAINED_MEAN], dtype=np.float64)[:, column])[other]
-    order = np.lexsort((stained, owner))
-    count = np.bincount(owner, minlength=cells.n_obs)
-    first = np.cumsum(count) - count
-    rank = np.ceil(PARTIAL_SHARE * count - 1e-9).astype(np.int64)  # so many of the strongest
-    some = count > 0
-    level[some] = stained[order][(first + count - rank)[some]]
-    return level
-
-
-def _pairs(cells: AnnData) -> tuple[np.ndarray, np.ndarray]:
-    """Return both ends of every pair of neighbours, each pair both ways."""
-    from scipy.spatial import KDTree
+    from biomarkers.score.kernels.neighbours import level_around as fast  # numba: only where outlines were measured
 
     xy = np.column_stack([cells.obs[name].to_numpy(dtype=np.float64) for name in (keys.X_UM, keys.Y_UM)])
     radius = np.sqrt(cells.obs[keys.AREA_UM2].to_numpy(dtype=np.float64) / np.pi)
+    stained = np.nan_to_num(np.asarray(cells.layers[STAINED_MEAN], dtype=np.float64)[:, column])
+    return fast(xy, radius, stained, share=PARTIAL_SHARE, reach=_REACH_UM, gap=_GAP_UM)
+
+
+def level_around(
+    xy: np.ndarray, radius: np.ndarray, stained: np.ndarray, *, share: float, reach: float, gap: float
+) -> np.ndarray:
+    """Level that a share of a cell's neighbours reaches: the plain twin of the compiled step.
+
+    Parameters
+    ----------
+    xy
+        Middles of the cells, (n, 2).
+    radius
+        Of the disc drawn around each, (n,).
+    stained
+        Level of each, (n,), never NaN.
+    share
+        Of the neighbours, 0-1.
+    reach, gap
+        Neighbours lie no further than ``reach`` apart, and their discs less than ``gap``.
+
+    Returns
+    -------
+    (n,); 0 for a cell without neighbours.
+    """
+    from scipy.spatial import KDTree
+
+    level = np.zeros(len(xy))
     if len(xy) == 0:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    pairs = KDTree(xy).query_pairs(_REACH_UM, output_type="ndarray")
+        return level
+    pairs = KDTree(xy).query_pairs(reach, output_type="ndarray")
     one, two = pairs[:, 0], pairs[:, 1]
-    near = np.hypot(*(xy[one] - xy[two]).T) < radius[one] + radius[two] + _GAP_UM
-    one, two = one[near], two[near]
-    return np.concatenate([one, two]), np.concatenate([two, one])
+    near = ((xy[one] - xy[two]) ** 2).sum(axis=1) < (radius[one] + radius[two] + gap) ** 2
+    owner, other = np.concatenate([pairs[near], pairs[near][:, ::-1]]).T
+    order = np.lexsort((stained[other], owner))
+    count = np.bincount(owner, minlength=len(xy))
+    first = np.cumsum(count) - count
+    rank = np.ceil(share * count - 1e-9).astype(np.int64)  # so many of the strongest
+    some = count > 0
+    level[some] = stained[other][order][(first + count - rank)[some]]
+    return level

@@ -30,6 +30,7 @@ _BINS: tuple[Colour, ...] = ((40, 110, 210), (255, 215, 0), (255, 130, 0), (215,
 _IMMUNE: tuple[Colour, ...] = ((0, 150, 90), (190, 0, 190))
 _OTHER: Colour = (120, 120, 120)
 _LEFT_OUT: Colour = (205, 205, 205)
+_ORDER = (keys.TUMOR, keys.UNKNOWN, keys.LYMPHOCYTE, keys.MACROPHAGE, keys.STROMA, keys.OTHER)
 _BIN_NAMES = ("Negative", "1+", "2+", "3+")
 
 
@@ -43,11 +44,15 @@ def kinds(cells: AnnData, *, marker: str) -> tuple[list[Kind], np.ndarray]:
     classes = cells.obs[keys.CELL_CLASS].astype(str).to_numpy()
     bins = cells.obs[keys.bin_column(marker)].to_numpy(dtype=np.int64)
     left_out = cells.obs[EXCLUDED].to_numpy(dtype=bool) if EXCLUDED in cells.obs else np.zeros(cells.n_obs, dtype=bool)
+    rank = np.select([classes == name for name in _ORDER], range(len(_ORDER)), default=_ORDER.index(keys.OTHER))
+    code = (left_out * len(_ORDER) + rank) * len(_BINS) + bins
     found: dict[Kind, int] = {}
-    keys_in_order = sorted({(bool(out), *pair) for out, *pair in zip(left_out, classes, bins, strict=True)}, key=_rank)
-    of_key = {key: found.setdefault(_kind(*key), len(found)) for key in keys_in_order}
-    index = [of_key[bool(out), name, level] for out, name, level in zip(left_out, classes, bins, strict=True)]
-    return list(found), np.array(index, dtype=np.int64)
+    of_code = np.zeros(2 * len(_ORDER) * len(_BINS), np.int64)
+    for one in np.flatnonzero(np.bincount(code, minlength=of_code.size)).tolist():
+        others, level = divmod(one, len(_BINS))
+        out, name = divmod(others, len(_ORDER))
+        of_code[one] = found.setdefault(_kind(bool(out), _ORDER[name], level), len(found))
+    return list(found), of_code[code]
 
 
 def _kind(left_out: bool, name: str, level: int) -> Kind:  # noqa: FBT001  (a key, not a switch)
@@ -64,9 +69,3 @@ def _kind(left_out: bool, name: str, level: int) -> Kind:  # noqa: FBT001  (a ke
 
 def _legend(title: str, stained: int) -> str:
     return f"{title.lower()} {'positive' if stained else 'negative'}"
-
-
-def _rank(key: tuple[bool, str, int]) -> tuple[bool, int, int]:
-    left_out, name, level = key
-    order = (keys.TUMOR, keys.UNKNOWN, keys.LYMPHOCYTE, keys.MACROPHAGE, keys.STROMA, keys.OTHER)
-    return left_out, order.index(name), int(level)

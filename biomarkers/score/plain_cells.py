@@ -1,7 +1,7 @@
 """The parts of an AnnData that calls and counts read, as plain arrays: an AnnData checks itself at every look.
 
 Cells are called and counted at a dozen cuts for one sensitivity curve; what stays the same between cuts is taken over
-once.
+once. Slides that are scored tile by tile have no other table of their cells.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from biomarkers import keys
+from biomarkers.cells.table import LAYERS, Rows, cell_columns
 from biomarkers.score.neighbours import NEIGHBOUR_OD
 from biomarkers.score.tally import EXCLUDED
 
@@ -33,6 +34,11 @@ class Column:
         """Return the column as another type; names are names already."""
         same = kind is str and self._values.dtype.kind == "U"
         return self if same else Column(self._values.astype(kind))
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the values."""
+        return self._values.dtype
 
     def to_numpy(self, dtype: Any = None) -> np.ndarray:
         """Return the values, not to be written to."""
@@ -63,6 +69,10 @@ class Columns:
         """Copy the names, not the arrays."""
         return Columns(self._values)
 
+    def taken(self, which: np.ndarray) -> Columns:
+        """Return the columns of some cells."""
+        return Columns({name: values[which] for name, values in self._values.items()})
+
 
 @dataclass
 class PlainCells:
@@ -90,9 +100,28 @@ class PlainCells:
         layers = {name: _dense(values) for name, values in cells.layers.items() if name is not None}
         return cls(_dense(cells.X), layers, Columns(held), dict(cells.uns), list(cells.var_names), len(table))
 
+    @classmethod
+    def of_rows(cls, rows: Rows, *, mpp: float, marker: str) -> PlainCells:
+        """Lay out measured cells of a slide, with the columns and the precision of :func:`cell_table`."""
+        obs = Columns(cell_columns(rows, mpp=mpp, origin=(0, 0)))
+        layers = {name: _rounded(rows.layers[name]) for name in LAYERS}
+        return cls(_rounded(rows.mean), layers, obs, {}, [marker, keys.HEMATOXYLIN], rows.count)
+
+    def taken(self, which: np.ndarray) -> PlainCells:
+        """Return some of the cells, (n,) bool; what was told of each with the others around it stays with it."""
+        layers = {name: values[which] for name, values in self.layers.items()}
+        once = {key: values[which] for key, values in self.once.items()}
+        count = int(np.count_nonzero(which))
+        return PlainCells(self.X[which], layers, self.obs.taken(which), dict(self.uns), self.var_names, count, once)
+
     def copy(self) -> PlainCells:
         """Copy what a call writes to."""
         return replace(self, obs=self.obs.copy(), uns=dict(self.uns))
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    """Round to the precision that tables keep: what is called is then what stands in the file."""
+    return values.astype(np.float32).astype(np.float64)
 
 
 def _dense(values: Any) -> np.ndarray:

@@ -11,6 +11,7 @@ from biomarkers.cells.outline_stain import PARTIAL_SHARE
 from biomarkers.config import Assay, Compartment, Thresholds
 from biomarkers.errors import DataError, did_you_mean
 from biomarkers.score.neighbours import STAINED_MEAN
+from biomarkers.score.once import told_once
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -80,8 +81,12 @@ def _membrane(cells: AnnData, column: int) -> np.ndarray:
     whole = _layer(cells, keys.MEMBRANE_MEAN, column)
     if STAINED_MEAN not in cells.layers:
         return whole
-    stained = _layer(cells, STAINED_MEAN, column)
-    return np.where(np.isnan(stained), whole, stained)
+
+    def membrane() -> np.ndarray:
+        stained = _layer(cells, STAINED_MEAN, column)
+        return np.where(np.isnan(stained), whole, stained)
+
+    return told_once(cells, ("membrane", column), membrane)
 
 
 def is_complete(cells: AnnData, *, cuts: Thresholds, column: int) -> np.ndarray:
@@ -104,7 +109,9 @@ def outline_share(cells: AnnData, *, column: int) -> np.ndarray:
 
 def partial_level(cells: AnnData, column: int) -> np.ndarray:
     """Level that two fifths of each outline reach, (n,); 0 where it was not measured."""
-    return np.nan_to_num(_layer(cells, PARTIAL, column)) if PARTIAL in cells.layers else np.zeros(cells.n_obs)
+    if PARTIAL not in cells.layers:
+        return np.zeros(cells.n_obs)
+    return told_once(cells, ("partial level", column), lambda: np.nan_to_num(_layer(cells, PARTIAL, column)))
 
 
 def outline_ratio(cells: AnnData, *, column: int) -> np.ndarray:
@@ -114,9 +121,13 @@ def outline_ratio(cells: AnnData, *, column: int) -> np.ndarray:
     """
     if not _tells_inside(cells):
         return np.full(cells.n_obs, np.inf)
-    outline, inside = _outline_and_inside(cells, column)
-    ratio: np.ndarray = (outline + _FLOOR_OD) / (inside + _FLOOR_OD)
-    return ratio
+
+    def ratio() -> np.ndarray:
+        outline, inside = _outline_and_inside(cells, column)
+        found: np.ndarray = (outline + _FLOOR_OD) / (inside + _FLOOR_OD)
+        return found
+
+    return told_once(cells, ("outline ratio", column), ratio)
 
 
 def outline_step(cells: AnnData, *, column: int) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from biomarkers import keys
 from biomarkers.config import Assay
 from biomarkers.errors import DataError
+from biomarkers.score.once import told_once
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -172,14 +173,14 @@ def count_cells(
     classes = cells.obs[keys.CELL_CLASS].astype(str).to_numpy()
     bins = cells.obs[keys.bin_column(marker)].to_numpy(dtype=np.int64)
     immune = keep & np.isin(classes, _IMMUNE)
-    near = within_reach(cells, assay=assay)
+    near = within_reach(cells, assay=assay) if immune.any() else immune  # asked of immune cells alone
     positive = immune & near & (bins > 0)
     areas, reading = _column(cells, keys.AREA_UM2), _reading(cells, marker)
     stained_tumor = keep & (classes == keys.TUMOR) & (bins > 0)
-    here = {str(name): keep & (classes == name) for name in np.unique(classes[keep])}
+    here = {str(name): keep & (classes == name) for name in sorted(set(classes[keep].tolist()))}
     return Counts(
         bins={name: _count_bins(bins[of_class]) for name, of_class in here.items()},
-        od_sum={name: math.fsum(reading[of_class]) for name, of_class in here.items()},
+        od_sum={name: math.fsum(reading[of_class].tolist()) for name, of_class in here.items()},
         immune_positive=int(positive.sum()),
         immune_out_of_reach=int((immune & ~near & (bins > 0)).sum()),
         immune_area_um2=math.fsum(areas[positive]),
@@ -271,11 +272,14 @@ def within_reach(cells: AnnData, *, assay: Assay) -> np.ndarray:
     """Which cells lie within the assay's ``immune_reach_um`` of a tumour cell, (n,) bool; all when it has none."""
     if assay.immune_reach_um is None or cells.n_obs == 0:
         return np.ones(cells.n_obs, dtype=bool)
-    once = getattr(cells, "once", {})  # plain cells are counted at many cuts, which do not change who is near whom
-    key = "within_reach", assay.immune_reach_um
-    if key not in once:
-        once[key] = _within(cells, assay.immune_reach_um)
-    return once[key]
+    reach_um = assay.immune_reach_um
+    return told_once(cells, ("within reach", reach_um), lambda: _within(cells, reach_um))
+
+
+def tell_reach(cells: AnnData, *, assay: Assay) -> None:
+    """Let plain cells keep who is near tumor before they part from the cells around them."""
+    if np.isin(cells.obs[keys.CELL_CLASS].astype(str).to_numpy(), _IMMUNE).any():
+        within_reach(cells, assay=assay)
 
 
 def _within(cells: AnnData, reach_um: float) -> np.ndarray:
@@ -286,8 +290,10 @@ def _within(cells: AnnData, reach_um: float) -> np.ndarray:
     from scipy.spatial import KDTree
 
     xy = np.column_stack([_column(cells, keys.X_UM), _column(cells, keys.Y_UM)])
-    distance, _ = KDTree(xy[tumor]).query(xy, distance_upper_bound=reach_um)
-    return np.isfinite(distance)
+    near = tumor.copy()
+    distance, _ = KDTree(xy[tumor]).query(xy[~tumor], distance_upper_bound=reach_um)
+    near[~tumor] = np.isfinite(distance)
+    return near
 
 
 def _count_bins(bins: np.ndarray) -> Bins:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from biomarkers.cells.table import Rows, cell_table, join_rows
+from biomarkers.cells.table import Rows, join_rows
 from biomarkers.score.classes import classified
 from biomarkers.score.neighbours import with_neighbours
 from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.positivity import call_positivity
 from biomarkers.score.readings import marker_index
-from biomarkers.score.tally import Counts, add_counts, class_names, count_cells
+from biomarkers.score.tally import EXCLUDED, Counts, add_counts, class_names, count_cells, tell_reach
 from biomarkers.score.whole.decide import Decided, Task
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 # bands lie at the same place whatever the tiles were, so classes and sums do not depend on tiles
 BAND_UM, REACH_UM = 512.0, 200.0
@@ -34,7 +31,7 @@ class Caller:
         What the annotations or the assumption have to say.
     """
 
-    def __init__(self, task: Task, decided: Decided, *, give: Callable[[AnnData], None]) -> None:
+    def __init__(self, task: Task, decided: Decided, *, give: Callable[[PlainCells], None]) -> None:
         self.n_cells, self.n_excluded = 0, 0
         self.notes: dict[str, None] = {}
         self.named: frozenset[str] | None = frozenset()
@@ -78,34 +75,30 @@ class Caller:
 
     def _call(self, rows: Rows, own: np.ndarray) -> None:
         task, plan = self._task, self._decided.plan
-        cells = cell_table(rows, mpp=plan.mpp, origin=(0, 0), marker=task.marker)
-        cells, notes = classified(cells, classes=task.classes, mpp=plan.mpp)
-        cells = with_neighbours(cells, column=marker_index(cells, task.marker))
+        around: Any = PlainCells.of_rows(rows, mpp=plan.mpp, marker=task.marker)
+        around, notes = classified(around, classes=task.classes, mpp=plan.mpp)
+        around = with_neighbours(around, column=marker_index(around, task.marker))
+        tell_reach(around, assay=task.assay)
+        cells = around.taken(own)
         self.notes.update(dict.fromkeys(notes))
         self.named, self.class_method = class_names(cells), str(cells.uns["class_source"]["method"])
         in_force = task.thresholds.dab_od[0]
-        plain: Any = PlainCells.of(cells)
         for cut, thresholds in self._cuts.items():
-            options: dict[str, Any] = {
-                "assay": task.assay,
-                "thresholds": thresholds,
-                "pattern": self._decided.patterns[cut],
-            }
-            called = call_positivity(plain, marker=task.marker, **options)
+            called: Any = call_positivity(
+                cells, marker=task.marker, assay=task.assay, thresholds=thresholds, pattern=self._decided.patterns[cut]
+            )
             for region in self._regions if cut == in_force else (None,):
-                part = count_cells(called, assay=task.assay, marker=task.marker, region=region, own=own)
+                part = count_cells(called, assay=task.assay, marker=task.marker, region=region)
                 held = self._counts.get((cut, region))
                 self._counts[cut, region] = part if held is None else add_counts([held, part])
             if cut == in_force:
-                self._hand_on(call_positivity(cells, marker=task.marker, **options)[own].copy())
+                self._hand_on(called)
 
-    def _hand_on(self, cells: AnnData) -> None:
+    def _hand_on(self, cells: PlainCells) -> None:
         """Give the band's cells away, numbered on from those above."""
-        numbers = np.arange(self.n_cells + 1, self.n_cells + cells.n_obs + 1)
-        cells.obs["label"] = numbers
-        cells.obs_names = [str(number) for number in numbers]
+        cells.obs["label"] = np.arange(self.n_cells + 1, self.n_cells + cells.n_obs + 1)
         self.n_cells += cells.n_obs
-        self.n_excluded += int(cells.obs["excluded"].sum())
+        self.n_excluded += int(np.count_nonzero(cells.obs[EXCLUDED].to_numpy()))
         self._give(cells)
 
 

@@ -14,7 +14,7 @@ from biomarkers.cells.find import doubt_about_mpp
 from biomarkers.cells.pipeline import Plan, halo_px, least_contrast, window_rows
 from biomarkers.cells.plugin import SegmenterPlugin
 from biomarkers.cells.settings import CellSettings
-from biomarkers.cells.table import Rows, cell_table, in_reading_order, join_rows
+from biomarkers.cells.table import Rows, in_reading_order, join_rows
 from biomarkers.config import Assay, Thresholds
 from biomarkers.score.classes import Classes, classified
 from biomarkers.score.neighbours import with_neighbours
@@ -33,8 +33,6 @@ from biomarkers.stain.quality import Quality, quality_of_windows, solid_shares
 from biomarkers.stain.white import block_pairs, doubt_about_glass, doubt_about_white, white_of_samples
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
     from biomarkers.stain import White
 
 WINDOW_UM, WINDOWS = 256.0, 16
@@ -118,7 +116,8 @@ def decide(slide: Slide, task: Task, light: Light) -> Decided:
     rows = join_rows(found)
     least = least_contrast(rows.shape["nucleus_contrast_od"], plan)
     rows, _ = in_reading_order(rows, keep=rows.shape["nucleus_contrast_od"] >= least)
-    cells, _ = classified(cell_table(rows, mpp=mpp, origin=(0, 0), marker=task.marker), classes=task.classes, mpp=mpp)
+    cells: Any = PlainCells.of_rows(rows, mpp=mpp, marker=task.marker)
+    cells, _ = classified(cells, classes=task.classes, mpp=mpp)
     solid = _solid(slide, light)
     quality = quality_of_windows(pixels, white=light.white, vectors=light.vectors, mpp=mpp, solid=solid)
     doubts = [one for one in (light.doubt, doubt_about_white(light.white), doubt_about_mpp(rows, mpp)) if one]
@@ -155,11 +154,10 @@ def read_window(slide: Slide, window: tuple[slice, slice]) -> np.ndarray:
     return slide.read_region(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
 
 
-def _patterns(cells: AnnData, task: Task) -> dict[float, str]:
+def _patterns(cells: Any, task: Task) -> dict[float, str]:
     patterns = {}
-    plain: Any = PlainCells.of(cells)
     for cut, thresholds in task.cuts().items():
-        called = call_positivity(plain, assay=task.assay, thresholds=thresholds, marker=task.marker)
+        called = call_positivity(cells, assay=task.assay, thresholds=thresholds, marker=task.marker)
         patterns[cut] = str(called.uns["thresholds"]["pattern"])
     return patterns
 

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from biomarkers import keys
-from biomarkers.score.outputs import cell_frame
 from biomarkers.score.palette import kinds
+from biomarkers.score.plain_cells import PlainCells
 from biomarkers.slide.coarse import thumbnail
 from biomarkers.slide.slide import Slide
 
 if TYPE_CHECKING:
-    from anndata import AnnData
     from PIL.Image import Image
 
 ROWS_IN_A_GROUP = 20_000
@@ -30,14 +29,12 @@ class CellFile:
         self._writer: Any = None
         self._held: Any = None
 
-    def add(self, cells: AnnData) -> None:
+    def add(self, cells: PlainCells) -> None:
         """Append called cells."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        schema = None if self._writer is None else self._writer.schema
-        table = pa.Table.from_pandas(cell_frame(cells, slide=self._slide), schema=schema, preserve_index=False)
-        table = table.replace_schema_metadata(None)
+        table = _laid_out(cells, slide=self._slide)
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, table.schema)
         self._held = table if self._held is None else pa.concat_tables([self._held, table])
@@ -63,12 +60,15 @@ class DotPicture:
         self._pixels = 255 - (255 - small) // 2  # stays within 8 bits
         self._mpp, self._marker = slide.mpp, marker
 
-    def add(self, cells: AnnData) -> None:
+    def add(self, cells: PlainCells) -> None:
         """Draw cells."""
-        shown, index = kinds(cells, marker=self._marker)
+        told: Any = cells
+        shown, index = kinds(told, marker=self._marker)
         colours = np.array([kind.colour for kind in shown], np.uint8)
-        place = cells.obs[[keys.Y_UM, keys.X_UM]].to_numpy() / self._mpp / self._step
-        row, column = np.minimum(place.astype(np.int64), np.array(self._pixels.shape[:2]) - 1).T
+        row, column = (
+            np.minimum((cells.obs[name].to_numpy() / self._mpp / self._step).astype(np.int64), length - 1)
+            for name, length in zip((keys.Y_UM, keys.X_UM), self._pixels.shape, strict=False)
+        )
         self._pixels[row, column] = colours[index]
 
     def image(self) -> Image:
@@ -76,3 +76,22 @@ class DotPicture:
         from PIL import Image
 
         return Image.fromarray(self._pixels)
+
+
+def _laid_out(cells: PlainCells, *, slide: str) -> Any:
+    """Return a row a cell, in the columns of :func:`biomarkers.score.outputs.cell_frame`."""
+    import pyarrow as pa
+
+    def column(values: np.ndarray) -> Any:
+        return pa.array(values, from_pandas=True)  # what was not measured is null
+
+    columns = {
+        "slide": pa.repeat(slide, cells.n_obs),
+        "cell": pa.array(cells.obs["label"].to_numpy()).cast(pa.string()),
+    }
+    columns |= {name: column(cells.obs[name].to_numpy()) for name in cells.obs.columns}
+    for number, marker in enumerate(cells.var_names):
+        columns[f"{marker}_mean"] = column(cells.X[:, number].astype(np.float32))
+        for layer in sorted(cells.layers):
+            columns[f"{marker}_{layer}"] = column(cells.layers[layer][:, number].astype(np.float32))
+    return pa.table(columns)

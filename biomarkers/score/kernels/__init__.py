@@ -1,0 +1,1 @@
+"""Compiled steps of scoring; each has a plain twin that defines it."""
