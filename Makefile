@@ -7,8 +7,6 @@ OUT    ?= demo-out
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-# numba keeps its compiled kernels beside the environment, so a second start is fast even where the package folder is read-only
-export NUMBA_CACHE_DIR ?= $(abspath $(VENV))/numba-cache
 export MPLBACKEND ?= Agg
 
 .PHONY: demo test quick lint types notebooks lock setup clean help
@@ -43,7 +41,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q biomarkers
-	@$(BIN)/python -m biomarkers.cells.kernels
+	@$(BIN)/python -m biomarkers.compile_ahead
 	@touch $@
 
 # run after a change of dependencies; the lock file holds pins and hashes for every supported Python and no download addresses

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "biomarkers"
-GROUND = ("errors", "keys", "files", "config", "provenance", "panel", "sources", "assays")
+GROUND = ("errors", "keys", "files", "config", "provenance", "panel", "sources", "assays", "notice")
 ORDER = (
     "stats",
     "simulate",
@@ -26,6 +26,7 @@ ORDER = (
     "plot",
     "report",
     "run",
+    "compile_ahead",
     "demo",
     "cli",
     "__main__",

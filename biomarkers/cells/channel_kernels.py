@@ -6,6 +6,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from biomarkers.notice import announce_compilation
+
+announce_compilation()
+
 SECTORS = 16  # the outline is judged in stretches of 22.5 degrees around the nucleus's centroid
 NUCLEUS = SECTORS  # kinds of a cell's pixels: its stretches 0-15, its nucleus, the rim that a neighbour may shine into
 RIM = SECTORS + 1

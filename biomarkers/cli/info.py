@@ -23,11 +23,12 @@ def info(files: tuple[str, ...], as_json: bool) -> int:
 
     \b
     Exit codes: 0 all files can be scored as they are; 1 some cannot (the reason is printed);
-    2 wrong usage; 3 none can be read.
+    2 wrong usage, or a file that is not there; 3 none can be read.
     """  # noqa: D301
     from biomarkers.errors import BiomarkersError
     from biomarkers.slide.info import slide_info
 
+    _check_there(files)
     described: list[dict[str, Any]] = []
     for path in files:
         try:
@@ -36,6 +37,16 @@ def info(files: tuple[str, ...], as_json: bool) -> int:
             described.append({"path": path, "error": str(error)})
     click.echo(_as_json(described) if as_json else "\n\n".join(_as_text(one) for one in described))
     return _exit_code(described)
+
+
+def _check_there(files: tuple[str, ...]) -> None:
+    """Refuse a name behind which there is nothing, as ``biomarkers score`` does: it is a slip of the pen."""
+    from biomarkers.errors import UsageError
+    from biomarkers.sources import is_url
+
+    for path in files:
+        if not is_url(path) and not Path(path).exists():
+            raise UsageError("no such file", where=path)
 
 
 def _as_json(described: list[dict[str, Any]]) -> str:

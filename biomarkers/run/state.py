@@ -170,9 +170,15 @@ def _alive(owner: Mapping[str, Any]) -> bool:
 
 
 def differences(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Say which settings differ, by their full names; an assay of another name is told by its name alone."""
+    """Say which settings differ, by their full names; an assay of another name is told by its name alone.
+
+    Where no value differs, a setting came or went with a version of this package, and that is told.
+    """
     then, now = _flat(held), _flat(wanted)
     names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+    if not names:
+        changed = ", ".join(sorted({*then} ^ {*now}))
+        return f"another version of biomarkers made them, which did not have the same settings: {changed}"
     for group in ("assay", "panel"):
         if f"{group}.name" in names:
             names = [name for name in names if not name.startswith(f"{group}.") or name == f"{group}.name"]
@@ -184,7 +190,8 @@ def differences(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 def _flat(settings: Mapping[str, Any], start: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in settings.items():
-        flat |= _flat(value, f"{start}{name}.") if isinstance(value, Mapping) else {f"{start}{name}": value}
+        deeper = isinstance(value, Mapping) and value
+        flat |= _flat(value, f"{start}{name}.") if deeper else {f"{start}{name}": value}
     return flat
 
 

@@ -32,7 +32,10 @@ _log = logging.getLogger(__name__)
 
 def main(score: Callable[[Job], Outcome] | None = None) -> None:
     """Score jobs until standard input ends."""
+    from biomarkers.notice import announce_compilation  # numba: not in the parent, which imports this module too
+
     replies = _own_stdout()
+    announce_compilation(os.fdopen(os.dup(2), "w", encoding="utf-8"))
     faulthandler.enable()  # a crash in native code leaves its Python stack in the slide's log
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it quotes tags, and those may name a patient

@@ -6,6 +6,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from biomarkers.notice import announce_compilation
+
+announce_compilation()
+
 # right, down, left, up; the labelled pixel is always on the right hand
 _DX = np.array([1, 0, -1, 0])
 _DY = np.array([0, 1, 0, -1])

@@ -8,6 +8,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from biomarkers.notice import announce_compilation
+
+announce_compilation()
+
 _THREADS = 2
 
 

@@ -12,6 +12,10 @@ import math
 import numba
 import numpy as np
 
+from biomarkers.notice import announce_compilation
+
+announce_compilation()
+
 _FLAT = 1e-12
 
 
@@ -119,68 +123,6 @@ def two_sample_hits(
                 hits[0, j] += 1
             if energy >= reach_energy[j]:
                 hits[1, j] += 1
-
-
-@numba.njit(cache=True, nogil=True)
-def concordance_sums(
-    category: np.ndarray, last: np.ndarray, n_categories: int, sums: np.ndarray
-) -> None:  # pragma: no cover  (compiled; held to jonckheere_statistic by tests)
-    """Concordant minus discordant pairs of every arrangement of ordered categories over rising levels.
-
-    Parameters
-    ----------
-    category
-        (B, n) uint8, category 0..K-1 of each patient, patients by rising level.
-    last
-        (n,) uint8, 1 where a run of equal levels ends.
-    n_categories
-        K, at most 16.
-    sums
-        (B,) float64, filled.
-    """
-    for b in range(category.shape[0]):
-        below = np.zeros(16)
-        run = np.zeros(16)
-        total = 0.0
-        for k in range(category.shape[1]):
-            run[category[b, k]] += 1.0
-            if last[k] == 1:
-                lower = 0.0
-                everybody = 0.0
-                for c in range(n_categories):
-                    everybody += below[c]
-                for c in range(n_categories):
-                    total += run[c] * (lower - (everybody - lower - below[c]))
-                    lower += below[c]
-                for c in range(n_categories):
-                    below[c] += run[c]
-                    run[c] = 0.0
-        sums[b] = total
-
-
-@numba.njit(cache=True)
-def shuffle_members(
-    generator: np.random.Generator, members: np.ndarray, chunk: np.ndarray
-) -> None:  # pragma: no cover  (compiled; its distribution is tested)
-    """Shuffle the named columns of every row in place (Fisher and Yates), row after row from one generator.
-
-    Parameters
-    ----------
-    generator
-        Source of randomness.
-    members
-        (k,) int64 columns that change places with each other.
-    chunk
-        (b, n) uint8 labellings.
-    """
-    k = len(members)
-    for row in range(chunk.shape[0]):
-        for i in range(k - 1):
-            j = i + int(generator.random() * (k - i))
-            one, two = members[i], members[j]
-            kept = chunk[row, one]
-            chunk[row, one] = chunk[row, two]
-            chunk[row, two] = kept
 
 
 @numba.njit(cache=True, nogil=True)

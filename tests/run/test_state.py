@@ -53,6 +53,14 @@ def test_other_settings_are_refused_and_shown(tmp_path):
         state.hold_settings({"mpp": 0.5, "assay": "22c3"})
 
 
+@pytest.mark.parametrize("new", [{"scene": None}, {"assay": {"name": "22c3", "scene": None}}])
+def test_a_setting_that_came_with_a_version_is_named(tmp_path, new):
+    state, old = RunState(tmp_path), {"mpp": 0.25, "assay": {"name": "22c3"}}
+    state.hold_settings(old)
+    with pytest.raises(UsageError, match=r"another version of biomarkers made them.*: (assay\.)?scene\)"):
+        state.hold_settings({**old, **new})
+
+
 def test_a_part_counts_only_with_its_key_and_its_files(tmp_path):
     state = RunState(tmp_path)
     for name in ("a.txt", "image.png"):

@@ -82,3 +82,13 @@ def test_info_tells_and_exits_by_what_it_found(tmp_path: Path, capsys: pytest.Ca
     assert described[0]["scenes"][0]["width"] == 200
     assert "text file" in described[1]["error"]
     assert run(["info", str(bad)]) == 3
+    capsys.readouterr()
+
+
+def test_info_and_score_agree_on_a_file_that_is_not_there(tmp_path, capsys):
+    for command in (["info", "--json"], ["score", "--assay", "22c3", "--out", str(tmp_path / "out")]):
+        assert run([*command, str(tmp_path / "missing.png")]) == 2
+        said = capsys.readouterr()
+        assert "missing.png: no such file" in said.err
+        assert said.out == ""
+    assert not (tmp_path / "out").exists()

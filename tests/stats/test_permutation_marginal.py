@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from biomarkers.errors import DataError
 from biomarkers.stats.association import hsic
-from biomarkers.stats.kernels import concordance_sums, permuted_products, two_sample, two_sample_reference
+from biomarkers.stats.kernels import permuted_products, two_sample, two_sample_reference
 from biomarkers.stats.permutation import joint_permutation, prepare
 from biomarkers.stats.permutation_association import (
     association_permutation,
@@ -20,7 +20,6 @@ from biomarkers.stats.permutation_association import (
     jonckheere_permutation,
 )
 from biomarkers.stats.permutation_marginal import marginal_permutation
-from biomarkers.stats.trend import jonckheere_statistic
 
 
 @settings(max_examples=40, deadline=None)
@@ -37,16 +36,6 @@ def test_kernel_is_its_reference(values: list[int], seed: int) -> None:
     two_sample(labels, ready.order, ready.last, ready.position, ready.length, studentised, energy)
     expected = two_sample_reference(level[:, 0], first)
     np.testing.assert_allclose((studentised[0, 0], energy[0, 0]), expected, rtol=1e-9, atol=1e-12)
-
-
-def test_concordance_kernel_is_jonckheere() -> None:
-    generator = np.random.default_rng(3)
-    level, category = generator.integers(0, 6, 30).astype(float), generator.integers(0, 4, 30)
-    order = np.argsort(level, kind="stable")
-    found = np.empty(1)
-    concordance_sums(category[order][None, :].astype(np.uint8), prepare(level[:, None]).last[0], 4, found)
-    pairs = (900 - (np.bincount(category) ** 2).sum()) / 2
-    assert (found[0] + pairs) / 2 == pytest.approx(jonckheere_statistic(level, category))
 
 
 def test_product_kernel_is_numpy() -> None:

@@ -1,1 +1,5 @@
 """Compiled versions of the plain steps in :mod:`biomarkers.slide`."""
+
+from biomarkers.notice import announce_compilation
+
+announce_compilation()
