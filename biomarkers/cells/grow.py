@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 Labels = NDArray[np.int32]
+NUCLEUS, AROUND = 1, 2  # parts of a cell
+
+
+class Bodies(NamedTuple):
+    """Cells that grew around nuclei.
+
+    ``cells`` are labels (rows, columns), nuclei included, 0 = none; kernels make them int16 where that holds them.
+    ``parts``, uint8, tell the ``NUCLEUS`` from what grew ``AROUND`` it; 0 where no cell is.
+    """
+
+    cells: Labels
+    parts: NDArray[np.uint8]
+
+    @property
+    def nuclei(self) -> Labels:
+        """Labels of the nuclei alone."""
+        return np.where(self.parts == NUCLEUS, self.cells, 0)
 
 
 def flood(seeds: Labels, *, height: NDArray[np.int32], mask: NDArray[np.bool_]) -> Labels:
@@ -42,7 +61,7 @@ def flood(seeds: Labels, *, height: NDArray[np.int32], mask: NDArray[np.bool_]) 
     return labels[1:-1, 1:-1].copy()
 
 
-def expand(labels: Labels, *, steps: int, mask: NDArray[np.bool_] | None = None) -> Labels:
+def expand(labels: Labels, *, steps: int) -> Labels:
     """Grow labels outwards by a number of pixels, in octagons, stopping where two meet.
 
     Parameters
@@ -51,21 +70,26 @@ def expand(labels: Labels, *, steps: int, mask: NDArray[np.bool_] | None = None)
         int32 (rows, columns), 0 = none.
     steps
         How many rings of pixels to add.
-    mask
-        Where they may grow; everywhere when absent.
 
     Returns
     -------
     int32 labels; pixels that two labels reach in the same step stay 0.
     """
     out = labels.copy()
-    free = labels == 0 if mask is None else (labels == 0) & mask
+    free = labels == 0
     for step in range(steps):
         highest, lowest = _extremes(out, diagonal=step % 2 == 1)
         reached = free & (highest > 0)
         free = free & ~reached
         out = np.where(reached & (highest == lowest), highest, out)
     return out
+
+
+def bodies(labels: Labels, *, steps: int) -> Bodies:
+    """Grow labels as :func:`expand` does, and tell what was there from what grew."""
+    cells = expand(labels, steps=steps)
+    parts = np.where(labels > 0, NUCLEUS, np.where(cells > 0, AROUND, 0))
+    return Bodies(cells, parts.astype(np.uint8))
 
 
 def dilate(image: NDArray, *, steps: int) -> NDArray:
@@ -88,10 +112,11 @@ def outermost(labels: Labels) -> NDArray[np.bool_]:
     return other & (labels > 0)
 
 
-def paint(target: Labels, labels: Labels, number: NDArray[np.int32]) -> None:
-    """Write the new number of each label over what stands in ``target``, where it is not 0."""
-    new = number[labels]
-    np.copyto(target, new, where=new > 0)
+def paint(targets: tuple[Labels, Labels], bodies: Bodies, number: NDArray[np.int32]) -> None:
+    """Write the new number of each label over what stands in the maps of nuclei and of cells, where it is not 0."""
+    for target, labels in zip(targets, (bodies.nuclei, bodies.cells), strict=True):
+        new = number[labels]
+        np.copyto(target, new, where=new > 0)
 
 
 def renumbered(labels: Labels, number: NDArray[np.int32]) -> Labels:

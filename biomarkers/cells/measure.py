@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers import keys
-from biomarkers.cells.grow import Labels, outermost
+from biomarkers.cells.grow import Bodies, Labels, outermost
 from biomarkers.cells.moments import axes, label_moments, middles
+from biomarkers.cells.outline_stain import Band
 from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import MEMBRANE_PARTIAL, MEMBRANE_STAINED_MEAN, Rows
 
 if TYPE_CHECKING:
-    from biomarkers.cells.outline_stain import Band
     from biomarkers.cells.tools import Tools
 
 _MILLI = 1000.0
@@ -25,27 +25,23 @@ Whole = NDArray[np.int64]
 
 
 class Sums(NamedTuple):
-    """Sums over nuclei and over whole cells 1..n; stains in thousandths of optical density."""
+    """Sums over nuclei 1..n; stains in thousandths of optical density."""
 
-    moments: Whole  # of nuclei: pixels, x, y, x^2, y^2, x*y, (6, n)
-    nucleus_dab: Whole
-    nucleus_hematoxylin: Whole
-    nucleus_squares: Whole  # of hematoxylin
-    nucleus_edge: Whole  # pixels with something else among their four neighbours
-    cell_size: Whole
-    cell_dab: Whole
-    cell_hematoxylin: Whole
-    highest_dab: Whole  # in the cell; LOWEST without a pixel
-    highest_hematoxylin: Whole
+    moments: Whole  # pixels, x, y, x^2, y^2, x*y, (6, n)
+    dab: Whole
+    hematoxylin: Whole
+    squares: Whole  # of hematoxylin
+    edge: Whole  # pixels with something else among their four neighbours
+    highest: Whole  # DAB and hematoxylin, (n, 2); LOWEST without a pixel
 
 
 def measure_cells(
     amounts: tuple[NDArray[np.int16], NDArray[np.int16]],
     *,
-    nuclei: Labels,
-    cells: Labels,
+    bodies: Bodies,
     contrast: NDArray[np.int64],
     mpp: float,
+    grown_px: int,
     settings: CellSettings,
     tools: Tools,
 ) -> Rows:
@@ -55,12 +51,14 @@ def measure_cells(
     ----------
     amounts
         Hematoxylin and DAB, thousandths of optical density, int16 (height, width) each.
-    nuclei, cells
-        int32 labels (height, width), the same numbers in both.
+    bodies
+        Nuclei and cells (height, width).
     contrast
         Contrast of each label 0..n against its surroundings, thousandths.
     mpp
         Micrometres per pixel.
+    grown_px
+        How far cells grew along an axis at most, px.
     settings
         ``membrane_od`` and ``membrane_um``.
     tools
@@ -71,27 +69,30 @@ def measure_cells(
     One row a label; labels without a pixel have NaN for a place.
     """
     count = contrast.size - 1
-    sums = tools.sums(amounts, nuclei=nuclei, cells=cells, count=count)
+    sums = tools.sums(amounts, bodies=bodies, count=count)
     middle = middles(sums.moments)
     soft = tools.smooth(amounts[1], sigma_px=_DAB_SMOOTH_UM / mpp)
-    ring = tools.outline_stain(soft, amounts, nuclei=nuclei, cells=cells, middle=middle, mpp=mpp, settings=settings)
+    ring = tools.outline_stain(
+        soft, amounts, bodies=bodies, middle=middle, mpp=mpp, grown_px=grown_px, settings=settings
+    )
     blank = np.full(count, np.nan)
-    size = sums.moments[0]
+    nucleus = Band(sums.moments[0], sums.dab, sums.hematoxylin)
+    whole = Band(*(one + other for one, other in zip(nucleus, ring.bands.body, strict=True)))
     layers = {
-        keys.NUCLEUS_MEAN: _means(size, sums.nucleus_dab, sums.nucleus_hematoxylin),
-        keys.CYTOPLASM_MEAN: _band_means(ring.cytoplasm),
-        keys.MEMBRANE_MEAN: np.stack([ring.mean, _band_means(ring.membrane)[:, 1]], axis=1),
-        keys.CELL_MAX: np.stack([sums.highest_dab, sums.highest_hematoxylin], axis=1) / _MILLI,
+        keys.NUCLEUS_MEAN: _means(nucleus),
+        keys.CYTOPLASM_MEAN: _means(ring.bands.cytoplasm),
+        keys.MEMBRANE_MEAN: np.stack([ring.mean, _means(ring.bands.membrane)[:, 1]], axis=1),
+        keys.CELL_MAX: np.maximum(sums.highest, ring.highest) / _MILLI,
         keys.MEMBRANE_COMPLETENESS: np.stack([ring.completeness, blank], axis=1),
         MEMBRANE_STAINED_MEAN: np.stack([ring.stained_mean, blank], axis=1),
         MEMBRANE_PARTIAL: np.stack([ring.partial, blank], axis=1),
     }
     return Rows(
         middle=middle,
-        area=sums.cell_size,
-        nucleus_area=size,
+        area=whole.size,
+        nucleus_area=nucleus.size,
         shape={"nucleus_contrast_od": contrast[1:] / _MILLI, **nuclear_shape(sums)},
-        mean=_means(sums.cell_size, sums.cell_dab, sums.cell_hematoxylin),
+        mean=_means(whole),
         layers=layers,
     )
 
@@ -111,9 +112,9 @@ def nuclear_shape(sums: Sums) -> dict[str, NDArray[np.float64]]:
         ratio = np.sqrt(minor / major)
         fit = area / (4 * np.pi * np.sqrt(np.maximum(minor * major, 1e-9)))
         # the outermost pixels' centres run half a pixel inside the outline
-        round_ = 4 * np.pi * area / np.maximum(sums.nucleus_edge * 1.06 + np.pi, 1) ** 2
-        mean = sums.nucleus_hematoxylin / np.maximum(area, 1)
-        variance = sums.nucleus_squares / np.maximum(area, 1) - mean**2
+        round_ = 4 * np.pi * area / np.maximum(sums.edge * 1.06 + np.pi, 1) ** 2
+        mean = sums.hematoxylin / np.maximum(area, 1)
+        variance = sums.squares / np.maximum(area, 1) - mean**2
     return {
         "nucleus_elongation": ratio,
         "nucleus_eccentricity": np.sqrt(1 - ratio**2),
@@ -123,9 +124,10 @@ def nuclear_shape(sums: Sums) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def sums(amounts: tuple[NDArray[np.int16], NDArray[np.int16]], *, nuclei: Labels, cells: Labels, count: int) -> Sums:
-    """Sum whole numbers over nuclei and cells 1..count."""
+def sums(amounts: tuple[NDArray[np.int16], NDArray[np.int16]], *, bodies: Bodies, count: int) -> Sums:
+    """Sum whole numbers over nuclei 1..count."""
     hematoxylin, dab = (one.astype(np.int64) for one in amounts)
+    nuclei = bodies.nuclei
 
     def over(labels: Labels, values: Whole | None) -> Whole:
         # sums of whole numbers below 2^53 stay exact in bincount's floats
@@ -134,28 +136,21 @@ def sums(amounts: tuple[NDArray[np.int16], NDArray[np.int16]], *, nuclei: Labels
 
     def highest(values: Whole) -> Whole:
         out = np.full(count + 1, LOWEST, np.int64)
-        np.maximum.at(out, cells.ravel(), values.ravel())
+        np.maximum.at(out, nuclei.ravel(), values.ravel())
         return out[1:]
 
     return Sums(
         moments=label_moments(nuclei, count)[:, 1:],
-        nucleus_dab=over(nuclei, dab),
-        nucleus_hematoxylin=over(nuclei, hematoxylin),
-        nucleus_squares=over(nuclei, hematoxylin * hematoxylin),
-        nucleus_edge=over(np.where(outermost(nuclei), nuclei, 0), None),
-        cell_size=over(cells, None),
-        cell_dab=over(cells, dab),
-        cell_hematoxylin=over(cells, hematoxylin),
-        highest_dab=highest(dab),
-        highest_hematoxylin=highest(hematoxylin),
+        dab=over(nuclei, dab),
+        hematoxylin=over(nuclei, hematoxylin),
+        squares=over(nuclei, hematoxylin * hematoxylin),
+        edge=over(np.where(outermost(nuclei), nuclei, 0), None),
+        highest=np.stack([highest(dab), highest(hematoxylin)], axis=1),
     )
 
 
-def _means(size: Whole, dab: Whole, hematoxylin: Whole) -> NDArray[np.float64]:
+def _means(band: Band) -> NDArray[np.float64]:
     """Mean of both stains in optical density; NaN where there is no pixel."""
-    totals = np.stack([dab, hematoxylin], axis=1)
-    return np.where(size[:, None] > 0, totals / np.maximum(size, 1)[:, None] / _MILLI, np.nan)
-
-
-def _band_means(band: Band) -> NDArray[np.float64]:
-    return _means(band.size, band.dab, band.hematoxylin)
+    size = band.size[:, None]
+    totals = np.stack([band.dab, band.hematoxylin], axis=1)
+    return np.where(size > 0, totals / np.maximum(size, 1) / _MILLI, np.nan)

@@ -2,32 +2,60 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.cells.grow import Labels, outermost
+from biomarkers.cells.grow import AROUND, NUCLEUS, Bodies, Labels, outermost
 from biomarkers.cells.pieces import near_squares
 from biomarkers.cells.settings import CellSettings
 
 SECTORS = 16  # the outline is judged in stretches of 22.5 degrees around the nucleus's centroid
-# a direction belongs to the next stretch from these slopes on
-SLOPES = np.tan(np.radians([11.25, 33.75, 56.25, 78.75])).astype(np.float32)
+PARTS = 64  # of a pixel: how exactly the centroid is told, in whole numbers
+# a direction belongs to the next stretch beyond these slopes: tan(11.25) and tan(33.75 degrees) in whole 2048ths
+SLOPE_UNIT, FIRST_SLOPE, SECOND_SLOPE = 2048, 407, 1368
 MILLI = 1000.0
-SIXTEENTH = 16.0  # distances from the nucleus are told in whole sixteenths of a pixel
-PARTIAL_SHARE = 0.4  # of the outline: from here on staining is partial rather than a neighbour's or a dot
+SIXTEENTH = 16  # distances from the nucleus are told in whole sixteenths of a pixel
+PARTIAL_FIFTHS = 2  # of the outline's stretches: what they all reach
+PARTIAL_SHARE = PARTIAL_FIFTHS / 5  # from here on staining is partial rather than a neighbour's or a dot
 _SHARED_UM = 0.5  # so far the blur of the optics carries a neighbour's membrane into a cell
+_FARTHEST_PX = 128
 ABSENT = int(np.iinfo(np.int16).min)
+
+Whole = NDArray[np.int64]
 
 
 class Band(NamedTuple):
     """Pixels and sums of DAB and hematoxylin (thousandths) of one compartment of cells 1..n."""
 
-    size: NDArray[np.int64]
-    dab: NDArray[np.int64]
-    hematoxylin: NDArray[np.int64]
+    size: Whole
+    dab: Whole
+    hematoxylin: Whole
+
+
+class Bands(NamedTuple):
+    """The membrane, the cytoplasm within it, and all that lies outside the nucleus."""
+
+    membrane: Band
+    cytoplasm: Band
+    body: Band
+
+
+class Stretches(NamedTuple):
+    """Stretches of the outline of cells 1..n: how many there are, how many are stained, their levels (thousandths).
+
+    ``level`` is summed over all, ``stained_level`` over the stained ones; ``partial`` is the level of the weakest of
+    the strongest two fifths. 0 where there is none.
+    """
+
+    present: Whole
+    level: Whole
+    stained: Whole
+    stained_level: Whole
+    partial: Whole
 
 
 @dataclass(frozen=True)
@@ -37,24 +65,25 @@ class OutlineStain:
     ``mean`` is over all stretches, ``stained_mean`` over the stained ones only (NaN where there is none),
     ``completeness`` the share of stretches that are stained, 0-1, ``partial`` the level that two fifths of the
     stretches reach: whatever the cut, at least so much of the outline is stained where the cut lies below it.
+    ``highest`` is the highest DAB and hematoxylin outside the nucleus, thousandths, (n, 2), ``ABSENT`` without a pixel.
     """
 
     mean: NDArray[np.float64]
     stained_mean: NDArray[np.float64]
     completeness: NDArray[np.float64]
     partial: NDArray[np.float64]
-    membrane: Band
-    cytoplasm: Band
+    bands: Bands
+    highest: Whole
 
 
 def outline_stain(
     soft: NDArray[np.int16],
     amounts: tuple[NDArray[np.int16], NDArray[np.int16]],
     *,
-    nuclei: Labels,
-    cells: Labels,
+    bodies: Bodies,
     middle: NDArray[np.float64],
     mpp: float,
+    grown_px: int,
     settings: CellSettings,
 ) -> OutlineStain:
     """Read the stain along the outline of each cell.
@@ -65,14 +94,16 @@ def outline_stain(
         DAB smoothed over 0.35 um, thousandths of optical density (height, width).
     amounts
         Hematoxylin and DAB, thousandths (height, width).
-    nuclei, cells
-        int32 labels (height, width), the same numbers in both.
+    bodies
+        Cells 1..n and their parts.
     middle
         Centroids (x, y) of the nuclei, px, (n, 2).
     mpp
         Micrometres per pixel.
+    grown_px
+        How far cells grew along an axis at most, px.
     settings
-        ``membrane_od``, ``membrane_um`` and ``expansion_um``.
+        ``membrane_od`` and ``membrane_um``.
 
     Returns
     -------
@@ -83,62 +114,87 @@ def outline_stain(
     between nucleus and membrane.
     """
     count = middle.shape[0]
-    rows, columns = np.nonzero((cells > 0) & (nuclei == 0))
-    owner = cells[rows, columns]
-    bins = owner * SECTORS + _sector(rows, columns, middle[owner - 1])
-    deep = _deep(cells, mpp)[rows, columns]
+    rows, columns = np.nonzero(bodies.parts == AROUND)
+    owner = bodies.cells[rows, columns].astype(np.int64)
+    bins = owner * SECTORS + _sector(rows, columns, whole_middle(middle)[owner])
+    deep = _deep(bodies.cells, mpp)[rows, columns]
     value = np.where(deep, soft[rows, columns], ABSENT)
-    squares = near_squares(nuclei == 0, reach=reach_px(mpp, settings))[rows, columns]
+    squares = near_squares(bodies.parts != NUCLEUS, reach=reach_px(grown_px))[rows, columns]
     away = np.floor(np.sqrt(squares.astype(np.float64)) * SIXTEENTH).astype(np.int64)
     size = (count + 1) * SECTORS
     top = _maxima(value, bins, size)
     edge = _maxima(away, bins, size)
     peak = _maxima(np.where(deep & (value == top[bins]), away, 0), bins, size)
-    stained = top > round(settings.membrane_od * MILLI)
+    stained = top > least_stained(settings)
     half = half_band(mpp, settings)
-    place = np.where(stained, peak, edge - half)
-    inside = away < place[bins] - half
-    on = np.abs(away - place[bins]) <= half
+    place = np.where(stained, peak, edge - half)[bins]
     hematoxylin, dab = (one[rows, columns].astype(np.int64) for one in amounts)
-    bands = [
-        Band(*(_sums(owner[which], one, count) for one in (None, dab[which], hematoxylin[which])))
-        for which in (on, inside)
-    ]
-    return summary(top, stained, membrane=bands[0], cytoplasm=bands[1])
+    parts = np.abs(away - place) <= half, away < place - half, away >= 0
+    bands = Bands(*(Band(*(_sums(owner[on], one, count) for one in (None, dab[on], hematoxylin[on]))) for on in parts))
+    highest = [_maxima(one, owner, count + 1)[1:] for one in (dab, hematoxylin)]
+    return summary(stretches(top, stained), bands=bands, highest=np.stack(highest, axis=1))
 
 
-def reach_px(mpp: float, settings: CellSettings) -> int:
-    """How far the outline of a cell may lie from its nucleus, px: the octagon's corners and the working pixel count."""
-    return int(1.12 * settings.expansion_um / mpp + 2 * max(1.0, settings.working_mpp / mpp) + 2)
+def reach_px(grown_px: int) -> int:
+    """How far a pixel of a cell may lie from its nucleus, px: the corners of octagons lie farthest.
+
+    Farther than ``_FARTHEST_PX`` distances are not told apart, since their squares are kept in 16 bits.
+    """
+    return min(math.isqrt(5 * grown_px * grown_px // 4) + 1, _FARTHEST_PX)
 
 
-def summary(top: NDArray[np.int64], stained: NDArray[np.bool_], *, membrane: Band, cytoplasm: Band) -> OutlineStain:
-    """Sum the stretches of each cell up: highest value (``ABSENT`` where there is none) and whether it is stained."""
+def half_band(mpp: float, settings: CellSettings) -> int:
+    """Half the membrane's width in sixteenths of a pixel."""
+    return round(SIXTEENTH / 2 * settings.membrane_um / mpp)
+
+
+def least_stained(settings: CellSettings) -> int:
+    """Level, thousandths, above which a stretch is stained."""
+    return round(settings.membrane_od * MILLI)
+
+
+def whole_middle(middle: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Centroids in whole parts of a pixel, int32 (n + 1, 2), with a place for label 0 before them.
+
+    Halves go to the even side, so that pictures turned or cut in another place agree.
+    """
+    out = np.zeros((middle.shape[0] + 1, 2), np.int32)
+    out[1:] = np.rint(np.nan_to_num(middle) * PARTS)
+    return out
+
+
+def stretches(top: Whole, stained: NDArray[np.bool_]) -> Stretches:
+    """Sum stretches up: their highest values (``ABSENT`` where there is none) and whether they are stained.
+
+    Those of cells 0..n stand one after the other; nothing is told of cell 0.
+    """
     top, stained = top.reshape(-1, SECTORS)[1:], stained.reshape(-1, SECTORS)[1:]
-    present = top > ABSENT
-    levels = np.where(present, top, 0)
-    return OutlineStain(
-        mean=_ratio(levels.sum(axis=1), present.sum(axis=1)) / MILLI,
-        stained_mean=_ratio((levels * stained).sum(axis=1), stained.sum(axis=1)) / MILLI,
-        completeness=np.nan_to_num(_ratio(stained.sum(axis=1), present.sum(axis=1))),
-        partial=_partial(top, present.sum(axis=1)),
-        membrane=membrane,
-        cytoplasm=cytoplasm,
+    there = top > ABSENT
+    levels, present = np.where(there, top, 0), there.sum(axis=1)
+    return Stretches(
+        present, levels.sum(axis=1), stained.sum(axis=1), (levels * stained).sum(axis=1), _partial(top, present)
     )
 
 
-def _partial(top: NDArray[np.int64], present: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Level of the weakest of the stretches that make up two fifths of the outline; 0 where there is none."""
+def summary(stretches: Stretches, *, bands: Bands, highest: Whole) -> OutlineStain:
+    """Turn sums over stretches into means and shares."""
+    present, level, stained, stained_level, partial = stretches
+    return OutlineStain(
+        mean=_ratio(level, present) / MILLI,
+        stained_mean=_ratio(stained_level, stained) / MILLI,
+        completeness=np.nan_to_num(_ratio(stained, present)),
+        partial=partial / MILLI,
+        bands=bands,
+        highest=highest,
+    )
+
+
+def _partial(top: Whole, present: Whole) -> Whole:
     if top.shape[0] == 0:
-        return np.zeros(0)
-    rank = np.maximum(np.ceil(PARTIAL_SHARE * present - 1e-9).astype(np.int64), 1)
+        return np.zeros(0, np.int64)
+    rank = np.maximum(-(-PARTIAL_FIFTHS * present // 5), 1)
     level = np.take_along_axis(np.sort(top, axis=1), SECTORS - rank[:, None], axis=1)[:, 0]
-    return np.where(present > 0, level, 0) / MILLI
-
-
-def half_band(mpp: float, settings: CellSettings) -> float:
-    """Half the membrane's width in sixteenths of a pixel."""
-    return SIXTEENTH / 2 * settings.membrane_um / mpp
+    return np.where(present > 0, level, 0)
 
 
 def is_deep(square_px: NDArray[np.integer], mpp: float) -> NDArray[np.bool_]:
@@ -156,25 +212,30 @@ def _deep(cells: Labels, mpp: float) -> NDArray[np.bool_]:
     return is_deep(np.rint(ndimage.distance_transform_edt(~edge) ** 2).astype(np.int64), mpp)
 
 
-def _sector(rows: NDArray[np.intp], columns: NDArray[np.intp], middle: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Stretch 0-15 of each pixel; stretches are centred on the axes, so no pixel ever lies on a boundary."""
-    across, down = (columns - middle[:, 0]).astype(np.float32), (rows - middle[:, 1]).astype(np.float32)
-    part = np.sum(np.abs(down)[:, None] > SLOPES * np.abs(across)[:, None], axis=1)
+def _sector(rows: NDArray[np.intp], columns: NDArray[np.intp], middle: NDArray[np.int32]) -> Whole:
+    """Stretch 0-15 of each pixel around ``middle``; stretches are centred on the axes.
+
+    It is told in one octant and mirrored, so that a picture that is turned or mirrored is cut in the same places.
+    """
+    across, down = columns * PARTS - middle[:, 0], rows * PARTS - middle[:, 1]
+    low, high = np.minimum(np.abs(across), np.abs(down)), np.maximum(np.abs(across), np.abs(down))
+    part = np.sum([low * SLOPE_UNIT > slope * high for slope in (FIRST_SLOPE, SECOND_SLOPE)], axis=0)
+    part = np.where(np.abs(down) > np.abs(across), SECTORS // 4 - part, part)
     part = np.where(across < 0, SECTORS // 2 - part, part)
     return np.where(down < 0, SECTORS - part, part) % SECTORS
 
 
-def _maxima(values: NDArray[np.int64] | NDArray[np.int32], bins: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+def _maxima(values: Whole, bins: NDArray[np.integer], size: int) -> Whole:
     out = np.full(size, ABSENT, np.int64)
     np.maximum.at(out, bins, values)
     return out
 
 
-def _ratio(total: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.float64]:
+def _ratio(total: Whole, count: Whole) -> NDArray[np.float64]:
     """Quotient, NaN where nothing was counted."""
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _sums(owner: Labels, values: NDArray[np.int64] | None, count: int) -> NDArray[np.int64]:
+def _sums(owner: Labels, values: Whole | None, count: int) -> Whole:
     # whole numbers below 2^53 stay exact in bincount's floats
     return np.bincount(owner, weights=values, minlength=count + 1)[1:].astype(np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from tqdm import tqdm
 
 from biomarkers.cells.blocks import HALO_UM, Block, make_blocks
 from biomarkers.cells.contrast import amounts, nuclear_contrast, working_factor, working_image
-from biomarkers.cells.grow import Labels
+from biomarkers.cells.grow import Bodies, Labels
 from biomarkers.cells.measure import measure_cells
 from biomarkers.cells.nuclei import SMOOTH_UM, find_nuclei
 from biomarkers.cells.outline import contrast_of
@@ -39,10 +40,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Found:
-    """Nuclei and cell bodies of one window, the contrast of each label (thousandths, 0..n), and both stains."""
+    """Cells of one window and how far they grew, their contrast (thousandths, 0..n), and both stains."""
 
-    nuclei: Labels
-    cells: Labels
+    bodies: Bodies
+    grown_px: int
     contrast: NDArray[np.int64]
     amounts: tuple[NDArray[np.int16], NDArray[np.int16]]
 
@@ -68,24 +69,23 @@ def find_rows(
     The rows, and the label images of nuclei and cells (row number + 1).
     """
     height, width = rgb.shape[:2]
-    nuclei, cells = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
-    parts: list[Rows] = []
-    found = 0
+    parts: list[tuple[Rows, Block, Bodies, NDArray[np.intp]]] = []
     blocks = _blocks(height, width, plan)
     for block in tqdm(blocks, desc="cells", unit="block", disable=not progress or len(blocks) < _SHOW_PROGRESS_FROM):
         if not tissue[block.core].any():
             continue
-        rows, here, labels = _one_block(rgb[block.window], tissue[block.window], block, plan)
-        number = np.zeros(here.contrast.size, np.int32)
-        number[labels] = np.arange(found + 1, found + rows.count + 1)
-        for whole, own in ((nuclei, here.nuclei), (cells, here.cells)):
-            plan.tools().paint(whole[block.window], own, number)
-        found += rows.count
-        parts.append(rows)
-    rows = join_rows(parts)
+        rows, bodies, labels = _one_block(rgb[block.window], tissue[block.window], block, plan)
+        parts.append((rows, block, bodies, labels))
+    rows = join_rows([rows for rows, *_ in parts])
     rows, order = in_reading_order(rows, keep=_stands_out(rows.shape["nucleus_contrast_od"], plan))
-    renumbered = plan.tools().renumbered
-    return rows, renumbered(nuclei, order), renumbered(cells, order)
+    nuclei, cells = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
+    first = 1
+    for own, block, bodies, labels in parts:
+        number = np.zeros(int(bodies.cells.max(initial=0)) + 1, np.int32)
+        number[labels] = order[first : first + own.count]
+        plan.tools().paint((nuclei[block.window], cells[block.window]), bodies, number)
+        first += own.count
+    return rows, nuclei, cells
 
 
 def window_rows(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], *, block: Block, plan: Plan) -> Rows:
@@ -115,23 +115,23 @@ def _blocks(height: int, width: int, plan: Plan) -> list[Block]:
 
 def _one_block(
     rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], block: Block, plan: Plan
-) -> tuple[Rows, _Found, NDArray[np.intp]]:
-    """Find and measure what is in a window; return the rows that the block owns, and their labels."""
+) -> tuple[Rows, Bodies, NDArray[np.intp]]:
+    """Find and measure what is in a window; return the rows that the block owns, all cells, and the rows' labels."""
     tools = plan.tools()
     found = _by_plugin(rgb, plan.plugin, plan) if plan.plugin else _by_recipe(rgb, plan)
     # neighbours that other blocks own are measured too: where a cell's cytoplasm ends may depend on them
     rows = measure_cells(
         found.amounts,
-        nuclei=found.nuclei,
-        cells=found.cells,
+        bodies=found.bodies,
         contrast=found.contrast,
         mpp=plan.mpp,
+        grown_px=found.grown_px,
         settings=plan.settings,
         tools=tools,
     )
     owned = _owned(rows.middle, tissue, block)
     rows = rows.taken(owned).shifted(x=block.window[1].start, y=block.window[0].start)
-    return rows, found, owned + 1
+    return rows, found.bodies, owned + 1
 
 
 def _by_recipe(rgb: NDArray[np.uint8], plan: Plan) -> _Found:
@@ -139,11 +139,11 @@ def _by_recipe(rgb: NDArray[np.uint8], plan: Plan) -> _Found:
     tools = plan.tools()
     work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=plan.settings, tools=tools)
     coarse, contrast = find_nuclei(work, settings=plan.settings, tools=tools)
-    bodies = tools.expand(coarse, steps=max(1, round(plan.settings.expansion_um / work.mpp)))
-    nuclei, cells = (_at_full_size(one, work.factor, rgb.shape) for one in (coarse, bodies))
+    steps = _steps(plan, work.mpp)
+    bodies = _at_full_size(tools.bodies(coarse, steps=steps), work.factor, rgb.shape)
     if work.factor > 1 or work.dab is None:
-        return _Found(nuclei, cells, contrast, _amounts(rgb, plan))
-    return _Found(nuclei, cells, contrast, (work.hematoxylin, work.dab))
+        return _Found(bodies, steps * work.factor, contrast, _amounts(rgb, plan))
+    return _Found(bodies, steps, contrast, (work.hematoxylin, work.dab))
 
 
 def _by_plugin(rgb: NDArray[np.uint8], plugin: SegmenterPlugin, plan: Plan) -> _Found:
@@ -153,8 +153,14 @@ def _by_plugin(rgb: NDArray[np.uint8], plugin: SegmenterPlugin, plan: Plan) -> _
     full = plan.settings.model_copy(update={"working_mpp": plan.mpp})
     work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=full, tools=tools)
     soft = tools.smooth(nuclear_contrast(work, tools=tools), sigma_px=SMOOTH_UM / plan.mpp)
-    cells = tools.expand(nuclei, steps=max(1, round(plan.settings.expansion_um / plan.mpp)))
-    return _Found(nuclei, cells, contrast_of(nuclei, soft, mpp=plan.mpp, tools=tools), _amounts(rgb, plan))
+    steps = _steps(plan, plan.mpp)
+    bodies = tools.bodies(nuclei, steps=steps)
+    return _Found(bodies, steps, contrast_of(nuclei, soft, mpp=plan.mpp, tools=tools), _amounts(rgb, plan))
+
+
+def _steps(plan: Plan, mpp: float) -> int:
+    """How many pixels of this size cells grow by."""
+    return max(1, round(plan.settings.expansion_um / mpp))
 
 
 def _amounts(rgb: NDArray[np.uint8], plan: Plan) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
@@ -188,7 +194,12 @@ def _stands_out(contrast: NDArray[np.float64], plan: Plan) -> NDArray[np.bool_]:
     return contrast >= least_contrast(contrast, plan)
 
 
-def _at_full_size(labels: Labels, factor: int, shape: tuple[int, ...]) -> Labels:
+def _at_full_size(bodies: Bodies, factor: int, shape: tuple[int, ...]) -> Bodies:
     if factor == 1:
-        return labels
-    return np.repeat(np.repeat(labels, factor, axis=0), factor, axis=1)[: shape[0], : shape[1]]
+        return bodies
+    return Bodies(_repeated(bodies.cells, factor, shape), _repeated(bodies.parts, factor, shape))
+
+
+def _repeated(labels: NDArray[Any], factor: int, shape: tuple[int, ...]) -> NDArray[Any]:
+    whole = np.repeat(np.repeat(labels, factor, axis=0), factor, axis=1)[: shape[0], : shape[1]]
+    return np.ascontiguousarray(whole)

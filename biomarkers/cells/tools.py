@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.cells.grow import Labels
+from biomarkers.cells.grow import Bodies, Labels
 
 if TYPE_CHECKING:
     from biomarkers.cells.measure import Sums
@@ -72,6 +72,10 @@ class _Expand(Protocol):
     def __call__(self, labels: Labels, *, steps: int) -> Labels: ...
 
 
+class _Bodies(Protocol):
+    def __call__(self, labels: Labels, *, steps: int) -> Bodies: ...
+
+
 class _Histograms(Protocol):
     def __call__(self, reach: Labels, objects: Labels, core: Mask, soft: Levels, *, count: int) -> Histograms: ...
 
@@ -85,7 +89,7 @@ class _Pieces(Protocol):
 
 
 class _Sums(Protocol):
-    def __call__(self, amounts: Amounts, *, nuclei: Labels, cells: Labels, count: int) -> Sums: ...
+    def __call__(self, amounts: Amounts, *, bodies: Bodies, count: int) -> Sums: ...
 
 
 class _Outline(Protocol):
@@ -94,10 +98,10 @@ class _Outline(Protocol):
         soft: Levels,
         amounts: Amounts,
         *,
-        nuclei: Labels,
-        cells: Labels,
+        bodies: Bodies,
         middle: NDArray[np.float64],
         mpp: float,
+        grown_px: int,
         settings: CellSettings,
     ) -> OutlineStain: ...
 
@@ -124,13 +128,14 @@ class Tools:
     describe: _Describe
     merge: _Merge
     expand: _Expand
+    bodies: _Bodies
     histograms: _Histograms
     cuts: _Cuts
     above: Callable[[Labels, Levels, Levels], Labels]
     largest_pieces: _Pieces
     sums: _Sums
     outline_stain: _Outline
-    paint: Callable[[Labels, Labels, NDArray[np.int32]], None]
+    paint: Callable[[tuple[Labels, Labels], Bodies, NDArray[np.int32]], None]
     renumbered: Callable[[Labels, NDArray[np.int32]], Labels]
 
 
@@ -159,6 +164,7 @@ def plain() -> Tools:
         describe=regions_.describe,
         merge=regions_.merge,
         expand=grow.expand,
+        bodies=grow.bodies,
         paint=grow.paint,
         renumbered=grow.renumbered,
         histograms=outline.histograms,
@@ -209,6 +215,7 @@ def fast() -> Tools:
         describe=regions.describe,
         merge=regions.merge,
         expand=rings.expand,
+        bodies=rings.bodies,
         paint=rings.paint,
         renumbered=rings.renumbered,
         histograms=outline.histograms,

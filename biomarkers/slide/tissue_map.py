@@ -37,7 +37,7 @@ class TissueMap:
     def grains(self, rows: slice, columns: slice) -> NDArray[np.bool_]:
         """Return squares ``rows`` x ``columns`` as bool."""
         unpacked = np.unpackbits(self._bits[rows], axis=1, count=self.shape[1])
-        return unpacked[:, columns].astype(bool)
+        return unpacked[:, columns].view(np.bool_)
 
     def window(self, rows: slice, columns: slice) -> NDArray[np.bool_]:
         """Return level-0 pixels ``rows`` x ``columns`` (inside the slide) as bool."""
@@ -46,10 +46,10 @@ class TissueMap:
             slice(rows.start // step, -(-rows.stop // step)),
             slice(columns.start // step, -(-columns.stop // step)),
         )
-        grains = self.grains(high, wide)
-        down = np.arange(rows.start, rows.stop) // step - high.start
-        across = np.arange(columns.start, columns.stop) // step - wide.start
-        return grains[down[:, None], across[None, :]]
+        across = np.repeat(self.grains(high, wide), step, axis=1)
+        left, top = columns.start - wide.start * step, rows.start - high.start * step
+        across = across[:, left : left + columns.stop - columns.start]
+        return np.repeat(across, step, axis=0)[top : top + rows.stop - rows.start]
 
     @property
     def any(self) -> bool:

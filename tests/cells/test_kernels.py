@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from biomarkers.cells import tools
 from biomarkers.cells.contrast import _weighted_densities, amounts
 from biomarkers.cells.moments import middles
+from biomarkers.cells.outline_stain import OutlineStain
 from biomarkers.cells.pipeline import Plan, find_rows
 from biomarkers.cells.regions import MergeRule
 from biomarkers.cells.settings import CellSettings
@@ -51,6 +53,11 @@ def _equal(one: Any, other: Any) -> None:
     np.testing.assert_array_equal(one, other)
 
 
+def _all_equal(ones: Iterable[Any], others: Iterable[Any]) -> None:
+    for one, other in zip(ones, others, strict=True):
+        _equal(one, other)
+
+
 @check
 @given(LEVELS, st.sampled_from([0.7, 1.0, 2.25, 3.0, 5.0]), st.integers(0, 40))
 def test_filters(image: np.ndarray, sigma: float, half: int) -> None:
@@ -78,6 +85,7 @@ def test_octagons_and_growth_in_bands() -> None:
         _equal(FAST.dilate(image, steps=steps), PLAIN.dilate(image, steps=steps))
         for one in (labels, many):
             _equal(FAST.expand(one, steps=steps), PLAIN.expand(one, steps=steps))
+            _all_equal(FAST.bodies(one, steps=steps), PLAIN.bodies(one, steps=steps))
 
 
 @check
@@ -131,10 +139,13 @@ def test_growth_and_numbers(labels: np.ndarray, steps: int) -> None:
     _equal(FAST.expand(labels, steps=steps), PLAIN.expand(labels, steps=steps))
     number = np.array([0, 3, 0, 7, 1, 2], np.int32)
     _equal(FAST.renumbered(labels, number), PLAIN.renumbered(labels, number))
-    targets = [np.full(labels.shape, 9, np.int32) for _ in range(2)]
-    for one, target in zip((FAST, PLAIN), targets, strict=True):
-        one.paint(target, labels, number)
-    _equal(*targets)
+    bodies = PLAIN.bodies(labels, steps=steps)
+    _all_equal(FAST.bodies(labels, steps=steps), bodies)
+    _equal(bodies.cells, PLAIN.expand(labels, steps=steps))
+    targets = [(np.full(labels.shape, 9, np.int32), np.full(labels.shape, 8, np.int32)) for _ in range(2)]
+    for one, pair in zip((FAST, PLAIN), targets, strict=True):
+        one.paint(pair, bodies, number)
+    _all_equal(*targets)
 
 
 @check
@@ -181,24 +192,32 @@ def test_light(rgb: np.ndarray, factor: int, white: tuple[float, float, float]) 
     blobs(),
     st.integers(0, 2**32 - 1),
     st.sampled_from([0.2, 0.25, 0.4, 0.5, 0.9]),
-    st.integers(1, 8),
+    st.integers(1, 12),
     st.integers(0, 3),
 )
 def test_measurements(labels: np.ndarray, seed: int, mpp: float, steps: int, more: int) -> None:
     count = int(labels.max()) + more
     rng = np.random.default_rng(seed)
     soft, *stains = (rng.integers(-50, 500, labels.shape).astype(np.int16) for _ in range(3))
-    cells = PLAIN.expand(labels, steps=steps)
-    asked = {"nuclei": labels, "cells": cells}
-    fast, plain = (one.sums(tuple(stains), count=count, **asked) for one in (FAST, PLAIN))
-    for one, other in zip(fast, plain, strict=True):
-        _equal(one, other)
-    asked |= {"middle": middles(plain.moments), "mpp": mpp, "settings": CellSettings()}
-    if np.isnan(asked["middle"]).any():
-        return  # a number that no pixel has
-    lines = [one.outline_stain(soft, tuple(stains), **asked) for one in (FAST, PLAIN)]
-    for name in ("mean", "stained_mean", "completeness", "partial", "membrane", "cytoplasm"):
-        _equal(*(getattr(line, name) for line in lines))
+    fast, plain = (
+        one.sums(tuple(stains), bodies=one.bodies(labels, steps=steps), count=count) for one in (FAST, PLAIN)
+    )
+    _all_equal(fast, plain)
+    asked = {"middle": middles(plain.moments), "mpp": mpp, "settings": CellSettings(), "grown_px": steps}
+    bodies = (one.bodies(labels, steps=steps) for one in (FAST, PLAIN))
+    _same_outline(
+        *(
+            one.outline_stain(soft, tuple(stains), bodies=grown, **asked)
+            for one, grown in zip((FAST, PLAIN), bodies, strict=True)
+        )
+    )
+
+
+def _same_outline(one: OutlineStain, other: OutlineStain) -> None:
+    for name in ("mean", "stained_mean", "completeness", "partial", "highest"):
+        _equal(getattr(one, name), getattr(other, name))
+    for mine, theirs in zip(one.bands, other.bands, strict=True):
+        _all_equal(mine, theirs)
 
 
 def test_whole_recipe_on_a_photograph() -> None:

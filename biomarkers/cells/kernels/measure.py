@@ -1,4 +1,4 @@
-"""Sums over nuclei and cells in one pass, run by run; see :func:`biomarkers.cells.measure.sums`."""
+"""Sums over nuclei in one pass, run by run; see :func:`biomarkers.cells.measure.sums`."""
 
 from __future__ import annotations
 
@@ -6,86 +6,84 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.cells.grow import Labels
+from biomarkers.cells.grow import NUCLEUS, Bodies
 from biomarkers.cells.measure import LOWEST, Sums
 
 
-def sums(amounts: tuple[NDArray[np.int16], NDArray[np.int16]], *, nuclei: Labels, cells: Labels, count: int) -> Sums:
-    """Sum over nuclei and cells 1..count; see :func:`biomarkers.cells.measure.sums`."""
-    hematoxylin, dab = amounts
-    table = np.zeros((count + 1, 15), np.int64)
-    table[:, 13:] = LOWEST
-    _sum(hematoxylin, dab, np.ascontiguousarray(nuclei), np.ascontiguousarray(cells), table)
-    columns = np.ascontiguousarray(table[1:].T)
-    return Sums(columns[:6], *columns[6:])
+def sums(amounts: tuple[NDArray[np.int16], NDArray[np.int16]], *, bodies: Bodies, count: int) -> Sums:
+    """Sum over nuclei 1..count; see :func:`biomarkers.cells.measure.sums`."""
+    table = np.zeros((count + 1, 12), np.int64)
+    table[:, 10:] = LOWEST
+    columns = bodies.cells.shape[1]
+    lines = np.empty((3, columns + 2), bodies.cells.dtype)
+    _sum(*amounts, *bodies, lines, np.empty(columns, np.uint8), np.empty(columns + 2, np.int32), table)
+    each = np.ascontiguousarray(table[1:].T)
+    return Sums(each[:6], each[6], each[7], each[8], each[9], table[1:, 10:])
 
 
 @numba.njit(cache=True, nogil=True)
-def _sum(hematoxylin, dab, nuclei, cells, table):  # type: ignore[no-untyped-def]
-    """Add up runs of one cell and one nucleus; columns are those of ``Sums``."""
+def _sum(hematoxylin, dab, cells, parts, lines, edge, starts, table):  # type: ignore[no-untyped-def]
+    """Add up runs of one nucleus, row by row; ``lines`` hold the nuclei of three rows in a frame."""
     rows, columns = cells.shape
+    _keep_nuclei(cells[0], parts[0], lines[0])
     for y in range(rows):
-        line, inner, blues, browns = cells[y], nuclei[y], hematoxylin[y], dab[y]
-        above, below = nuclei[max(y - 1, 0)], nuclei[min(y + 1, rows - 1)]
-        cell, nucleus, start = line[0], inner[0], 0
-        blue, brown, squares = np.int64(0), np.int64(0), np.int64(0)
-        most_blue, most_brown = np.int16(LOWEST), np.int16(LOWEST)
+        above, here, below = lines[max(y - 1, 0) % 3], lines[y % 3], lines[min(y + 1, rows - 1) % 3]
+        if y + 1 < rows:
+            _keep_nuclei(cells[y + 1], parts[y + 1], below)
         for x in range(columns):
-            if line[x] != cell or inner[x] != nucleus:
-                _add_cell(table, cell, x - start, brown, blue, most_brown, most_blue)
-                if nucleus != 0:
-                    _add_nucleus(table[nucleus], start, x, y, brown, blue, squares)
-                    table[nucleus, 9] += _edges(inner, above, below, nucleus, start, x)
-                cell, nucleus, start = line[x], inner[x], x
-                blue, brown, squares = np.int64(0), np.int64(0), np.int64(0)
-                most_blue, most_brown = np.int16(LOWEST), np.int16(LOWEST)
-            one, other = blues[x], browns[x]
-            blue += one
-            brown += other
-            squares += np.int32(one) * np.int32(one)
-            most_blue, most_brown = max(most_blue, one), max(most_brown, other)
-        _add_cell(table, cell, columns - start, brown, blue, most_brown, most_blue)
-        if nucleus != 0:
-            _add_nucleus(table[nucleus], start, columns, y, brown, blue, squares)
-            table[nucleus, 9] += _edges(inner, above, below, nucleus, start, columns)
+            edge[x] = (
+                np.uint8(above[x + 1] != here[x + 1])
+                | np.uint8(below[x + 1] != here[x + 1])
+                | np.uint8(here[x] != here[x + 1])
+                | np.uint8(here[x + 2] != here[x + 1])
+            )
+        n = 0
+        for x in range(columns):  # where a run begins, without a branch that none could guess
+            starts[n] = x
+            n += here[x + 1] != here[x]
+        starts[n] = columns
+        start, blues, browns = np.int64(0), hematoxylin[y], dab[y]
+        for k in range(n + 1):
+            stop = np.int64(starts[k])
+            label = here[start + 1]
+            if label > 0 and stop > start:
+                _add(table, label, blues, browns, edge, start, stop, y)
+            start = stop
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_cell(table, cell, size, brown, blue, most_brown, most_blue):  # type: ignore[no-untyped-def]
-    own = table[cell]  # row 0 takes what lies outside cells and is left behind
-    own[10] += size
-    own[11] += brown
-    own[12] += blue
-    own[13], own[14] = max(own[13], np.int64(most_brown)), max(own[14], np.int64(most_blue))
+def _keep_nuclei(cells, parts, out):  # type: ignore[no-untyped-def]
+    """Write a row of nuclei in a frame that repeats its ends: the border of the image is no edge."""
+    for x in range(parts.size):
+        out[x + 1] = cells[x] if parts[x] == NUCLEUS else cells.dtype.type(0)
+    out[0], out[parts.size + 1] = out[1], out[parts.size]
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_nucleus(own, start, stop, y, brown, blue, squares_of_blue):  # type: ignore[no-untyped-def]
-    """Add pixels start..stop-1 of row y: their number, x, y, x^2, y^2, x*y, stains."""
+def _add(table, label, blues, browns, edge, start, stop, y):  # type: ignore[no-untyped-def]
+    """Add pixels start..stop-1 of row y; columns are those of ``Sums``."""
+    brown, blue, squares, edges = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    most_brown, most_blue = np.int16(LOWEST), np.int16(LOWEST)
+    for x in range(start, stop):
+        one, other = blues[x], browns[x]
+        blue += one
+        brown += other
+        squares += np.int32(one) * np.int32(one)
+        edges += edge[x]
+        most_blue, most_brown = max(most_blue, one), max(most_brown, other)
     size, last = stop - start, stop - 1
     across = (start + last) * size // 2
-    squares = (last * (last + 1) * (2 * last + 1) - (start - 1) * start * (2 * start - 1)) // 6
-    own[0] += size
-    own[1] += across
-    own[2] += size * y
-    own[3] += squares
-    own[4] += size * y * y
-    own[5] += across * y
-    own[6] += brown
-    own[7] += blue
-    own[8] += squares_of_blue
-
-
-@numba.njit(cache=True, nogil=True)
-def _edges(line, above, below, label, start, stop):  # type: ignore[no-untyped-def]
-    """Count the pixels of a run that have something else among their four neighbours; the border is no edge."""
-    count = np.int64(0)
-    for x in range(start, stop):
-        count += (above[x] != label) | (below[x] != label)
-    if start > 0 and above[start] == label and below[start] == label and line[start - 1] != label:
-        count += 1
-    last = stop - 1
-    if stop < line.size and line[stop] != label and above[last] == label and below[last] == label:
-        alone = start > 0 and line[start - 1] != label and last == start  # counted already
-        count += 0 if alone else 1
-    return count
+    table[label, 0] += size
+    table[label, 1] += across
+    table[label, 2] += size * y
+    table[label, 3] += (last * (last + 1) * (2 * last + 1) - (start - 1) * start * (2 * start - 1)) // 6
+    table[label, 4] += size * y * y
+    table[label, 5] += across * y
+    table[label, 6] += brown
+    table[label, 7] += blue
+    table[label, 8] += squares
+    table[label, 9] += edges
+    table[label, 10], table[label, 11] = (
+        max(table[label, 10], np.int64(most_brown)),
+        max(table[label, 11], np.int64(most_blue)),
+    )

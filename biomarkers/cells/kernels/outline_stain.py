@@ -6,23 +6,33 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.cells.grow import Labels
-from biomarkers.cells.kernels.distance import near_squares
+from biomarkers.cells.grow import AROUND, NUCLEUS, Bodies, Labels
+from biomarkers.cells.kernels.distance import squares_type, squares_within
 from biomarkers.cells.outline_stain import (
     ABSENT,
+    FIRST_SLOPE,
+    PARTIAL_FIFTHS,
+    PARTS,
+    SECOND_SLOPE,
     SECTORS,
     SIXTEENTH,
-    SLOPES,
+    SLOPE_UNIT,
     Band,
+    Bands,
     OutlineStain,
+    Stretches,
     half_band,
     is_deep,
+    least_stained,
     reach_px,
     summary,
+    whole_middle,
 )
 from biomarkers.cells.settings import CellSettings
 
-_NOTHING = ABSENT << 16
+_SHIFT, _SLOPE_SHIFT = PARTS.bit_length() - 1, SLOPE_UNIT.bit_length() - 1
+_HIGHER = 16  # bits below the first of two numbers that stand in one
+_NOTHING = ABSENT << _HIGHER
 # distances of the squares that fit into an int16
 _ROOTS = np.floor(np.sqrt(np.arange(1 << 15)) * SIXTEENTH).astype(np.int16)
 
@@ -31,37 +41,34 @@ def outline_stain(
     soft: NDArray[np.int16],
     amounts: tuple[NDArray[np.int16], NDArray[np.int16]],
     *,
-    nuclei: Labels,
-    cells: Labels,
+    bodies: Bodies,
     middle: NDArray[np.float64],
     mpp: float,
+    grown_px: int,
     settings: CellSettings,
 ) -> OutlineStain:
     """Read the stain along the outline of each cell; see :func:`biomarkers.cells.outline_stain.outline_stain`."""
-    count = middle.shape[0]
-    squares = near_squares(nuclei == 0, reach=reach_px(mpp, settings))
-    size = (count + 1) * SECTORS
-    best, far = np.full(size, _NOTHING, np.int32), np.full(size, ABSENT, np.int16)
-    stretch = np.empty(cells.shape, np.uint8)
-    _read(soft, nuclei, cells, _with_nothing(middle), squares, _ROOTS, _deep(cells, mpp), SLOPES, stretch, best, far)
-    top, peak = best >> 16, best & 0xFFFF
-    half = half_band(mpp, settings)
-    stained = top > round(settings.membrane_od * 1000)
-    place = np.where(stained, peak, far - half)
-    bounds = np.stack([np.ceil(place - half), np.floor(place + half)]).clip(-(2**15), 2**15 - 1).astype(np.int16)
-    table = np.zeros((count + 1, 6), np.int64)
-    _divide(nuclei, cells, squares, _ROOTS, stretch, *bounds, *amounts, table)
-    columns = np.ascontiguousarray(table[1:].T)
-    return summary(top.astype(np.int64), stained, membrane=Band(*columns[:3]), cytoplasm=Band(*columns[3:]))
+    count, reach = middle.shape[0] + 1, reach_px(grown_px)
+    squares = np.empty(soft.shape, squares_type(reach))
+    squares_within(bodies.parts != NUCLEUS, reach, squares)
+    best, far = np.full(count * SECTORS, _NOTHING, np.int32), np.full(count * SECTORS, ABSENT, np.int16)
+    highest = np.full((count, 2), ABSENT, np.int16)
+    lines = np.empty((4, soft.shape[1] + 1), np.int32)
+    around = np.empty((3, np.count_nonzero(bodies.parts == AROUND)), np.int32)
+    clear, roots = _clear_of_neighbours(soft, bodies.cells, mpp), _ROOTS[: reach * reach + 1]
+    _read(clear, *amounts, *bodies, squares, roots, whole_middle(middle), lines, around, best, far, highest)
+    levels, bounds = np.empty((count, 5), np.int64), np.empty((2, count * SECTORS), np.int16)
+    _sum_up(best, far, np.int32(least_stained(settings)), np.int32(half_band(mpp, settings)), levels, *bounds)
+    sizes, browns, blues = np.zeros((3, count * 3), np.int64)
+    _divide(*around, *bounds, sizes, browns, blues)
+    parts = np.stack([sizes, browns, blues]).reshape(3, count, 3)[:, 1:]
+    bands = Bands(Band(*parts[..., 1]), Band(*parts[..., 0]), Band(*parts.sum(axis=2)))
+    columns = np.ascontiguousarray(levels[1:].T)
+    return summary(Stretches(*columns), bands=bands, highest=highest[1:].astype(np.int64))
 
 
-def _with_nothing(middle: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Put a place for label 0 before the centroids."""
-    return np.concatenate([np.zeros((1, 2)), middle])
-
-
-def _deep(cells: Labels, mpp: float) -> NDArray[np.uint8]:
-    """Mark pixels out of reach of a neighbour's stain: no outermost pixel of a cell within 0.5 um."""
+def _clear_of_neighbours(soft: NDArray[np.int16], cells: Labels, mpp: float) -> NDArray[np.int16]:
+    """Leave out (``ABSENT``) what a neighbour's stain reaches: an outermost pixel of a cell lies within 0.5 um."""
     reach = 0
     while not is_deep(np.array([(reach + 1) ** 2]), mpp)[0]:
         reach += 1
@@ -70,8 +77,8 @@ def _deep(cells: Labels, mpp: float) -> NDArray[np.uint8]:
     _mark_edges(cells, edge[reach : reach + rows, reach : reach + columns])
     down, right = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     moves = np.argwhere(~is_deep(down * down + right * right, mpp))
-    out = np.empty(cells.shape, np.uint8)
-    _spare(edge, moves, out)
+    out = np.empty(cells.shape, np.int16)
+    _spare(soft, edge, moves, out)
     return out
 
 
@@ -89,66 +96,112 @@ def _mark_edges(cells, edge):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _spare(edge, moves, out):  # type: ignore[no-untyped-def]
+def _spare(soft, edge, moves, out):  # type: ignore[no-untyped-def]
+    absent = np.int16(ABSENT)
     for y in range(out.shape[0]):
-        target = out[y]
+        source, target = soft[y], out[y]
         for x in range(target.size):
-            target[x] = 1
+            target[x] = source[x]
         for k in range(moves.shape[0]):
             begin = moves[k, 1]
             line = edge[y + moves[k, 0]][begin : begin + target.size]
             for x in range(target.size):
-                target[x] &= 1 - line[x]
+                target[x] = absent if line[x] else target[x]
 
 
 @numba.njit(cache=True, nogil=True)
-def _read(soft, nuclei, cells, middle, squares, roots, deep, slopes, stretch, best, far):  # type: ignore[no-untyped-def]
+def _read(clear, hematoxylin, dab, cells, parts, squares, roots, middle, lines, around, best, far, highest):  # type: ignore[no-untyped-def]
     """Find, stretch by stretch, the highest value outside the nucleus and how far out it lies.
 
-    Both are held in one number, the value in its upper half: of equal values the farthest wins.
+    Both are held in one number, the value in its upper half: of equal values the farthest wins. What was read of the
+    pixels around nuclei is kept in ``around``: stretch, distance, and both stains in one number.
     """
-    rows, columns = cells.shape
-    dx, dy = np.empty(columns, np.float32), np.empty(columns, np.float32)
-    for y in range(rows):
-        line, inner, levels, near, clear, parts = cells[y], nuclei[y], soft[y], squares[y], deep[y], stretch[y]
-        for x in range(columns):
-            owner = line[x]
-            dx[x], dy[x] = x - middle[owner, 0], y - middle[owner, 1]
-        _stretches(dx, dy, slopes, parts)
-        for x in range(columns):
-            owner = line[x]
-            if owner != 0 and inner[x] == 0:
-                at = owner * np.int32(16) + np.int32(parts[x])
-                out = roots[near[x]]
-                far[at] = max(far[at], out)
-                value = (np.int32(levels[x]) << 16) + np.int32(out) if clear[x] else np.int32(_NOTHING)
-                best[at] = max(best[at], value)
-
-
-@numba.njit(cache=True, nogil=True)
-def _stretches(across, down, slopes, parts):  # type: ignore[no-untyped-def]
-    """Stretch 0-15 of each direction; no pixel ever lies on a boundary, since slopes of pixels are ratios."""
-    one, two, three, four = slopes[0], slopes[1], slopes[2], slopes[3]
-    for x in range(parts.size):
-        ax, ay = abs(across[x]), abs(down[x])
-        part = np.uint8(ay > one * ax) + np.uint8(ay > two * ax) + np.uint8(ay > three * ax) + np.uint8(ay > four * ax)
-        part = np.uint8(8) - part if across[x] < 0 else part
-        parts[x] = (np.uint8(16) - part) & np.uint8(15) if down[x] < 0 else part & np.uint8(15)
-
-
-@numba.njit(cache=True, nogil=True)
-def _divide(nuclei, cells, squares, roots, stretch, low, high, hematoxylin, dab, table):  # type: ignore[no-untyped-def]
-    """Sum over the membrane (distances from low to high) and over the cytoplasm (below)."""
+    slots, across, downwards, bins = lines[0], lines[1], lines[2], lines[3]
+    stretch, away, stains = around[0], around[1], around[2]
+    done = np.int64(0)
     for y in range(cells.shape[0]):
-        line, inner, near, parts, blues, browns = cells[y], nuclei[y], squares[y], stretch[y], hematoxylin[y], dab[y]
-        for x in range(line.size):
-            owner = line[x]
-            if owner == 0 or inner[x] != 0:
-                continue
-            at = owner * np.int32(16) + np.int32(parts[x])
-            out = roots[near[x]]
-            if out <= high[at]:
-                own, first = table[owner], 3 * np.int32(out < low[at])
-                own[first] += 1
-                own[first + 1] += browns[x]
-                own[first + 2] += blues[x]
+        line, part, near, levels, blues, browns = cells[y], parts[y], squares[y], clear[y], hematoxylin[y], dab[y]
+        n = np.int64(0)
+        for x in range(part.size):  # pixels around nuclei, without a branch that none could guess
+            slots[n] = x
+            n += part[x] == AROUND
+        down = np.int32(y << _SHIFT)
+        for i in range(n):
+            at = np.uint32(slots[i])
+            owner = np.uint32(line[at])
+            across[i], downwards[i] = (at << _SHIFT) - middle[owner, 0], down - middle[owner, 1]
+        _stretches(across, downwards, n, bins)
+        for i in range(n):
+            at = np.uint32(slots[i])
+            owner, brown, blue = np.uint32(line[at]), browns[at], blues[at]
+            place, out = np.uint32(owner * SECTORS + bins[i]), np.int32(roots[near[at]])
+            best[place] = max(best[place], (np.int32(levels[at]) << _HIGHER) + out)
+            far[place] = max(far[place], np.int16(out))
+            stretch[done + i], away[done + i] = place, out
+            stains[done + i] = (np.int32(blue) << _HIGHER) | np.int32(np.uint16(brown))
+            if brown > highest[owner, 0]:
+                highest[owner, 0] = brown
+            if blue > highest[owner, 1]:
+                highest[owner, 1] = blue
+        done += n
+
+
+@numba.njit(cache=True, nogil=True)
+def _stretches(across, down, n, bins):  # type: ignore[no-untyped-def]
+    """Stretch 0-15 of each direction."""
+    unit, first, second = np.int32(_SLOPE_SHIFT), np.int32(FIRST_SLOPE), np.int32(SECOND_SLOPE)
+    for i in range(n):
+        dx, dy = across[i], down[i]
+        wide, tall = abs(dx), abs(dy)
+        low, high = min(wide, tall) << unit, max(wide, tall)
+        part = np.int32(low > high * first) + np.int32(low > high * second)
+        part = np.int32(4) - part if tall > wide else part
+        part = np.int32(8) - part if dx < np.int32(0) else part
+        bins[i] = np.int32((np.int32(16) - part) & np.int32(15)) if dy < np.int32(0) else part
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_up(best, far, least, half, levels, low, high):  # type: ignore[no-untyped-def]
+    """Sum the stretches of each cell up; tell between which distances the membrane of each lies.
+
+    Columns of ``levels`` are those of ``Stretches``.
+    """
+    zero, absent = np.int32(0), np.int32(ABSENT)
+    top = np.empty(SECTORS, np.int32)
+    for cell in range(1, levels.shape[0]):
+        present, level, stained, stained_level = zero, zero, zero, zero
+        for s in range(SECTORS):
+            at = cell * SECTORS + s
+            top[s] = best[at] >> _HIGHER
+            here, strong = top[s] > absent, top[s] > least
+            present += np.int32(here)
+            level += top[s] if here else zero
+            stained += np.int32(strong)
+            stained_level += top[s] if strong else zero
+            place = np.int32(best[at] & 0xFFFF) if strong else np.int32(far[at]) - half
+            low[at], high[at] = max(place - half, absent), place + half
+        levels[cell, 0], levels[cell, 1], levels[cell, 2], levels[cell, 3] = present, level, stained, stained_level
+        levels[cell, 4] = _reached(top, max(-(-PARTIAL_FIFTHS * present // 5), 1)) if present > 0 else zero
+
+
+@numba.njit(cache=True, nogil=True)
+def _reached(top, rank):  # type: ignore[no-untyped-def]
+    """Return the level that ``rank`` stretches reach."""
+    out = top.max()
+    for s in range(SECTORS):
+        above = np.int32(0)
+        for t in range(SECTORS):
+            above += np.int32(top[t] > top[s])
+        out = min(out, top[s]) if above < rank else out
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _divide(stretch, away, stains, low, high, sizes, browns, blues):  # type: ignore[no-untyped-def]
+    """Sum over what lies, in each cell, within the membrane, on it and beyond it."""
+    for i in range(stretch.size):
+        at, out, both = stretch[i], away[i], stains[i]
+        part = 3 * (at // SECTORS) + np.int32(out >= low[at]) + np.int32(out > high[at])
+        sizes[part] += 1
+        browns[part] += np.int16(both)
+        blues[part] += both >> _HIGHER

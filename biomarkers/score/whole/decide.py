@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from biomarkers.cells.blocks import Block
 from biomarkers.cells.contrast import working_factor
 from biomarkers.cells.find import doubt_about_mpp
 from biomarkers.cells.pipeline import Plan, halo_px, least_contrast, window_rows
@@ -23,7 +22,9 @@ from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.positivity import call_positivity
 from biomarkers.score.readings import marker_index
 from biomarkers.score.sensitivity import cuts_to_try, scaled
+from biomarkers.score.whole.windows import Core, around, inside, read_window
 from biomarkers.slide.coarse import coarse_bands
+from biomarkers.slide.reader import RGB
 from biomarkers.slide.sample import pick_windows, sample_patches
 from biomarkers.slide.slide import Slide
 from biomarkers.slide.tissue_map import TissueMap, map_tissue
@@ -127,31 +128,11 @@ def decide(slide: Slide, task: Task, light: Light) -> Decided:
     return Decided(task, plan, light, least, _patterns(cells, task), quality, (*doubts, *quality.messages()))
 
 
-def _look_into(slide: Slide, tissue: TissueMap, core: tuple[slice, slice], plan: Plan) -> tuple[Rows, Any]:
+def _look_into(slide: Slide, tissue: TissueMap, core: Core, plan: Plan) -> tuple[Rows, RGB]:
     """Return the cells of a window and its pixels; surroundings are read for the former and left out of the latter."""
     block = around(core, slide.size, halo=halo_px(plan), step=working_factor(plan.mpp, plan.settings))
     rgb = read_window(slide, block.window)
-    rows = window_rows(rgb, tissue.window(*block.window), block=block, plan=plan)
-    top, left = (core[axis].start - block.window[axis].start for axis in (0, 1))
-    tall, wide = (core[axis].stop - core[axis].start for axis in (0, 1))
-    return rows, rgb[top : top + tall, left : left + wide]
-
-
-def around(core: tuple[slice, slice], size: tuple[int, int], *, halo: int, step: int) -> Block:
-    """Lay a window around a core; it begins at a multiple of ``step``, as the averaged pixels do."""
-    width, height = size
-    reach = -(-halo // step) * step
-
-    def grown(part: slice, length: int) -> slice:
-        return slice(max(0, part.start // step * step - reach), min(length, part.stop + reach))
-
-    return Block(core=core, window=(grown(core[0], height), grown(core[1], width)))
-
-
-def read_window(slide: Slide, window: tuple[slice, slice]) -> np.ndarray:
-    """Read rows x columns of level 0."""
-    rows, columns = window
-    return slide.read_region(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+    return window_rows(rgb, tissue.window(*block.window), block=block, plan=plan), rgb[inside(block)]
 
 
 def _patterns(cells: Any, task: Task) -> dict[float, str]:

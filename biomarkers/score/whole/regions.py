@@ -15,8 +15,9 @@ import numpy as np
 
 from biomarkers.cells.table import Rows
 from biomarkers.files import atomic_path
+from biomarkers.score.whole import slide as whole
 from biomarkers.score.whole.decide import decide, look_at
-from biomarkers.score.whole.slide import prepared, side_of_tiles
+from biomarkers.score.whole.memory import keep_freed_memory
 from biomarkers.score.whole.stream import Strip, stream_strips
 
 _SHAPE, _LAYER, _STAINED = "shape/", "layer/", "stained/"
@@ -28,13 +29,14 @@ class KeptStrips:
 
     folder: Path
 
-    def load(self, end: int, *, tile_px: int) -> Strip | None:
-        """Return a strip, or None where it was not kept."""
-        try:
-            with np.load(self._path(end, tile_px), allow_pickle=False) as held:
-                return _strip(dict(held))
-        except FileNotFoundError:
-            return None
+    def has(self, end: int, *, tile_px: int) -> bool:
+        """Whether a strip was kept."""
+        return self._path(end, tile_px).is_file()
+
+    def load(self, end: int, *, tile_px: int) -> Strip:
+        """Return a strip that was kept."""
+        with np.load(self._path(end, tile_px), allow_pickle=False) as held:
+            return _strip(dict(held))
 
     def save(self, strip: Strip, *, tile_px: int) -> None:
         """Keep a strip, complete or not at all."""
@@ -70,7 +72,7 @@ def keep_region(
     kept
         Where to.
     threads
-        As for :func:`biomarkers.score.whole.score_whole_slide`, and the same there when the strips are taken up.
+        As for :func:`biomarkers.score.whole.score_whole_slide`.
     **settings
         The settings of :func:`biomarkers.score.whole.score_whole_slide` that decide numbers.
 
@@ -78,15 +80,16 @@ def keep_region(
     -------
     The number of strips that were kept.
     """
-    tile_px, count = side_of_tiles(threads), 0
-    with prepared(path, **settings) as (slide, task, setup):
+    keep_freed_memory()
+    count = 0
+    with whole.prepared(path, **settings) as (slide, task, setup):
         light = look_at(slide, white=setup.white, vectors=setup.vectors)
         if not light.tissue.any or not light.evidence.scorable:
             return 0
         decided = decide(slide, task, light)
-        found = stream_strips(slide, decided.task, decided, tile_px=tile_px, threads=threads, region=region)
+        found = stream_strips(slide, decided.task, decided, tile_px=whole.TILE_PX, threads=threads, region=region)
         for strip in found:
-            kept.save(strip, tile_px=tile_px)
+            kept.save(strip, tile_px=whole.TILE_PX)
             count += 1
     return count
 

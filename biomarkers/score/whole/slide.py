@@ -26,6 +26,7 @@ from biomarkers.score.tally import Tally, add_counts, make_tally
 from biomarkers.score.whole.call import Caller
 from biomarkers.score.whole.decide import Decided, Light, Task, decide, look_at
 from biomarkers.score.whole.files import CellFile, DotPicture
+from biomarkers.score.whole.memory import give_back_memory, keep_freed_memory
 from biomarkers.score.whole.stream import Kept, stream_strips
 from biomarkers.slide.slide import Slide, open_slide
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from biomarkers.stain import StainVectors
 
-TILE_PX, TILE_PX_OF_THREADS = 1024, 768  # one tile takes some 130 MB: several threads take smaller ones
+TILE_PX = 1024  # a tile takes some 80 MB a thread
 WHOLE_FROM_PX = 25_000_000  # images of fewer pixels are held whole: then every overlay and outline can be drawn
 _UM2_PER_MM2 = 1e6
 _BAND_GRAINS = 512
@@ -123,7 +124,7 @@ def score_whole_slide(
     segmenter
         As for :func:`biomarkers.score.score_slide`; with several threads it is asked from all of them.
     tile_px
-        Side of a tile, level-0 px; 1024 for one thread and 768 for several when None.
+        Side of a tile, level-0 px; 1024 when None.
     threads
         Tiles that are worked on at one time.
     picture
@@ -136,7 +137,11 @@ def score_whole_slide(
     SlideError, UsageError, DataError
         As for :func:`biomarkers.score.score_slide`; a tile that cannot be decoded fails the slide.
     """
-    settings = {
+    settings: dict[str, Any] = {
+        "mpp": mpp,
+        "scene": scene,
+        "slide": slide,
+        "segmenter": segmenter,
         "assay": assay,
         "annotations": annotations,
         "classifier": classifier,
@@ -147,22 +152,19 @@ def score_whole_slide(
         "thresholds": thresholds,
         "marker": marker,
     }
-    with prepared(path, mpp=mpp, scene=scene, slide=slide, segmenter=segmenter, **settings) as (opened, task, setup):
-        return _score(
-            opened,
-            task,
-            setup,
-            cells_to=Path(cells_to),
-            tile_px=tile_px or side_of_tiles(threads),
-            threads=threads,
-            picture=picture,
-            kept=kept,
-        )
-
-
-def side_of_tiles(threads: int) -> int:
-    """Side of a tile when none is given, level-0 px."""
-    return TILE_PX if threads == 1 else TILE_PX_OF_THREADS
+    keep_freed_memory()
+    try:
+        with prepared(path, **settings) as what:
+            return _score(
+                *what,
+                cells_to=Path(cells_to),
+                tile_px=tile_px or TILE_PX,
+                threads=threads,
+                picture=picture,
+                kept=kept,
+            )
+    finally:
+        give_back_memory()
 
 
 @contextlib.contextmanager
