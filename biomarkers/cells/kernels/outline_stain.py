@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.cells.grow import AROUND, NUCLEUS, Bodies, Labels
+from biomarkers.cells.grow import AROUND, NUCLEUS, Bodies
 from biomarkers.cells.kernels.distance import squares_type, squares_within
 from biomarkers.cells.outline_stain import (
     ABSENT,
@@ -33,8 +33,7 @@ from biomarkers.cells.settings import CellSettings
 _SHIFT, _SLOPE_SHIFT = PARTS.bit_length() - 1, SLOPE_UNIT.bit_length() - 1
 _HIGHER = 16  # bits below the first of two numbers that stand in one
 _NOTHING = ABSENT << _HIGHER
-# distances of the squares that fit into an int16
-_ROOTS = np.floor(np.sqrt(np.arange(1 << 15)) * SIXTEENTH).astype(np.int16)
+_PIXEL = 40  # bits below the number of pixels, above a sum of DAB: more than any window's pixels add up to
 
 
 def outline_stain(
@@ -51,81 +50,60 @@ def outline_stain(
     count, reach = middle.shape[0] + 1, reach_px(grown_px)
     squares = np.empty(soft.shape, squares_type(reach))
     squares_within(bodies.parts != NUCLEUS, reach, squares)
-    best, far = np.full(count * SECTORS, _NOTHING, np.int32), np.full(count * SECTORS, ABSENT, np.int16)
+    best, far = np.full(count * SECTORS, _NOTHING, np.int32), np.zeros(count * SECTORS, np.int16)
     highest = np.full((count, 2), ABSENT, np.int16)
-    lines = np.empty((4, soft.shape[1] + 1), np.int32)
-    around = np.empty((3, np.count_nonzero(bodies.parts == AROUND)), np.int32)
-    clear, roots = _clear_of_neighbours(soft, bodies.cells, mpp), _ROOTS[: reach * reach + 1]
-    _read(clear, *amounts, *bodies, squares, roots, whole_middle(middle), lines, around, best, far, highest)
-    levels, bounds = np.empty((count, 5), np.int64), np.empty((2, count * SECTORS), np.int16)
+    around = np.empty((2, np.count_nonzero(bodies.parts == AROUND)), np.int32)
+    _read(soft, *amounts, *bodies, squares, whole_middle(middle), _neighbourhood(mpp), around, best, far, highest)
+    levels, bounds = np.empty((count, 5), np.int64), np.empty((2, count * SECTORS), np.int32)
     _sum_up(best, far, np.int32(least_stained(settings)), np.int32(half_band(mpp, settings)), levels, *bounds)
-    sizes, browns, blues = np.zeros((3, count * 3), np.int64)
-    _divide(*around, *bounds, sizes, browns, blues)
-    parts = np.stack([sizes, browns, blues]).reshape(3, count, 3)[:, 1:]
-    bands = Bands(Band(*parts[..., 1]), Band(*parts[..., 0]), Band(*parts.sum(axis=2)))
-    columns = np.ascontiguousarray(levels[1:].T)
-    return summary(Stretches(*columns), bands=bands, highest=highest[1:].astype(np.int64))
+    sums = np.zeros((2, 3 * count), np.int64)
+    _divide(*around, squares.reshape(-1), *(one.reshape(-1) for one in amounts), *bounds, *sums)
+    return summary(
+        Stretches(*np.ascontiguousarray(levels[1:].T)), bands=_bands(*sums), highest=highest[1:].astype(np.int64)
+    )
 
 
-def _clear_of_neighbours(soft: NDArray[np.int16], cells: Labels, mpp: float) -> NDArray[np.int16]:
-    """Leave out (``ABSENT``) what a neighbour's stain reaches: an outermost pixel of a cell lies within 0.5 um."""
+def _bands(pixels_and_dab: NDArray[np.int64], hematoxylin: NDArray[np.int64]) -> Bands:
+    """Take sums over cytoplasm, membrane and what lies beyond it, of cells 0..n, apart."""
+    dab = (pixels_and_dab << (64 - _PIXEL)) >> (64 - _PIXEL)
+    size = (pixels_and_dab - dab) >> _PIXEL
+    parts = np.stack([size, dab, hematoxylin]).reshape(3, -1, 3)[:, 1:]
+    return Bands(Band(*parts[..., 1]), Band(*parts[..., 0]), Band(*parts.sum(axis=2)))
+
+
+def _neighbourhood(mpp: float) -> NDArray[np.intp]:
+    """Rows and columns, from the window's corner, of the pixels from which a neighbour's stain reaches the middle."""
     reach = 0
     while not is_deep(np.array([(reach + 1) ** 2]), mpp)[0]:
         reach += 1
-    rows, columns = cells.shape
-    edge = np.zeros((rows + 2 * reach, columns + 2 * reach), np.uint8)
-    _mark_edges(cells, edge[reach : reach + rows, reach : reach + columns])
     down, right = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    moves = np.argwhere(~is_deep(down * down + right * right, mpp))
-    out = np.empty(cells.shape, np.int16)
-    _spare(soft, edge, moves, out)
-    return out
+    return np.argwhere(~is_deep(down * down + right * right, mpp))
 
 
 @numba.njit(cache=True, nogil=True)
-def _mark_edges(cells, edge):  # type: ignore[no-untyped-def]
-    rows, columns = cells.shape
-    for y in range(rows):
-        above, here, below, out = cells[max(y - 1, 0)], cells[y], cells[min(y + 1, rows - 1)], edge[y]
-        for x in range(columns):
-            out[x] = ((above[x] != here[x]) | (below[x] != here[x])) & (here[x] != 0)
-        for x in range(1, columns):
-            differ = here[x] != here[x - 1]
-            out[x] |= differ & (here[x] != 0)
-            out[x - 1] |= differ & (here[x - 1] != 0)
-
-
-@numba.njit(cache=True, nogil=True)
-def _spare(soft, edge, moves, out):  # type: ignore[no-untyped-def]
-    absent = np.int16(ABSENT)
-    for y in range(out.shape[0]):
-        source, target = soft[y], out[y]
-        for x in range(target.size):
-            target[x] = source[x]
-        for k in range(moves.shape[0]):
-            begin = moves[k, 1]
-            line = edge[y + moves[k, 0]][begin : begin + target.size]
-            for x in range(target.size):
-                target[x] = absent if line[x] else target[x]
-
-
-@numba.njit(cache=True, nogil=True)
-def _read(clear, hematoxylin, dab, cells, parts, squares, roots, middle, lines, around, best, far, highest):  # type: ignore[no-untyped-def]
+def _read(soft, hematoxylin, dab, cells, parts, squares, middle, moves, around, best, far, highest):  # type: ignore[no-untyped-def]
     """Find, stretch by stretch, the highest value outside the nucleus and how far out it lies.
 
-    Both are held in one number, the value in its upper half: of equal values the farthest wins. What was read of the
-    pixels around nuclei is kept in ``around``: stretch, distance, and both stains in one number.
+    Both are held in one number, the value in its upper half: of equal values the farthest wins. Stretch and place of
+    the pixels around nuclei are kept in ``around``.
     """
+    rows, columns = cells.shape
+    reach = moves[:, 0].max() // 2
+    edges = np.zeros((2 * reach + 1, columns + 2 * reach), np.uint8)
+    levels, lines = np.empty(columns, np.int16), np.empty((4, columns + 1), np.int32)
     slots, across, downwards, bins = lines[0], lines[1], lines[2], lines[3]
-    stretch, away, stains = around[0], around[1], around[2]
     done = np.int64(0)
-    for y in range(cells.shape[0]):
-        line, part, near, levels, blues, browns = cells[y], parts[y], squares[y], clear[y], hematoxylin[y], dab[y]
+    for y in range(-reach, rows):
+        _mark_edges(cells, y + reach, edges[(y + reach) % edges.shape[0]], reach)
+        if y < 0:
+            continue
+        line, part, near, blues, browns = cells[y], parts[y], squares[y], hematoxylin[y], dab[y]
+        _leave_out(soft[y], edges, y, moves, levels)
         n = np.int64(0)
-        for x in range(part.size):  # pixels around nuclei, without a branch that none could guess
+        for x in range(columns):  # pixels around nuclei, without a branch that none could guess
             slots[n] = x
             n += part[x] == AROUND
-        down = np.int32(y << _SHIFT)
+        down, first = np.int32(y << _SHIFT), np.int32(y * columns)
         for i in range(n):
             at = np.uint32(slots[i])
             owner = np.uint32(line[at])
@@ -134,16 +112,68 @@ def _read(clear, hematoxylin, dab, cells, parts, squares, roots, middle, lines, 
         for i in range(n):
             at = np.uint32(slots[i])
             owner, brown, blue = np.uint32(line[at]), browns[at], blues[at]
-            place, out = np.uint32(owner * SECTORS + bins[i]), np.int32(roots[near[at]])
-            best[place] = max(best[place], (np.int32(levels[at]) << _HIGHER) + out)
-            far[place] = max(far[place], np.int16(out))
-            stretch[done + i], away[done + i] = place, out
-            stains[done + i] = (np.int32(blue) << _HIGHER) | np.int32(np.uint16(brown))
+            place, square = np.uint32(owner * SECTORS + bins[i]), np.int16(near[at])
+            best[place] = max(best[place], (np.int32(levels[at]) << _HIGHER) + np.int32(square))
+            far[place] = max(far[place], square)
+            around[0, done + i], around[1, done + i] = place, first + at
             if brown > highest[owner, 0]:
                 highest[owner, 0] = brown
             if blue > highest[owner, 1]:
                 highest[owner, 1] = blue
         done += n
+
+
+@numba.njit(cache=True, nogil=True)
+def _mark_edges(cells, y, out, reach):  # type: ignore[no-untyped-def]
+    """Mark the outermost pixels of row y, in a frame; none beyond the image. What is no cell has neighbours too."""
+    rows, columns = cells.shape
+    inner = out[reach : reach + columns]
+    if y >= rows:
+        for x in range(columns):
+            inner[x] = 0
+        return
+    here = cells[y]
+    _differ(cells[max(y - 1, 0)], here, cells[min(y + 1, rows - 1)], inner)
+    _differ_beside(here[:-1], here[1:], inner[:-1])
+    _differ_beside(here[:-1], here[1:], inner[1:])
+    _of_cells(here, inner)
+
+
+@numba.njit(cache=True, nogil=True)
+def _differ(above, here, below, out):  # type: ignore[no-untyped-def]
+    for x in range(out.size):
+        out[x] = np.uint8((above[x] != here[x]) | (below[x] != here[x]))
+
+
+@numba.njit(cache=True, nogil=True)
+def _differ_beside(left, right, out):  # type: ignore[no-untyped-def]
+    for x in range(out.size):
+        out[x] |= np.uint8(left[x] != right[x])
+
+
+@numba.njit(cache=True, nogil=True)
+def _of_cells(here, out):  # type: ignore[no-untyped-def]
+    for x in range(out.size):
+        out[x] &= np.uint8(here[x] != 0)
+
+
+@numba.njit(cache=True, nogil=True)
+def _leave_out(soft, edges, y, moves, out):  # type: ignore[no-untyped-def]
+    """Leave out of row y (``ABSENT``) what a neighbour's stain reaches: an outermost pixel of a cell lies near."""
+    for x in range(out.size):
+        out[x] = soft[x]
+    size, reach = edges.shape[0], edges.shape[0] // 2
+    for k in range(moves.shape[0]):
+        row = y - reach + moves[k, 0]
+        if row >= 0:
+            _blank(edges[row % size][moves[k, 1] :], out)
+
+
+@numba.njit(cache=True, nogil=True)
+def _blank(edge, out):  # type: ignore[no-untyped-def]
+    absent = np.int16(ABSENT)
+    for x in range(out.size):
+        out[x] = absent if edge[x] else out[x]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -161,8 +191,8 @@ def _stretches(across, down, n, bins):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _sum_up(best, far, least, half, levels, low, high):  # type: ignore[no-untyped-def]
-    """Sum the stretches of each cell up; tell between which distances the membrane of each lies.
+def _sum_up(best, far, least, half, levels, first, beyond):  # type: ignore[no-untyped-def]
+    """Sum the stretches of each cell up; tell from which squared distance on the membrane lies, and from which beyond.
 
     Columns of ``levels`` are those of ``Stretches``.
     """
@@ -178,10 +208,23 @@ def _sum_up(best, far, least, half, levels, low, high):  # type: ignore[no-untyp
             level += top[s] if here else zero
             stained += np.int32(strong)
             stained_level += top[s] if strong else zero
-            place = np.int32(best[at] & 0xFFFF) if strong else np.int32(far[at]) - half
-            low[at], high[at] = max(place - half, absent), place + half
+            place = _root(best[at] & 0xFFFF) if strong else _root(np.int32(far[at])) - half
+            first[at], beyond[at] = _square(place - half), _square(place + half + 1)
         levels[cell, 0], levels[cell, 1], levels[cell, 2], levels[cell, 3] = present, level, stained, stained_level
         levels[cell, 4] = _reached(top, max(-(-PARTIAL_FIFTHS * present // 5), 1)) if present > 0 else zero
+
+
+@numba.njit(cache=True, nogil=True)
+def _root(square):  # type: ignore[no-untyped-def]
+    """Distance in whole sixteenths of a pixel."""
+    return np.int32(np.sqrt(np.float64(square)) * SIXTEENTH)
+
+
+@numba.njit(cache=True, nogil=True)
+def _square(distance):  # type: ignore[no-untyped-def]
+    """Return the least squared distance, px^2, that lies as far."""
+    unit = SIXTEENTH * SIXTEENTH
+    return np.int32((distance * distance + unit - 1) // unit) if distance > 0 else np.int32(0)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -197,11 +240,13 @@ def _reached(top, rank):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _divide(stretch, away, stains, low, high, sizes, browns, blues):  # type: ignore[no-untyped-def]
+def _divide(stretch, places, squares, hematoxylin, dab, first, beyond, pixels_and_dab, blues):  # type: ignore[no-untyped-def]
     """Sum over what lies, in each cell, within the membrane, on it and beyond it."""
+    one = np.int64(1) << _PIXEL
     for i in range(stretch.size):
-        at, out, both = stretch[i], away[i], stains[i]
-        part = 3 * (at // SECTORS) + np.int32(out >= low[at]) + np.int32(out > high[at])
-        sizes[part] += 1
-        browns[part] += np.int16(both)
-        blues[part] += both >> _HIGHER
+        stretch_, at = np.uint32(stretch[i]), np.uint32(places[i])
+        square = np.int32(squares[at])
+        beside = np.int32(square >= first[stretch_]) + np.int32(square >= beyond[stretch_])
+        part = np.uint32(3 * (stretch_ // SECTORS) + beside)
+        pixels_and_dab[part] += one + dab[at]
+        blues[part] += hematoxylin[at]
