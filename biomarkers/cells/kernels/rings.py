@@ -56,17 +56,37 @@ def _in_bands(labels: Labels, steps: int, out: NDArray[Any]) -> None:
 @numba.njit(cache=True, nogil=True)
 def _renumber(labels, number, out):  # type: ignore[no-untyped-def]
     for y in range(out.shape[0]):
-        for x in range(out.shape[1]):
-            out[y, x] = number[labels[y, x]]
+        _look_up(labels[y], number, out[y])
+
+
+@numba.njit(cache=True, nogil=True)
+def _look_up(labels, number, out):  # type: ignore[no-untyped-def]
+    for x in range(out.size):
+        out[x] = number[np.uint32(labels[x])]
 
 
 @numba.njit(cache=True, nogil=True)
 def _paint(nuclei, whole, cells, parts, number):  # type: ignore[no-untyped-def]
+    new = np.empty(cells.shape[1], np.int32)
     for y in range(cells.shape[0]):
-        for x in range(cells.shape[1]):
-            new = number[cells[y, x]]
-            whole[y, x] = new if new > 0 else whole[y, x]
-            nuclei[y, x] = new if new > 0 and parts[y, x] == NUCLEUS else nuclei[y, x]
+        _look_up(cells[y], number, new)
+        _write(new, whole[y])
+        _keep(parts[y], new)
+        _write(new, nuclei[y])
+
+
+@numba.njit(cache=True, nogil=True)
+def _write(new, out):  # type: ignore[no-untyped-def]
+    nothing = np.int32(0)
+    for x in range(out.size):
+        out[x] = new[x] if new[x] > nothing else out[x]
+
+
+@numba.njit(cache=True, nogil=True)
+def _keep(parts, new):  # type: ignore[no-untyped-def]
+    nucleus, nothing = np.uint8(NUCLEUS), np.int32(0)
+    for x in range(new.size):
+        new[x] = new[x] if parts[x] == nucleus else nothing
 
 
 @numba.njit(cache=True, nogil=True)
