@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "biomarkers"
-GROUND = ("errors", "keys", "files", "config", "provenance", "panel", "sources", "assays", "notice")
+GROUND = ("errors", "keys", "files", "config", "provenance", "panel", "sources", "assays", "notice", "collector")
 ORDER = (
     "stats",
     "simulate",

@@ -16,6 +16,7 @@ from biomarkers.cells.pipeline import Plan, find_rows
 from biomarkers.cells.plugin import SegmenterPlugin, load_segmenter
 from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import Rows, cell_table
+from biomarkers.collector import loads_when_first_called
 from biomarkers.slide.pixelsize import choose_mpp
 from biomarkers.slide.tile import tile_rgb
 from biomarkers.slide.tissue import tissue_mask
@@ -76,6 +77,7 @@ class Light:
     tissue: NDArray[np.bool_]
 
 
+@loads_when_first_called
 def find_cells(
     tile: xr.DataArray,
     *,

@@ -24,6 +24,7 @@ from biomarkers.cells.gates import (
     read_gates,
 )
 from biomarkers.cells.phenotype import PHENOTYPE, assign_phenotypes, known_phenotypes, select_cells
+from biomarkers.collector import loads_when_first_called
 from biomarkers.panel import Panel, canonical_marker, load_panel
 from biomarkers.score.multiplex import panel_assay, score_multiplex_cells
 from biomarkers.score.regions import Regions, regions_from_cells, regions_from_masks
@@ -66,6 +67,7 @@ class MultiplexScore(SlideScore):
     annotations: Annotations | None = field(repr=False)
 
 
+@loads_when_first_called
 def score_multiplex(
     path: str | os.PathLike[str],
     *,

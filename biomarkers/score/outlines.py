@@ -31,13 +31,19 @@ def outlines(labels: NDArray[np.integer]) -> dict[int, NDArray[np.int64]]:
     Label -> (n_corners, 2) x, y of the corners in pixel units, pixel (0, 0) spanning 0 to 1; clockwise as seen, not
     closed, no corner in the middle of a straight edge.
     """
+    corners, starts, stops = traced(labels)
+    return {label: corners[starts[label] : stops[label]] for label in np.flatnonzero(stops > starts).tolist()}
+
+
+def traced(labels: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Trace all labels as :func:`outlines` does; return all corners, and by label where its own begin and end."""
     grid = np.ascontiguousarray(labels, dtype=np.int64)
     highest = int(grid.max(initial=0))
     if highest == 0:
-        return {}
+        return np.empty((0, 2), np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
     edges = 2 * (np.count_nonzero(np.diff(grid, axis=0)) + np.count_nonzero(np.diff(grid, axis=1)) + sum(grid.shape))
     corners, starts, stops = _trace_all(grid, highest, 2 * edges + 8)
-    return {label: corners[starts[label] : stops[label]] for label in np.flatnonzero(stops > starts).tolist()}
+    return corners[: stops.max()], starts, stops
 
 
 @numba.njit(cache=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from biomarkers import keys
+from biomarkers.collector import lasting_objects
 from biomarkers.score.overlay import cell_ids, overlay_image
 from biomarkers.score.palette import kinds
 from biomarkers.score.slide_score import SlideScore
@@ -48,6 +49,7 @@ def cell_frame(cells: AnnData, *, slide: str) -> pd.DataFrame:
     return frame
 
 
+@lasting_objects()
 def cells_geojson(result: SlideScore) -> dict[str, Any]:
     """Lay the cells out as a GeoJSON FeatureCollection that QuPath opens on the full-resolution image.
 
@@ -55,14 +57,12 @@ def cells_geojson(result: SlideScore) -> dict[str, Any]:
     intensity as the classification (``Tumor: 2+``) with the overlay's colour, and its measurements. Identifiers
     depend on the slide's name and the cell alone, so the same result is the same file.
     """
-    from biomarkers.score.outlines import outlines  # numba: only when outlines are wanted
-
     if result.cells.n_obs == 0:
         return {"type": "FeatureCollection", "features": []}
     shown, index = kinds(result.cells, marker=result.marker)
-    bodies, nuclei = outlines(result.cell_labels), outlines(result.nucleus_labels)
-    table = _measurements(result)
     origin, step = np.array(result.tile.attrs[keys.ORIGIN]), int(result.tile.attrs.get(keys.DOWNSAMPLE, 1))
+    bodies, nuclei = (_rings(labels, origin, step) for labels in (result.cell_labels, result.nucleus_labels))
+    table = _measurements(result)
     features = []
     for row, (label, name) in enumerate(zip(cell_ids(result).tolist(), result.cells.obs_names, strict=True)):
         body = bodies.get(label, nuclei.get(label))
@@ -72,7 +72,7 @@ def cells_geojson(result: SlideScore) -> dict[str, Any]:
         feature: dict[str, Any] = {
             "type": "Feature",
             "id": str(uuid.uuid5(_NAMESPACE, f"{result.slide}/{result.marker}/{name}")),
-            "geometry": _polygon(body * step, origin),
+            "geometry": _polygon(body),
             "properties": {
                 "objectType": "cell",
                 "classification": {"name": kind.name, "color": list(kind.colour)},
@@ -80,14 +80,24 @@ def cells_geojson(result: SlideScore) -> dict[str, Any]:
             },
         }
         if label in nuclei:
-            feature["nucleusGeometry"] = _polygon(nuclei[label] * step, origin)
+            feature["nucleusGeometry"] = _polygon(nuclei[label])
         features.append(feature)
     return {"type": "FeatureCollection", "features": features}
 
 
-def _polygon(corners: np.ndarray, origin: np.ndarray) -> dict[str, Any]:
-    ring = (corners + origin).tolist()
-    return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+def _rings(labels: np.ndarray, origin: np.ndarray, step: int) -> dict[int, list[list[int]]]:
+    """Close the outline of every label, in full-resolution pixels; all corners become Python's numbers at one time."""
+    from biomarkers.score.outlines import traced  # numba: only when outlines are wanted
+
+    corners, starts, stops = traced(labels)
+    there = np.flatnonzero(stops > starts)
+    places = (corners * step + origin).tolist()
+    ends = zip(there.tolist(), starts[there].tolist(), stops[there].tolist(), strict=True)
+    return {label: [*places[start:stop], places[start]] for label, start, stop in ends}
+
+
+def _polygon(ring: list[list[int]]) -> dict[str, Any]:
+    return {"type": "Polygon", "coordinates": [ring]}
 
 
 def _measurements(result: SlideScore) -> list[dict[str, float]]:
@@ -95,7 +105,23 @@ def _measurements(result: SlideScore) -> list[dict[str, float]]:
     frame = result.table()
     numbers = [name for name in frame.columns if frame[name].dtype.kind in "iuf" and name != "label"]
     values = frame[numbers].to_numpy(dtype=np.float64)
+    finite = np.isfinite(values)
+    rows = zip(rounded(values).tolist(), finite.tolist(), finite.all(axis=1).tolist(), strict=True)
     return [
-        {name: round(value, _DIGITS) for name, value in zip(numbers, row, strict=True) if np.isfinite(value)}
-        for row in values.tolist()
+        dict(zip(numbers, row, strict=True))
+        if whole
+        else {name: value for name, value, known in zip(numbers, row, there, strict=True) if known}
+        for row, there, whole in rows
     ]
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """Round to six digits exactly as Python does number by number: by the decimal value, not by that of a product."""
+    scale = 10.0**_DIGITS
+    with np.errstate(over="ignore", invalid="ignore"):
+        large = values * scale
+        out: np.ndarray = np.rint(large) / scale
+        # a product may fall on the other side of a half, and holds no half at all when it is very large
+        unsure = np.isfinite(values) & ~(np.abs(np.abs(large - np.rint(large)) - 0.5) > np.spacing(np.abs(large)) * 4)
+    out[unsure] = [round(value, _DIGITS) for value in values[unsure].tolist()]
+    return out

@@ -14,6 +14,7 @@ import numpy as np
 from biomarkers import keys
 from biomarkers.cells.annotations import Annotations, check_inside
 from biomarkers.cells.classify import CellClassifier
+from biomarkers.collector import loads_when_first_called
 from biomarkers.config import Assay, Thresholds
 from biomarkers.score.classes import Classes, analysed_masks, classified
 from biomarkers.score.compute import WHOLE, compute_scores
@@ -38,6 +39,7 @@ White = tuple[float, float, float]
 _UM2_PER_MM2 = 1e6
 
 
+@loads_when_first_called
 def score_slide(
     path: str | os.PathLike[str],
     *,
@@ -129,6 +131,7 @@ def score_slide(
     )
 
 
+@loads_when_first_called
 def score_tile(
     tile: xr.DataArray,
     *,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 
+import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from biomarkers import keys
 from biomarkers.errors import DataError, SlideError, UsageError
 from biomarkers.score import anchor_thresholds, score_slide, write_anchor
+from biomarkers.score.outputs import rounded
 from tests.score.painted import save, save_areas
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -154,6 +158,29 @@ def test_geojson_for_qupath(painted, assumed):
     assert first["properties"]["measurements"]["PD-L1_membrane_mean"] > 0.1
     assert "NaN" not in json.dumps(told)
     assert len({feature["id"] for feature in told["features"]}) == 100
+
+
+def test_geojson_is_what_each_cell_gives_by_itself(assumed):
+    from biomarkers.score.outlines import outlines
+
+    bodies, nuclei, table = outlines(assumed.cell_labels), outlines(assumed.nucleus_labels), assumed.table()
+    numbers = [name for name in table.select_dtypes("number") if name != "label"]
+    assert table[numbers].isna().to_numpy().any(), "some cells have no cytoplasm or membrane"
+    assert len(bodies) == len(assumed.geojson()["features"])
+    for row, feature in enumerate(assumed.geojson()["features"]):
+        for key, corners in (("geometry", bodies[row + 1]), ("nucleusGeometry", nuclei[row + 1])):
+            assert feature[key]["coordinates"] == [[*corners.tolist(), corners[0].tolist()]]
+        known = table[numbers].iloc[row].dropna()
+        own = {name: round(float(value), 6) for name, value in known.items()}
+        assert json.dumps(feature["properties"]["measurements"]) == json.dumps(own)
+
+
+@given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(width=64)), st.integers(0, 2**32 - 1))
+def test_rounding_is_pythons(values, seed):
+    halves = (2 * np.random.default_rng(seed).integers(-(10**9), 10**9, 50) + 1) / 2e6
+    for some in (values, halves):
+        expected = [round(value, 6) if np.isfinite(value) else value for value in some.tolist()]
+        assert repr(rounded(some).tolist()) == repr(expected)
 
 
 def test_overlay_colours_positive_and_negative_cells(assumed):
