@@ -10,7 +10,8 @@ from biomarkers import keys
 from biomarkers.config import Assay, load_assay
 from biomarkers.errors import UsageError, did_you_mean
 from biomarkers.score import formulas
-from biomarkers.score.registry import SCORES, Count, Score
+from biomarkers.score.counts import Count
+from biomarkers.score.registry import SCORES, Score
 from biomarkers.score.tally import Tally, tally
 
 if TYPE_CHECKING:

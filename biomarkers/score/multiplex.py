@@ -14,8 +14,8 @@ from biomarkers.config import Assay, Thresholds
 from biomarkers.panel import Panel, PanelScore
 from biomarkers.score import formulas
 from biomarkers.score.compute import score_frame
+from biomarkers.score.counts import combined_interval
 from biomarkers.score.intervals import poisson, wilson
-from biomarkers.score.registry import combined_interval
 
 if TYPE_CHECKING:
     import pandas as pd

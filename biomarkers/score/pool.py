@@ -11,8 +11,9 @@ from biomarkers.config import Assay, load_assay
 from biomarkers.errors import DataError, did_you_mean
 from biomarkers.score import formulas
 from biomarkers.score.compute import WHOLE, find_score
+from biomarkers.score.counts import combined_interval
 from biomarkers.score.intervals import sum_interval
-from biomarkers.score.registry import Score, combined_interval
+from biomarkers.score.registry import Score
 
 if TYPE_CHECKING:
     import pandas as pd
