@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.slide.reader import RGB
 from biomarkers.slide.slide import Slide
+from biomarkers.slide.threads import in_order
 from biomarkers.slide.tissue_map import TissueMap
 
 _PATCHES_ON_A_SIDE, _PATCH_PX = 24, 64
 _MOSTLY = 0.5
 
 
-def sample_patches(slide: Slide) -> list[RGB]:
-    """Read up to 24 x 24 patches of 64 px, evenly spread over the slide, glass included (level 0)."""
-    starts = [_starts(length) for length in slide.size]
+def sample_patches(slide: Slide, *, threads: int = 1) -> Iterator[RGB]:
+    """Yield up to 24 x 24 patches of 64 px, evenly spread over the slide, glass included (level 0)."""
+    across, down = (_starts(length).tolist() for length in slide.size)
     width, height = (min(_PATCH_PX, length) for length in slide.size)
-    return [slide.read_region(x, y, width, height) for y in starts[1] for x in starts[0]]
+
+    def row(y: int) -> list[RGB]:
+        return [slide.read_region(x, y, width, height) for x in across]
+
+    for patches in in_order(row, down, threads=threads):
+        yield from patches
 
 
 def pick_windows(tissue: TissueMap, *, side: int, count: int) -> list[tuple[slice, slice]]:

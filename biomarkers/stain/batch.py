@@ -93,7 +93,7 @@ def _look_at(path: Path) -> tuple[SlideStain, NDArray[np.float32]]:
         slide.check_usable()
         if slide.channels == ("grey",):
             raise SlideError("the image is grey: stains cannot be told apart without colour", where=path)
-        patches = sample_patches(slide)
+        patches = list(sample_patches(slide))
     pairs = np.concatenate([block_pairs(patch) for patch in patches])
     white = white_of_samples(pairs)
     colours = np.concatenate([patch.reshape(-1, 3) for patch in patches])

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biomarkers.score.whole.threads import in_order
 from biomarkers.score.whole.windows import around, cut_strip, inside
+from biomarkers.slide.threads import in_order
 from biomarkers.slide.tissue_map import TissueMap
 
 

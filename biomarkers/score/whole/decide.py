@@ -27,6 +27,7 @@ from biomarkers.slide.coarse import coarse_bands
 from biomarkers.slide.reader import RGB
 from biomarkers.slide.sample import pick_windows, sample_patches
 from biomarkers.slide.slide import Slide
+from biomarkers.slide.threads import in_order
 from biomarkers.slide.tissue_map import TissueMap, map_tissue
 from biomarkers.stain import DabEvidence, StainVectors
 from biomarkers.stain.evidence import evidence_of_colours
@@ -86,21 +87,24 @@ class Decided:
     warnings: tuple[str, ...]
 
 
-def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None) -> Light:
+def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, threads: int = 1) -> Light:
     """Estimate glass on patches spread over the slide, judge the stains, find tissue."""
-    patches = sample_patches(slide)
     doubt = None
+    told = [
+        (patch[::2, ::2].reshape(-1, 3), block_pairs(patch) if white is None else None)
+        for patch in sample_patches(slide, threads=threads)
+    ]
+    colours = np.concatenate([some for some, _ in told])
     if white is None:
-        pairs = np.concatenate([block_pairs(patch) for patch in patches])
+        pairs = np.concatenate([of_patch for _, of_patch in told if of_patch is not None])
         white = white_of_samples(pairs)
         doubt = doubt_about_glass(pairs, white)
-    colours = np.concatenate([patch[::2, ::2].reshape(-1, 3) for patch in patches])
     evidence = evidence_of_colours(colours, white=white, vectors=vectors)
     tissue = map_tissue(slide, mpp=slide.mpp, white=white)
     return Light(white, vectors or StainVectors(), evidence, tissue, doubt)
 
 
-def decide(slide: Slide, task: Task, light: Light) -> Decided:
+def decide(slide: Slide, task: Task, light: Light, *, threads: int = 1) -> Decided:
     """Find the cells of up to 16 windows of 256 um that lie in tissue, and decide by them."""
     mpp = slide.mpp
     settings = CellSettings(check_stain=False, membrane_od=task.thresholds.dab_od[0])
@@ -108,13 +112,13 @@ def decide(slide: Slide, task: Task, light: Light) -> Decided:
     factor = working_factor(mpp, settings)
     side = max(1, round(WINDOW_UM / mpp / factor)) * factor
     windows = pick_windows(light.tissue, side=side, count=WINDOWS)
-    found, pixels = [], []
-    for number, core in enumerate(windows):
-        rows, rgb = _look_into(slide, light.tissue, core, plan)
-        found.append(rows)
-        if number % _JUDGED_ONE_IN == 0:
-            pixels.append(rgb)
-    rows = join_rows(found)
+
+    def look_into(number: int) -> tuple[Rows, RGB | None]:
+        rows, rgb = _look_into(slide, light.tissue, windows[number], plan)
+        return rows, rgb if number % _JUDGED_ONE_IN == 0 else None
+
+    found = list(in_order(look_into, range(len(windows)), threads=threads))
+    rows, pixels = join_rows([rows for rows, _ in found]), [rgb for _, rgb in found if rgb is not None]
     least = least_contrast(rows.shape["nucleus_contrast_od"], plan)
     rows, _ = in_reading_order(rows, keep=rows.shape["nucleus_contrast_od"] >= least)
     cells: Any = PlainCells.of_rows(rows, mpp=mpp, marker=task.marker)

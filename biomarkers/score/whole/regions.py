@@ -83,10 +83,10 @@ def keep_region(
     keep_freed_memory()
     count = 0
     with whole.prepared(path, **settings) as (slide, task, setup):
-        light = look_at(slide, white=setup.white, vectors=setup.vectors)
+        light = look_at(slide, white=setup.white, vectors=setup.vectors, threads=threads)
         if not light.tissue.any or not light.evidence.scorable:
             return 0
-        decided = decide(slide, task, light)
+        decided = decide(slide, task, light, threads=threads)
         found = stream_strips(slide, decided.task, decided, tile_px=whole.TILE_PX, threads=threads, region=region)
         for strip in found:
             kept.save(strip, tile_px=whole.TILE_PX)

@@ -210,12 +210,12 @@ def _score(
     picture: bool,
     kept: Kept | None,
 ) -> WholeSlideScore:
-    light = look_at(slide, white=setup.white, vectors=setup.vectors)
+    light = look_at(slide, white=setup.white, vectors=setup.vectors, threads=threads)
     if not light.tissue.any:
         return _without_cells(slide, task, light, keys.NO_TISSUE, "no tissue was found")
     if not light.evidence.scorable:
         return _without_cells(slide, task, light, keys.NOT_EVALUABLE, light.evidence.reason)
-    decided = decide(slide, task, light)
+    decided = decide(slide, task, light, threads=threads)
     task = decided.task
     dots = DotPicture(slide, marker=task.marker) if picture else None
     stained: dict[str, int] = {}

@@ -13,9 +13,9 @@ from biomarkers.cells.pipeline import halo_px, window_rows
 from biomarkers.cells.table import Rows, in_reading_order, join_rows
 from biomarkers.score.classes import analysed_at
 from biomarkers.score.whole.decide import Decided, Task
-from biomarkers.score.whole.threads import in_order
 from biomarkers.score.whole.windows import Core, around, cut_strip, inside, read_window
 from biomarkers.slide.slide import Slide
+from biomarkers.slide.threads import in_order
 from biomarkers.stain.separate import dab_at_least
 
 _Part = tuple[Rows, dict[str, int]]  # of one tile: cells, and stained pixels by region
