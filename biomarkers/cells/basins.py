@@ -7,12 +7,19 @@ from numpy.typing import NDArray
 
 from biomarkers.cells.grow import Labels
 
-_MOST_LEVEL = 510
-_LEVEL_ROOM = 512  # the last nine bits of a height tell pixels of equal distance apart
+# the last 17 bits of a height tell pixels of equal distance apart: 9 by contrast, then 8 by how it bends
+MOST_LEVEL, MOST_BEND = 510, 255
+BEND_BITS = 8
+ROOM_BITS = 9 + BEND_BITS
 
 
 def surface(
-    fine: NDArray[np.int16], coarse: NDArray[np.int16], soft: NDArray[np.int16], *, weights: tuple[int, int]
+    fine: NDArray[np.int16],
+    coarse: NDArray[np.int16],
+    soft: NDArray[np.int16],
+    bend: NDArray[np.int16],
+    *,
+    weights: tuple[int, int],
 ) -> NDArray[np.int32]:
     """Make a surface of two distances.
 
@@ -22,20 +29,24 @@ def surface(
         Squared distances to the outside of the strict and of the generous mask, int16 (rows, columns).
     soft
         Smoothed contrast, thousandths; it decides between pixels of equal distance.
+    bend
+        How much higher a pixel is than its surroundings; it decides where contrast is equal too, since nothing else
+        that is left to decide is the same in a turned image.
     weights
         Of ``fine`` and ``coarse``, whole numbers that sum to 4.
 
     Returns
     -------
-    int32 (rows + 2, columns + 2), in a frame of 0: 512 times the weighted squares, smoothed by 1-2-1 both ways, plus
-    the level; 0 outside the generous mask.
+    int32 (rows + 2, columns + 2), in a frame of 0: the weighted squares, smoothed by 1-2-1 both ways, above 17 bits for
+    what decides between equals; 0 outside the generous mask. Distances are at most 12 px.
     """
     squares = np.pad(weights[0] * fine.astype(np.int32) + weights[1] * coarse.astype(np.int32), 2)
     across = squares[:, :-2] + 2 * squares[:, 1:-1] + squares[:, 2:]
     smoothed = across[:-2] + 2 * across[1:-1] + across[2:]
-    level = np.clip(soft, 0, _MOST_LEVEL).astype(np.int32) + 1
+    level = np.clip(soft, 0, MOST_LEVEL).astype(np.int32) + 1
+    level = (level << BEND_BITS) + np.clip(bend.astype(np.int32) + (MOST_BEND + 1) // 2, 0, MOST_BEND)
     out = np.zeros(smoothed.shape, np.int32)
-    out[1:-1, 1:-1] = np.where(coarse > 0, _LEVEL_ROOM * smoothed[1:-1, 1:-1] + level, 0)
+    out[1:-1, 1:-1] = np.where(coarse > 0, (smoothed[1:-1, 1:-1] << ROOM_BITS) + level, 0)
     return out
 
 

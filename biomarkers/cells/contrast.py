@@ -1,4 +1,4 @@
-"""The image in which nuclei are sought: light averaged to a working size, and what makes a nucleus stand out."""
+"""What makes a nucleus stand out, at two sizes of pixels: working pixels for outlines, larger squares for seeking."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEMATOXYLIN_WEIGHT, DAB_WEIGHT = 166, 128  # in 256ths: 0.65 and 0.5
 _COMPACT_UM = 2.0  # DAB that a disc of this radius fits into is nuclear; membranes and thin rims are not
 _REGAIN_UM = 1.0
 # where nothing paler than this lies within a square wider than any nucleus, DAB is the ground that nuclei lie in
-_SHEET_UM, _SHEET_SMOOTH_UM, SHEET_OD = 10.0, 1.0, 100  # half a square's side
+_SHEET_UM, SHEET_OD = 10.0, 100  # half a square's side
 CAP, ABOVE_CAP, MOST_ABOVE = 300, 77, 45  # a soft cap keeps dark nuclei from drowning pale neighbours
 
 
@@ -36,6 +36,11 @@ class WorkingImage:
 def working_factor(mpp: float, settings: CellSettings) -> int:
     """Return how many tile pixels are averaged to one working pixel, on each side."""
     return max(1, round(settings.working_mpp / mpp))
+
+
+def seeking_factor(mpp: float, settings: CellSettings) -> int:
+    """Return how many working pixels are averaged to one square of the seeking grid, on each side."""
+    return max(1, int(settings.seeking_mpp / mpp))
 
 
 def working_image(
@@ -64,29 +69,70 @@ def working_image(
     return WorkingImage(hematoxylin, dab, factor, mpp * factor)
 
 
-def nuclear_contrast(work: WorkingImage, *, tools: Tools) -> NDArray[np.int16]:
-    """Return what is high in nuclei, whichever stain they took: thousandths, int16 (rows, columns).
+@dataclass(frozen=True)
+class Contrast:
+    """What is high in nuclei, thousandths of optical density, smoothed at the working size and averaged for seeking."""
+
+    soft: NDArray[np.int16]  # (rows, columns) of the working image
+    sought: NDArray[np.int16]  # of the seeking grid
+    softly_sought: NDArray[np.int16]  # averages of ``soft``
+    factor: int  # working pixels on one side of a square of the seeking grid
+
+
+def nuclear_contrast(work: WorkingImage, *, settings: CellSettings, tools: Tools) -> Contrast:
+    """Return what is high in nuclei, whichever stain they took.
 
     Hematoxylin, plus the compact part of DAB: a nucleus full of DAB hides its hematoxylin but is a blob, while a
     stained membrane is a thin ring, which a disc of 2 um radius does not fit into. In a sheet of stain that is wider
     than any nucleus (a stained gland, a nest of stained cytoplasm) DAB is the ground and nuclei are what is blue: the
     level of the sheet counts against DAB there. A soft cap at 0.3 keeps one black nucleus from drowning the pale one
-    beside it.
+    beside it. What is compact and what is a sheet is found on the seeking grid.
     """
+    factor = seeking_factor(work.mpp, settings)
+    dab = np.zeros_like(work.hematoxylin) if work.dab is None else work.dab
+    blue = tools.means(work.hematoxylin, factor=factor)
     if work.dab is None:
-        none = np.zeros_like(work.hematoxylin)
-        return tools.mixed(work.hematoxylin, none, none, none)
-    inner = round(_COMPACT_UM / work.mpp)
-    compact = tools.dilate(tools.erode(work.dab, steps=inner), steps=inner)
-    compact = tools.dilate(compact, steps=round(_REGAIN_UM / work.mpp))
-    both = tools.smooth(tools.together(work.hematoxylin, work.dab), sigma_px=_SHEET_SMOOTH_UM / work.mpp)
-    half = round(_SHEET_UM / work.mpp)
-    return tools.mixed(work.hematoxylin, work.dab, compact, tools.opened(both, half=half))
+        brown = compact = sheet = np.zeros_like(blue)
+    else:
+        brown = tools.means(dab, factor=factor)
+        compact, sheet = _compact_and_sheet(blue, brown, mpp=work.mpp * factor, tools=tools)
+    soft = tools.softened(work.hematoxylin, dab, compact, sheet, factor=factor)
+    return Contrast(soft, tools.mixed(blue, brown, compact, sheet), tools.means(soft, factor=factor), factor)
+
+
+def _compact_and_sheet(
+    hematoxylin: NDArray[np.int16], dab: NDArray[np.int16], *, mpp: float, tools: Tools
+) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """DAB as far as it is compact, and the level of both stains over squares wider than any nucleus."""
+    inner = max(1, round(_COMPACT_UM / mpp))
+    compact = tools.dilate(tools.erode(dab, steps=inner), steps=inner + round(_REGAIN_UM / mpp))
+    return compact, tools.opened(tools.together(hematoxylin, dab), half=round(_SHEET_UM / mpp))
+
+
+def means(image: NDArray[np.int16], *, factor: int) -> NDArray[np.int16]:
+    """Average whole squares, rounded half up, int16 (rows, columns); an incomplete square repeats its edge."""
+    if factor == 1:
+        return image
+    padded = np.pad(image, [(0, -side % factor) for side in image.shape], mode="edge").astype(np.int64)
+    parts = [padded[row::factor, column::factor] for row in range(factor) for column in range(factor)]
+    return ((np.sum(parts, axis=0) + factor**2 // 2) // factor**2).astype(np.int16)
+
+
+def repeated(image: NDArray, *, factor: int, shape: tuple[int, ...]) -> NDArray:
+    """Put squares back: each value ``factor`` times both ways, cut to a shape."""
+    return np.repeat(np.repeat(image, factor, axis=0), factor, axis=1)[: shape[0], : shape[1]]
 
 
 def together(hematoxylin: NDArray[np.int16], dab: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Both stains in one; what is below 0 counts as none."""
-    return np.maximum(hematoxylin, 0) + np.maximum(dab, 0)
+    """Both stains in one, smoothed by 1-2-1 both ways; what is below 0 counts as none."""
+    return binomial(np.maximum(hematoxylin, 0) + np.maximum(dab, 0))
+
+
+def binomial(image: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Smooth by 1-2-1 both ways, as a Gaussian of 0.7 px would, rounded half up; borders repeat the nearest pixel."""
+    wide = np.pad(image.astype(np.int32), 1, mode="edge")
+    across = wide[:, :-2] + 2 * wide[:, 1:-1] + wide[:, 2:]
+    return ((across[:-2] + 2 * across[1:-1] + across[2:] + 8) // 16).astype(np.int16)
 
 
 def mixed(
@@ -98,6 +144,19 @@ def mixed(
     both = (HEMATOXYLIN_WEIGHT * np.maximum(hematoxylin, 0).astype(np.int32) + DAB_WEIGHT * inside) // 256
     above = np.minimum(np.maximum(both - CAP, 0) * ABOVE_CAP // 256, MOST_ABOVE)
     return (np.minimum(both, CAP) + above).astype(np.int16)
+
+
+def softened(
+    hematoxylin: NDArray[np.int16],
+    dab: NDArray[np.int16],
+    compact: NDArray[np.int16],
+    sheet: NDArray[np.int16],
+    *,
+    factor: int,
+) -> NDArray[np.int16]:
+    """Contrast of working pixels, smoothed by 1-2-1 both ways; ``compact`` and ``sheet`` come from the seeking grid."""
+    large = (repeated(one, factor=factor, shape=dab.shape) for one in (compact, sheet))
+    return binomial(mixed(hematoxylin, dab, *large))
 
 
 def amounts(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from biomarkers import keys
 from biomarkers.cells import channel_kernels
 from biomarkers.cells.blocks import HALO_UM, Block, make_blocks
-from biomarkers.cells.contrast import WorkingImage
+from biomarkers.cells.contrast import WorkingImage, seeking_factor
 from biomarkers.cells.moments import centroids
 from biomarkers.cells.nuclei import find_nuclei
 from biomarkers.cells.settings import CellSettings
@@ -104,7 +104,8 @@ def label_nuclei(
         labels, _ = find_nuclei(work, settings=settings, tools=tools)
         return _Found(block, labels, tools.expand(labels, steps=reach), _middles(labels, block))
 
-    blocks = list(make_blocks(*image.shape, side=settings.block_px, halo=round(HALO_UM / _WORKING_MPP), step=1))
+    step = seeking_factor(_WORKING_MPP, settings)
+    blocks = list(make_blocks(*image.shape, side=settings.block_px, halo=round(HALO_UM / _WORKING_MPP), step=step))
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         parts = list(pool.map(look, blocks))
     nuclei, cells = (_resized(one, plane.shape) for one in _together(parts, image.shape))

@@ -2,7 +2,7 @@
 
 What is locally high is parted into basins around the middles of what may be nuclei: far too many. Neighbours are then
 merged where one ellipse describes both better than two, or where no neck lies between them, the clearest pair first.
-Each nucleus at last finds its own outline.
+Each nucleus at last finds its own outline, in smaller pixels.
 """
 
 from __future__ import annotations
@@ -17,52 +17,53 @@ from biomarkers.cells.regions import MergeRule
 from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.tools import Mask, Tools
 
-SMOOTH_UM = 0.35
 FINE_SIGMA_UM = 1.5
 # the generous mask adds what is high at a coarser scale: sigma in um, least answer in thousandths
-COARSE_SIGMA_UM, COARSE_LEAST = 2.25, 16
-SOLID = 250  # what is denser than this belongs to a nucleus even where it is not the local peak
-CLOSE_UM, HOLE_UM2 = 1.0, 20.0
-# a nuclear dye leaves no bites where DAB hid hematoxylin, and stains nothing but nuclei
-DYE_LEAST, DYE_CLOSE_UM = 10, 0.5
-DEEPEST_UM = 12.0  # from here on the inside of an object is flat
+COARSE_SIGMA_UM, COARSE_LEAST = 2.3, 10
+DYE_LEAST = 4  # a nuclear dye stains nothing but nuclei
+SOLID = 300  # what is denser than this belongs to a nucleus even where it is not the local peak
+CLOSE_UM = 1.0  # mends bites and small holes, such as DAB leaves where it hides hematoxylin
+DEEPEST_UM = 6.0  # from here on the inside of an object is flat
 WEIGHTS = (2, 2)  # of the squared distances in the strict and in the generous mask
 # see MergeRule; lengths in um
-FIT, NECK, OPEN_NECK, FLAT_UM, FLAT_BONUS, SMALL_UM2, SMALL_BONUS = 25.0, 4.0, 0.65, 0.3, 0.6, 6.0, 0.2
+FIT, NECK, OPEN_NECK, FLAT_UM, FLAT_BONUS, SMALL_UM2, SMALL_BONUS = 30.0, 1.5, 0.6, 0.2, 1.0, 4.5, 0.4
 
 
 def find_nuclei(work: WorkingImage, *, settings: CellSettings, tools: Tools) -> tuple[Labels, NDArray[np.int64]]:
-    """Find nuclei.
+    """Find nuclei: seek them in large pixels, of about 1 um, and outline them in working pixels.
 
     Parameters
     ----------
     work
         The working image.
     settings
-        Areas and least density.
+        Areas, least density and the seeking grid.
     tools
         The steps, plain or fast.
 
     Returns
     -------
-    int32 labels (rows, columns) of the working image, 0 = no nucleus, not every number in use; and the contrast of
-    each label 0..n against its surroundings, thousandths of optical density.
+    int32 labels (rows, columns) of the working image, 0 = no nucleus, 1..n; and the contrast of each label 0..n against
+    its surroundings, thousandths of optical density.
     """
-    contrast = nuclear_contrast(work, tools=tools)
-    soft = tools.smooth(contrast, sigma_px=SMOOTH_UM / work.mpp)
-    core, mask = masks(contrast, soft, mpp=work.mpp, dye=work.dab is None, settings=settings, tools=tools)
-    reach = round(DEEPEST_UM / work.mpp)
+    contrast = nuclear_contrast(work, settings=settings, tools=tools)
+    mpp = work.mpp * contrast.factor
+    soft, dye = contrast.softly_sought, work.dab is None
+    bend, wide = (tools.blobness(contrast.sought, sigma_px=um / mpp) for um in (FINE_SIGMA_UM, COARSE_SIGMA_UM))
+    core, mask = masks(bend, wide, soft, mpp=mpp, dye=dye, settings=settings, tools=tools)
+    reach = round(DEEPEST_UM / mpp)
     fine, coarse = (tools.near_squares(one, reach=reach) for one in (core, mask))
-    height = tools.surface(fine, coarse, soft, weights=WEIGHTS)
+    height = tools.surface(fine, coarse, soft, bend, weights=WEIGHTS)
     labels, count = tools.basins(height)
     regions = tools.describe(labels, height, core, count=count)
-    into = tools.merge(regions, rule=merge_rule(work.mpp, settings))
+    into = tools.merge(regions, rule=merge_rule(mpp, settings))
     objects = tools.renumbered(labels[1:-1, 1:-1], in_order(into))
-    return outlined(objects, soft, core, mpp=work.mpp, settings=settings, tools=tools)
+    return outlined(objects, core, contrast, mpp=work.mpp, settings=settings, tools=tools)
 
 
 def masks(
-    contrast: NDArray[np.int16],
+    fine: NDArray[np.int16],
+    coarse: NDArray[np.int16],
     soft: NDArray[np.int16],
     *,
     mpp: float,
@@ -72,15 +73,12 @@ def masks(
 ) -> tuple[Mask, Mask]:
     """Mark what is locally high at the scale of nuclei, and more generously what may belong to them.
 
-    ``dye``: only nuclei are stained, as by DAPI.
+    ``fine`` and ``coarse``: how far a pixel exceeds its surroundings; ``dye``: only nuclei are stained, as by DAPI.
     """
-    fine, coarse = (tools.blobness(contrast, sigma_px=sigma / mpp) for sigma in (FINE_SIGMA_UM, COARSE_SIGMA_UM))
-    least = round(settings.min_od * 1000)
-    core, mask = tools.masks_of(fine, coarse, soft, levels=(least, SOLID, DYE_LEAST if dye else COARSE_LEAST))
-    steps = round((DYE_CLOSE_UM if dye else CLOSE_UM) / mpp)
-    closed = tools.erode(tools.dilate(mask, steps=steps), steps=steps)
-    closed = tools.without_threads(tools.without_holes(closed, hole_px=HOLE_UM2 / mpp**2))
-    return tools.without_threads(core), closed
+    levels = (round(settings.min_od * 1000), SOLID, DYE_LEAST if dye else COARSE_LEAST)
+    core, mask = tools.masks_of(fine, coarse, soft, levels=levels)
+    steps = max(1, round(CLOSE_UM / mpp))
+    return core, tools.erode(tools.dilate(mask, steps=steps), steps=steps)
 
 
 def masks_of(

@@ -1,11 +1,21 @@
-"""Plain versions of what is done piece by piece: distances, connected pieces, holes."""
+"""Plain versions of what is done piece by piece: distances, and the largest piece of each label."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.cells.grow import Labels
+
+
+class Limits(NamedTuple):
+    """Area of a pixel, and the areas between which a piece must lie, holes not counted, um2."""
+
+    pixel_um2: float
+    least_um2: float
+    most_um2: float
 
 
 def near_squares(mask: NDArray[np.bool_], *, reach: int) -> NDArray[np.int16]:
@@ -30,35 +40,15 @@ def near_squares(mask: NDArray[np.bool_], *, reach: int) -> NDArray[np.int16]:
     return np.minimum(squares, reach * reach).astype(np.int16)
 
 
-def without_holes(mask: NDArray[np.bool_], *, hole_px: float) -> NDArray[np.bool_]:
-    """Fill holes (of four neighbours) of at most ``hole_px`` pixels."""
-    from scipy import ndimage
-
-    holes, _ = ndimage.label(~mask)
-    small = np.bincount(holes.ravel()) <= hole_px
-    small[0] = False
-    return mask | small[holes]
-
-
-def without_threads(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Take off what no cross of five pixels fits into; outside the image there is nothing."""
-    from scipy import ndimage
-
-    opened: NDArray[np.bool_] = ndimage.binary_opening(mask, ndimage.generate_binary_structure(2, 1))
-    return opened
-
-
-def largest_pieces(labels: Labels, *, pixel_um2: float, least_um2: float, most_um2: float) -> Labels:
+def largest_pieces(labels: Labels, *, limits: Limits) -> Labels:
     """Keep the largest piece of each label and what it encloses alone.
 
     Parameters
     ----------
     labels
         int32 (rows, columns), 0 = none.
-    pixel_um2
-        Area of a pixel.
-    least_um2, most_um2
-        Areas between which a piece must lie, holes not counted.
+    limits
+        Areas.
 
     Returns
     -------
@@ -74,8 +64,8 @@ def largest_pieces(labels: Labels, *, pixel_um2: float, least_um2: float, most_u
     name[pieces.ravel()] = labels.ravel()
     largest = np.zeros(int(labels.max(initial=0)) + 1, np.int64)
     np.maximum.at(largest, name, size * (name > 0))
-    area = size * pixel_um2
-    keep = (name > 0) & (size == largest[name]) & (area >= least_um2) & (area <= most_um2)
+    area = size * limits.pixel_um2
+    keep = (name > 0) & (size == largest[name]) & (area >= limits.least_um2) & (area <= limits.most_um2)
     gaps, count = ndimage.label(labels == 0)
     owner = _only_neighbours(gaps, pieces, count)
     whole = np.where(labels > 0, pieces, owner[gaps])

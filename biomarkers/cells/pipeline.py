@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from biomarkers.cells.blocks import HALO_UM, Block, make_blocks
-from biomarkers.cells.contrast import amounts, nuclear_contrast, working_factor, working_image
+from biomarkers.cells.contrast import amounts, nuclear_contrast, seeking_factor, working_factor, working_image
 from biomarkers.cells.grow import Bodies, Labels
 from biomarkers.cells.measure import measure_cells
-from biomarkers.cells.nuclei import SMOOTH_UM, find_nuclei
+from biomarkers.cells.nuclei import find_nuclei
 from biomarkers.cells.outline import contrast_of
 from biomarkers.cells.plugin import SegmenterPlugin, segment_with
 from biomarkers.cells.settings import CellSettings
@@ -96,7 +96,7 @@ def window_rows(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], *, block: Blo
     rgb, tissue
         Pixels of the block's window, uint8 (height, width, 3), and where they are tissue, bool (height, width).
     block
-        Core and window in slide pixels; the window begins at a multiple of the working factor.
+        Core and window in slide pixels; the window begins at a multiple of ``grain_px``.
     plan
         What was decided for the slide. No cell is dropped for its contrast here.
     """
@@ -108,9 +108,15 @@ def halo_px(plan: Plan) -> int:
     return round(HALO_UM / plan.mpp)
 
 
+def grain_px(plan: Plan) -> int:
+    """Side of the squares that light and contrast are averaged over, px: windows begin at multiples of it."""
+    factor = 1 if plan.plugin else working_factor(plan.mpp, plan.settings)
+    return factor * seeking_factor(plan.mpp * factor, plan.settings)
+
+
 def _blocks(height: int, width: int, plan: Plan) -> list[Block]:
-    step = 1 if plan.plugin else working_factor(plan.mpp, plan.settings)
-    return list(make_blocks(height, width, side=plan.settings.block_px, halo=halo_px(plan), step=step))
+    side, halo = plan.settings.block_px, halo_px(plan)
+    return list(make_blocks(height, width, side=side, halo=halo, step=grain_px(plan)))
 
 
 def _one_block(
@@ -152,7 +158,7 @@ def _by_plugin(rgb: NDArray[np.uint8], plugin: SegmenterPlugin, plan: Plan) -> _
     nuclei = segment_with(plugin, rgb, mpp=plan.mpp)
     full = plan.settings.model_copy(update={"working_mpp": plan.mpp})
     work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=full, tools=tools)
-    soft = tools.smooth(nuclear_contrast(work, tools=tools), sigma_px=SMOOTH_UM / plan.mpp)
+    soft = nuclear_contrast(work, settings=full, tools=tools).soft
     steps = _steps(plan, plan.mpp)
     bodies = tools.bodies(nuclei, steps=steps)
     return _Found(bodies, steps, contrast_of(nuclei, soft, mpp=plan.mpp, tools=tools), _amounts(rgb, plan))

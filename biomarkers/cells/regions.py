@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from biomarkers.cells.basins import ROOM_BITS
 from biomarkers.cells.grow import Labels
 from biomarkers.cells.moments import fit, label_moments
 
@@ -85,7 +86,7 @@ def describe(labels: Labels, height: NDArray[np.int32], core: NDArray[np.bool_],
     Basins that share a side of a pixel are neighbours; a pass is the lower of the two pixels' heights.
     """
     inner = labels[1:-1, 1:-1]
-    level = height >> 9
+    level = height >> ROOM_BITS
     tops = np.zeros(count + 1, np.int32)
     np.maximum.at(tops, inner.ravel(), level[1:-1, 1:-1].ravel())
     tops[0] = 0

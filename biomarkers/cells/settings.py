@@ -19,7 +19,9 @@ class CellSettings(Settings):
     Attributes
     ----------
     working_mpp
-        Pixel size at which nuclei are sought; finer tiles are averaged by a whole factor to come near it.
+        Pixel size at which nuclei are outlined; finer tiles are averaged by a whole factor to come near it.
+    seeking_mpp
+        Largest pixel size at which nuclei are sought; working pixels are averaged by the largest factor that it allows.
     min_nucleus_um2, max_nucleus_um2
         Areas between which an object is a nucleus.
     expansion_um
@@ -41,6 +43,7 @@ class CellSettings(Settings):
     """
 
     working_mpp: Annotated[float, Field(gt=0.1, le=1.0)] = 0.5
+    seeking_mpp: Annotated[float, Field(ge=1.0, le=2.0)] = 1.1
     min_nucleus_um2: Area = 10.0
     max_nucleus_um2: Area = 400.0
     expansion_um: Micrometres = 4.0

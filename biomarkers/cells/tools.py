@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from biomarkers.cells.measure import Sums
     from biomarkers.cells.outline import Histograms
     from biomarkers.cells.outline_stain import OutlineStain
+    from biomarkers.cells.pieces import Limits
     from biomarkers.cells.regions import MergeRule, Regions
     from biomarkers.cells.settings import CellSettings
 
@@ -40,14 +41,18 @@ class _LightSums(Protocol):
     def __call__(self, rgb: NDArray[np.uint8], *, factor: int) -> NDArray[np.int32]: ...
 
 
+class _Means(Protocol):
+    def __call__(self, image: Levels, *, factor: int) -> Levels: ...
+
+
+class _Softened(Protocol):
+    def __call__(self, hematoxylin: Levels, dab: Levels, compact: Levels, sheet: Levels, *, factor: int) -> Levels: ...
+
+
 class _MasksOf(Protocol):
     def __call__(
         self, fine: Levels, coarse: Levels, soft: Levels, *, levels: tuple[int, int, int]
     ) -> tuple[Mask, Mask]: ...
-
-
-class _Holes(Protocol):
-    def __call__(self, mask: Mask, *, hole_px: float) -> Mask: ...
 
 
 class _Squares(Protocol):
@@ -56,7 +61,7 @@ class _Squares(Protocol):
 
 class _Surface(Protocol):
     def __call__(
-        self, fine: Levels, coarse: Levels, soft: Levels, *, weights: tuple[int, int]
+        self, fine: Levels, coarse: Levels, soft: Levels, bend: Levels, *, weights: tuple[int, int]
     ) -> NDArray[np.int32]: ...
 
 
@@ -84,15 +89,17 @@ class _Cuts(Protocol):
     def __call__(self, counts: Histograms, *, least_px: float) -> tuple[Levels, NDArray[np.int64]]: ...
 
 
-class _Pieces(Protocol):
-    def __call__(self, labels: Labels, *, pixel_um2: float, least_um2: float, most_um2: float) -> Labels: ...
+class _Outlines(Protocol):
+    def __call__(
+        self, reach: Labels, soft: Levels, cuts: Levels, *, factor: int, limits: Limits
+    ) -> tuple[Labels, NDArray[np.int32]]: ...
 
 
 class _Sums(Protocol):
     def __call__(self, amounts: Amounts, *, bodies: Bodies, count: int) -> Sums: ...
 
 
-class _Outline(Protocol):
+class _Ring(Protocol):
     def __call__(
         self,
         soft: Levels,
@@ -112,16 +119,16 @@ class Tools:
 
     block_sums: _LightSums
     separated: Callable[[NDArray[np.uint8] | NDArray[np.int32], NDArray[np.int32]], Amounts]
+    means: _Means
     together: Callable[[Levels, Levels], Levels]
     mixed: Callable[[Levels, Levels, Levels, Levels], Levels]
+    softened: _Softened
     smooth: _Filter
     blobness: _Filter
     opened: _Opened
     erode: _Octagon
     dilate: _Octagon
     masks_of: _MasksOf
-    without_holes: _Holes
-    without_threads: Callable[[Mask], Mask]
     near_squares: _Squares
     surface: _Surface
     basins: Callable[[NDArray[np.int32]], tuple[Labels, int]]
@@ -131,10 +138,9 @@ class Tools:
     bodies: _Bodies
     histograms: _Histograms
     cuts: _Cuts
-    above: Callable[[Labels, Levels, Levels], Labels]
-    largest_pieces: _Pieces
+    outlines: _Outlines
     sums: _Sums
-    outline_stain: _Outline
+    outline_stain: _Ring
     paint: Callable[[tuple[Labels, Labels], Bodies, NDArray[np.int32]], None]
     renumbered: Callable[[Labels, NDArray[np.int32]], Labels]
 
@@ -148,16 +154,16 @@ def plain() -> Tools:
     return Tools(
         block_sums=contrast.block_sums,
         separated=contrast.separated,
+        means=contrast.means,
         together=contrast.together,
         mixed=contrast.mixed,
+        softened=contrast.softened,
         smooth=filters.smooth,
         blobness=filters.blobness,
         opened=filters.opened,
         erode=grow.erode,
         dilate=grow.dilate,
         masks_of=nuclei.masks_of,
-        without_holes=pieces.without_holes,
-        without_threads=pieces.without_threads,
         near_squares=pieces.near_squares,
         surface=basins.surface,
         basins=basins.basins,
@@ -169,8 +175,7 @@ def plain() -> Tools:
         renumbered=grow.renumbered,
         histograms=outline.histograms,
         cuts=outline.cuts,
-        above=outline.above,
-        largest_pieces=pieces.largest_pieces,
+        outlines=outline.outlines,
         sums=measure.sums,
         outline_stain=outline_stain.outline_stain,
     )
@@ -199,16 +204,16 @@ def fast() -> Tools:
     return Tools(
         block_sums=light.block_sums,
         separated=light.separated,
+        means=contrast.means,
         together=contrast.together,
         mixed=contrast.mixed,
+        softened=contrast.softened,
         smooth=filters.smooth,
         blobness=filters.blobness,
         opened=filters.opened,
         erode=octagon.erode,
         dilate=octagon.dilate,
         masks_of=contrast.masks_of,
-        without_holes=pieces.without_holes,
-        without_threads=pieces.without_threads,
         near_squares=distance.near_squares,
         surface=basins.surface,
         basins=basins.basins,
@@ -220,8 +225,7 @@ def fast() -> Tools:
         renumbered=rings.renumbered,
         histograms=outline.histograms,
         cuts=outline.cuts,
-        above=outline.above,
-        largest_pieces=pieces.largest_pieces,
+        outlines=pieces.outlines,
         sums=measure.sums,
         outline_stain=outline_stain.outline_stain,
     )

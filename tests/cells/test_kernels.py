@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from biomarkers.cells import tools
 from biomarkers.cells.contrast import _weighted_densities, amounts
 from biomarkers.cells.moments import middles
+from biomarkers.cells.outline import NOWHERE
 from biomarkers.cells.outline_stain import OutlineStain
+from biomarkers.cells.pieces import Limits
 from biomarkers.cells.pipeline import Plan, find_rows
 from biomarkers.cells.regions import MergeRule
 from biomarkers.cells.settings import CellSettings
@@ -89,19 +91,23 @@ def test_octagons_and_growth_in_bands() -> None:
 
 
 @check
-@given(MASKS, st.integers(1, 9), st.floats(0, 12))
-def test_masks(mask: np.ndarray, reach: int, hole: float) -> None:
+@given(MASKS, st.integers(1, 9))
+def test_distances(mask: np.ndarray, reach: int) -> None:
     _equal(FAST.near_squares(mask, reach=reach), PLAIN.near_squares(mask, reach=reach))
-    _equal(FAST.without_holes(mask, hole_px=hole), PLAIN.without_holes(mask, hole_px=hole))
-    _equal(FAST.without_threads(mask), PLAIN.without_threads(mask))
 
 
 @check
 @given(
-    hnp.arrays(np.int16, st.tuples(st.just(4), st.integers(1, 24), st.integers(1, 24)), elements=st.integers(-50, 400))
+    hnp.arrays(
+        np.int16, st.tuples(st.just(4), st.integers(1, 24), st.integers(1, 24)), elements=st.integers(-50, 1200)
+    ),
+    st.integers(1, 4),
 )
-def test_contrast_and_masks(planes: np.ndarray) -> None:
+def test_contrast_and_masks(planes: np.ndarray, factor: int) -> None:
     blue, brown, compact, soft = planes
+    _equal(FAST.means(blue, factor=factor), PLAIN.means(blue, factor=factor))
+    large = [PLAIN.means(one, factor=factor) for one in (compact, soft)]
+    _equal(FAST.softened(blue, brown, *large, factor=factor), PLAIN.softened(blue, brown, *large, factor=factor))
     both = PLAIN.together(blue, brown)
     _equal(FAST.together(blue, brown), both)
     _equal(FAST.mixed(blue, brown, compact, both), PLAIN.mixed(blue, brown, compact, both))
@@ -117,8 +123,9 @@ def test_basins_and_their_merging(both: tuple[np.ndarray, np.ndarray], seed: int
     mask = labels > 0
     core = mask & (np.random.default_rng(seed).random(mask.shape) < 0.9)
     fine, coarse = (PLAIN.near_squares(one, reach=7) for one in (core, mask))
-    height = PLAIN.surface(fine, coarse, soft, weights=weights)
-    _equal(FAST.surface(fine, coarse, soft, weights=weights), height)
+    bend = np.random.default_rng(seed).integers(-200, 200, mask.shape).astype(np.int16)
+    height = PLAIN.surface(fine, coarse, soft, bend, weights=weights)
+    _equal(FAST.surface(fine, coarse, soft, bend, weights=weights), height)
     found, count = PLAIN.basins(height)
     _equal(FAST.basins(height)[0], found)
     assert FAST.basins(height)[1] == count
@@ -149,10 +156,19 @@ def test_growth_and_numbers(labels: np.ndarray, steps: int) -> None:
 
 
 @check
-@given(blobs(most=2), st.floats(0.1, 2), st.floats(0, 10), st.floats(5, 100))
-def test_pieces_and_holes(labels: np.ndarray, pixel: float, least: float, most: float) -> None:
-    limits = {"pixel_um2": pixel, "least_um2": least, "most_um2": most}
-    _equal(FAST.largest_pieces(labels, **limits), PLAIN.largest_pieces(labels, **limits))
+@given(
+    blobs(most=2), st.integers(1, 3), st.integers(0, 2**32 - 1), st.floats(0.1, 2), st.floats(0, 10), st.floats(5, 100)
+)
+def test_pieces_and_holes(reach: np.ndarray, factor: int, seed: int, pixel: float, least: float, most: float) -> None:
+    rng = np.random.default_rng(seed)
+    rows, columns = (side * factor - rng.integers(0, factor) for side in reach.shape)
+    soft = rng.choice(np.array([0, 100, 200], np.int16), (rows, columns), p=[0.2, 0.2, 0.6])
+    cuts = rng.choice(np.array([0, 50, 150, NOWHERE], np.int16), 4)
+    cuts[0] = NOWHERE
+    asked = {"factor": factor, "limits": Limits(pixel, least, most)}
+    fast, plain = (one.outlines(reach, soft, cuts, **asked) for one in (FAST, PLAIN))
+    _equal(fast[0], plain[0])
+    _equal(fast[1], plain[1])
 
 
 @check
@@ -167,7 +183,6 @@ def test_outlines_of_nuclei(both: tuple[np.ndarray, np.ndarray], steps: int, lea
     (cuts, contrast), (own_cuts, own_contrast) = (one.cuts(plain, least_px=least) for one in (PLAIN, FAST))
     _equal(own_cuts, cuts)
     _equal(own_contrast, contrast)
-    _equal(FAST.above(reach, soft, cuts), PLAIN.above(reach, soft, cuts))
 
 
 @check

@@ -6,16 +6,22 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from biomarkers.cells.basins import BEND_BITS, MOST_BEND, MOST_LEVEL, ROOM_BITS
 from biomarkers.cells.grow import Labels
 
 
 def surface(
-    fine: NDArray[np.int16], coarse: NDArray[np.int16], soft: NDArray[np.int16], *, weights: tuple[int, int]
+    fine: NDArray[np.int16],
+    coarse: NDArray[np.int16],
+    soft: NDArray[np.int16],
+    bend: NDArray[np.int16],
+    *,
+    weights: tuple[int, int],
 ) -> NDArray[np.int32]:
     """Height of each pixel; see :func:`biomarkers.cells.basins.surface`."""
     out = np.zeros((fine.shape[0] + 2, fine.shape[1] + 2), np.int32)
     lines = np.zeros((3, fine.shape[1] + 2), np.int32)
-    _raise(fine, coarse, soft, weights[0], weights[1], lines, out)
+    _raise(fine, coarse, soft, bend, weights[0], weights[1], lines, out)
     return out
 
 
@@ -31,8 +37,8 @@ def basins(height: NDArray[np.int32]) -> tuple[Labels, int]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _raise(fine, coarse, soft, one, two, lines, out):  # type: ignore[no-untyped-def]
-    """Weighted squares smoothed by 1-2-1 both ways, 512 times, and the level of the pixel as the last word."""
+def _raise(fine, coarse, soft, bend, one, two, lines, out):  # type: ignore[no-untyped-def]
+    """Weighted squares smoothed by 1-2-1 both ways; contrast and bend of the pixel have the last word."""
     rows, columns = fine.shape
     for y in range(rows + 1):
         if y < rows:
@@ -48,8 +54,10 @@ def _raise(fine, coarse, soft, one, two, lines, out):  # type: ignore[no-untyped
             up = a[x] + 2 * a[x + 1] + a[x + 2]
             here = b[x] + 2 * b[x + 1] + b[x + 2]
             down = c[x] + 2 * c[x + 1] + c[x + 2]
-            level = min(max(np.int32(soft[y - 1, x]), np.int32(0)), np.int32(510)) + 1
-            out[y, x + 1] = (512 * (up + 2 * here + down) + level) if coarse[y - 1, x] > 0 else 0
+            level = min(max(np.int32(soft[y - 1, x]), np.int32(0)), np.int32(MOST_LEVEL)) + np.int32(1)
+            last = min(max(np.int32(bend[y - 1, x]) + np.int32((MOST_BEND + 1) // 2), np.int32(0)), np.int32(MOST_BEND))
+            whole = ((up + np.int32(2) * here + down) << ROOM_BITS) + (level << BEND_BITS) + last
+            out[y, x + 1] = whole if coarse[y - 1, x] > 0 else np.int32(0)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.cells.grow import Labels
-from biomarkers.cells.outline import BINS, HALF_PERCENT, NOWHERE, SKIRT_PERCENT, STEP, Histograms
+from biomarkers.cells.outline import AROUND, BINS, HALF_PERCENT, NOWHERE, SKIRT_PERCENT, STEP, Histograms
 
 
 def histograms(
@@ -15,7 +15,8 @@ def histograms(
 ) -> Histograms:
     """Levels inside and around each object; see :func:`biomarkers.cells.outline.histograms`."""
     table = np.zeros((count + 1, 2, BINS), np.int32)
-    _count(reach, objects, core.view(np.uint8), soft, table)
+    _count(reach, objects, core.view(np.uint8), soft, np.empty(soft.shape[1], np.uint32), table.reshape(-1))
+    table[0] = 0
     return Histograms(table[:, 0], table[:, 1])
 
 
@@ -26,43 +27,31 @@ def cuts(counts: Histograms, *, least_px: float) -> tuple[NDArray[np.int16], NDA
     return at, contrast
 
 
-def above(reach: Labels, soft: NDArray[np.int16], cuts: NDArray[np.int16]) -> Labels:
-    """Keep the pixels of each label at or above its own cut; see :func:`biomarkers.cells.outline.above`."""
-    out = np.empty(reach.shape, np.int32)
-    _cut(reach, soft, cuts, out)
-    return out
-
-
 @numba.njit(cache=True, nogil=True)
-def _count(reach, objects, core, soft, table):  # type: ignore[no-untyped-def]
+def _count(reach, objects, core, soft, place, table):  # type: ignore[no-untyped-def]
+    """Reckon where each pixel of a row is counted, then count; what is not counted goes to label 0."""
     for y in range(reach.shape[0]):
-        for x in range(reach.shape[1]):
-            label = reach[y, x]
-            if label == 0:
-                continue
-            outside = objects[y, x] == 0
-            if outside or core[y, x]:
-                level = min(max(np.int32(soft[y, x]), np.int32(0)) // STEP, np.int32(BINS - 1))
-                table[label, np.uint8(outside), level] += 1
-
-
-@numba.njit(cache=True, nogil=True)
-def _cut(reach, soft, cuts, out):  # type: ignore[no-untyped-def]
-    for y in range(reach.shape[0]):
-        for x in range(reach.shape[1]):
-            label = reach[y, x]
-            out[y, x] = label if soft[y, x] >= cuts[label] else 0
+        label, inside, strict, here = reach[y], objects[y], core[y], soft[y]
+        for x in range(place.size):
+            level = min(max(np.int32(here[x]), np.int32(0)) // np.int32(STEP), np.int32(BINS - 1))
+            around = np.int32(BINS) if inside[x] == 0 else np.int32(0)
+            counted = label[x] if (inside[x] == 0) | (strict[x] != 0) else np.int32(0)
+            place[x] = np.uint32(np.int32(2 * BINS) * counted + around + level)
+        for x in range(place.size):
+            table[place[x]] += np.int32(1)
 
 
 @numba.njit(cache=True, nogil=True)
 def _place(inside, around, least_px, at, contrast):  # type: ignore[no-untyped-def]
     for k in range(at.size):
-        own, other = _quantile(inside[k], 1, 2), _quantile(around[k], 1, 4)
-        floor = SKIRT_PERCENT * _quantile(inside[k], 1, 1)
+        counts = inside[k]
+        own, other = _quantile(counts, 1, 2), _quantile(around[k], 1, AROUND)
+        peak = BINS - 1
+        while peak > 0 and counts[peak] == 0:
+            peak -= 1
         dark = 0
-        for level in range(BINS):
-            if 100 * level * STEP >= floor:
-                dark += inside[k, level]
+        for level in range((SKIRT_PERCENT * peak + 99) // 100, peak + 1):
+            dark += counts[level]
         contrast[k] = own - other
         at[k] = other + HALF_PERCENT * (own - other) // 100 if dark >= least_px else NOWHERE
     at[0] = NOWHERE
@@ -70,12 +59,12 @@ def _place(inside, around, least_px, at, contrast):  # type: ignore[no-untyped-d
 
 @numba.njit(cache=True, nogil=True)
 def _quantile(counts, numerator, denominator):  # type: ignore[no-untyped-def]
-    total = np.int64(0)
+    total = np.int32(0)
     for level in range(counts.size):
         total += counts[level]
     if total == 0:
         return 0
-    rank, running, level = (total - 1) * numerator // denominator, np.int64(0), 0
+    rank, running, level = (total - 1) * numerator // denominator, np.int32(0), 0
     while running + counts[level] <= rank:
         running += counts[level]
         level += 1

@@ -9,88 +9,96 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.cells.grow import Labels
+from biomarkers.cells.pieces import Limits
+
+_STROKE = 24  # pixels painted at once
 
 
 class _Runs(NamedTuple):
-    """Runs of an image: where they begin, the first one of each row, and the first run of the piece of each."""
+    """Runs of an image: where they begin, the first one of each row, their value, and the first run of their piece."""
 
     start: NDArray[np.int32]  # column, (runs + 1,)
     first: NDArray[np.int32]  # (rows + 1,)
+    value: NDArray[np.int32]  # (runs,)
     root: NDArray[np.int32]  # (runs,)
     size: NDArray[np.int32]  # pixels of the piece, at its first run (runs,)
 
 
-def without_holes(mask: NDArray[np.bool_], *, hole_px: float) -> NDArray[np.bool_]:
-    """Fill small holes; see :func:`biomarkers.cells.pieces.without_holes`."""
-    filled = mask.astype(np.uint8)
-    runs = _runs_of(filled)
-    _fill_small(filled, *runs, hole_px)
-    return filled.view(np.bool_)
+def outlines(
+    reach: Labels, soft: NDArray[np.int16], cuts: NDArray[np.int16], *, factor: int, limits: Limits
+) -> tuple[Labels, NDArray[np.int32]]:
+    """Cut each label out at its own level; see :func:`biomarkers.cells.outline.outlines`."""
+    rows, columns = soft.shape
+    start, value, first = _room(soft.size), _room(soft.size), np.empty(rows + 1, np.int32)
+    wide = columns + factor  # the last square may reach further than the image
+    count = _scan_above(
+        reach, soft, cuts, factor, np.empty((2, wide), np.int32), np.empty(wide, np.int16), start, first, value
+    )
+    runs = _joined(columns, start[: count + 1], first, value[:count])
+    owner, largest = np.zeros_like(runs.root), np.zeros(cuts.size, np.int32)
+    kept = _keep_largest(*runs, largest, owner, *limits)
+    _find_enclosed(columns, *runs, owner)
+    out = np.empty(soft.size + _STROKE, np.int32)
+    _paint_owned(columns, *runs, largest, owner, out)
+    return out[: soft.size].reshape(soft.shape), kept
 
 
-def without_threads(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Take off threads one pixel wide; see :func:`biomarkers.cells.pieces.without_threads`."""
-    rows, columns = mask.shape
-    framed, thin = (np.zeros((rows + 4, columns + 4), np.uint8) for _ in range(2))
-    framed[2:-2, 2:-2] = mask
-    _cross_all(framed, thin)
-    out = np.empty(mask.shape, np.uint8)
-    _cross_any(thin, out)
-    return out.view(np.bool_)
+def _room(size: int) -> NDArray[np.int32]:
+    return np.empty(size + 1, np.int32)
 
 
-def largest_pieces(labels: Labels, *, pixel_um2: float, least_um2: float, most_um2: float) -> Labels:
-    """Keep the largest piece of each label, its holes filled; see :func:`biomarkers.cells.pieces.largest_pieces`."""
-    labels = np.ascontiguousarray(labels)
-    runs = _runs_of(labels)
-    largest = np.zeros(int(labels.max(initial=0)) + 1, np.int32)
-    out = np.zeros(labels.shape, np.int32)
-    owner = np.zeros_like(runs.root)
-    _keep_largest(labels, *runs, largest, owner, pixel_um2, least_um2, most_um2)
-    _find_enclosed(labels, *runs, owner)
-    _paint_owned(runs.start, runs.first, runs.root, labels, owner, out)
-    return out
-
-
-def _runs_of(image: NDArray) -> _Runs:
-    """Find the runs and the pieces that they make."""
-    start, first = np.empty(image.size + 1, np.int32), np.empty(image.shape[0] + 1, np.int32)
-    count = _scan(image, start, first)
-    root, size = np.arange(count, dtype=np.int32), np.zeros(count, np.int32)
-    _join(image, start[: count + 1], first, root, size)
-    return _Runs(start[: count + 1], first, root, size)
+def _joined(columns: int, start: NDArray[np.int32], first: NDArray[np.int32], value: NDArray[np.int32]) -> _Runs:
+    root, size = np.empty(value.size, np.int32), np.empty(value.size, np.int32)
+    _join(columns, start, first, value, root, size)
+    return _Runs(start, first, value, root, size)
 
 
 @numba.njit(cache=True, nogil=True)
-def _cross_all(framed, out):  # type: ignore[no-untyped-def]
-    for y in range(1, framed.shape[0] - 1):
-        for x in range(1, framed.shape[1] - 1):
-            across = framed[y, x - 1] & framed[y, x] & framed[y, x + 1]
-            out[y, x] = across & framed[y - 1, x] & framed[y + 1, x]
+def _scan_line(line, columns, start, value, count):  # type: ignore[no-untyped-def]
+    """Add the runs of a row without asking: what is written stays where the value changes."""
+    start[count] = 0
+    at, last = np.uint64(count + 1), line[0]
+    for column in range(1, columns):
+        here = line[column]
+        start[at] = column
+        at += np.uint64(here != last)
+        last = here
+    for run in range(count, np.int64(at)):
+        value[run] = line[start[run]]
+    return np.int64(at)
 
 
 @numba.njit(cache=True, nogil=True)
-def _cross_any(framed, out):  # type: ignore[no-untyped-def]
-    for y in range(out.shape[0]):
-        for x in range(out.shape[1]):
-            across = framed[y + 2, x + 1] | framed[y + 2, x + 2] | framed[y + 2, x + 3]
-            out[y, x] = across | framed[y + 1, x + 2] | framed[y + 3, x + 2]
-
-
-@numba.njit(cache=True, nogil=True)
-def _scan(image, start, first):  # type: ignore[no-untyped-def]
+def _scan_above(reach, soft, cuts, factor, lines, levels, start, first, value):  # type: ignore[no-untyped-def]
+    """Find the runs of what is at or above the cut of the label of its square."""
     count = 0
-    for row in range(image.shape[0]):
-        line = image[row]
+    rows, columns = soft.shape
+    labels, found = lines[0], lines[1]
+    for row in range(rows):
+        if row % factor == 0:
+            _spread(reach[row // factor], cuts, factor, labels, levels)
+        here = soft[row]
+        for column in range(columns):
+            found[column] = labels[column] if here[column] >= levels[column] else np.int32(0)
         first[row] = count
-        start[count] = 0
-        count += 1
-        for column in range(1, line.size):
-            start[count] = column  # stays where the value changes here
-            count += line[column] != line[column - 1]
-    first[image.shape[0]] = count
+        count = _scan_line(found, columns, start, value, count)
+    first[rows] = count
     start[count] = 0
     return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _spread(reach, cuts, factor, labels, levels):  # type: ignore[no-untyped-def]
+    """Label and level of each pixel of a row of squares; two pixels a square are the usual case."""
+    for square in range(reach.size):
+        label = reach[square]
+        level = cuts[label]
+        if factor == 2:
+            labels[2 * square], levels[2 * square] = label, level
+            labels[2 * square + 1], levels[2 * square + 1] = label, level
+            continue
+        for column in range(square * factor, square * factor + factor):
+            labels[column], levels[column] = label, level
 
 
 @numba.njit(cache=True, nogil=True)
@@ -109,13 +117,13 @@ def _root(root, run):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _join(image, start, first, root, size):  # type: ignore[no-untyped-def]
-    rows, columns = image.shape
-    for row in range(1, rows):
+def _join(columns, start, first, value, root, size):  # type: ignore[no-untyped-def]
+    for run in range(root.size):
+        root[run], size[run] = run, 0
+    for row in range(1, first.size - 1):
         above, here = first[row - 1], first[row]
         while above < first[row] and here < first[row + 1]:
-            column = max(start[above], start[here])
-            if image[row - 1, column] == image[row, column]:
+            if value[above] == value[here]:
                 one, other = _root(root, above), _root(root, here)
                 root[max(one, other)] = min(one, other)
             upper, lower = _stop(start, above, columns), _stop(start, here, columns)
@@ -127,70 +135,64 @@ def _join(image, start, first, root, size):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _paint(line, start, run, value):  # type: ignore[no-untyped-def]
-    for column in range(start[run], _stop(start, run, line.size)):
-        line[column] = value
+def _keep_largest(start, first, value, root, size, largest, owner, pixel_um2, least_um2, most_um2):  # type: ignore[no-untyped-def]
+    """Owner of a piece: its first run, plus one, where the piece is the largest of its label and of a fit size.
+
+    ``largest`` becomes the new number of each label that has a piece left, 0 of the others; return these labels.
+    """
+    for run in range(root.size):
+        if root[run] == run:
+            largest[value[run]] = max(largest[value[run]], size[run])
+    there = np.zeros(largest.size, np.bool_)
+    for run in range(root.size):
+        if root[run] != run:
+            continue
+        label, area = value[run], size[run] * pixel_um2
+        if label != 0 and size[run] == largest[label] and area >= least_um2 and area <= most_um2:
+            owner[run] = run + 1
+            there[label] = True
+    kept, count = np.zeros(largest.size, np.int32), 1
+    for label in range(largest.size):
+        largest[label] = count if there[label] else 0
+        if there[label]:
+            kept[count] = label
+            count += 1
+    return kept[:count]
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill_small(mask, start, first, root, size, most):  # type: ignore[no-untyped-def]
-    for row in range(mask.shape[0]):
-        for run in range(first[row], first[row + 1]):
-            if size[root[run]] <= most and mask[row, start[run]] == 0:
-                _paint(mask[row], start, run, 1)
-
-
-@numba.njit(cache=True, nogil=True)
-def _keep_largest(labels, start, first, root, size, largest, owner, pixel_um2, least_um2, most_um2):  # type: ignore[no-untyped-def]
-    """Owner of a piece: its first run, plus one, where the piece is the largest of its label and of a fit size."""
-    for row in range(labels.shape[0]):
-        for run in range(first[row], first[row + 1]):
-            if root[run] == run:
-                label = labels[row, start[run]]
-                largest[label] = max(largest[label], size[run])
-    for row in range(labels.shape[0]):
-        for run in range(first[row], first[row + 1]):
-            if root[run] != run:
-                continue
-            label = labels[row, start[run]]
-            area = size[run] * pixel_um2
-            if label != 0 and size[run] == largest[label] and area >= least_um2 and area <= most_um2:
-                owner[run] = run + 1
-
-
-@numba.njit(cache=True, nogil=True)
-def _find_enclosed(labels, start, first, root, size, owner):  # type: ignore[no-untyped-def]
+def _find_enclosed(columns, start, first, value, root, size, owner):  # type: ignore[no-untyped-def]
     """Owner of a piece of background: -1 several pieces or the outside, else the only piece around it."""
-    rows, columns = labels.shape
+    rows = first.size - 1
     for row in range(rows):
         above = first[row - 1] if row else 0
         below = first[row + 1]
         for run in range(first[row], first[row + 1]):
-            left, right = start[run], _stop(start, run, columns)
-            if labels[row, left] != 0:
-                continue
             known = owner[root[run]]
+            if value[run] != 0 or known < 0:
+                continue
+            left, right = start[run], _stop(start, run, columns)
             if row == 0 or row == rows - 1 or left == 0 or right == columns:
                 known = -1
             if known >= 0:
                 known = _same(_same(known, root[run - 1] + 1), root[run + 1] + 1)
             if known >= 0:
-                known, above = _same_along(known, labels[row - 1], start, root, above, left, right)
+                known, above = _same_along(known, start, value, root, above, left, right, columns)
             if known >= 0:
-                known, below = _same_along(known, labels[row + 1], start, root, below, left, right)
+                known, below = _same_along(known, start, value, root, below, left, right, columns)
             owner[root[run]] = known
 
 
 @numba.njit(cache=True, nogil=True)
-def _same_along(known, line, start, root, run, left, right):  # type: ignore[no-untyped-def]
+def _same_along(known, start, value, root, run, left, right, columns):  # type: ignore[no-untyped-def]
     """Ask all runs of another row that touch columns left..right-1; return also the run to go on with."""
-    while _stop(start, run, line.size) <= left:
+    while _stop(start, run, columns) <= left:
         run += 1
     at = run
     while True:
-        if line[start[at]] != 0:
+        if value[at] != 0:
             known = _same(known, root[at] + 1)
-        if _stop(start, at, line.size) >= right:
+        if _stop(start, at, columns) >= right:
             return known, run
         at += 1
 
@@ -203,12 +205,20 @@ def _same(owner, piece):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _paint_owned(start, first, root, labels, owner, out):  # type: ignore[no-untyped-def]
-    """Paint kept pieces, and holes whose only neighbour is a kept piece."""
-    row_of = np.empty(root.size, np.int32)
-    for row in range(labels.shape[0]):
+def _paint_owned(columns, start, first, value, root, size, number, owner, out):  # type: ignore[no-untyped-def]
+    """Paint kept pieces, and holes whose only neighbour is a kept piece, with new numbers.
+
+    ``out`` is flat: a run is painted in strokes of one width, and the next run paints over what is too much.
+    """
+    for row in range(first.size - 1):
         for run in range(first[row], first[row + 1]):
-            row_of[run] = row
             piece = owner[root[run]] - 1
+            label = np.int32(0)
             if piece >= 0 and owner[piece] == piece + 1:
-                _paint(out[row], start, run, labels[row_of[piece], start[piece]])
+                label = number[value[piece]]
+            at = np.uint64(row * columns + start[run])
+            stop = np.uint64(row * columns + _stop(start, run, columns))
+            while at < stop:
+                for place in range(_STROKE):
+                    out[at + np.uint64(place)] = label
+                at += np.uint64(_STROKE)

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from biomarkers.cells.basins import ROOM_BITS
 from biomarkers.cells.grow import Labels
 from biomarkers.cells.regions import LEVELS, Borders, MergeRule, Regions
 
@@ -60,16 +61,18 @@ def _describe(labels, height, core, moments, tops, names, passes):  # type: igno
                 continue
             start, kind, top = x, core[y, x], np.int32(0)
             while True:
-                level = levels[x + 1] >> 9
+                level = levels[x + 1] >> ROOM_BITS
                 top = max(top, level)
                 near = below[x + 1]
                 if near != label and near != 0:
-                    held += _border(label, near, min(level, under[x + 1] >> 9), names, passes)
+                    held += _border(label, near, min(level, under[x + 1] >> ROOM_BITS), names, passes)
                 x += 1
                 if x >= columns or here[x + 1] != label or core[y, x] != kind:
                     break
             if x < columns and here[x + 1] != label and here[x + 1] != 0:
-                held += _border(label, here[x + 1], min(levels[x] >> 9, levels[x + 1] >> 9), names, passes)
+                held += _border(
+                    label, here[x + 1], min(levels[x] >> ROOM_BITS, levels[x + 1] >> ROOM_BITS), names, passes
+                )
             _add_run(moments[label, 0], start, x, y)
             if kind:
                 _add_run(moments[label, 1], start, x, y)

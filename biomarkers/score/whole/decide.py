@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from biomarkers.cells.contrast import working_factor
 from biomarkers.cells.find import doubt_about_mpp
-from biomarkers.cells.pipeline import Plan, halo_px, least_contrast, window_rows
+from biomarkers.cells.pipeline import Plan, grain_px, halo_px, least_contrast, window_rows
 from biomarkers.cells.plugin import SegmenterPlugin
 from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import Rows, in_reading_order, join_rows
@@ -109,8 +108,8 @@ def decide(slide: Slide, task: Task, light: Light, *, threads: int = 1) -> Decid
     mpp = slide.mpp
     settings = CellSettings(check_stain=False, membrane_od=task.thresholds.dab_od[0])
     plan = Plan(mpp=mpp, white=light.white, vectors=light.vectors, settings=settings, plugin=task.segmenter)
-    factor = working_factor(mpp, settings)
-    side = max(1, round(WINDOW_UM / mpp / factor)) * factor
+    grain = grain_px(plan)
+    side = max(1, round(WINDOW_UM / mpp / grain)) * grain
     windows = pick_windows(light.tissue, side=side, count=WINDOWS)
 
     def look_into(number: int) -> tuple[Rows, RGB | None]:
@@ -134,7 +133,7 @@ def decide(slide: Slide, task: Task, light: Light, *, threads: int = 1) -> Decid
 
 def _look_into(slide: Slide, tissue: TissueMap, core: Core, plan: Plan) -> tuple[Rows, RGB]:
     """Return the cells of a window and its pixels; surroundings are read for the former and left out of the latter."""
-    block = around(core, slide.size, halo=halo_px(plan), step=working_factor(plan.mpp, plan.settings))
+    block = around(core, slide.size, halo=halo_px(plan), step=grain_px(plan))
     rgb = read_window(slide, block.window)
     return window_rows(rgb, tissue.window(*block.window), block=block, plan=plan), rgb[inside(block)]
 

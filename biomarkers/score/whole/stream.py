@@ -8,8 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from biomarkers.cells.contrast import working_factor
-from biomarkers.cells.pipeline import halo_px, window_rows
+from biomarkers.cells.pipeline import grain_px, halo_px, window_rows
 from biomarkers.cells.table import Rows, in_reading_order, join_rows
 from biomarkers.score.classes import analysed_at
 from biomarkers.score.whole.decide import Decided, Task
@@ -73,7 +72,7 @@ def stream_strips(
     Strips from top to bottom, those without tissue too.
     """
     height = slide.size[1]
-    step = working_factor(decided.plan.mpp, decided.plan.settings)
+    step = grain_px(decided.plan)
     side, halo = max(step, tile_px // step * step), halo_px(decided.plan)
     strips = [slice(top, min(top + side, height)) for top in range(0, height, side)[_share(-(-height // side), region)]]
 
@@ -117,7 +116,7 @@ def _share(count: int, region: tuple[int, int]) -> slice:
 
 def _one_tile(slide: Slide, task: Task, decided: Decided, core: Core) -> _Part:
     plan = decided.plan
-    block = around(core, slide.size, halo=halo_px(plan), step=working_factor(plan.mpp, plan.settings))
+    block = around(core, slide.size, halo=halo_px(plan), step=grain_px(plan))
     rgb = read_window(slide, block.window)
     tissue = decided.light.tissue.window(*block.window)
     rows = window_rows(rgb, tissue, block=block, plan=plan)
