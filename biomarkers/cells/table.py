@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from biomarkers import keys
 
 if TYPE_CHECKING:
     import anndata as ad
+    import pandas as pd
 
 MEMBRANE_STAINED_MEAN = "membrane_stained_mean"  # mean over the stained part of the outline, NaN without any
 MEMBRANE_PARTIAL = "membrane_partial"  # level that two fifths of the outline reach
@@ -112,16 +114,17 @@ def cell_table(rows: Rows, *, mpp: float, origin: tuple[int, int], marker: str) 
     import anndata as ad
     import pandas as pd
 
-    columns: dict[str, object] = dict(cell_columns(rows, mpp=mpp, origin=origin))
-    columns[keys.CELL_CLASS] = pd.Categorical([keys.UNKNOWN] * rows.count, categories=list(keys.CELL_CLASSES))
-    columns[keys.REGION] = pd.Categorical([""] * rows.count)
+    plain = cell_columns(rows, mpp=mpp, origin=origin)
+    columns: dict[str, object] = dict(plain)
+    columns[keys.CELL_CLASS] = _all(keys.UNKNOWN, rows.count, of=keys.CELL_CLASSES)
+    columns[keys.REGION] = _all("", rows.count, of=("",))
     names = [str(number + 1) for number in range(rows.count)]
     obs = pd.DataFrame(columns, index=pd.Index(names, dtype=str))
     var = pd.DataFrame({"unit": ["OD"] * 2}, index=pd.Index([marker, keys.HEMATOXYLIN], dtype=str))
     cells = ad.AnnData(X=rows.mean.astype(np.float32), obs=obs, var=var)
     for name in LAYERS:
         cells.layers[name] = rows.layers[name].astype(np.float32)
-    cells.obsm[keys.SPATIAL] = obs[[keys.X_UM, keys.Y_UM]].to_numpy()
+    cells.obsm[keys.SPATIAL] = np.stack([plain[keys.X_UM], plain[keys.Y_UM]], axis=1)
     return cells
 
 
@@ -138,3 +141,17 @@ def cell_columns(rows: Rows, *, mpp: float, origin: tuple[int, int]) -> dict[str
         keys.CELL_CLASS: np.full(rows.count, keys.UNKNOWN),
         keys.REGION: np.full(rows.count, ""),
     }
+
+
+def _all(value: str, count: int, *, of: tuple[str, ...]) -> pd.Categorical:
+    """Give all cells one category; from codes, since nothing need be looked up cell by cell."""
+    import pandas as pd
+
+    return pd.Categorical.from_codes(np.full(count, of.index(value), np.int8), dtype=_categories(of))
+
+
+@lru_cache(maxsize=8)
+def _categories(names: tuple[str, ...]) -> pd.CategoricalDtype:
+    import pandas as pd
+
+    return pd.CategoricalDtype(list(names))
