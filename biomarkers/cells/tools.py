@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Levels = NDArray[np.int16]
 Mask = NDArray[np.bool_]
+_LARGEST_KEPT = (1 << 25) - (1 << 16)  # bytes
+
 Amounts = tuple[Levels, Levels]  # hematoxylin and DAB
 
 
@@ -201,6 +203,7 @@ def fast() -> Tools:
     from biomarkers.stain.kernels import light
 
     announce_compilation()
+    _keep_freed_arrays()
     return Tools(
         block_sums=light.block_sums,
         separated=light.separated,
@@ -229,3 +232,12 @@ def fast() -> Tools:
         sums=measure.sums,
         outline_stain=outline_stain.outline_stain,
     )
+
+
+def _keep_freed_arrays() -> None:
+    """Have arrays of up to 32 MB, of which each step takes and frees some, come from memory that the process has.
+
+    The C library of Linux asks the system for each large array and hands it back, page by page, until it has seen one
+    of that size freed; from then on it keeps at most twice as much. Elsewhere this does nothing.
+    """
+    np.empty(_LARGEST_KEPT, np.uint8)
