@@ -69,21 +69,21 @@ def find_rows(
     The rows, and the label images of nuclei and cells (row number + 1).
     """
     height, width = rgb.shape[:2]
-    parts: list[tuple[Rows, Block, Bodies, NDArray[np.intp]]] = []
+    parts: list[tuple[Rows, Block, _Found, NDArray[np.intp]]] = []
     blocks = _blocks(height, width, plan)
     for block in tqdm(blocks, desc="cells", unit="block", disable=not progress or len(blocks) < _SHOW_PROGRESS_FROM):
         if not tissue[block.core].any():
             continue
-        rows, bodies, labels = _one_block(rgb[block.window], tissue[block.window], block, plan)
-        parts.append((rows, block, bodies, labels))
+        rows, found, labels = _one_block(rgb[block.window], tissue[block.window], block, plan)
+        parts.append((rows, block, found, labels))
     rows = join_rows([rows for rows, *_ in parts])
     rows, order = in_reading_order(rows, keep=_stands_out(rows.shape["nucleus_contrast_od"], plan))
     nuclei, cells = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
     first = 1
-    for own, block, bodies, labels in parts:
-        number = np.zeros(int(bodies.cells.max(initial=0)) + 1, np.int32)
+    for own, block, found, labels in parts:
+        number = np.zeros(found.contrast.size, np.int32)
         number[labels] = order[first : first + own.count]
-        plan.tools().paint((nuclei[block.window], cells[block.window]), bodies, number)
+        plan.tools().paint((nuclei[block.window], cells[block.window]), found.bodies, number)
         first += own.count
     return rows, nuclei, cells
 
@@ -121,7 +121,7 @@ def _blocks(height: int, width: int, plan: Plan) -> list[Block]:
 
 def _one_block(
     rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], block: Block, plan: Plan
-) -> tuple[Rows, Bodies, NDArray[np.intp]]:
+) -> tuple[Rows, _Found, NDArray[np.intp]]:
     """Find and measure what is in a window; return the rows that the block owns, all cells, and the rows' labels."""
     tools = plan.tools()
     found = _by_plugin(rgb, plan.plugin, plan) if plan.plugin else _by_recipe(rgb, plan)
@@ -137,7 +137,7 @@ def _one_block(
     )
     owned = _owned(rows.middle, tissue, block)
     rows = rows.taken(owned).shifted(x=block.window[1].start, y=block.window[0].start)
-    return rows, found.bodies, owned + 1
+    return rows, found, owned + 1
 
 
 def _by_recipe(rgb: NDArray[np.uint8], plan: Plan) -> _Found:
@@ -207,5 +207,6 @@ def _at_full_size(bodies: Bodies, factor: int, shape: tuple[int, ...]) -> Bodies
 
 
 def _repeated(labels: NDArray[Any], factor: int, shape: tuple[int, ...]) -> NDArray[Any]:
-    whole = np.repeat(np.repeat(labels, factor, axis=0), factor, axis=1)[: shape[0], : shape[1]]
+    # along rows first: whole rows are then copied as they are
+    whole = np.repeat(np.repeat(labels, factor, axis=1), factor, axis=0)[: shape[0], : shape[1]]
     return np.ascontiguousarray(whole)

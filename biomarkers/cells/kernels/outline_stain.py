@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +73,7 @@ def _bands(pixels_and_dab: NDArray[np.int64], hematoxylin: NDArray[np.int64]) ->
     return Bands(Band(*parts[..., 1]), Band(*parts[..., 0]), Band(*parts.sum(axis=2)))
 
 
+@lru_cache(maxsize=64)
 def _neighbourhood(mpp: float) -> NDArray[np.intp]:
     """Rows and columns, from the window's corner, of the pixels from which a neighbour's stain reaches the middle."""
     reach = 0

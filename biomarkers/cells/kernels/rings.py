@@ -17,14 +17,15 @@ _BAND = 128  # rows worked on at once
 def expand(labels: Labels, *, steps: int) -> Labels:
     """Grow labels by rings; see :func:`biomarkers.cells.grow.expand`."""
     out = np.empty(labels.shape, np.int32)
-    _in_bands(labels, steps, out)
+    _in_bands(labels, steps, _least_type(labels), out)
     return out
 
 
 def bodies(labels: Labels, *, steps: int) -> Bodies:
     """Grow labels by rings and tell the parts; see :func:`biomarkers.cells.grow.bodies`."""
-    out, parts = np.empty(labels.shape, _least_type(labels)[0]), np.empty(labels.shape, np.uint8)
-    _in_bands(labels, steps, out)
+    types = _least_type(labels)
+    out, parts = np.empty(labels.shape, types[0]), np.empty(labels.shape, np.uint8)
+    _in_bands(labels, steps, types, out)
     _tell(labels, out, parts)
     return Bodies(out, parts)
 
@@ -46,8 +47,8 @@ def _least_type(labels: Labels) -> tuple[Any, Any]:
     return (np.int16, np.uint16) if int(labels.max(initial=0)) < _FEW else (np.int32, np.uint32)
 
 
-def _in_bands(labels: Labels, steps: int, out: NDArray[Any]) -> None:
-    kind, plain = _least_type(labels)
+def _in_bands(labels: Labels, steps: int, types: tuple[Any, Any], out: NDArray[Any]) -> None:
+    kind, plain = types
     rows, columns = min(labels.shape[0], _BAND + 2 * steps) + 2, labels.shape[1] + 2
     now, then = (np.full((rows, columns), -1, kind) for _ in range(2))
     _grow(np.ascontiguousarray(labels), steps, now, then, np.empty(0, plain), out)
