@@ -31,7 +31,9 @@ class OpenSlideReader:
         )
         self.scenes: tuple[Scene, ...] = (Scene(name="", levels=levels, pixel_size=self._pixel_size()),)
 
-    def read(self, scene: int, level: int, x: int, y: int, width: int, height: int) -> RGB:
+    def read(
+        self, scene: int, level: int, x: int, y: int, width: int, height: int, *, again_from: int | None = None
+    ) -> RGB:
         """Return a region as uint8 (height, width, 3); see :class:`biomarkers.slide.reader.Reader`."""
         down = self.scenes[scene].levels[level].downsample
         try:

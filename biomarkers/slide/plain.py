@@ -37,7 +37,9 @@ class PlainReader:
         except (OSError, SyntaxError, ValueError) as error:
             raise SlideError(f"the image is damaged: {error}", where=path) from error
 
-    def read(self, scene: int, level: int, x: int, y: int, width: int, height: int) -> RGB:
+    def read(
+        self, scene: int, level: int, x: int, y: int, width: int, height: int, *, again_from: int | None = None
+    ) -> RGB:
         """Return a region as uint8 (height, width, 3); see :class:`biomarkers.slide.reader.Reader`."""
         del scene, level  # there is one of each
         if self._pixels is None:

@@ -45,8 +45,13 @@ class Reader(Protocol):
     name: str
     scenes: tuple[Scene, ...]
 
-    def read(self, scene: int, level: int, x: int, y: int, width: int, height: int) -> RGB:
-        """Return the region (in that level's pixels, inside the image) as uint8 (height, width, 3)."""
+    def read(
+        self, scene: int, level: int, x: int, y: int, width: int, height: int, *, again_from: int | None = None
+    ) -> RGB:
+        """Return the region (in that level's pixels, inside the image) as uint8 (height, width, 3).
+
+        A later region will ask for the rows from ``again_from`` on again; readers may hold what they need for it.
+        """
 
     def close(self) -> None:
         """Let go of the file."""

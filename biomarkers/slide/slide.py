@@ -84,7 +84,9 @@ class Slide:
         """``stated``, or the metadata field that gave ``mpp``."""
         return choose_mpp(self.stated_mpp, self.pixel_size, where=self.path)[1]
 
-    def read_region(self, x: int, y: int, width: int, height: int, *, level: int = 0) -> RGB:
+    def read_region(
+        self, x: int, y: int, width: int, height: int, *, level: int = 0, again_from: int | None = None
+    ) -> RGB:
         """Read a region as interleaved RGB.
 
         Parameters
@@ -93,6 +95,9 @@ class Slide:
             The region in pixels of ``level``; it must lie inside the image.
         level
             Number of the pyramid level.
+        again_from
+            A later region, of the next row of regions, will ask for the rows of ``level`` from this one on again: what
+            was decoded for them is held until then, as far as memory set aside for it allows.
 
         Returns
         -------
@@ -114,7 +119,7 @@ class Slide:
             allowed = f"inside {wide} x {tall}"
             raise UsageError("the region lies outside the image", where=self.path, seen=region, allowed=allowed)
         check_sizes(width, height, limit_pixels=REGION_LIMIT_PIXELS, where=self.path)
-        return self._reader.read(self.scene, level, x, y, width, height)
+        return self._reader.read(self.scene, level, x, y, width, height, again_from=again_from)
 
     def check_usable(self) -> None:
         """Raise a SlideError when its pixels are of a kind that cannot be scored without guessing."""

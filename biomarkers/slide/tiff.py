@@ -57,14 +57,16 @@ class TiffReader:
             self._file.close()
             raise SlideError("the TIFF holds no image", where=path)
 
-    def read(self, scene: int, level: int, x: int, y: int, width: int, height: int) -> RGB:
+    def read(
+        self, scene: int, level: int, x: int, y: int, width: int, height: int, *, again_from: int | None = None
+    ) -> RGB:
         """Return a region as uint8 (height, width, 3); see :class:`biomarkers.slide.reader.Reader`."""
         page = _page(self._series[scene].levels[level])
         samples = page.samplesperpixel
         out = np.empty((height, width, samples), np.uint8)  # the segments cover it, absent ones too
         missing: list[tuple[slice, slice]] = []
         for index in _touched(page, x, y, width, height):
-            data, (sample, _, top, left, _), shape = self._segment(page, index)
+            data, (sample, _, top, left, _), shape = self._segment(page, index, again_from)
             _paste(out, missing, data, top - y, left - x, sample if page.planarconfig == 2 else None, shape)
         return _to_rgb(out, missing, page)
 
@@ -81,14 +83,16 @@ class TiffReader:
         if max(ends, default=0) > self._file.filehandle.size:
             raise SlideError(_CUT_SHORT, where=self._path, hint=_COPY_AGAIN)
 
-    def _segment(self, page: Any, index: int) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
-        """Read and decode one strip or tile; an absent one comes back as None. The last ones are held."""
+    def _segment(self, page: Any, index: int, again_from: int | None) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
+        """Read and decode one strip or tile; an absent one comes back as None. Some are held."""
 
         def make() -> tuple[Any, int]:
             made = self._decoded(page, index)
             return made, 0 if made[0] is None else made[0].nbytes
 
-        found: tuple[Any, tuple[int, ...], tuple[int, ...]] = self._held.get((page.offset, index), make)
+        promised = again_from if again_from is not None and _bottom(page, index) > again_from else None
+        key = page.offset, index
+        found: tuple[Any, tuple[int, ...], tuple[int, ...]] = self._held.get(key, make, promised=promised)
         return found
 
     def _decoded(self, page: Any, index: int) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
@@ -195,6 +199,13 @@ def _touched(page: Any, x: int, y: int, width: int, height: int) -> list[int]:
         for row in range(y // tall, -(-(y + height) // tall))
         for column in range(x // wide, -(-(x + width) // wide))
     ]
+
+
+def _bottom(page: Any, index: int) -> int:
+    """Return the row of pixels at which a strip or tile ends."""
+    tall, wide = segment_size(page)
+    rows, columns = -(-page.imagelength // tall), -(-page.imagewidth // wide)
+    return int((index // columns % rows + 1) * tall)
 
 
 def _paste(out: Any, missing: Any, data: Any, top: int, left: int, sample: int | None, shape: tuple[int, ...]) -> None:

@@ -33,7 +33,9 @@ class ZarrReader:
         self._images = images
         self.scenes: tuple[Scene, ...] = tuple(image.scene for image in images)
 
-    def read(self, scene: int, level: int, x: int, y: int, width: int, height: int) -> RGB:
+    def read(
+        self, scene: int, level: int, x: int, y: int, width: int, height: int, *, again_from: int | None = None
+    ) -> RGB:
         """Return a region as uint8 (height, width, 3); see :class:`biomarkers.slide.reader.Reader`."""
         try:
             return self._images[scene].read(level, slice(y, y + height), slice(x, x + width))

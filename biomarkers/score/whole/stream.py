@@ -87,7 +87,8 @@ def stream_strips(
             yield rows, None
 
     def work(of: tuple[slice, Core | None]) -> tuple[slice, _Part | None]:
-        return of[0], None if of[1] is None else _one_tile(slide, task, decided, of[1])
+        rows, core = of
+        return rows, None if core is None else _one_tile(slide, task, decided, core, again_from=rows.stop - halo)
 
     parts: list[_Part] = []
     for rows, part in in_order(work, cores(), threads=threads):
@@ -114,10 +115,10 @@ def _share(count: int, region: tuple[int, int]) -> slice:
     return slice(part * count // parts, (part + 1) * count // parts)
 
 
-def _one_tile(slide: Slide, task: Task, decided: Decided, core: Core) -> _Part:
+def _one_tile(slide: Slide, task: Task, decided: Decided, core: Core, *, again_from: int) -> _Part:
     plan = decided.plan
     block = around(core, slide.size, halo=halo_px(plan), step=grain_px(plan))
-    rgb = read_window(slide, block.window)
+    rgb = read_window(slide, block.window, again_from=again_from)
     tissue = decided.light.tissue.window(*block.window)
     rows = window_rows(rgb, tissue, block=block, plan=plan)
     own = inside(block)

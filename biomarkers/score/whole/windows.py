@@ -65,10 +65,11 @@ def around(core: Core, size: tuple[int, int], *, halo: int, step: int) -> Block:
     return Block(core=core, window=(grown(core[0], height), grown(core[1], width)))
 
 
-def read_window(slide: Slide, window: Core) -> RGB:
-    """Read rows x columns of level 0."""
+def read_window(slide: Slide, window: Core, *, again_from: int | None = None) -> RGB:
+    """Read rows x columns of level 0; those from ``again_from`` on belong to windows of the next strip too."""
     rows, columns = window
-    return slide.read_region(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+    wide, tall = columns.stop - columns.start, rows.stop - rows.start
+    return slide.read_region(columns.start, rows.start, wide, tall, again_from=again_from)
 
 
 def inside(block: Block) -> Core:
