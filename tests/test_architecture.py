@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "biomarkers"
-GROUND = ("errors", "keys", "files", "config", "provenance", "panel", "sources", "assays", "notice", "collector")
+GROUND = (
+    "errors", "keys", "files", "config", "provenance", "panel", "sources", "assays", "notice", "collector", "words",
+)  # fmt: skip
 ORDER = (
     "stats",
     "simulate",

@@ -100,8 +100,10 @@ def _pictures(folder: Path) -> list[Path]:
     """Write tissue without a cell, and a small field that is not as wide as it is tall."""
     from PIL import Image
 
-    blank = np.full((300, 300, 3), (190, 170, 200), np.uint8)
-    blank[:150] = 240
+    slope = np.clip(np.linspace(-1, 2, 300), 0, 1)[
+        :, None, None
+    ]  # glass, then paler and darker tissue, without an edge
+    blank = np.rint(240 - slope * np.array([50, 70, 40])).astype(np.uint8).repeat(300, axis=1)
     field = render_hdab(simulate_scene(rng=4, size_px=256, mpp=0.5), rng=4)
     files = [folder / "field.png", folder / "blank.jpg"]
     Image.fromarray(np.ascontiguousarray(field[:, :201])).save(files[0])

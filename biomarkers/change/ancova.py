@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from biomarkers.stats.results import Estimate, Test, undefined_estimate, undefined_test
+from biomarkers.words import both_groups
 
 _METHOD = "ANCOVA on-treatment ~ baseline + response, t interval"
 
@@ -46,7 +47,7 @@ def response_effect(
     before, after = np.asarray(baseline, dtype=float), np.asarray(on_treatment, dtype=float)
     n = len(yes)
     if min(yes.sum(), (~yes).sum()) < 2 or n < 4:
-        note = f"{int(yes.sum())} responders and {int((~yes).sum())} others with a pair: at least two of each needed"
+        note = f"{both_groups(int(yes.sum()), int((~yes).sum()))} with a pair: at least two of each needed"
         return undefined_estimate(level=level, n=n, method=_METHOD, note=note), undefined_test(
             n=n, method=_METHOD, note=note
         )

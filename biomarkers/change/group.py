@@ -15,6 +15,7 @@ from biomarkers.change.pairs import BIOMARKER, BOTH_BELOW
 from biomarkers.change.scale import Scale
 from biomarkers.cohort.response import Responders
 from biomarkers.stats.results import Estimate, Test
+from biomarkers.words import both_groups
 
 ENDPOINT = "change"
 BY_RESPONSE = "change by response"
@@ -82,7 +83,7 @@ def response_statistics(pairs: pd.DataFrame, responders: Responders) -> pd.DataF
     have = pairs[(pairs["reason"] == "") & pairs[keys.PATIENT].isin(responders.responder.index)]
     yes = have[keys.PATIENT].map(responders.responder).to_numpy(dtype=bool)
     change = have["change"].to_numpy(dtype=float)
-    note = f"{int(yes.sum())} responders, {int((~yes).sum())} others with a pair; {responders.definition}"
+    note = f"{both_groups(int(yes.sum()), int((~yes).sum()))} with a pair; {responders.definition}"
     if not yes.any() or yes.all():
         return _frame(
             [_row(name, BY_RESPONSE, "groups", "difference", n=len(yes), note=f"only one group has pairs: {note}")]

@@ -38,6 +38,14 @@ class Grid:
     notes: list[str] = field(default_factory=list)
 
 
+def check_is_table(path: Path) -> None:
+    """Refuse a name behind which there is no file."""
+    if path.is_dir():
+        raise UsageError("this is a folder, not a table", where=path, hint="Name the table in it.")
+    if not path.is_file():
+        raise UsageError("no such table", where=path)
+
+
 def read_grid(path: Path, *, sheet: str | None = None) -> Grid:
     """Read a CSV, TSV or XLSX file as raw cells.
 
@@ -55,8 +63,7 @@ def read_grid(path: Path, *, sheet: str | None = None) -> Grid:
     DataError
         The file is not what its suffix says, or holds a formula without a stored result.
     """
-    if not path.is_file():
-        raise UsageError("no such table", where=path)
+    check_is_table(path)
     suffix = path.suffix.lower()
     if suffix in _TEXT_SUFFIXES:
         if sheet is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from biomarkers.cohort.grid import read_grid
+from biomarkers.cohort.grid import check_is_table, read_grid
 from biomarkers.cohort.header import find_table
 from biomarkers.cohort.typed import text_column, type_column, uses_decimal_comma
 from biomarkers.errors import DataError, UsageError, did_you_mean
@@ -204,8 +204,7 @@ def _refuse_formula_text(rows: list[list[object]], numbers: list[int], names: li
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise UsageError("no such table", where=path)
+    check_is_table(path)
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:

@@ -158,7 +158,7 @@ def plot_response_rate(relation: Relation, biomarker: str, *, ax: Axes | None = 
             rate = clopper_pearson(k, n)
             top = max(top, 100 * rate.high)
             ax.plot([at, at], [100 * rate.low, 100 * rate.high], color=RESPONDER, lw=2)
-            ax.plot(at, 100 * rate.value, "o", ms=8, mfc="white", mec=RESPONDER, mew=2)
+            ax.plot(at, 100 * rate.value, "o", ms=8, mfc="white", mec=RESPONDER, mew=2, clip_on=False)
             ax.text(at + 0.09, 100 * rate.value, f"{k}/{n}", va="center", fontsize=9)
         ax.set_xticks(range(len(names)), [name.replace(" to < ", " to\n< ") for name in names])
         ax.set_xlim(-0.5, len(names) - 0.3)

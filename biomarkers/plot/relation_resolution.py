@@ -10,6 +10,7 @@ import numpy as np
 from biomarkers.plot import style as look
 from biomarkers.plot.relation import known_groups, marked
 from biomarkers.plot.style import GREY, INK, RESPONDER, VERMILION
+from biomarkers.words import both_groups
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +50,7 @@ def plot_resolution(relation: Relation, biomarker: str, *, ax: Axes | None = Non
             return marked(relation, ax)
         p, how = attainable_p(level, int(responder.sum()))
         least = 1 / (int(relation.settings["n_permutations"]) + 1)  # what that many relabellings can show
-        low = max(10.0 ** math.floor(math.log10(p[0])), least / 2)
+        low = min(max(10.0 ** math.floor(math.log10(p[0])), least / 2), alpha / 2)  # the level stands inside
         ax.plot([low, 1], [low, 1], color=GREY, lw=1, ls=(0, (4, 3)))
         ax.step(np.concatenate([p, [1.0]]), np.concatenate([p, [1.0]]), where="post", color=RESPONDER)
         ax.plot(p[0], p[0], "o", ms=6, color=RESPONDER)
@@ -71,7 +72,7 @@ def plot_resolution(relation: Relation, biomarker: str, *, ax: Axes | None = Non
         ax.set_ylim(low, 1.3)
         n_yes, n_no = int(responder.sum()), int((~responder).sum())
         ax.set_title(
-            f"{biomarker}: {n_yes} responders, {n_no} others\n"
+            f"{biomarker}: {both_groups(n_yes, n_no)}\n"
             f"least p {p[0]:.1g}; a test at {alpha:g} rejects in {100 * real:.1f}%\n({how})\n",
             fontsize=9.5,
         )

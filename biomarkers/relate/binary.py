@@ -18,6 +18,7 @@ from biomarkers.stats.proportions import clopper_pearson
 from biomarkers.stats.ranks import brunner_munzel, wilcoxon_rank_sum
 from biomarkers.stats.results import Estimate, Test
 from biomarkers.stats.shift import hodges_lehmann
+from biomarkers.words import both_groups
 
 Row = dict[str, Any]
 _FEW_LEVELS = 6
@@ -216,7 +217,7 @@ def group_problem(yes: Sequence[float] | np.ndarray, no: Sequence[float] | np.nd
     if len(yes) == 0 and len(no) == 0:
         return "no patient has both a level and a response"
     if len(yes) < 2 or len(no) < 2:
-        return f"{len(yes)} responders and {len(no)} others have a level; two of each are needed"
+        return f"{both_groups(len(yes), len(no))} have a level; two of each are needed"
     values = np.concatenate([np.asarray(yes), np.asarray(no)])
     if np.ptp(values) == 0:
         return f"every patient has the same level ({values[0]:g})"

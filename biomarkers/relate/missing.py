@@ -8,6 +8,7 @@ import numpy as np
 
 from biomarkers.relate.binary import Row, row
 from biomarkers.stats.results import Estimate
+from biomarkers.words import both_groups
 
 
 def auc_bounds(theta: float, *, known: tuple[int, int], missing: tuple[int, int]) -> tuple[float, float]:
@@ -45,7 +46,7 @@ def missing_rows(
         return []
     low, high = auc_bounds(theta, known=known, missing=missing)
     n = sum(known) + sum(missing)
-    note = f"{missing[0]} responders and {missing[1]} others have no level; the limits are no confidence interval"
+    note = f"{both_groups(*missing)} have no level; the limits are no confidence interval"
     bounds = Estimate(theta, min(low, theta), max(high, theta), 1 - 1e-9, n, "bounds")
     rows = [row(biomarker, endpoint, "worst and best case of the missing levels", "auc_bounds", bounds, n=n, note=note)]
     table = np.array([known, missing])

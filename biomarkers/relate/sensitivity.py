@@ -18,6 +18,7 @@ from biomarkers.relate.missing import auc_bounds, tipping_point
 from biomarkers.relate.precision import attainable_auc
 from biomarkers.relate.relation import Relation
 from biomarkers.relate.verdict import SHOWN_MARGINS, leaves_margin
+from biomarkers.words import both_groups
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -174,7 +175,7 @@ def _missing(base: Relation, name: str, margin: float) -> list[dict[str, Any]]:
     tip = tipping_point(yes, no, missing=missing, conclude=lambda a, b: _conclusion(a, b, margin=margin, alpha=alpha))
     empty = dict.fromkeys(_KEPT, math.nan) | {"n": len(level), "n_responders": int(responder.sum())}
     verdict = base.verdicts.set_index("biomarker")["verdict"][name]
-    told = f"{missing[0]} responders and {missing[1]} others have no level"
+    told = f"{both_groups(*missing)} have no level"
     bounds = {**empty, "verdict": verdict, "auc_low95": low, "auc_high95": high}
     reached = (
         "no placement of the missing levels changes the conclusion"

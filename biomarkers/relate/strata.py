@@ -10,6 +10,7 @@ import numpy as np
 from biomarkers.relate.binary import Row, group_problem, row
 from biomarkers.stats.auc import auc, auc_logit_delong, auc_variance
 from biomarkers.stats.results import Estimate, Test
+from biomarkers.words import both_groups
 
 _MOVED = 0.05
 _UNLIKE = 0.05  # heterogeneity below this is told
@@ -59,7 +60,7 @@ def pool_strata(
         yes, no = values[here & responder], values[here & ~responder]
         name = f"stratum {label}, logit-DeLong 95%"
         if not len(yes) or not len(no):
-            note = f"{len(yes)} responders and {len(no)} others: the stratum says nothing"
+            note = f"{both_groups(len(yes), len(no))}: the stratum says nothing"
             rows.append(row(biomarker, endpoint, name, "auc", math.nan, n=int(here.sum()), note=note))
             continue
         problem = group_problem(yes, no)

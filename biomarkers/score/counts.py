@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from biomarkers.score import formulas
 from biomarkers.score.intervals import poisson, sum_interval, weighted_poisson, wilson
-from biomarkers.score.tally import Tally, plural
+from biomarkers.score.tally import Tally
+from biomarkers.words import plural
 
 Interval = tuple[float, float]
 

@@ -24,7 +24,7 @@ from biomarkers.score.positivity import CYTOPLASMIC, call_positivity
 from biomarkers.score.readings import marker_index
 from biomarkers.score.sensitivity import scores_of_cells, sensitivity_curve, swing
 from biomarkers.score.setup import read_setup
-from biomarkers.score.slide_score import SlideScore
+from biomarkers.score.slide_score import NO_CELLS, SlideScore
 from biomarkers.score.tally import CLASS_SOURCE, analysed
 
 if TYPE_CHECKING:
@@ -191,6 +191,8 @@ def score_tile(
     pattern = str(cells.uns["thresholds"]["pattern"])
     if pattern == CYTOPLASMIC:
         notes.append("the staining is cytoplasmic: only cells whose outline stands out clearly were called positive")
+    if not cells.n_obs:
+        notes.append(NO_CELLS)
     warned = [one for one in (doubt, *found.warnings, *notes) if one]
     flags = {
         **{name: value for name, value in found.qc.items() if name not in keys.SLIDE_COLUMNS},

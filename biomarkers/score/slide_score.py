@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from biomarkers.config import Assay
 
 
+NO_CELLS = "no cell was found in the tissue"  # a warning: the status says that the image itself was fit to be scored
+
+
 @dataclass(frozen=True)
 class SlideScore:
     """The scores of one slide and everything they were made from.

@@ -320,11 +320,6 @@ def _require(cells: AnnData, *names: str) -> None:
             raise DataError(f"the cells have no column {name!r}", allowed=list(cells.obs.columns), hint=hint)
 
 
-def plural(count: int, what: str) -> str:
-    """``1 cell``, ``2 cells``."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
 def as_dict(counts: Tally) -> dict[str, Any]:
     """Return the counts alone, for a run's record."""
     skip = {"assay"}

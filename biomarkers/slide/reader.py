@@ -68,7 +68,7 @@ def check_is_image(path: Path) -> None:
     if not path.exists():
         raise SlideError("there is no such file", where=path)
     if path.is_dir():
-        raise SlideError("this is a folder, not an image", where=path)
+        raise SlideError("this is a folder, not an image", where=path, hint="Name the files in it.")
     try:
         with path.open("rb") as stream:
             start = stream.read(_SNIFFED_BYTES)

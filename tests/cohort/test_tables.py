@@ -212,6 +212,8 @@ def test_not_a_table(tmp_path: Path, name: str, content: bytes, kind: type[Excep
         read_table(_write(tmp_path, content, name))
     with pytest.raises(UsageError, match="no such table"):
         read_table(tmp_path / "absent.csv")
+    with pytest.raises(UsageError, match="a folder, not a table"):
+        read_table(tmp_path)
 
 
 def test_parquet(tmp_path: Path) -> None:

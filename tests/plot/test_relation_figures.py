@@ -109,6 +109,17 @@ def test_the_resolution_says_its_least_p(relation: Relation) -> None:
     assert "no test is possible" in plot_resolution(relation, "flat").texts[0].get_text()
 
 
+def test_few_patients_leave_points_and_the_level_of_the_test_inside() -> None:
+    few = pd.DataFrame({"level": [1.0, 2.0, 3.0], "bor": ["PR", "PD", "SD"]})
+    relation = relate(few, levels=["level"], response="bor", n_permutations=99)
+    ax = plot_resolution(relation, "level")
+    assert ax.get_title(loc="left").startswith("level: 1 responder and 2 others")
+    assert ax.get_xlim()[0] < relation.settings["alpha"]
+    points = [line for line in plot_response_rate(relation, "level").lines if line.get_marker() == "o"]
+    assert [line.get_ydata()[0] for line in points] == [100, 0, 0]
+    assert not any(line.get_clip_on() for line in points)
+
+
 def test_the_panel_draws_each_choice(table: pd.DataFrame) -> None:
     panel = sensitivity(table, levels=["a"], response="bor", site="site", cutoffs={"a": [0.5]}, n_permutations=99)
     names = [label.get_text() for label in plot_sensitivity(panel, "a").get_yticklabels()]

@@ -31,7 +31,7 @@ def ask(frame: pd.DataFrame, **options: object) -> pd.Series:
     [
         ({"bor": ["PR"] * 8}, "two of each"),
         ({"bor": ["SD"] * 8}, "two of each"),
-        ({"bor": ["PR", *["SD"] * 7]}, "1 responders and 7 others"),
+        ({"bor": ["PR", *["SD"] * 7]}, "1 responder and 7 others"),
         ({"level": [3.0] * 8}, "same level"),
         ({"level": [np.nan] * 8}, "no patient has both"),
         ({"bor": ["NE"] * 8}, "no patient has both"),

@@ -22,6 +22,7 @@ from biomarkers.score.classes import analysed_at
 from biomarkers.score.compute import WHOLE, score_frame, score_row
 from biomarkers.score.sensitivity import curve_frame, scores_of_cells, swing
 from biomarkers.score.setup import Setup, White, read_setup
+from biomarkers.score.slide_score import NO_CELLS
 from biomarkers.score.tally import Tally, add_counts, make_tally
 from biomarkers.score.whole.call import Caller
 from biomarkers.score.whole.decide import Decided, Light, Task, decide, look_at
@@ -321,7 +322,7 @@ def _row(
     bins = caller.counts(cut=task.thresholds.dab_od[0], region=None).of()
     low, high = swing(curve)
     evidence, quality, white = decided.light.evidence, decided.quality, decided.light.white
-    warned = [*decided.warnings, *caller.notes]
+    warned = [*decided.warnings, *caller.notes, *([] if caller.n_cells else [NO_CELLS])]
     n, positive = sum(bins), sum(bins[1:])
     return {
         **_head(slide, task, keys.OK_WITH_WARNINGS if warned else keys.OK, "; ".join(warned)),
