@@ -48,7 +48,8 @@ def tissue_mask(
     dense = dense_grains(block_means(rgb, step), white=white)
     mask = clean_grains(dense, grain_um2=(step * mpp) ** 2)
     height, width = rgb.shape[:2]
-    return np.repeat(np.repeat(mask, step, axis=0), step, axis=1)[:height, :width]
+    # along rows first: whole rows are then copied as they are
+    return np.repeat(np.repeat(mask, step, axis=1), step, axis=0)[:height, :width]
 
 
 def dense_grains(means: NDArray[np.float64], *, white: tuple[float, float, float]) -> NDArray[np.bool_]:

@@ -53,7 +53,7 @@ def outline_stain(
     squares = np.empty(soft.shape, squares_type(reach))
     squares_within(bodies.parts != NUCLEUS, reach, squares)
     best, far = np.full(count * SECTORS, _NOTHING, np.int32), np.zeros(count * SECTORS, np.int16)
-    highest = np.full((count, 2), ABSENT, np.int16)
+    highest = np.full((2, count), ABSENT, np.int16)
     around = np.empty((2, np.count_nonzero(bodies.parts == AROUND)), np.int32)
     _read(soft, *amounts, *bodies, squares, whole_middle(middle), _neighbourhood(mpp), around, best, far, highest)
     levels, bounds = np.empty((count, 5), np.int64), np.empty((2, count * SECTORS), np.int32)
@@ -61,7 +61,7 @@ def outline_stain(
     sums = np.zeros((2, 3 * count), np.int64)
     _divide(*around, squares.reshape(-1), *(one.reshape(-1) for one in amounts), *bounds, *sums)
     return summary(
-        Stretches(*np.ascontiguousarray(levels[1:].T)), bands=_bands(*sums), highest=highest[1:].astype(np.int64)
+        Stretches(*np.ascontiguousarray(levels[1:].T)), bands=_bands(*sums), highest=highest[:, 1:].T.astype(np.int64)
     )
 
 
@@ -100,30 +100,44 @@ def _read(soft, hematoxylin, dab, cells, parts, squares, middle, moves, around, 
         _mark_edges(cells, y + reach, edges[(y + reach) % edges.shape[0]], reach)
         if y < 0:
             continue
-        line, part, near, blues, browns = cells[y], parts[y], squares[y], hematoxylin[y], dab[y]
+        line, part, near = cells[y], parts[y], squares[y]
         _leave_out(soft[y], edges, y, moves, levels)
         n = np.int64(0)
         for x in range(columns):  # pixels around nuclei, without a branch that none could guess
             slots[n] = x
             n += part[x] == AROUND
-        down, first = np.int32(y << _SHIFT), np.int32(y * columns)
+        down = np.int32(y << _SHIFT)
         for i in range(n):
             at = np.uint32(slots[i])
             owner = np.uint32(line[at])
             across[i], downwards[i] = (at << _SHIFT) - middle[owner, 0], down - middle[owner, 1]
         _stretches(across, downwards, n, bins)
-        for i in range(n):
-            at = np.uint32(slots[i])
-            owner, brown, blue = np.uint32(line[at]), browns[at], blues[at]
-            place, square = np.uint32(owner * SECTORS + bins[i]), np.int16(near[at])
-            best[place] = max(best[place], (np.int32(levels[at]) << _HIGHER) + np.int32(square))
-            far[place] = max(far[place], square)
-            around[0, done + i], around[1, done + i] = place, first + at
-            if brown > highest[owner, 0]:
-                highest[owner, 0] = brown
-            if blue > highest[owner, 1]:
-                highest[owner, 1] = blue
+        _keep(line, near, levels, slots[:n], bins, best, far, around[0, done:], around[1, done:], np.int32(y * columns))
+        _raise(line, dab[y], hematoxylin[y], slots[:n], highest[0], highest[1])
         done += n
+
+
+@numba.njit(cache=True, nogil=True)
+def _keep(line, near, levels, slots, bins, best, far, stretch, places, first):  # type: ignore[no-untyped-def]
+    """Take the pixels of one row that are listed into their stretches, and into the list of all."""
+    for i in range(slots.size):
+        at = np.uint32(slots[i])
+        place, square = np.uint32(np.int32(line[at]) * np.int32(SECTORS) + bins[i]), np.int32(near[at])
+        best[place] = max(best[place], np.int32((np.int32(levels[at]) << _HIGHER) + square))
+        far[place] = max(far[place], np.int16(square))
+        stretch[i], places[i] = place, first + np.int32(at)
+
+
+@numba.njit(cache=True, nogil=True)
+def _raise(line, browns, blues, slots, brownest, bluest):  # type: ignore[no-untyped-def]
+    """Raise the highest values of each cell; by branches, since they are seldom raised."""
+    for i in range(slots.size):
+        at = np.uint32(slots[i])
+        owner = np.uint32(line[at])
+        if browns[at] > brownest[owner]:
+            brownest[owner] = browns[at]
+        if blues[at] > bluest[owner]:
+            bluest[owner] = blues[at]
 
 
 @numba.njit(cache=True, nogil=True)
