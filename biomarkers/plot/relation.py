@@ -163,7 +163,7 @@ def plot_response_rate(relation: Relation, biomarker: str, *, ax: Axes | None = 
         ax.set_xticks(range(len(names)), [name.replace(" to < ", " to\n< ") for name in names])
         ax.set_xlim(-0.5, len(names) - 0.3)
         ax.set_ylim(0, 100 if top > 60 else 70)
-        ax.set_xlabel(f"{biomarker} ({how})")
+        ax.set_xlabel(f"{biomarker}\n({how})")
         ax.set_ylabel("responders, %")
         ax.set_title("95% Clopper-Pearson intervals; dashed: all patients", fontsize=9.5)
         return marked(relation, ax)
