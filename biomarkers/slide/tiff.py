@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import threading
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ import tifffile
 from biomarkers.errors import SlideError
 from biomarkers.slide.held import Held
 from biomarkers.slide.reader import GLASS, RGB, Scene, on_glass
-from biomarkers.slide.segment_check import JPEG, JPEG_2000, jpeg_2000_fault, jpeg_fault
-from biomarkers.slide.tiff_scene import describe, needs_openslide, segment_size
+from biomarkers.slide.tiff_layout import Layout
+from biomarkers.slide.tiff_scene import describe, needs_openslide
 
+_Segment = tuple[Any, tuple[int, ...], tuple[int, ...]]  # pixels, place and shape, as tifffile gives them
 _MINISWHITE, _PALETTE = 0, 3
 _CUT_SHORT, _COPY_AGAIN = "the file is cut short: pixels are missing at its end", "Copy or download it again."
 _MOST_PAGES = 64  # a file of more equal pages is a stack, not so many scenes
@@ -35,10 +37,14 @@ class TiffReader:
         self._path, self._stream = path, stream
         self._lock = threading.Lock()
         self._held = Held()
+        self._layouts: dict[tuple[int, int], Layout] = {}
+        self._descriptor: int | None = None
         try:
             self._file = tifffile.TiffFile(path if stream is None else stream, name=path.name)
         except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
             raise SlideError(f"the TIFF cannot be opened: {_said(error)}", where=path) from error
+        if stream is None and hasattr(os, "pread"):
+            self._descriptor = self._file.filehandle.fileno()
         try:
             self._series, stray = _image_series(self._file)
             self.scenes: tuple[Scene, ...] = tuple(
@@ -61,13 +67,13 @@ class TiffReader:
         self, scene: int, level: int, x: int, y: int, width: int, height: int, *, again_from: int | None = None
     ) -> RGB:
         """Return a region as uint8 (height, width, 3); see :class:`biomarkers.slide.reader.Reader`."""
-        page = _page(self._series[scene].levels[level])
-        samples = page.samplesperpixel
+        layout = self._layout(scene, level)
+        page, samples = layout.page, layout.page.samplesperpixel
         out = np.empty((height, width, samples), np.uint8)  # the segments cover it, absent ones too
         missing: list[tuple[slice, slice]] = []
-        for index in _touched(page, x, y, width, height):
-            data, (sample, _, top, left, _), shape = self._segment(page, index, again_from)
-            _paste(out, missing, data, top - y, left - x, sample if page.planarconfig == 2 else None, shape)
+        for index in layout.touched(x, y, width, height):
+            data, (sample, _, top, left, _), shape = self._segment(layout, index, again_from)
+            _paste(out, missing, data, top - y, left - x, sample if layout.planes > 1 else None, shape)
         return _to_rgb(out, missing, page)
 
     def close(self) -> None:
@@ -83,26 +89,30 @@ class TiffReader:
         if max(ends, default=0) > self._file.filehandle.size:
             raise SlideError(_CUT_SHORT, where=self._path, hint=_COPY_AGAIN)
 
-    def _segment(self, page: Any, index: int, again_from: int | None) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
+    def _layout(self, scene: int, level: int) -> Layout:
+        if (scene, level) not in self._layouts:
+            self._layouts[scene, level] = Layout.of(_page(self._series[scene].levels[level]))
+        return self._layouts[scene, level]
+
+    def _segment(self, layout: Layout, index: int, again_from: int | None) -> _Segment:
         """Read and decode one strip or tile; an absent one comes back as None. Some are held."""
 
         def make() -> tuple[Any, int]:
-            made = self._decoded(page, index)
+            made = self._decoded(layout, index)
             return made, 0 if made[0] is None else made[0].nbytes
 
-        promised = again_from if again_from is not None and _bottom(page, index) > again_from else None
-        key = page.offset, index
-        found: tuple[Any, tuple[int, ...], tuple[int, ...]] = self._held.get(key, make, promised=promised)
+        promised = again_from if again_from is not None and layout.bottom(index) > again_from else None
+        found: _Segment = self._held.get((layout.page.offset, index), make, promised=promised)
         return found
 
-    def _decoded(self, page: Any, index: int) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
+    def _decoded(self, layout: Layout, index: int) -> _Segment:
+        page = layout.page
         offset, count = page.dataoffsets[index], page.databytecounts[index]
-        tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader} if _is_jpeg(page) else {}
         try:
             raw = self._bytes(offset, count) if count and offset else None
-            if raw is not None and (fault := _fault(page, index, raw)):
+            if raw is not None and (fault := layout.fault(index, raw)):
                 raise SlideError(f"tile {index} cannot be decoded: {fault}", where=self._path)
-            data, place, shape = page.decode(raw, index, **tables)
+            data, place, shape = page.decode(raw, index, **layout.tables)
         except SlideError:
             raise
         except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
@@ -113,9 +123,12 @@ class TiffReader:
         handle = self._file.filehandle
         if offset + count > handle.size:  # asked before a count that lies is allocated
             raise SlideError(_CUT_SHORT, where=self._path, hint=_COPY_AGAIN)
-        with self._lock:
-            handle.seek(offset)
-            raw: bytes = handle.read(count)
+        if self._descriptor is not None:  # no place to seek, which threads would have to wait for
+            raw = os.pread(self._descriptor, count, offset)
+        else:
+            with self._lock:
+                handle.seek(offset)
+                raw = handle.read(count)
         if len(raw) < count:
             raise SlideError(_CUT_SHORT, where=self._path, hint=_COPY_AGAIN)
         return raw
@@ -147,20 +160,6 @@ def _said(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _fault(page: Any, index: int, raw: bytes) -> str | None:
-    """Say what is wrong with a segment before it is decoded, or return None."""
-    compression = int(page.compression)
-    tall, wide = segment_size(page)
-    if compression in JPEG_2000:
-        return jpeg_2000_fault(raw, width=wide, height=tall)
-    if compression not in JPEG:
-        return None
-    columns, rows = -(-page.imagewidth // wide), -(-page.imagelength // tall)
-    left, top = index % columns * wide, index // columns % rows * tall
-    least = min(wide, page.imagewidth - left), min(tall, page.imagelength - top)
-    return jpeg_fault(raw, width=wide, height=tall, least=least, whole=page.jpegheader is None)
-
-
 def _image_series(file: Any) -> tuple[list[Any], list[Any]]:
     """Series that are images of tissue, and reduced images that belong to no pyramid.
 
@@ -182,30 +181,6 @@ def _scenes_of(series: Any) -> list[Any]:
 
 def _page(level: Any) -> Any:
     return level.keyframe if level.keyframe is not None else level.pages[0]
-
-
-def _is_jpeg(page: Any) -> bool:
-    return int(page.compression) in JPEG
-
-
-def _touched(page: Any, x: int, y: int, width: int, height: int) -> list[int]:
-    """List the strips or tiles that overlap a region, all samples of a planar image included."""
-    tall, wide = segment_size(page)
-    rows, columns = -(-page.imagelength // tall), -(-page.imagewidth // wide)
-    planes = page.samplesperpixel if page.planarconfig == 2 else 1
-    return [
-        (plane * rows + row) * columns + column
-        for plane in range(planes)
-        for row in range(y // tall, -(-(y + height) // tall))
-        for column in range(x // wide, -(-(x + width) // wide))
-    ]
-
-
-def _bottom(page: Any, index: int) -> int:
-    """Return the row of pixels at which a strip or tile ends."""
-    tall, wide = segment_size(page)
-    rows, columns = -(-page.imagelength // tall), -(-page.imagewidth // wide)
-    return int((index // columns % rows + 1) * tall)
 
 
 def _paste(out: Any, missing: Any, data: Any, top: int, left: int, sample: int | None, shape: tuple[int, ...]) -> None:

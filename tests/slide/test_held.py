@@ -32,7 +32,7 @@ def test_a_tile_is_decoded_once_for_neighbouring_regions(tmp_path: Path, monkeyp
     decoded: list[int] = []
     plain = TiffReader._decoded
     monkeypatch.setattr(
-        TiffReader, "_decoded", lambda self, page, index: decoded.append(index) or plain(self, page, index)
+        TiffReader, "_decoded", lambda self, layout, index: decoded.append(index) or plain(self, layout, index)
     )
     with open_slide(tmp_path / "a.tif", mpp=0.5) as slide:
         for x in range(0, 600, 100):
@@ -48,7 +48,7 @@ def test_one_large_strip_is_decoded_once(tmp_path: Path, monkeypatch) -> None:
     decoded: list[int] = []
     plain = TiffReader._decoded
     monkeypatch.setattr(
-        TiffReader, "_decoded", lambda self, page, index: decoded.append(index) or plain(self, page, index)
+        TiffReader, "_decoded", lambda self, layout, index: decoded.append(index) or plain(self, layout, index)
     )
     monkeypatch.setattr(held, "HELD_BYTES", 1)
     with open_slide(tmp_path / "a.tif", mpp=0.5) as slide:
@@ -79,7 +79,7 @@ def test_what_the_next_row_asks_for_outlives_what_was_decoded_since(tmp_path: Pa
     decoded: list[int] = []
     plain = TiffReader._decoded
     monkeypatch.setattr(
-        TiffReader, "_decoded", lambda self, page, index: decoded.append(index) or plain(self, page, index)
+        TiffReader, "_decoded", lambda self, layout, index: decoded.append(index) or plain(self, layout, index)
     )
     with open_slide(tmp_path / "a.tif", mpp=0.5) as slide:
         slide._reader._held._limit = 12 * 64 * 64 * 3  # hardly more than one region needs
