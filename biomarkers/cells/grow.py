@@ -112,11 +112,9 @@ def outermost(labels: Labels) -> NDArray[np.bool_]:
     return other & (labels > 0)
 
 
-def paint(targets: tuple[Labels, Labels], bodies: Bodies, number: NDArray[np.int32]) -> None:
-    """Write the new number of each label over what stands in the maps of nuclei and of cells, where it is not 0."""
-    for target, labels in zip(targets, (bodies.nuclei, bodies.cells), strict=True):
-        new = number[labels]
-        np.copyto(target, new, where=new > 0)
+def painted(bodies: Bodies, number: NDArray[np.int32]) -> tuple[Labels, Labels]:
+    """Make maps of nuclei and of cells in which each label 0..n has its new number."""
+    return number[bodies.nuclei], number[bodies.cells]
 
 
 def renumbered(labels: Labels, number: NDArray[np.int32]) -> Labels:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,23 +69,48 @@ def find_rows(
     The rows, and the label images of nuclei and cells (row number + 1).
     """
     height, width = rgb.shape[:2]
-    parts: list[tuple[Rows, Block, _Found, NDArray[np.intp]]] = []
+    parts: list[_Part] = []
     blocks = _blocks(height, width, plan)
     for block in tqdm(blocks, desc="cells", unit="block", disable=not progress or len(blocks) < _SHOW_PROGRESS_FROM):
-        if not tissue[block.core].any():
-            continue
-        rows, found, labels = _one_block(rgb[block.window], tissue[block.window], block, plan)
-        parts.append((rows, block, found, labels))
-    rows = join_rows([rows for rows, *_ in parts])
+        if tissue[block.core].any():
+            rows, found, labels = _one_block(rgb[block.window], tissue[block.window], block, plan)
+            parts.append(_Part(rows, block.window, found.bodies, found.contrast.size, labels))
+    rows = join_rows([part.rows for part in parts])
     rows, order = in_reading_order(rows, keep=_stands_out(rows.shape["nucleus_contrast_od"], plan))
-    nuclei, cells = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
+    return rows, *_painted(parts, order, (height, width), plan.tools())
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Cells of one window: the rows that its block owns, and which of the labels 0..``size`` - 1 they have."""
+
+    rows: Rows
+    window: tuple[slice, slice]
+    bodies: Bodies
+    size: int
+    labels: NDArray[np.intp]
+
+    def number(self, order: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Give each label the number of its row, of which ``order`` begins with those; 0 to what is not owned."""
+        out = np.zeros(self.size, np.int32)
+        out[self.labels] = order[: self.rows.count]
+        return out
+
+
+def _painted(
+    parts: Sequence[_Part], order: NDArray[np.int32], shape: tuple[int, int], tools: Tools
+) -> tuple[Labels, Labels]:
+    """Bring all windows into maps of nuclei and cells; ``order`` tells the number of each row, from 1 on, or 0."""
+    if len(parts) == 1 and parts[0].bodies.cells.shape == shape:
+        return tools.painted(parts[0].bodies, parts[0].number(order[1:]))
+    maps = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
     first = 1
-    for own, block, found, labels in parts:
-        number = np.zeros(found.contrast.size, np.int32)
-        number[labels] = order[first : first + own.count]
-        plan.tools().paint((nuclei[block.window], cells[block.window]), found.bodies, number)
-        first += own.count
-    return rows, nuclei, cells
+    for part in parts:
+        for whole, own in zip(maps, tools.painted(part.bodies, part.number(order[first:])), strict=True):
+            # no two windows give a pixel to two cells
+            np.maximum(whole[part.window], own, out=whole[part.window])
+        first += part.rows.count
+    return maps
 
 
 def window_rows(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], *, block: Block, plan: Plan) -> Rows:

@@ -143,7 +143,7 @@ class Tools:
     outlines: _Outlines
     sums: _Sums
     outline_stain: _Ring
-    paint: Callable[[tuple[Labels, Labels], Bodies, NDArray[np.int32]], None]
+    painted: Callable[[Bodies, NDArray[np.int32]], tuple[Labels, Labels]]
     renumbered: Callable[[Labels, NDArray[np.int32]], Labels]
 
 
@@ -173,7 +173,7 @@ def plain() -> Tools:
         merge=regions_.merge,
         expand=grow.expand,
         bodies=grow.bodies,
-        paint=grow.paint,
+        painted=grow.painted,
         renumbered=grow.renumbered,
         histograms=outline.histograms,
         cuts=outline.cuts,
@@ -224,7 +224,7 @@ def fast() -> Tools:
         merge=regions.merge,
         expand=rings.expand,
         bodies=rings.bodies,
-        paint=rings.paint,
+        painted=rings.painted,
         renumbered=rings.renumbered,
         histograms=outline.histograms,
         cuts=outline.cuts,

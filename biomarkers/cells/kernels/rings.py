@@ -37,9 +37,11 @@ def renumbered(labels: Labels, number: NDArray[np.int32]) -> Labels:
     return out
 
 
-def paint(targets: tuple[Labels, Labels], bodies: Bodies, number: NDArray[np.int32]) -> None:
-    """Write new numbers; see :func:`biomarkers.cells.grow.paint`."""
-    _paint(*targets, *bodies, number)
+def painted(bodies: Bodies, number: NDArray[np.int32]) -> tuple[Labels, Labels]:
+    """Make maps with new numbers; see :func:`biomarkers.cells.grow.painted`."""
+    nuclei, cells = (np.empty(bodies.cells.shape, np.int32) for _ in range(2))
+    _paint(*bodies, number, nuclei, cells)
+    return nuclei, cells
 
 
 def _least_type(labels: Labels) -> tuple[Any, Any]:
@@ -67,27 +69,17 @@ def _look_up(labels, number, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _paint(nuclei, whole, cells, parts, number):  # type: ignore[no-untyped-def]
-    new = np.empty(cells.shape[1], np.int32)
+def _paint(cells, parts, number, nuclei, whole):  # type: ignore[no-untyped-def]
     for y in range(cells.shape[0]):
-        _look_up(cells[y], number, new)
-        _write(new, whole[y])
-        _keep(parts[y], new)
-        _write(new, nuclei[y])
+        _look_up(cells[y], number, whole[y])
+        _keep_nuclei(whole[y], parts[y], number[0], nuclei[y])
 
 
 @numba.njit(cache=True, nogil=True)
-def _write(new, out):  # type: ignore[no-untyped-def]
-    nothing = np.int32(0)
+def _keep_nuclei(cells, parts, nothing, out):  # type: ignore[no-untyped-def]
+    nucleus = np.uint8(NUCLEUS)
     for x in range(out.size):
-        out[x] = new[x] if new[x] > nothing else out[x]
-
-
-@numba.njit(cache=True, nogil=True)
-def _keep(parts, new):  # type: ignore[no-untyped-def]
-    nucleus, nothing = np.uint8(NUCLEUS), np.int32(0)
-    for x in range(new.size):
-        new[x] = new[x] if parts[x] == nucleus else nothing
+        out[x] = cells[x] if parts[x] == nucleus else nothing
 
 
 @numba.njit(cache=True, nogil=True)
