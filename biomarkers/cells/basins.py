@@ -50,7 +50,7 @@ def surface(
     return out
 
 
-def basins(height: NDArray[np.int32]) -> tuple[Labels, int]:
+def basins(height: NDArray[np.int32]) -> tuple[Labels, NDArray[np.int32]]:
     """Give each pixel to the top that is reached by going to the highest of eight neighbours again and again.
 
     Parameters
@@ -60,14 +60,13 @@ def basins(height: NDArray[np.int32]) -> tuple[Labels, int]:
 
     Returns
     -------
-    int32 labels of the same shape, tops numbered in the order in which the first pixel of their basin is met, and their
-    number. Where the highest neighbours are equal, the first in reading order is taken.
+    int32 labels of the same shape, by tops numbered 1..n in reading order; and the place of each top in the flat image,
+    int32 (n + 1,), 0 first. Of equal neighbours the first in reading order counts as the highest.
     """
     columns = height.shape[1]
     shifts = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
     place = np.arange(height.size).reshape(height.shape)
     best, target = height.copy(), place.copy()
-    inner = np.s_[1:-1, 1:-1]
     for dy, dx in shifts:
         near = np.roll(height, (-dy, -dx), axis=(0, 1))
         higher = near > best
@@ -78,9 +77,7 @@ def basins(height: NDArray[np.int32]) -> tuple[Labels, int]:
         if np.array_equal(further, goal):
             break
         goal = further
-    there = np.zeros(height.shape, bool)
-    there[inner] = height[inner] > 0
-    tops, first = np.unique(goal[there.ravel()], return_index=True)
+    tops = np.flatnonzero((goal == place.ravel()) & (height.ravel() > 0))
     number = np.zeros(height.size, np.int32)
-    number[tops[np.argsort(first)]] = np.arange(1, tops.size + 1)
-    return np.where(there, number[goal].reshape(height.shape), 0).astype(np.int32), int(tops.size)
+    number[tops] = np.arange(1, tops.size + 1)
+    return number[goal].reshape(height.shape), np.concatenate([[0], tops]).astype(np.int32)

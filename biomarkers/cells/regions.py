@@ -69,17 +69,17 @@ class MergeRule:
         )
 
 
-def describe(labels: Labels, height: NDArray[np.int32], core: NDArray[np.bool_], *, count: int) -> Regions:
+def describe(labels: Labels, height: NDArray[np.int32], core: NDArray[np.bool_], *, tops: NDArray[np.int32]) -> Regions:
     """Sum up basins and find their borders.
 
     Parameters
     ----------
     labels, height
-        Basins 1..count and the surface they were found on, int32 (rows + 2, columns + 2): both have a frame.
+        Basins 1..n and the surface they were found on, int32 (rows + 2, columns + 2): both have a frame.
     core
         bool (rows, columns): the strict mask.
-    count
-        Number of basins.
+    tops
+        See :func:`biomarkers.cells.basins.basins`.
 
     Returns
     -------
@@ -87,9 +87,6 @@ def describe(labels: Labels, height: NDArray[np.int32], core: NDArray[np.bool_],
     """
     inner = labels[1:-1, 1:-1]
     level = height >> ROOM_BITS
-    tops = np.zeros(count + 1, np.int32)
-    np.maximum.at(tops, inner.ravel(), level[1:-1, 1:-1].ravel())
-    tops[0] = 0
     names, passes = [], []
     for here, there in (
         (np.s_[1:-1, 1:-2], np.s_[1:-1, 2:-1]),
@@ -103,7 +100,9 @@ def describe(labels: Labels, height: NDArray[np.int32], core: NDArray[np.bool_],
     highest = np.zeros(name.size, np.int32)
     np.maximum.at(highest, where, np.concatenate(passes))
     pairs = np.stack([name >> 32, name & 0xFFFFFFFF], axis=1).astype(np.int32)
-    return Regions(label_moments(inner, count).T, label_moments(inner * core, count).T, tops, Borders(pairs, highest))
+    count = tops.size - 1
+    whole, strict = (label_moments(one, count).T for one in (inner, inner * core))
+    return Regions(whole, strict, level.ravel()[tops], Borders(pairs, highest))
 
 
 def merge(regions: Regions, *, rule: MergeRule) -> NDArray[np.int32]:

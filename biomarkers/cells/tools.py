@@ -68,7 +68,9 @@ class _Surface(Protocol):
 
 
 class _Describe(Protocol):
-    def __call__(self, labels: Labels, height: NDArray[np.int32], core: Mask, *, count: int) -> Regions: ...
+    def __call__(
+        self, labels: Labels, height: NDArray[np.int32], core: Mask, *, tops: NDArray[np.int32]
+    ) -> Regions: ...
 
 
 class _Merge(Protocol):
@@ -133,7 +135,7 @@ class Tools:
     masks_of: _MasksOf
     near_squares: _Squares
     surface: _Surface
-    basins: Callable[[NDArray[np.int32]], tuple[Labels, int]]
+    basins: Callable[[NDArray[np.int32]], tuple[Labels, NDArray[np.int32]]]
     describe: _Describe
     merge: _Merge
     expand: _Expand

@@ -25,15 +25,14 @@ def surface(
     return out
 
 
-def basins(height: NDArray[np.int32]) -> tuple[Labels, int]:
+def basins(height: NDArray[np.int32]) -> tuple[Labels, NDArray[np.int32]]:
     """Label the basins of a framed surface; see :func:`biomarkers.cells.basins.basins`."""
-    labels = np.zeros(height.shape, np.int32)
-    move = np.empty(height.shape, np.uint8)
-    wide = height.shape[1]
-    moves = np.array([-wide - 1, -wide, -wide + 1, -1, 0, 1, wide - 1, wide, wide + 1], np.int64)
-    _highest(height, move)
-    path = np.empty(height.size, np.int32)
-    return labels, int(_follow(height.ravel(), move.ravel(), moves, wide, labels.ravel(), path))
+    goal, labels = np.empty(height.shape, np.uint32), np.empty(height.shape, np.int32)
+    number, tops = np.empty(height.size, np.int32), np.empty(height.size + 1, np.int32)
+    _highest(height, goal)
+    _climb(goal.ravel())
+    count = _number(height.ravel(), goal.ravel(), number, tops, labels.ravel())
+    return labels, tops[: count + 1]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -61,60 +60,69 @@ def _raise(fine, coarse, soft, bend, one, two, lines, out):  # type: ignore[no-u
 
 
 @numba.njit(cache=True, nogil=True)
-def _highest(h, move):  # type: ignore[no-untyped-def]
-    """Which of the nine pixels around is the highest; of equal ones the pixel itself, then the first."""
+def _highest(h, goal):  # type: ignore[no-untyped-def]
+    """Place of the highest of the nine pixels around; of equal ones the pixel itself, then the first."""
     rows, columns = h.shape
+    up = np.int32(-columns)
+    down = np.int32(columns)
+    one = np.int32(1)
+    for y in range(rows):
+        for x in range(columns):
+            goal[y, x] = y * columns + x
     for y in range(1, rows - 1):
         for x in range(1, columns - 1):
-            best, code = h[y, x], np.int32(4)
+            best, step = h[y, x], np.int32(0)
             near = h[y - 1, x - 1]
-            code = np.int32(0) if near > best else code
+            step = up - one if near > best else step
             best = max(best, near)
             near = h[y - 1, x]
-            code = np.int32(1) if near > best else code
+            step = up if near > best else step
             best = max(best, near)
             near = h[y - 1, x + 1]
-            code = np.int32(2) if near > best else code
+            step = up + one if near > best else step
             best = max(best, near)
             near = h[y, x - 1]
-            code = np.int32(3) if near > best else code
+            step = -one if near > best else step
             best = max(best, near)
             near = h[y, x + 1]
-            code = np.int32(5) if near > best else code
+            step = one if near > best else step
             best = max(best, near)
             near = h[y + 1, x - 1]
-            code = np.int32(6) if near > best else code
+            step = down - one if near > best else step
             best = max(best, near)
             near = h[y + 1, x]
-            code = np.int32(7) if near > best else code
+            step = down if near > best else step
             best = max(best, near)
             near = h[y + 1, x + 1]
-            code = np.int32(8) if near > best else code
-            best = max(best, near)
-            move[y, x] = code
+            step = down + one if near > best else step
+            goal[y, x] += np.uint32(step if h[y, x] > 0 else np.int32(0))
 
 
 @numba.njit(cache=True, nogil=True)
-def _follow(height, move, moves, wide, labels, path):  # type: ignore[no-untyped-def]
-    """Go up from each pixel to one that has a label already, or to a top, which gets the next one."""
+def _climb(goal):  # type: ignore[no-untyped-def]
+    """Let each pixel go where its goal goes, in reading order and against it, until all are at a top."""
+    size, further = np.uint32(goal.size), np.uint32(1)
+    while further != 0:
+        for place in range(size):
+            goal[place] = goal[goal[place]]
+        further = np.uint32(0)
+        for steps in range(size):
+            at = size - np.uint32(1) - steps
+            near = goal[at]
+            far = goal[near]
+            goal[at] = far
+            further |= near ^ far
+
+
+@numba.njit(cache=True, nogil=True)
+def _number(height, goal, number, tops, labels):  # type: ignore[no-untyped-def]
     found = np.int32(0)
-    for place in range(wide, height.size - wide):
-        if height[place] == 0 or labels[place] != 0:
-            continue
-        at = np.int64(place) + moves[move[place]]
-        if labels[at] != 0:  # most pixels: the one they point to was met before
-            labels[place] = labels[at]
-            continue
-        path[0] = place
-        steps = 1
-        while labels[at] == 0 and move[at] != 4:
-            path[steps] = at
-            steps += 1
-            at += moves[move[at]]
-        if labels[at] == 0:
-            found += np.int32(1)
-            labels[at] = found
-        label = labels[at]
-        for k in range(steps):
-            labels[path[k]] = label
+    tops[0] = 0
+    for place in range(goal.size):
+        top = (goal[place] == np.uint32(place)) & (height[place] > 0)
+        tops[found + 1] = place
+        found += np.int32(top)
+        number[place] = found if top else np.int32(0)
+    for place in range(goal.size):
+        labels[place] = number[goal[place]]
     return found

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from biomarkers.cells.filters import UNITY, gaussian_weights, second_derivative_weights
 
+_STRIP = 128  # columns worked on at once
 _SHIFT = 2 * (UNITY.bit_length() - 1)
 _HALF = 1 << (_SHIFT - 1)
 
@@ -31,15 +32,14 @@ def blobness(image: NDArray[np.int16], *, sigma_px: float) -> NDArray[np.int16]:
 
 def opened(image: NDArray[np.int16], *, half: int) -> NDArray[np.int16]:
     """Lowest, then highest values over squares; see :func:`biomarkers.cells.filters.opened`."""
-    now, then = image.copy(), np.empty(image.shape, np.int16)
-    for lowest in (True, False):
-        reach = 0
-        while reach < half:  # windows of the last step, side by side, make those of the next
-            step = min(2 * reach + 1, half - reach)
-            (_lowest_down if lowest else _highest_down)(now, step, then)
-            (_lowest_along if lowest else _highest_along)(then, step, now)
-            reach += step
-    return now
+    rows, columns = image.shape
+    lines, strips = np.empty((2, columns + 2 * half), np.int16), np.empty((2, (rows + 2 * half) * _STRIP), np.int16)
+    out = np.empty(image.shape, np.int16)
+    _lowest_along(image, half, np.int16(0), lines, out)
+    _lowest_down(out, half, np.int16(0), strips)
+    _lowest_along(out, half, np.int16(-1), lines, out)
+    _lowest_down(out, half, np.int16(-1), strips)
+    return out
 
 
 def _half(weights: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -134,48 +134,52 @@ def _blobness(image, gauss, bend, lines, total, out):  # type: ignore[no-untyped
 
 
 @numba.njit(cache=True, nogil=True)
-def _lowest_down(image, step, out):  # type: ignore[no-untyped-def]
-    last = image.shape[0] - 1
-    for y in range(last + 1):
-        _lowest(image[max(y - step, 0)], image[y], image[min(y + step, last)], out[y])
-
-
-@numba.njit(cache=True, nogil=True)
-def _lowest_along(image, step, out):  # type: ignore[no-untyped-def]
+def _lowest_along(image, half, flip, lines, out):  # type: ignore[no-untyped-def]
+    """Lowest value of each row within ``half`` to both sides; ``flip`` of -1 turns the order of values round."""
     columns = image.shape[1]
-    line = np.empty(columns + 2 * step, image.dtype)
     for y in range(image.shape[0]):
-        here = image[y]
-        line[:step], line[step + columns :] = here[0], here[columns - 1]
-        line[step : step + columns] = here
-        _lowest(line[:columns], here, line[2 * step :], out[y])
+        source, line, target = image[y], lines[0], out[y]
+        middle = line[half : half + columns]
+        for x in range(columns):
+            middle[x] = source[x] ^ flip
+        for x in range(half):
+            line[x], line[half + columns + x] = middle[0], middle[columns - 1]
+        found = _lowest(lines, 2 * half + 1, 1)
+        for x in range(columns):
+            target[x] = found[x] ^ flip
 
 
 @numba.njit(cache=True, nogil=True)
-def _lowest(one, two, three, out):  # type: ignore[no-untyped-def]
+def _lowest_down(image, half, flip, strips):  # type: ignore[no-untyped-def]
+    """Lowest value of each column within ``half`` up and down, in place, strip by strip so that caches hold it."""
+    rows, columns = image.shape
+    for left in range(0, columns, _STRIP):
+        part = image[:, left : min(left + _STRIP, columns)]
+        strip = strips[0].reshape(rows + 2 * half, _STRIP)
+        for y in range(rows + 2 * half):
+            row = min(max(y - half, 0), rows - 1)
+            for x in range(part.shape[1]):
+                strip[y, x] = part[row, x] ^ flip
+        found = _lowest(strips, 2 * half + 1, _STRIP).reshape(rows + 2 * half, _STRIP)
+        for y in range(rows):
+            for x in range(part.shape[1]):
+                part[y, x] = found[y, x] ^ flip
+
+
+@numba.njit(cache=True, nogil=True)
+def _lowest(buffers, size, stride):  # type: ignore[no-untyped-def]
+    """Lowest of ``size`` values from each place on: three windows of the last step make one of the next."""
+    now, then, wide = buffers[0], buffers[1], 1
+    while wide < size:
+        step = min(wide, (size - wide) // 2)
+        room, near, far = now.size - 2 * step * stride, step * stride, 2 * step * stride
+        _lowest_of_three(now[:room], now[near : near + room], now[far : far + room], then[:room])
+        now, then = then, now
+        wide += 2 * step
+    return now
+
+
+@numba.njit(cache=True, nogil=True)
+def _lowest_of_three(one, two, three, out):  # type: ignore[no-untyped-def]
     for x in range(out.size):
         out[x] = min(min(one[x], three[x]), two[x])
-
-
-@numba.njit(cache=True, nogil=True)
-def _highest_down(image, step, out):  # type: ignore[no-untyped-def]
-    last = image.shape[0] - 1
-    for y in range(last + 1):
-        _highest(image[max(y - step, 0)], image[y], image[min(y + step, last)], out[y])
-
-
-@numba.njit(cache=True, nogil=True)
-def _highest_along(image, step, out):  # type: ignore[no-untyped-def]
-    columns = image.shape[1]
-    line = np.empty(columns + 2 * step, image.dtype)
-    for y in range(image.shape[0]):
-        here = image[y]
-        line[:step], line[step + columns :] = here[0], here[columns - 1]
-        line[step : step + columns] = here
-        _highest(line[:columns], here, line[2 * step :], out[y])
-
-
-@numba.njit(cache=True, nogil=True)
-def _highest(one, two, three, out):  # type: ignore[no-untyped-def]
-    for x in range(out.size):
-        out[x] = max(max(one[x], three[x]), two[x])

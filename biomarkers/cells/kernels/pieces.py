@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +10,6 @@ from biomarkers.cells.grow import Labels
 from biomarkers.cells.pieces import Limits
 
 _STROKE = 24  # pixels painted at once
-
-
-class _Runs(NamedTuple):
-    """Runs of an image: where they begin, the first one of each row, their value, and the first run of their piece."""
-
-    start: NDArray[np.int32]  # column, (runs + 1,)
-    first: NDArray[np.int32]  # (rows + 1,)
-    value: NDArray[np.int32]  # (runs,)
-    root: NDArray[np.int32]  # (runs,)
-    size: NDArray[np.int32]  # pixels of the piece, at its first run (runs,)
 
 
 def outlines(
@@ -34,23 +22,20 @@ def outlines(
     count = _scan_above(
         reach, soft, cuts, factor, np.empty((2, wide), np.int32), np.empty(wide, np.int16), start, first, value
     )
-    runs = _joined(columns, start[: count + 1], first, value[:count])
-    owner, largest = np.zeros_like(runs.root), np.zeros(cuts.size, np.int32)
-    kept = _keep_largest(*runs, largest, owner, *limits)
-    _find_enclosed(columns, *runs, owner)
+    start, value, root, size, begun = start[: count + 1], value[:count], *(_room(count) for _ in range(3))
+    gaps, heads = np.empty((count + 1, 2), np.int32), np.full((2, cuts.size, 2), -1, np.int32)
+    pieces, holes = _join(columns, start, first, value, heads, root, size, begun, gaps)
+    # the first run of the piece that a run is painted as, plus one; 0 nothing
+    owner, number = np.zeros(count, np.int32), np.zeros(cuts.size, np.int32)
+    kept = _keep_largest(begun[:pieces], value, root, size, number, owner, *limits)
+    _find_enclosed(columns, gaps[:holes], start, first, value, root, owner)
     out = np.empty(soft.size + _STROKE, np.int32)
-    _paint_owned(columns, *runs, largest, owner, out)
+    _paint_owned(columns, start, first, value, root, number, owner, out)
     return out[: soft.size].reshape(soft.shape), kept
 
 
 def _room(size: int) -> NDArray[np.int32]:
     return np.empty(size + 1, np.int32)
-
-
-def _joined(columns: int, start: NDArray[np.int32], first: NDArray[np.int32], value: NDArray[np.int32]) -> _Runs:
-    root, size = np.empty(value.size, np.int32), np.empty(value.size, np.int32)
-    _join(columns, start, first, value, root, size)
-    return _Runs(start, first, value, root, size)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -117,40 +102,70 @@ def _root(root, run):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _join(columns, start, first, value, root, size):  # type: ignore[no-untyped-def]
-    for run in range(root.size):
-        root[run], size[run] = run, 0
-    for row in range(1, first.size - 1):
-        above, here = first[row - 1], first[row]
-        while above < first[row] and here < first[row + 1]:
-            if value[above] == value[here]:
-                one, other = _root(root, above), _root(root, here)
-                root[max(one, other)] = min(one, other)
-            upper, lower = _stop(start, above, columns), _stop(start, here, columns)
-            above += upper <= lower
-            here += lower <= upper
-    for run in range(root.size):
+def _join(columns, start, first, value, heads, root, size, begun, gaps):  # type: ignore[no-untyped-def]
+    """Join runs of one label that touch: each looks for those of its own label in the row above.
+
+    ``heads`` holds the row in which a label was met last and a run of it there, for even and for odd rows. Background
+    with the same label on both sides may be a hole and keeps 0, what is open becomes -1. Return how many runs were put
+    down in ``begun``, the first runs of pieces among them, and in ``gaps``, what may be holes and their rows.
+    """
+    after = np.empty(value.size, np.int32)  # the next run of the same label and row
+    rows, pieces, holes = first.size - 1, 0, 0
+    for row in range(rows):
+        here, above = heads[row % 2], heads[1 - row % 2]
+        for run in range(first[row], first[row + 1]):
+            root[run], size[run] = run, 0
+            label = value[run]
+            if label == 0:
+                inside = row > 0 and row < rows - 1 and run > first[row] and run < first[row + 1] - 1
+                closed = inside and value[run - 1] == value[run + 1]
+                value[run] = 0 if closed else -1
+                gaps[holes, 0], gaps[holes, 1] = run, row
+                holes += closed
+                continue
+            after[run] = here[label, 1] if here[label, 0] == row else -1
+            here[label, 0], here[label, 1] = row, run
+            if above[label, 0] == row - 1:
+                _join_above(columns, start, run, above[label, 1], after, root)
+            begun[pieces] = run
+            pieces += root[run] == run
+    for run in range(value.size):
         root[run] = root[root[run]]  # roots come before what hangs on them
         size[root[run]] += _stop(start, run, columns) - start[run]
+    return pieces, holes
 
 
 @numba.njit(cache=True, nogil=True)
-def _keep_largest(start, first, value, root, size, largest, owner, pixel_um2, least_um2, most_um2):  # type: ignore[no-untyped-def]
+def _join_above(columns, start, run, other, after, root):  # type: ignore[no-untyped-def]
+    """Join a run to those of a chain that it touches."""
+    left, right = start[run], _stop(start, run, columns)
+    while other >= 0:
+        if start[other] < right and _stop(start, other, columns) > left:
+            _unite(root, run, other)
+        other = after[other]
+
+
+@numba.njit(cache=True, nogil=True)
+def _unite(root, one, other):  # type: ignore[no-untyped-def]
+    one, other = _root(root, one), _root(root, other)
+    root[max(one, other)] = min(one, other)
+
+
+@numba.njit(cache=True, nogil=True)
+def _keep_largest(begun, value, root, size, largest, owner, pixel_um2, least_um2, most_um2):  # type: ignore[no-untyped-def]
     """Owner of a piece: its first run, plus one, where the piece is the largest of its label and of a fit size.
 
     ``largest`` becomes the new number of each label that has a piece left, 0 of the others; return these labels.
     """
-    for run in range(root.size):
+    for run in begun:
         if root[run] == run:
             largest[value[run]] = max(largest[value[run]], size[run])
     there = np.zeros(largest.size, np.bool_)
-    for run in range(root.size):
-        if root[run] != run:
-            continue
-        label, area = value[run], size[run] * pixel_um2
-        if label != 0 and size[run] == largest[label] and area >= least_um2 and area <= most_um2:
+    for run in begun:
+        area = size[run] * pixel_um2
+        if root[run] == run and size[run] == largest[value[run]] and area >= least_um2 and area <= most_um2:
             owner[run] = run + 1
-            there[label] = True
+            there[value[run]] = True
     kept, count = np.zeros(largest.size, np.int32), 1
     for label in range(largest.size):
         largest[label] = count if there[label] else 0
@@ -161,40 +176,48 @@ def _keep_largest(start, first, value, root, size, largest, owner, pixel_um2, le
 
 
 @numba.njit(cache=True, nogil=True)
-def _find_enclosed(columns, start, first, value, root, size, owner):  # type: ignore[no-untyped-def]
-    """Owner of a piece of background: -1 several pieces or the outside, else the only piece around it."""
-    rows = first.size - 1
-    for row in range(rows):
-        above = first[row - 1] if row else 0
-        below = first[row + 1]
-        for run in range(first[row], first[row + 1]):
-            known = owner[root[run]]
-            if value[run] != 0 or known < 0:
-                continue
-            left, right = start[run], _stop(start, run, columns)
-            if row == 0 or row == rows - 1 or left == 0 or right == columns:
-                known = -1
-            if known >= 0:
-                known = _same(_same(known, root[run - 1] + 1), root[run + 1] + 1)
-            if known >= 0:
-                known, above = _same_along(known, start, value, root, above, left, right, columns)
-            if known >= 0:
-                known, below = _same_along(known, start, value, root, below, left, right, columns)
-            owner[root[run]] = known
+def _find_enclosed(columns, gaps, start, first, value, root, owner):  # type: ignore[no-untyped-def]
+    """Owner of what may be a hole: the only piece around it, plus one; -1 where it touches two, or what is open."""
+    for run, row in gaps:
+        _join_gap(columns, start, value, run, first[row - 1], root)
+    for run, row in gaps:
+        left, right = start[run], _stop(start, run, columns)
+        piece = _root(root, run)
+        known = _same(_same(owner[piece], root[run - 1] + 1), root[run + 1] + 1)
+        for near in (first[row - 1], first[row + 1]):
+            known = _same_along(known, start, value, root, near, left, right, columns)
+        owner[piece] = known
+    for run, _ in gaps:
+        root[run] = _root(root, run)
+
+
+@numba.njit(cache=True, nogil=True)
+def _join_gap(columns, start, value, run, other, root):  # type: ignore[no-untyped-def]
+    """Join what may be a hole to what may be one in the row above."""
+    left, right = start[run], _stop(start, run, columns)
+    while _stop(start, other, columns) <= left:
+        other += 1
+    while True:
+        if value[other] == 0:
+            _unite(root, run, other)
+        if _stop(start, other, columns) >= right:
+            return
+        other += 1
 
 
 @numba.njit(cache=True, nogil=True)
 def _same_along(known, start, value, root, run, left, right, columns):  # type: ignore[no-untyped-def]
-    """Ask all runs of another row that touch columns left..right-1; return also the run to go on with."""
+    """Ask all runs of another row that touch columns left..right-1."""
     while _stop(start, run, columns) <= left:
         run += 1
-    at = run
     while True:
-        if value[at] != 0:
-            known = _same(known, root[at] + 1)
-        if _stop(start, at, columns) >= right:
-            return known, run
-        at += 1
+        if value[run] > 0:
+            known = _same(known, root[run] + 1)
+        elif value[run] < 0:
+            known = np.int32(-1)
+        if _stop(start, run, columns) >= right:
+            return known
+        run += 1
 
 
 @numba.njit(cache=True, nogil=True)
@@ -205,7 +228,7 @@ def _same(owner, piece):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _paint_owned(columns, start, first, value, root, size, number, owner, out):  # type: ignore[no-untyped-def]
+def _paint_owned(columns, start, first, value, root, number, owner, out):  # type: ignore[no-untyped-def]
     """Paint kept pieces, and holes whose only neighbour is a kept piece, with new numbers.
 
     ``out`` is flat: a run is painted in strokes of one width, and the next run paints over what is too much.

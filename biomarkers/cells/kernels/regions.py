@@ -13,20 +13,26 @@ from biomarkers.cells.regions import LEVELS, Borders, MergeRule, Regions
 _SPREAD = np.int64(-7046029254386353131)  # scatters keys over the table
 
 
-def describe(labels: Labels, height: NDArray[np.int32], core: NDArray[np.bool_], *, count: int) -> Regions:
+def describe(labels: Labels, height: NDArray[np.int32], core: NDArray[np.bool_], *, tops: NDArray[np.int32]) -> Regions:
     """Moments and borders of basins; see :func:`biomarkers.cells.regions.describe`."""
-    moments, tops = np.zeros((count + 1, 2, 6), np.int64), np.zeros(count + 1, np.int32)
-    room = 1 << max(6, int(8 * (count + 1)).bit_length())
+    moments, columns = np.zeros((tops.size, 2, 6), np.int64), core.shape[1]
+    x = np.arange(columns + 1, dtype=np.int64)
+    powers = np.stack([x * (x - 1) // 2, (x - 1) * x * (2 * x - 1) // 6])
+    _sum_runs(labels, np.ascontiguousarray(core).view(np.uint8), powers, np.empty(columns + 1, np.int64), moments)
+    moments[0] = 0
+    room = 1 << max(6, int(4 * tops.size).bit_length())
     while True:
         names, passes = np.zeros(room, np.int64), np.zeros(room, np.int32)
-        moments[:], tops[:] = 0, 0
-        if _describe(labels, height, np.ascontiguousarray(core).view(np.uint8), moments, tops, names, passes):
+        if _find_borders(labels, height, np.zeros(columns + 2, np.uint8), names, passes):
             break
         room *= 4
     there = np.flatnonzero(names)
     order = there[np.argsort(names[there])]
     pairs = np.stack([names[order] >> 32, names[order] & 0xFFFFFFFF], axis=1)
-    return Regions(moments[:, 0], moments[:, 1], tops, Borders(pairs.astype(np.int32), passes[order]))
+    highest = height.ravel()[tops] >> ROOM_BITS
+    return Regions(
+        moments[:, 0] + moments[:, 1], moments[:, 1], highest, Borders(pairs.astype(np.int32), passes[order])
+    )
 
 
 def merge(regions: Regions, *, rule: MergeRule) -> NDArray[np.int32]:
@@ -46,55 +52,55 @@ def merge(regions: Regions, *, rule: MergeRule) -> NDArray[np.int32]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _describe(labels, height, core, moments, tops, names, passes):  # type: ignore[no-untyped-def]
-    """Sum runs of one label and one kind; return whether the table had room for all borders."""
+def _sum_runs(labels, core, powers, start, moments):  # type: ignore[no-untyped-def]
+    """Add runs of one label, outside and inside the strict mask: pixels, x, y, x^2, y^2, x*y.
+
+    Beginnings are written without asking: what is written stays where label or mask change. ``powers``: sums of x
+    and of x^2 over the columns before.
+    """
     rows, columns = core.shape
-    held = 0
     for y in range(rows):
-        here, below, levels = labels[y + 1], labels[y + 2], height[y + 1]
-        under = height[y + 2]
-        x = 0
-        while x < columns:
-            label = here[x + 1]
-            if label == 0:
-                x += 1
-                continue
-            start, kind, top = x, core[y, x], np.int32(0)
-            while True:
-                level = levels[x + 1] >> ROOM_BITS
-                top = max(top, level)
-                near = below[x + 1]
-                if near != label and near != 0:
-                    held += _border(label, near, min(level, under[x + 1] >> ROOM_BITS), names, passes)
-                x += 1
-                if x >= columns or here[x + 1] != label or core[y, x] != kind:
-                    break
-            if x < columns and here[x + 1] != label and here[x + 1] != 0:
-                held += _border(
-                    label, here[x + 1], min(levels[x] >> ROOM_BITS, levels[x + 1] >> ROOM_BITS), names, passes
-                )
-            _add_run(moments[label, 0], start, x, y)
-            if kind:
-                _add_run(moments[label, 1], start, x, y)
-            tops[label] = max(tops[label], top)
-        if 2 * held > names.size:
-            return False
-    return True
+        here, strict = labels[y + 1], core[y]
+        start[0], runs, last = 0, np.uint64(1), np.int32(2) * here[1] + np.int32(strict[0])
+        for x in range(1, columns):
+            what = np.int32(2) * here[x + 1] + np.int32(strict[x])
+            start[runs] = x
+            runs += np.uint64(what != last)
+            last = what
+        start[runs] = columns
+        for run in range(np.int64(runs)):
+            first, stop = start[run], start[run + 1]
+            size, across = stop - first, powers[0, stop] - powers[0, first]
+            sums = moments[here[first + 1], strict[first]]
+            sums[0] += size
+            sums[1] += across
+            sums[2] += size * y
+            sums[3] += powers[1, stop] - powers[1, first]
+            sums[4] += size * y * y
+            sums[5] += across * y
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_run(sums, start, stop, y):  # type: ignore[no-untyped-def]
-    """Add pixels start..stop-1 of row y: their number, x, y, x^2, y^2, x*y."""
-    size = stop - start
-    across = (start + stop - 1) * size // 2
-    last = stop - 1
-    squares = (last * (last + 1) * (2 * last + 1) - (start - 1) * start * (2 * start - 1)) // 6
-    sums[0] += size
-    sums[1] += across
-    sums[2] += size * y
-    sums[3] += squares
-    sums[4] += size * y * y
-    sums[5] += across * y
+def _find_borders(labels, height, differs, names, passes):  # type: ignore[no-untyped-def]
+    """Mark where another basin lies to the right or below, then ask there; return whether there was room for all."""
+    held = 0
+    for y in range(1, labels.shape[0] - 1):
+        here, below, level, under = labels[y], labels[y + 1], height[y], height[y + 1]
+        for x in range(1, here.size - 1):
+            one, down, right = here[x], below[x], here[x + 1]
+            near = ((one != down) & (down != 0)) | ((one != right) & (right != 0))
+            differs[x] = near & (one != 0)
+        for x in range(1, here.size - 1):
+            if differs[x] == 0:
+                continue
+            one, down, right = here[x], below[x], here[x + 1]
+            if down != one and down != 0:
+                held += _border(one, down, min(level[x], under[x]) >> ROOM_BITS, names, passes)
+            if right != one and right != 0:
+                held += _border(one, right, min(level[x], level[x + 1]) >> ROOM_BITS, names, passes)
+        if 2 * held > names.size:
+            return False
+    return True
 
 
 @numba.njit(cache=True, nogil=True)
