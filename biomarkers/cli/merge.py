@@ -23,6 +23,8 @@ def merge(folders: tuple[Path, ...], out: Path) -> None:
     refused.
     """  # noqa: D301
     from biomarkers.run.merge import merge_runs
+    from biomarkers.words import plural
 
     slides = merge_runs(folders, out=out)
-    click.echo(f"{len(slides)} slides of {len(folders)} runs joined in {out}/ (slides.csv, scores.csv)")
+    what = f"{plural(len(slides), 'slide')} of {plural(len(folders), 'run')}"
+    click.echo(f"{what} joined in {out}/ (slides.csv, scores.csv)")

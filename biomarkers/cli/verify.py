@@ -27,14 +27,15 @@ def verify(folder: Path, sample: int, seed: int, tiles: bool) -> int:
     Exit code 0 when everything holds, 1 when anything differs.
     """  # noqa: D301
     from biomarkers.run.verify import verify_run
+    from biomarkers.words import plural
 
     if tiles:
         return _verify_tiles(folder, sample=sample, seed=seed)
     found = verify_run(folder, sample=sample, seed=seed)
     for problem in found.problems:
         click.echo(f"DIFFERS  {problem}")
-    click.echo(f"{found.n_outputs} outputs hashed, {len(found.rescored)} slides scored again: ", nl=False)
-    click.echo("all hold" if not found.problems else f"{len(found.problems)} differences")
+    done = f"{plural(found.n_outputs, 'output')} hashed, {plural(len(found.rescored), 'slide')} scored again"
+    click.echo(f"{done}: {plural(len(found.problems), 'difference') if found.problems else 'all hold'}")
     return 1 if found.problems else 0
 
 

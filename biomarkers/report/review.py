@@ -66,7 +66,7 @@ def _card(row: dict[Any, Any], scores: pd.DataFrame, out: Path) -> dict[str, Any
         "status": row["status"],
         "reason": row["reason"],
         "overlay": quote(picture),
-        "scores": [("cells", row["n_cells"]), *shown],
+        "scores": [*([("cells", row["n_cells"])] if row["n_cells"] else []), *shown],
         "curve": _curve(out / "sensitivity" / f"{file_name(name)}.csv"),
     }
 

@@ -17,6 +17,7 @@ from biomarkers.stats.inversion import Steps
 from biomarkers.stats.linear import midranks, normal_p
 from biomarkers.stats.proportions import clopper_pearson, wilson_limits
 from biomarkers.stats.results import Estimate, Test, undefined_estimate, undefined_test
+from biomarkers.words import plural
 
 _EXACT_PAIRS = 500  # more pairs: the normal quantiles differ by less than the readings resolve
 _ALL_ZERO = "every difference is zero: nothing can be tested"
@@ -180,7 +181,8 @@ def hodges_lehmann_paired(
     d = d[d != 0] if 0 < n_zero < d.size else d
     name = "Hodges-Lehmann pseudomedian" + ("" if estimate == "median" else ", centre of the signed ranks")
     steps, walsh = _walsh_steps(d, digits)
-    if steps.points.size == 1:
+    unbounded = 0.5**d.size > tail
+    if steps.points.size == 1 and not unbounded:
         note = "all differences are equal: the interval has no width and says nothing about uncertainty"
         return Estimate(float(walsh[0]), float(walsh[0]), float(walsh[0]), level, d.size, name, note)
     ranks = midranks(_noiseless(np.abs(d), digits))
@@ -192,10 +194,10 @@ def hodges_lehmann_paired(
     else:
         low, high = steps.normal_limits(*_normal_quantiles(_noiseless(d, digits), tail, half=0.5 * continuity))
     notes = [f"{n_zero} differences are zero: left out"] if n_zero else []
-    if 0.5**d.size > tail:
+    if unbounded:
         low, high = -math.inf, math.inf
     if math.isinf(low) or math.isinf(high):
-        notes.append(f"{d.size} pairs cannot bound the change at {100 * level:g}% confidence")
+        notes.append(f"{plural(d.size, 'pair')} cannot bound the change at {100 * level:g}% confidence")
     value = float(np.median(walsh)) if estimate == "median" else steps.centre(float(ranks.sum()) / 2, tied=tied)
     if low == high:
         notes.append("almost all differences are equal: the interval has no width")

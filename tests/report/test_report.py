@@ -98,6 +98,7 @@ def test_the_review_page_shows_every_slide_and_escapes(tmp_path):
     assert "overlays/p1_core.png" in text
     assert "12.5" in text
     assert "cannot be read" in text
+    assert text.count(">cells<") == 1, "of the slide that has some"
     assert text.count("<script>") == 1, "the page's own"
 
 

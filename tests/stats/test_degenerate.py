@@ -155,6 +155,13 @@ def test_changes(function: Callable[[Any], Any]) -> None:
         honest(lambda d=d: function(d))  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_few_equal_changes_bound_nothing(n: int) -> None:
+    found = paired.hodges_lehmann_paired([0.5] * n)
+    assert (found.value, found.low, found.high) == (0.5, -math.inf, math.inf)
+    assert found.note.startswith(f"{n} pair{'s' * (n > 1)} cannot bound")
+
+
 def _by_counts(function: Callable[..., Any]) -> Callable[[Any], Any]:
     return lambda t: function(t[0][0], sum(t[0]), t[1][0], sum(t[1]))
 
