@@ -93,7 +93,8 @@ def _read(soft, hematoxylin, dab, cells, parts, squares, middle, moves, around, 
     rows, columns = cells.shape
     reach = moves[:, 0].max() // 2
     edges = np.zeros((2 * reach + 1, columns + 2 * reach), np.uint8)
-    levels, lines = np.empty(columns, np.int16), np.empty((4, columns + 1), np.int32)
+    levels, close = np.empty(columns, np.int16), np.empty(columns, np.uint8)
+    lines = np.empty((4, columns + 1), np.int32)
     slots, across, downwards, bins = lines[0], lines[1], lines[2], lines[3]
     done = np.int64(0)
     for y in range(-reach, rows):
@@ -101,7 +102,7 @@ def _read(soft, hematoxylin, dab, cells, parts, squares, middle, moves, around, 
         if y < 0:
             continue
         line, part, near = cells[y], parts[y], squares[y]
-        _leave_out(soft[y], edges, y, moves, levels)
+        _leave_out(soft[y], edges, y, moves, close, levels)
         n = np.int64(0)
         for x in range(columns):  # pixels around nuclei, without a branch that none could guess
             slots[n] = x
@@ -175,22 +176,24 @@ def _of_cells(here, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _leave_out(soft, edges, y, moves, out):  # type: ignore[no-untyped-def]
+def _leave_out(soft, edges, y, moves, near, out):  # type: ignore[no-untyped-def]
     """Leave out of row y (``ABSENT``) what a neighbour's stain reaches: an outermost pixel of a cell lies near."""
-    for x in range(out.size):
-        out[x] = soft[x]
     size, reach = edges.shape[0], edges.shape[0] // 2
+    for x in range(near.size):
+        near[x] = 0
     for k in range(moves.shape[0]):
         row = y - reach + moves[k, 0]
         if row >= 0:
-            _blank(edges[row % size][moves[k, 1] :], out)
+            _join(edges[row % size][moves[k, 1] :], near)
+    absent = np.int16(ABSENT)
+    for x in range(out.size):
+        out[x] = absent if near[x] else soft[x]
 
 
 @numba.njit(cache=True, nogil=True)
-def _blank(edge, out):  # type: ignore[no-untyped-def]
-    absent = np.int16(ABSENT)
+def _join(edge, out):  # type: ignore[no-untyped-def]
     for x in range(out.size):
-        out[x] = absent if edge[x] else out[x]
+        out[x] |= edge[x]
 
 
 @numba.njit(cache=True, nogil=True)
