@@ -75,8 +75,10 @@ def _absorbed(white: tuple[float, float, float]) -> NDArray[np.int64]:
 
 def clean_grains(dense: NDArray[np.bool_], *, grain_um2: float) -> NDArray[np.bool_]:
     """Drop islands below 150 um2, then fill holes below 2000 um2; pieces that touch the border may be part of more."""
-    mask = _without_small(dense, max(1, round(_MIN_ISLAND_UM2 / grain_um2)))
-    return ~_without_small(~mask, max(1, round(_MAX_HOLE_UM2 / grain_um2)))
+    from biomarkers.slide.kernels.pieces import without_small as fast  # numba: only when tissue is sought
+
+    mask = fast(dense, max(1, round(_MIN_ISLAND_UM2 / grain_um2)))
+    return ~fast(~mask, max(1, round(_MAX_HOLE_UM2 / grain_um2)))
 
 
 def reach_grains(grain_um2: float) -> int:
@@ -102,7 +104,8 @@ def square_sums(rgb: NDArray[np.uint8], step: int) -> NDArray[np.int32]:
     return sums
 
 
-def _without_small(mask: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
+def without_small(mask: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
+    """Drop pieces (joined along rows and columns) of fewer squares than ``least``: the compiled step's plain twin."""
     from scipy import ndimage
 
     labels, _ = ndimage.label(mask)

@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from biomarkers.cli.main import run
 from biomarkers.errors import UsageError
-from biomarkers.slide import make_tile, open_slide, read_tile, tile_rgb, tissue_mask
+from biomarkers.slide import make_tile, open_slide, read_tile, tile_rgb, tissue, tissue_mask
+from biomarkers.slide.kernels import pieces as kernels
 
 WHITE = (240.0, 240.0, 240.0)
 
@@ -92,3 +95,32 @@ def test_info_and_score_agree_on_a_file_that_is_not_there(tmp_path, capsys):
         assert "missing.png: no such file" in said.err
         assert said.out == ""
     assert not (tmp_path / "out").exists()
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    rows=st.integers(1, 60),
+    columns=st.integers(1, 60),
+    share=st.sampled_from([0.0, 0.2, 0.5, 0.6, 0.9, 1.0]),
+    grain=st.integers(1, 3),
+    least=st.sampled_from([1, 2, 5, 40]),
+)
+def test_the_compiled_step_drops_the_same_pieces(
+    seed: int, rows: int, columns: int, share: float, grain: int, least: int
+) -> None:
+    mask = np.random.default_rng(seed).random((rows, columns)) < share
+    mask = np.repeat(np.repeat(mask, grain, axis=0), grain, axis=1)
+    before = mask.copy()
+    assert np.array_equal(kernels.without_small(mask, least), tissue.without_small(mask, least))
+    assert np.array_equal(mask, before)
+
+
+def test_a_spiral_is_one_piece() -> None:
+    mask = np.ones((41, 41), bool)
+    for k in range(1, 20, 2):
+        mask[k : 41 - k, k] = mask[k, k : 41 - k] = mask[41 - k - 1, k : 41 - k] = mask[k : 41 - k, 40 - k] = False
+        mask[k + 1, k] = True
+    for step in (kernels.without_small, tissue.without_small):
+        assert np.array_equal(step(mask, int(mask.sum())), mask)
+        assert not step(mask, int(mask.sum()) + 1).any()
