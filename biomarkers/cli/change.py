@@ -17,7 +17,7 @@ _P_VALUES = ("p_adjusted", "p_by_response_adjusted")
 
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results.")
 @click.option("--level", "levels", multiple=True, help="Level column, or biomarker of a cohort; repeatable.")
 @click.option("--patient", default="patient", show_default=True, help="Column of the patient.")
 @click.option("--timepoint", default="timepoint", show_default=True, help="Column of the time point.")

@@ -22,7 +22,9 @@ import click
 @click.option("--simulations", type=click.IntRange(10), default=2000, show_default=True, help="Cohorts for each AUC.")
 @click.option("--permutations", type=click.IntRange(99), default=1999, show_default=True, help="Of each cohort.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for power.csv, power.png and run.json.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for power.csv, power.png and run.json."
+)
 def power(out: Path | None, **options: Any) -> None:
     """Show what a cohort of this size could find.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results.")
 @click.option("--level", "levels", multiple=True, help="Level column, or biomarker of a cohort; repeatable.")
 @click.option("--response", help="Column of the best overall response (a cohort has its own).")
 @click.option("--patient", help="Column of the patient; each must stand once.")

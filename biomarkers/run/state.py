@@ -56,6 +56,9 @@ class RunState:
     def hold_settings(self, settings: Mapping[str, Any]) -> None:
         """Remember the settings of a new run; refuse to go on with an old run under other ones.
 
+        Where no slide was finished there is nothing to go on with: a run that failed, for want of a pixel size say, is
+        begun again.
+
         Raises
         ------
         UsageError
@@ -63,7 +66,8 @@ class RunState:
         """
         path = self.folder / "settings.json"
         wanted = json.loads(json.dumps(settings, sort_keys=True, default=str))
-        held = _read_json(path)
+        begun = any((self.folder / "parts").glob("[!.]*.json"))
+        held = _read_json(path) if begun else None
         if held is not None and held != wanted:
             raise UsageError(
                 f"this folder holds results made with other settings ({differences(held, wanted)})",

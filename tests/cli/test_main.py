@@ -55,3 +55,11 @@ def test_no_verb_shows_help_and_exits_2():
     done = subprocess.run([sys.executable, "-m", "biomarkers"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "Verbs" in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("verb", ["score", "relate", "change", "power", "cells", "express"])
+def test_a_file_in_the_place_of_the_folder_is_a_slip_of_the_pen(verb, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert run([verb, "table.csv", "--out", str(tmp_path / "file")]) == 2
+    assert "is a file" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"

@@ -48,15 +48,26 @@ def test_a_half_written_lock_is_recovered(tmp_path):
 def test_other_settings_are_refused_and_shown(tmp_path):
     state = RunState(tmp_path)
     state.hold_settings({"mpp": 0.25, "assay": "22c3"})
+    state.keep("a", {"files": []})
     state.hold_settings({"assay": "22c3", "mpp": 0.25})
     with pytest.raises(UsageError, match=r"mpp: 0.25 then, 0.5 now"):
         state.hold_settings({"mpp": 0.5, "assay": "22c3"})
+
+
+def test_a_run_in_which_nothing_was_finished_begins_again(tmp_path):
+    state = RunState(tmp_path)
+    state.hold_settings({"mpp": None})
+    state.hold_settings({"mpp": 0.5})
+    state.keep("a", {"files": []})
+    with pytest.raises(UsageError, match=r"mpp: 0.5 then, None now"):
+        state.hold_settings({"mpp": None})
 
 
 @pytest.mark.parametrize("new", [{"scene": None}, {"assay": {"name": "22c3", "scene": None}}])
 def test_a_setting_that_came_with_a_version_is_named(tmp_path, new):
     state, old = RunState(tmp_path), {"mpp": 0.25, "assay": {"name": "22c3"}}
     state.hold_settings(old)
+    state.keep("a", {"files": []})
     with pytest.raises(UsageError, match=r"another version of biomarkers made them.*: (assay\.)?scene\)"):
         state.hold_settings({**old, **new})
 
