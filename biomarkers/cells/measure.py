@@ -73,7 +73,14 @@ def measure_cells(
     middle = middles(sums.moments)
     soft = tools.smooth(amounts[1], sigma_px=_DAB_SMOOTH_UM / mpp)
     ring = tools.outline_stain(
-        soft, amounts, bodies=bodies, middle=middle, mpp=mpp, grown_px=grown_px, settings=settings
+        soft,
+        amounts,
+        bodies=bodies,
+        middle=middle,
+        highest=sums.highest,
+        mpp=mpp,
+        grown_px=grown_px,
+        settings=settings,
     )
     blank = np.full(count, np.nan)
     nucleus = Band(sums.moments[0], sums.dab, sums.hematoxylin)
@@ -82,7 +89,7 @@ def measure_cells(
         keys.NUCLEUS_MEAN: _means(nucleus),
         keys.CYTOPLASM_MEAN: _means(ring.bands.cytoplasm),
         keys.MEMBRANE_MEAN: np.stack([ring.mean, _means(ring.bands.membrane)[:, 1]], axis=1),
-        keys.CELL_MAX: np.maximum(sums.highest, ring.highest) / _MILLI,
+        keys.CELL_MAX: ring.highest / _MILLI,
         keys.MEMBRANE_COMPLETENESS: np.stack([ring.completeness, blank], axis=1),
         MEMBRANE_STAINED_MEAN: np.stack([ring.stained_mean, blank], axis=1),
         MEMBRANE_PARTIAL: np.stack([ring.partial, blank], axis=1),

@@ -65,7 +65,7 @@ class OutlineStain:
     ``mean`` is over all stretches, ``stained_mean`` over the stained ones only (NaN where there is none),
     ``completeness`` the share of stretches that are stained, 0-1, ``partial`` the level that two fifths of the
     stretches reach: whatever the cut, at least so much of the outline is stained where the cut lies below it.
-    ``highest`` is the highest DAB and hematoxylin outside the nucleus, thousandths, (n, 2), ``ABSENT`` without a pixel.
+    ``highest`` is the highest DAB and hematoxylin in the whole cell, thousandths, (n, 2).
     """
 
     mean: NDArray[np.float64]
@@ -82,6 +82,7 @@ def outline_stain(
     *,
     bodies: Bodies,
     middle: NDArray[np.float64],
+    highest: Whole,
     mpp: float,
     grown_px: int,
     settings: CellSettings,
@@ -98,6 +99,8 @@ def outline_stain(
         Cells 1..n and their parts.
     middle
         Centroids (x, y) of the nuclei, px, (n, 2).
+    highest
+        Highest DAB and hematoxylin in the nuclei, thousandths, (n, 2).
     mpp
         Micrometres per pixel.
     grown_px
@@ -131,8 +134,8 @@ def outline_stain(
     hematoxylin, dab = (one[rows, columns].astype(np.int64) for one in amounts)
     parts = np.abs(away - place) <= half, away < place - half, away >= 0
     bands = Bands(*(Band(*(_sums(owner[on], one, count) for one in (None, dab[on], hematoxylin[on]))) for on in parts))
-    highest = [_maxima(one, owner, count + 1)[1:] for one in (dab, hematoxylin)]
-    return summary(stretches(top, stained), bands=bands, highest=np.stack(highest, axis=1))
+    around = np.stack([_maxima(one, owner, count + 1)[1:] for one in (dab, hematoxylin)], axis=1)
+    return summary(stretches(top, stained), bands=bands, highest=np.maximum(highest, around))
 
 
 def reach_px(grown_px: int) -> int:

@@ -111,6 +111,7 @@ class _Ring(Protocol):
         *,
         bodies: Bodies,
         middle: NDArray[np.float64],
+        highest: NDArray[np.int64],
         mpp: float,
         grown_px: int,
         settings: CellSettings,

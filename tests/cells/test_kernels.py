@@ -218,7 +218,8 @@ def test_measurements(labels: np.ndarray, seed: int, mpp: float, steps: int, mor
         one.sums(tuple(stains), bodies=one.bodies(labels, steps=steps), count=count) for one in (FAST, PLAIN)
     )
     _all_equal(fast, plain)
-    asked = {"middle": middles(plain.moments), "mpp": mpp, "settings": CellSettings(), "grown_px": steps}
+    asked = {"middle": middles(plain.moments), "highest": plain.highest, "mpp": mpp, "grown_px": steps}
+    asked["settings"] = CellSettings()
     bodies = (one.bodies(labels, steps=steps) for one in (FAST, PLAIN))
     _same_outline(
         *(

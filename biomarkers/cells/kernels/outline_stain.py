@@ -44,6 +44,7 @@ def outline_stain(
     *,
     bodies: Bodies,
     middle: NDArray[np.float64],
+    highest: NDArray[np.int64],
     mpp: float,
     grown_px: int,
     settings: CellSettings,
@@ -53,15 +54,16 @@ def outline_stain(
     squares = np.empty(soft.shape, squares_type(reach))
     squares_within(bodies.parts != NUCLEUS, reach, squares)
     best, far = np.full(count * SECTORS, _NOTHING, np.int32), np.zeros(count * SECTORS, np.int16)
-    highest = np.full((2, count), ABSENT, np.int16)
+    most = np.full((2, count), ABSENT, np.int16)
+    most[:, 1:] = highest.T
     around = np.empty((2, np.count_nonzero(bodies.parts == AROUND)), np.int32)
-    _read(soft, *amounts, *bodies, squares, whole_middle(middle), _neighbourhood(mpp), around, best, far, highest)
+    _read(soft, *amounts, *bodies, squares, whole_middle(middle), _neighbourhood(mpp), around, best, far, most)
     levels, bounds = np.empty((count, 5), np.int64), np.empty((2, count * SECTORS), np.int32)
     _sum_up(best, far, np.int32(least_stained(settings)), np.int32(half_band(mpp, settings)), levels, *bounds)
     sums = np.zeros((2, 3 * count), np.int64)
     _divide(*around, squares.reshape(-1), *(one.reshape(-1) for one in amounts), *bounds, *sums)
     return summary(
-        Stretches(*np.ascontiguousarray(levels[1:].T)), bands=_bands(*sums), highest=highest[:, 1:].T.astype(np.int64)
+        Stretches(*np.ascontiguousarray(levels[1:].T)), bands=_bands(*sums), highest=most[:, 1:].T.astype(np.int64)
     )
 
 
