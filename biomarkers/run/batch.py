@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # for a first guess of how long a run takes: seconds a slide beside its pixels, and pixels a second
 _START_S, _SLIDE_S = 3.0, 0.1
 _LEAST_BYTES_A_SLIDE = 20_000
-_WHOLE_PIXELS, _TILE_PIXELS_A_S, _WHOLE_PIXELS_A_S = 25_000_000, 1e6, 5e6
+_WHOLE_PIXELS, _TILE_PIXELS_A_S, _WHOLE_PIXELS_A_S = 25_000_000, 2e6, 20e6
 
 
 @dataclass(frozen=True)
