@@ -17,7 +17,7 @@ MILLI = 1000.0  # optical densities are held as whole thousandths
 FRACTION = 256  # into which the tables divide a thousandth
 HEMATOXYLIN_WEIGHT, DAB_WEIGHT = 166, 128  # in 256ths: 0.65 and 0.5
 _COMPACT_UM = 2.0  # DAB that a disc of this radius fits into is nuclear; membranes and thin rims are not
-_REGAIN_UM = 1.0
+_REGAIN_UM = 0.45  # what optics take from its rim: less than half a square of 1 um, so only finer grids regain it
 # where nothing paler than this lies within a square wider than any nucleus, DAB is the ground that nuclei lie in
 _SHEET_UM, SHEET_OD = 10.0, 100  # half a square's side
 CAP, ABOVE_CAP, MOST_ABOVE = 300, 77, 45  # a soft cap keeps dark nuclei from drowning pale neighbours
