@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from biomarkers.cells.pipeline import Plan, find_rows
+from biomarkers.cells.pipeline import Plan, _repeated, find_rows
 from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import Rows
 from biomarkers.simulate import render_hdab, simulate_scene
@@ -62,6 +62,16 @@ def test_blocks_at_a_finer_grain() -> None:
     """At 0.25 um/px four pixels make one of those that nuclei are sought in."""
     rgb = np.ascontiguousarray(photograph()[:700, 200:921])
     same(find(rgb, 256, mpp=0.25), find(rgb, 2048, mpp=0.25))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.int32])
+@pytest.mark.parametrize("factor", [2, 3])
+def test_labels_at_a_finer_grain(kind, factor: int) -> None:
+    labels = np.random.default_rng(1).integers(0, np.iinfo(kind).max, (7, 9)).astype(kind)
+    whole = np.kron(labels, np.ones((factor, factor), kind))
+    fine = _repeated(labels, factor, (6 * factor + 1, 8 * factor + 1))
+    assert fine.dtype == kind
+    np.testing.assert_array_equal(fine, whole[: 6 * factor + 1, : 8 * factor + 1])
 
 
 def test_tools_are_part_of_the_plan() -> None:
