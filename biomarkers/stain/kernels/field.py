@@ -72,8 +72,9 @@ def count_grains(
 ) -> int:
     """Count small dark spots; see :func:`biomarkers.stain.field.count_grains`."""
     rows, columns = dab.shape
-    waiting = np.zeros((rows, -(-columns // _WORD) * _WORD), np.uint8)  # whole words: most hold nothing
-    np.greater(dab, dense, out=waiting[:, :columns].view(np.bool_))
+    # in a frame of nothing, so that no step leads outside, and in whole words, of which most hold nothing
+    waiting = np.zeros((rows + 2, -(-columns // _WORD) * _WORD + 2 * _WORD), np.uint8)
+    np.greater(dab, dense, out=waiting[1 : rows + 1, _WORD : _WORD + columns].view(np.bool_))
     count = np.count_nonzero(waiting)
     if count == 0:
         return 0
@@ -222,40 +223,63 @@ def _squares(one, other, where):  # type: ignore[no-untyped-def]
 def _grains(dab, waiting, words, queue, least, most, inner, outer, around):  # type: ignore[no-untyped-def]
     rows, columns = dab.shape
     found = 0
-    for y in range(rows):
-        for word in range(words.shape[1]):
+    for y in range(1, rows + 1):
+        for word in range(1, words.shape[1] - 1):
             if words[y, word] == 0:
                 continue
             for x in range(word * _WORD, word * _WORD + _WORD):
                 if not waiting[y, x]:
                     continue
-                area, top, bottom, left, right = _flood(waiting, queue, y, x)
-                whole = top > 0 and left > 0 and bottom < rows - 1 and right < columns - 1
-                if whole and least <= area <= most:
-                    box = (top, bottom, left, right)
-                    found += _alone(dab, queue[:area], box, inner, outer, around)
+                area = _flood(waiting, queue, y, x)
+                if least <= area <= most:
+                    spot = queue[:area]
+                    box = _box(spot)
+                    whole = box[0] > 0 and box[2] > 0 and box[1] < rows - 1 and box[3] < columns - 1
+                    if whole:
+                        found += _alone(dab, spot, box, inner, outer, around)
     return found
 
 
 @numba.njit(cache=True, nogil=True)
 def _flood(waiting, queue, y, x):  # type: ignore[no-untyped-def]
-    """Take a spot, side by side pixels, into the queue; return its area and the rows and columns it lies between."""
-    rows, columns = waiting.shape
-    top, bottom, left, right = y, y, x, x
+    """Take a spot, side by side pixels, into the queue; return its area."""
+    one = np.uint32(1)
     waiting[y, x] = 0
     queue[0, 0], queue[0, 1] = y, x
-    size, done = 1, 0
+    size, done = np.uint32(1), np.uint32(0)
     while done < size:
-        y, x = queue[done, 0], queue[done, 1]
-        done += 1
-        top, bottom, left, right = min(top, y), max(bottom, y), min(left, x), max(right, x)
-        for down, across in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-            v, u = y + down, x + across
-            if 0 <= v < rows and 0 <= u < columns and waiting[v, u]:
-                waiting[v, u] = 0
-                queue[size, 0], queue[size, 1] = v, u
-                size += 1
-    return size, top, bottom, left, right
+        v, u = np.uint32(queue[done, 0]), np.uint32(queue[done, 1])
+        done = np.uint32(done + one)
+        if waiting[v - one, u]:
+            waiting[v - one, u] = 0
+            queue[size, 0], queue[size, 1] = v - one, u
+            size = np.uint32(size + one)
+        if waiting[v + one, u]:
+            waiting[v + one, u] = 0
+            queue[size, 0], queue[size, 1] = v + one, u
+            size = np.uint32(size + one)
+        if waiting[v, u - one]:
+            waiting[v, u - one] = 0
+            queue[size, 0], queue[size, 1] = v, u - one
+            size = np.uint32(size + one)
+        if waiting[v, u + one]:
+            waiting[v, u + one] = 0
+            queue[size, 0], queue[size, 1] = v, u + one
+            size = np.uint32(size + one)
+    return size
+
+
+@numba.njit(cache=True, nogil=True)
+def _box(spot):  # type: ignore[no-untyped-def]
+    """Move a spot out of the frame; return the rows and columns that it lies between."""
+    for k in range(spot.shape[0]):
+        spot[k, 0] -= 1
+        spot[k, 1] -= _WORD
+    top, bottom, left, right = spot[0, 0], spot[0, 0], spot[0, 1], spot[0, 1]
+    for k in range(spot.shape[0]):
+        top, bottom = min(top, spot[k, 0]), max(bottom, spot[k, 0])
+        left, right = min(left, spot[k, 1]), max(right, spot[k, 1])
+    return top, bottom, left, right
 
 
 @numba.njit(cache=True, nogil=True)
