@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +71,14 @@ class TissueMap:
         return total
 
 
-def map_tissue(slide: Slide, *, mpp: float, white: tuple[float, float, float], grain_um: float = GRAIN_UM) -> TissueMap:
+def map_tissue(
+    slide: Slide,
+    *,
+    mpp: float,
+    white: tuple[float, float, float],
+    grain_um: float = GRAIN_UM,
+    also: Callable[[NDArray[np.float64], float], None] | None = None,
+) -> TissueMap:
     """Find tissue on a whole slide.
 
     Parameters
@@ -85,6 +92,8 @@ def map_tissue(slide: Slide, *, mpp: float, white: tuple[float, float, float], g
         Level of empty glass per channel.
     grain_um
         Side of the squares that are judged.
+    also
+        Is shown the mean colours of the squares too, band by band, and their side in um: they are read once.
 
     Returns
     -------
@@ -94,7 +103,12 @@ def map_tissue(slide: Slide, *, mpp: float, white: tuple[float, float, float], g
     step = max(1, round(grain_um / mpp))
     rows, columns = (-(-side // step) for side in (slide.size[1], slide.size[0]))
     raw = np.zeros((rows, -(-columns // 8)), np.uint8)
-    for top, dense in _dense_rows(slide, step, white):
+
+    def seen(means: NDArray[np.float64]) -> None:
+        if also is not None:
+            also(means, step * mpp)
+
+    for top, dense in _dense_rows(slide, step, white, seen):
         raw[top : top + dense.shape[0]] = np.packbits(dense, axis=1)
     grain_um2 = (step * mpp) ** 2
     halo = reach_grains(grain_um2)
@@ -108,12 +122,18 @@ def map_tissue(slide: Slide, *, mpp: float, white: tuple[float, float, float], g
     return TissueMap(step, (rows, columns), slide.size, clean)
 
 
-def _dense_rows(slide: Slide, step: int, white: tuple[float, float, float]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+def _dense_rows(
+    slide: Slide,
+    step: int,
+    white: tuple[float, float, float],
+    seen: Callable[[NDArray[np.float64]], None],
+) -> Iterator[tuple[int, NDArray[np.bool_]]]:
     """Yield bands of squares that are dense enough; each is smoothed with the rows above and below it."""
     rows = -(-slide.size[1] // step)
     held = np.zeros((0, 0, 3))  # rows whose lower neighbour is still to come, and the one above them
     first, done = 0, 0  # first row held; rows given out so far
     for top, means in coarse_bands(slide, step=step):
+        seen(means)
         held = means if held.size == 0 else np.concatenate([held, means])
         known = top + means.shape[0]
         ready = known if known == rows else known - 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from biomarkers.cells.find import doubt_about_mpp
 from biomarkers.cells.pipeline import Plan, grain_px, halo_px, least_contrast, window_rows
@@ -22,7 +23,6 @@ from biomarkers.score.positivity import call_positivity
 from biomarkers.score.readings import marker_index
 from biomarkers.score.sensitivity import cuts_to_try, scaled
 from biomarkers.score.whole.windows import Core, around, inside, read_window
-from biomarkers.slide.coarse import coarse_bands
 from biomarkers.slide.reader import RGB
 from biomarkers.slide.sample import pick_windows, sample_patches
 from biomarkers.slide.slide import Slide
@@ -60,12 +60,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Light:
-    """The level of empty glass, what the colours say of the stains, and where there is tissue."""
+    """The level of empty glass, what the colours say of the stains, where there is tissue; shares of ink and folds."""
 
     white: White
     vectors: StainVectors
     evidence: DabEvidence
     tissue: TissueMap
+    solid: tuple[float, float]
     doubt: str | None = None
 
 
@@ -99,8 +100,16 @@ def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, 
         white = white_of_samples(pairs)
         doubt = doubt_about_glass(pairs, white)
     evidence = evidence_of_colours(colours, white=white, vectors=vectors)
-    tissue = map_tissue(slide, mpp=slide.mpp, white=white)
-    return Light(white, vectors or StainVectors(), evidence, tissue, doubt)
+    vectors = vectors or StainVectors()
+    solid, rows = [], []
+
+    def look(means: NDArray[np.float64], grain_um: float) -> None:
+        solid.append(solid_shares(means, white=white, vectors=vectors, grain_um=grain_um))
+        rows.append(means.shape[0])
+
+    tissue = map_tissue(slide, mpp=slide.mpp, white=white, also=look)
+    pen, dark = np.average(np.array(solid), axis=0, weights=rows)
+    return Light(white, vectors, evidence, tissue, (float(pen), float(dark)), doubt)
 
 
 def decide(slide: Slide, task: Task, light: Light, *, threads: int = 1) -> Decided:
@@ -122,8 +131,7 @@ def decide(slide: Slide, task: Task, light: Light, *, threads: int = 1) -> Decid
     rows, _ = in_reading_order(rows, keep=rows.shape["nucleus_contrast_od"] >= least)
     cells: Any = PlainCells.of_rows(rows, mpp=mpp, marker=task.marker)
     cells, _ = classified(cells, classes=task.classes, mpp=mpp)
-    solid = _solid(slide, light)
-    quality = quality_of_windows(pixels, white=light.white, vectors=light.vectors, mpp=mpp, solid=solid)
+    quality = quality_of_windows(pixels, white=light.white, vectors=light.vectors, mpp=mpp, solid=light.solid)
     doubts = [one for one in (light.doubt, doubt_about_white(light.white), doubt_about_mpp(rows, mpp)) if one]
     cells = with_neighbours(cells, column=marker_index(cells, task.marker))
     cuts = own_cuts(cells, assay=task.assay, thresholds=task.thresholds, marker=task.marker)
@@ -144,14 +152,3 @@ def _patterns(cells: Any, task: Task) -> dict[float, str]:
         called = call_positivity(cells, assay=task.assay, thresholds=thresholds, marker=task.marker)
         patterns[cut] = str(called.uns["thresholds"]["pattern"])
     return patterns
-
-
-def _solid(slide: Slide, light: Light) -> tuple[float, float]:
-    """Measure ink and folds over the whole slide at a coarse grain."""
-    step = light.tissue.step
-    shares, weights = [], []
-    for _, means in coarse_bands(slide, step=step):
-        shares.append(solid_shares(means, white=light.white, vectors=light.vectors, grain_um=step * slide.mpp))
-        weights.append(means.shape[0])
-    pen, dark = np.average(np.array(shares), axis=0, weights=weights)
-    return float(pen), float(dark)
