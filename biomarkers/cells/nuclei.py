@@ -20,7 +20,6 @@ from biomarkers.cells.tools import Mask, Tools
 FINE_SIGMA_UM = 1.5
 # the generous mask adds what is high at a coarser scale: sigma in um, least answer in thousandths
 COARSE_SIGMA_UM, COARSE_LEAST = 2.3, 10
-DYE_LEAST = 4  # a nuclear dye stains nothing but nuclei
 SOLID = 300  # what is denser than this belongs to a nucleus even where it is not the local peak
 CLOSE_UM = 1.0  # mends bites and small holes, such as DAB leaves where it hides hematoxylin
 DEEPEST_UM = 6.0  # from here on the inside of an object is flat
@@ -48,9 +47,9 @@ def find_nuclei(work: WorkingImage, *, settings: CellSettings, tools: Tools) -> 
     """
     contrast = nuclear_contrast(work, settings=settings, tools=tools)
     mpp = work.mpp * contrast.factor
-    soft, dye = contrast.softly_sought, work.dab is None
+    soft = contrast.softly_sought
     bend, wide = (tools.blobness(contrast.sought, sigma_px=um / mpp) for um in (FINE_SIGMA_UM, COARSE_SIGMA_UM))
-    core, mask = masks(bend, wide, soft, mpp=mpp, dye=dye, settings=settings, tools=tools)
+    core, mask = masks(bend, wide, soft, mpp=mpp, settings=settings, tools=tools)
     reach = round(DEEPEST_UM / mpp)
     fine, coarse = (tools.near_squares(one, reach=reach) for one in (core, mask))
     height = tools.surface(fine, coarse, soft, bend, weights=WEIGHTS)
@@ -67,15 +66,14 @@ def masks(
     soft: NDArray[np.int16],
     *,
     mpp: float,
-    dye: bool,
     settings: CellSettings,
     tools: Tools,
 ) -> tuple[Mask, Mask]:
     """Mark what is locally high at the scale of nuclei, and more generously what may belong to them.
 
-    ``fine`` and ``coarse``: how far a pixel exceeds its surroundings; ``dye``: only nuclei are stained, as by DAPI.
+    ``fine`` and ``coarse``: how far a pixel exceeds its surroundings.
     """
-    levels = (round(settings.min_od * 1000), SOLID, DYE_LEAST if dye else COARSE_LEAST)
+    levels = (round(settings.min_od * 1000), SOLID, COARSE_LEAST)
     core, mask = tools.masks_of(fine, coarse, soft, levels=levels)
     steps = max(1, round(CLOSE_UM / mpp))
     return core, tools.erode(tools.dilate(mask, steps=steps), steps=steps)
