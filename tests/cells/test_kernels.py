@@ -99,7 +99,9 @@ def test_distances(mask: np.ndarray, reach: int) -> None:
 @check
 @given(
     hnp.arrays(
-        np.int16, st.tuples(st.just(4), st.integers(1, 24), st.integers(1, 24)), elements=st.integers(-50, 1200)
+        np.int16,
+        st.tuples(st.just(4), st.integers(1, 24), st.integers(1, 24)),
+        elements=st.integers(-50, 1200) | st.integers(-5000, 5000),
     ),
     st.integers(1, 4),
 )

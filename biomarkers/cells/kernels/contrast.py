@@ -8,6 +8,11 @@ from numpy.typing import NDArray
 
 from biomarkers.cells.contrast import ABOVE_CAP, CAP, DAB_WEIGHT, HEMATOXYLIN_WEIGHT, MOST_ABOVE, SHEET_OD
 
+_BLUE, _BROWN, _FULL = np.uint16(HEMATOXYLIN_WEIGHT // 2), np.uint16(DAB_WEIGHT // 2), np.uint16(2**16 - 1)
+# from here on nothing changes any more: the part above the soft cap is as large as it may be
+_ENOUGH = 128 * (CAP + -(-256 * MOST_ABOVE // ABOVE_CAP))
+_MOST_BLUE, _MOST_BROWN = np.int16(-(-_ENOUGH // int(_BLUE))), np.int16(-(-_ENOUGH // int(_BROWN)))
+
 
 def means(image: NDArray[np.int16], *, factor: int) -> NDArray[np.int16]:
     """Averages of whole squares; see :func:`biomarkers.cells.contrast.means`."""
@@ -122,14 +127,17 @@ def _mix(hematoxylin, dab, compact, sheet, out):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _mix_line(hematoxylin, dab, compact, sheet, out):  # type: ignore[no-untyped-def]
-    zero = np.int32(0)
+    """Weigh and cap in 16 bits: weights in 128ths, amounts cut where the cap has the last word anyway."""
+    zero, ground = np.int16(0), np.int16(SHEET_OD)
     for x in range(out.size):
-        inside = min(max(np.int32(dab[x]), zero), max(np.int32(compact[x]), zero))
-        inside = max(inside - np.int32(2) * max(np.int32(sheet[x]) - np.int32(SHEET_OD), zero), zero)
-        blue = max(np.int32(hematoxylin[x]), zero)
-        both = (np.int32(HEMATOXYLIN_WEIGHT) * blue + np.int32(DAB_WEIGHT) * inside) >> 8
-        above = min((max(both - np.int32(CAP), zero) * np.int32(ABOVE_CAP)) >> 8, np.int32(MOST_ABOVE))
-        out[x] = min(both, np.int32(CAP)) + above
+        over = min(np.int16(max(sheet[x], ground) - ground), np.int16(2**14 - 1))
+        inside = max(np.int16(min(max(dab[x], zero), max(compact[x], zero)) - np.int16(over + over)), zero)
+        blue = np.uint16(_BLUE * np.uint16(min(max(hematoxylin[x], zero), _MOST_BLUE)))
+        brown = np.uint16(_BROWN * np.uint16(min(inside, _MOST_BROWN)))
+        both = np.uint16(np.uint16(blue + min(brown, np.uint16(_FULL - blue))) >> np.uint16(7))
+        low = min(both, np.uint16(CAP))
+        above = np.uint16(np.uint16(np.uint16(both - low) * np.uint16(ABOVE_CAP)) >> np.uint16(8))
+        out[x] = np.int16(low + min(above, np.uint16(MOST_ABOVE)))
 
 
 @numba.njit(cache=True, nogil=True)
