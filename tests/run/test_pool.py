@@ -86,10 +86,10 @@ from biomarkers.run import worker
 from biomarkers.slide.tiff import TiffReader
 
 read = TiffReader.read
-def faulty(self, *where):
+def faulty(self, *where, **how):
     if "fault" in self._path.name:
         os.kill(os.getpid(), signal.SIGSEGV)
-    return read(self, *where)
+    return read(self, *where, **how)
 TiffReader.read = faulty
 worker.main()
 """
