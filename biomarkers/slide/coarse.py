@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.slide.slide import Slide
+from biomarkers.slide.threads import in_order
 from biomarkers.slide.tissue import block_means
 
 _BAND_PIXELS, _BAND_SQUARES = 8_000_000, 400_000  # of the level that is read, and made of it, at one time
+_AHEAD = 1  # bands of a thread that may wait: they are large
 _WHOLE = 0.02  # how far a level's downsample may lie from a whole number
 
 
@@ -36,8 +38,10 @@ def coarse_level(slide: Slide, step: int) -> tuple[int, int]:
     return best
 
 
-def coarse_bands(slide: Slide, *, step: int) -> Iterator[tuple[int, NDArray[np.float64]]]:
+def coarse_bands(slide: Slide, *, step: int, threads: int = 1) -> Iterator[tuple[int, NDArray[np.float64]]]:
     """Yield the slide's mean colours in squares of ``step`` x ``step`` level-0 pixels, from top to bottom.
+
+    The bands are read by ``threads`` threads.
 
     Yields
     ------
@@ -48,13 +52,16 @@ def coarse_bands(slide: Slide, *, step: int) -> Iterator[tuple[int, NDArray[np.f
     level = slide.levels[number]
     rows, columns = (-(-side // step) for side in (slide.size[1], slide.size[0]))
     tall = max(1, min(_BAND_PIXELS // (level.width * block), _BAND_SQUARES // columns))
-    for top in range(0, rows, tall):
+
+    def band(top: int) -> tuple[int, NDArray[np.float64]]:
         count = min(tall, rows - top)
         start = min(top * block, level.height - 1)
         stop = min(max((top + count) * block, start + 1), level.height)
         means = block_means(slide.read_region(0, start, level.width, stop - start, level=number), block)
         short = ((0, max(0, count - means.shape[0])), (0, max(0, columns - means.shape[1])), (0, 0))
-        yield top, np.pad(means, short, mode="edge")[:count, :columns]
+        return top, np.pad(means, short, mode="edge")[:count, :columns]
+
+    yield from in_order(band, range(0, rows, tall), threads=threads, ahead=_AHEAD)
 
 
 def thumbnail(slide: Slide, *, longest: int = 1024) -> tuple[NDArray[np.uint8], int]:

@@ -78,6 +78,7 @@ def map_tissue(
     white: tuple[float, float, float],
     grain_um: float = GRAIN_UM,
     also: Callable[[NDArray[np.float64], float], None] | None = None,
+    threads: int = 1,
 ) -> TissueMap:
     """Find tissue on a whole slide.
 
@@ -94,6 +95,8 @@ def map_tissue(
         Side of the squares that are judged.
     also
         Is shown the mean colours of the squares too, band by band, and their side in um: they are read once.
+    threads
+        Threads that read.
 
     Returns
     -------
@@ -108,7 +111,7 @@ def map_tissue(
         if also is not None:
             also(means, step * mpp)
 
-    for top, dense in _dense_rows(slide, step, white, seen):
+    for top, dense in _dense_rows(slide, step, white, seen, threads):
         raw[top : top + dense.shape[0]] = np.packbits(dense, axis=1)
     grain_um2 = (step * mpp) ** 2
     halo = reach_grains(grain_um2)
@@ -127,12 +130,13 @@ def _dense_rows(
     step: int,
     white: tuple[float, float, float],
     seen: Callable[[NDArray[np.float64]], None],
+    threads: int,
 ) -> Iterator[tuple[int, NDArray[np.bool_]]]:
     """Yield bands of squares that are dense enough; each is smoothed with the rows above and below it."""
     rows = -(-slide.size[1] // step)
     held = np.zeros((0, 0, 3))  # rows whose lower neighbour is still to come, and the one above them
     first, done = 0, 0  # first row held; rows given out so far
-    for top, means in coarse_bands(slide, step=step):
+    for top, means in coarse_bands(slide, step=step, threads=threads):
         seen(means)
         held = means if held.size == 0 else np.concatenate([held, means])
         known = top + means.shape[0]

@@ -107,7 +107,7 @@ def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, 
         solid.append(solid_shares(means, white=white, vectors=vectors, grain_um=grain_um))
         rows.append(means.shape[0])
 
-    tissue = map_tissue(slide, mpp=slide.mpp, white=white, also=look)
+    tissue = map_tissue(slide, mpp=slide.mpp, white=white, also=look, threads=threads)
     pen, dark = np.average(np.array(solid), axis=0, weights=rows)
     return Light(white, vectors, evidence, tissue, (float(pen), float(dark)), doubt)
 

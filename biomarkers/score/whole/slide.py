@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ from biomarkers.score.whole.files import CellFile, DotPicture
 from biomarkers.score.whole.memory import give_back_memory, keep_freed_memory
 from biomarkers.score.whole.stream import Kept, stream_strips
 from biomarkers.slide.slide import Slide, open_slide
+from biomarkers.slide.threads import begun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -216,9 +218,10 @@ def _score(
         return _without_cells(slide, task, light, keys.NO_TISSUE, "no tissue was found")
     if not light.evidence.scorable:
         return _without_cells(slide, task, light, keys.NOT_EVALUABLE, light.evidence.reason)
+    pale = begun(functools.partial(DotPicture, slide, marker=task.marker), threads=threads) if picture else None
     decided = decide(slide, task, light, threads=threads)
     task = decided.task
-    dots = DotPicture(slide, marker=task.marker) if picture else None
+    dots = None if pale is None else pale()
     stained: dict[str, int] = {}
     with CellFile(cells_to, slide=task.slide) as file:
 
