@@ -239,6 +239,6 @@ def _ratio(total: Whole, count: Whole) -> NDArray[np.float64]:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _sums(owner: Labels, values: Whole | None, count: int) -> Whole:
+def _sums(owner: NDArray[np.integer], values: Whole | None, count: int) -> Whole:
     # whole numbers below 2^53 stay exact in bincount's floats
     return np.bincount(owner, weights=values, minlength=count + 1)[1:].astype(np.int64)
