@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biomarkers.score.whole.windows import around, cut_strip, inside
-from biomarkers.slide.threads import in_order
+from biomarkers.slide.threads import begun, in_order
 from biomarkers.slide.tissue_map import TissueMap
 
 
@@ -96,6 +96,30 @@ def test_an_error_stands_where_its_result_would(threads: int) -> None:
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="3"):
         next(results)
+
+
+@pytest.mark.parametrize(("threads", "beside"), [(1, False), (2, True)])
+def test_work_is_begun_beside_the_caller_where_there_is_a_thread_for_it(threads: int, beside: bool) -> None:
+    started, by = threading.Event(), []
+
+    def work() -> str:
+        by.append(threading.get_ident())
+        started.set()
+        return "done"
+
+    result = begun(work, threads=threads)
+    assert started.wait(5 if beside else 0.05) == beside
+    assert result() == "done"
+    assert (by[0] != threading.get_ident()) == beside
+
+
+def test_what_fails_beside_is_told_where_its_result_is_asked_for() -> None:
+    def work() -> None:
+        raise ValueError("beside")
+
+    result = begun(work, threads=2)
+    with pytest.raises(ValueError, match="beside"):
+        result()
 
 
 _CHILD = """

@@ -8,6 +8,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+# some steps stand in biomarkers/slide/kernels/blocks.py too: numba's cache does not see when a kernel in another file
+# has changed, so each file of kernels calls none but its own
 _HALVES = 32  # bits of each of the two sums that one number holds
 
 
