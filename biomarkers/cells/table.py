@@ -66,8 +66,8 @@ class Rows:
         sums = np.rint(self.middle * area) + area * np.array([x, y], float)
         return dataclasses.replace(self, middle=sums / area)
 
-    def taken(self, order: NDArray[np.intp]) -> Rows:
-        """Return the cells in another order."""
+    def taken(self, order: NDArray[np.intp] | slice) -> Rows:
+        """Return the cells in another order, or some of them; a slice copies nothing."""
         layers = {name: values[order] for name, values in self.layers.items()}
         shape = {name: values[order] for name, values in self.shape.items()}
         return Rows(self.middle[order], self.area[order], self.nucleus_area[order], shape, self.mean[order], layers)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NEIGHBOUR_OD = "neighbour_od"  # obs, optical density
 STAINED_MEAN = "membrane_stained_mean"  # layer: mean over the stained stretches of the outline
-_REACH_UM, _GAP_UM = 24.0, 2.0  # cells whose discs come within the gap of each other are neighbours
+NEIGHBOURS_UM, _GAP_UM = 24.0, 2.0  # cells no further apart, whose discs come within the gap, are neighbours
 
 
 def with_neighbours(cells: AnnData, *, column: int) -> AnnData:
@@ -42,7 +42,7 @@ def neighbour_level(cells: AnnData, *, column: int) -> np.ndarray | None:
     xy = np.column_stack([cells.obs[name].to_numpy(dtype=np.float64) for name in (keys.X_UM, keys.Y_UM)])
     radius = np.sqrt(cells.obs[keys.AREA_UM2].to_numpy(dtype=np.float64) / np.pi)
     stained = np.nan_to_num(np.asarray(cells.layers[STAINED_MEAN], dtype=np.float64)[:, column])
-    return fast(xy, radius, stained, share=PARTIAL_SHARE, reach=_REACH_UM, gap=_GAP_UM)
+    return fast(xy, radius, stained, share=PARTIAL_SHARE, reach=NEIGHBOURS_UM, gap=_GAP_UM)
 
 
 def level_around(

@@ -69,7 +69,7 @@ class Columns:
         """Copy the names, not the arrays."""
         return Columns(self._values)
 
-    def taken(self, which: np.ndarray) -> Columns:
+    def taken(self, which: slice) -> Columns:
         """Return the columns of some cells."""
         return Columns({name: values[which] for name, values in self._values.items()})
 
@@ -107,11 +107,11 @@ class PlainCells:
         layers = {name: _rounded(rows.layers[name]) for name in LAYERS}
         return cls(_rounded(rows.mean), layers, obs, {}, [marker, keys.HEMATOXYLIN], rows.count)
 
-    def taken(self, which: np.ndarray) -> PlainCells:
-        """Return some of the cells, (n,) bool; what was told of each with the others around it stays with it."""
+    def taken(self, which: slice) -> PlainCells:
+        """Return cells that lie behind each other; what was told of each with the others around it stays with it."""
         layers = {name: values[which] for name, values in self.layers.items()}
         once = {key: values[which] for key, values in self.once.items()}
-        count = int(np.count_nonzero(which))
+        count = len(range(*which.indices(self.n_obs)))
         return PlainCells(self.X[which], layers, self.obs.taken(which), dict(self.uns), self.var_names, count, once)
 
     def copy(self) -> PlainCells:

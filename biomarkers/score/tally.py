@@ -13,6 +13,7 @@ from biomarkers import keys
 from biomarkers.config import Assay
 from biomarkers.errors import DataError
 from biomarkers.score.once import told_once
+from biomarkers.score.sums import exact_sum
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -22,6 +23,7 @@ EXCLUDED = "excluded"  # obs column, bool: inside an Ignore* or Necrosis region,
 CLASS_SOURCE = "class_source"  # uns: {"method": str, "classes": [names that could have been given]}
 _IMMUNE = (keys.LYMPHOCYTE, keys.MACROPHAGE)
 _UM2_PER_MM2 = 1e6
+_BINS = 4
 
 
 @dataclass(frozen=True)
@@ -170,26 +172,37 @@ def count_cells(
     if region is not None:
         _require(cells, keys.REGION)
         keep = keep & (cells.obs[keys.REGION].astype(str).to_numpy() == region)
-    classes = cells.obs[keys.CELL_CLASS].astype(str).to_numpy()
+    codes, classes = _classes_of(cells)
     bins = cells.obs[keys.bin_column(marker)].to_numpy(dtype=np.int64)
-    immune = keep & np.isin(classes, _IMMUNE)
+    table = np.bincount(codes[keep] * _BINS + bins[keep], minlength=_BINS * len(classes)).reshape(-1, _BINS)
+    here = [code for code, of_class in enumerate(table) if of_class.any()]
+    areas, reading = _column(cells, keys.AREA_UM2), _reading(cells, marker)
+    immune = keep & np.isin(classes, _IMMUNE)[codes]
     near = within_reach(cells, assay=assay) if immune.any() else immune  # asked of immune cells alone
     positive = immune & near & (bins > 0)
-    areas, reading = _column(cells, keys.AREA_UM2), _reading(cells, marker)
-    stained_tumor = keep & (classes == keys.TUMOR) & (bins > 0)
-    here = {str(name): keep & (classes == name) for name in sorted(set(classes[keep].tolist()))}
+    stained_tumor = keep & (classes == keys.TUMOR)[codes] & (bins > 0)
     return Counts(
-        bins={name: _count_bins(bins[of_class]) for name, of_class in here.items()},
-        od_sum={name: math.fsum(reading[of_class].tolist()) for name, of_class in here.items()},
+        bins={str(classes[code]): _as_bins(table[code]) for code in here},
+        od_sum={str(classes[code]): exact_sum(reading[keep & (codes == code)]) for code in here},
         immune_positive=int(positive.sum()),
         immune_out_of_reach=int((immune & ~near & (bins > 0)).sum()),
-        immune_area_um2=math.fsum(areas[positive]),
-        immune_area_squares=math.fsum(areas[positive] ** 2),
-        immune_all_area_um2=math.fsum(areas[immune & near]),
-        tumor_positive_area_um2=math.fsum(areas[stained_tumor]),
+        immune_area_um2=exact_sum(areas[positive]),
+        immune_area_squares=exact_sum(areas[positive] ** 2),
+        immune_all_area_um2=exact_sum(areas[immune & near]),
+        tumor_positive_area_um2=exact_sum(areas[stained_tumor]),
         largest_immune=float(areas[immune].max(initial=0.0)),
         largest=float(areas[keep].max(initial=0.0)),
     )
+
+
+def _classes_of(cells: AnnData) -> tuple[np.ndarray, np.ndarray]:
+    """Return a code for each cell, and the classes that the codes stand for, sorted."""
+    found = cells.obs[keys.CELL_CLASS].astype(str).to_numpy().astype(str)
+    codes = told_once(cells, "class", lambda: np.unique(found, return_inverse=True)[1])
+    # of some of the cells the codes are those of all, so a class may be absent
+    classes = np.full(codes.max(initial=-1) + 1, "", dtype=found.dtype)
+    classes[codes] = found
+    return codes, classes
 
 
 def add_counts(parts: Sequence[Counts]) -> Counts:
@@ -296,9 +309,9 @@ def _within(cells: AnnData, reach_um: float) -> np.ndarray:
     return near
 
 
-def _count_bins(bins: np.ndarray) -> Bins:
-    found = np.bincount(bins, minlength=4)
-    return int(found[0]), int(found[1]), int(found[2]), int(found[3])
+def _as_bins(counts: np.ndarray) -> Bins:
+    first, second, third, fourth = counts.tolist()
+    return first, second, third, fourth
 
 
 def _reading(cells: AnnData, marker: str) -> np.ndarray:

@@ -70,9 +70,9 @@ def test_plain_cells_are_those_of_the_table() -> None:
 def test_some_of_the_cells_keep_what_was_told_with_the_others_around() -> None:
     plain = PlainCells.of_rows(_rows(50), mpp=0.5, marker="PD-L1")
     plain.once["told"] = np.arange(50)
-    which = np.arange(50) % 3 == 0
+    which = slice(7, 24)
     some = plain.taken(which)
     assert some.n_obs == 17
-    assert some.once["told"].tolist() == np.arange(0, 50, 3).tolist()
+    assert some.once["told"].tolist() == list(range(7, 24))
     np.testing.assert_array_equal(some.obs[keys.X_UM].to_numpy(), plain.obs[keys.X_UM].to_numpy()[which])
     np.testing.assert_array_equal(some.layers["cell_max"], plain.layers["cell_max"][which])

@@ -9,15 +9,16 @@ import numpy as np
 
 from biomarkers.cells.table import Rows, join_rows
 from biomarkers.score.classes import classified
-from biomarkers.score.neighbours import with_neighbours
+from biomarkers.score.neighbours import NEIGHBOURS_UM, with_neighbours
 from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.positivity import call_positivity
 from biomarkers.score.readings import marker_index
 from biomarkers.score.tally import EXCLUDED, Counts, add_counts, class_names, count_cells, tell_reach
 from biomarkers.score.whole.decide import Decided, Task
 
-# bands lie at the same place whatever the tiles were, so classes and sums do not depend on tiles
-BAND_UM, REACH_UM = 512.0, 200.0
+# bands lie at the same place whatever the tiles were, so classes and sums do not depend on tiles; how far around
+# themselves they look where classes are told by what lies there, and where only neighbours are asked
+BAND_UM, REACH_UM, _NEAR_UM = 512.0, 200.0, NEIGHBOURS_UM + 1.0
 
 
 class Caller:
@@ -42,11 +43,13 @@ class Caller:
         self._counts: dict[tuple[float, str | None], Counts] = {}
         self._held: list[Rows] = []
         self._band = 0
+        told_around = task.classes.classifier is not None or task.classes.annotations is not None
+        self._reach_um = REACH_UM if told_around else _NEAR_UM
 
     def take(self, rows: Rows, *, end: int) -> None:
-        """Take all cells down to pixel row ``end`` (those above were taken before)."""
+        """Take all cells down to pixel row ``end`` (those above were taken before), in reading order."""
         self._held.append(rows)
-        while (self._band + 1) * BAND_UM + REACH_UM <= end * self._decided.plan.mpp:
+        while (self._band + 1) * BAND_UM + self._reach_um <= end * self._decided.plan.mpp:
             self._next_band()
 
     def finish(self) -> None:
@@ -67,13 +70,13 @@ class Caller:
         high = low + BAND_UM
         self._band += 1
         # later bands need their own cells and, as soon as there are any, the surroundings above them
-        self._held = [_taken(rows, y >= high - REACH_UM)]
-        near = (y >= low - REACH_UM) & (y < high + REACH_UM)
-        own = (y[near] >= low) & (y[near] < high)
-        if own.any():
-            self._call(_taken(rows, near), own)
+        reach = self._reach_um
+        again, first, start, stop, last = np.searchsorted(y, [high - reach, low - reach, low, high, high + reach])
+        self._held = [rows.taken(slice(again, None))]
+        if start < stop:
+            self._call(rows.taken(slice(first, last)), slice(start - first, stop - first))
 
-    def _call(self, rows: Rows, own: np.ndarray) -> None:
+    def _call(self, rows: Rows, own: slice) -> None:
         task, plan = self._task, self._decided.plan
         around: Any = PlainCells.of_rows(rows, mpp=plan.mpp, marker=task.marker)
         around, notes = classified(around, classes=task.classes, mpp=plan.mpp)
@@ -100,7 +103,3 @@ class Caller:
         self.n_cells += cells.n_obs
         self.n_excluded += int(np.count_nonzero(cells.obs[EXCLUDED].to_numpy()))
         self._give(cells)
-
-
-def _taken(rows: Rows, which: np.ndarray) -> Rows:
-    return rows.taken(np.flatnonzero(which))

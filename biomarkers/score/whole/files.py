@@ -36,7 +36,9 @@ class CellFile:
 
         table = _laid_out(cells, slide=self._slide)
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, table.schema)
+            # a dictionary of numbers, no two of which are alike, takes most of the time of writing and saves nothing
+            names = [field.name for field in table.schema if pa.types.is_string(field.type)]
+            self._writer = pq.ParquetWriter(self._path, table.schema, use_dictionary=[n for n in names if n != "cell"])
         self._held = table if self._held is None else pa.concat_tables([self._held, table])
         while self._held.num_rows >= ROWS_IN_A_GROUP:
             self._writer.write_table(self._held.slice(0, ROWS_IN_A_GROUP), row_group_size=ROWS_IN_A_GROUP)
