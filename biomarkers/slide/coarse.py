@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.slide.slide import Slide
-from biomarkers.slide.threads import in_order
+from biomarkers.slide.threads import ALONE, Crew
 from biomarkers.slide.tissue import block_means
 
+_Out = TypeVar("_Out")
 _BAND_PIXELS, _BAND_SQUARES = 8_000_000, 400_000  # of the level that is read, and made of it, at one time
 _AHEAD = 1  # bands of a thread that may wait: they are large
 _WHOLE = 0.02  # how far a level's downsample may lie from a whole number
@@ -38,30 +40,41 @@ def coarse_level(slide: Slide, step: int) -> tuple[int, int]:
     return best
 
 
-def coarse_bands(slide: Slide, *, step: int, threads: int = 1) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Yield the slide's mean colours in squares of ``step`` x ``step`` level-0 pixels, from top to bottom.
+def coarse_bands(
+    slide: Slide, look: Callable[[int, NDArray[np.float64]], _Out], *, step: int, crew: Crew = ALONE
+) -> Iterator[_Out]:
+    """Look at the slide's mean colours in squares of ``step`` x ``step`` level-0 pixels, band by band.
 
-    The bands are read by ``threads`` threads.
+    Parameters
+    ----------
+    slide
+        The slide.
+    look
+        Is given the first coarse row of a band, and float64 (rows, columns, 3). Together the bands have
+        ``ceil(height / step)`` rows and ``ceil(width / step)`` columns, whatever the level's own rounding.
+    step
+        Level-0 pixels on a side of a square.
+    crew
+        Who reads and looks.
 
     Yields
     ------
-    The first coarse row of the band, and float64 (rows, columns, 3). Together the bands have ``ceil(height / step)``
-    rows and ``ceil(width / step)`` columns, whatever the level's own rounding.
+    What ``look`` returns, from top to bottom.
     """
     number, block = coarse_level(slide, step)
     level = slide.levels[number]
     rows, columns = (-(-side // step) for side in (slide.size[1], slide.size[0]))
     tall = max(1, min(_BAND_PIXELS // (level.width * block), _BAND_SQUARES // columns))
 
-    def band(top: int) -> tuple[int, NDArray[np.float64]]:
+    def band(top: int) -> _Out:
         count = min(tall, rows - top)
         start = min(top * block, level.height - 1)
         stop = min(max((top + count) * block, start + 1), level.height)
         means = block_means(slide.read_region(0, start, level.width, stop - start, level=number), block)
         short = ((0, max(0, count - means.shape[0])), (0, max(0, columns - means.shape[1])), (0, 0))
-        return top, np.pad(means, short, mode="edge")[:count, :columns]
+        return look(top, np.pad(means, short, mode="edge")[:count, :columns])
 
-    yield from in_order(band, range(0, rows, tall), threads=threads, ahead=_AHEAD)
+    return crew.in_order(band, range(0, rows, tall), ahead=_AHEAD)
 
 
 def thumbnail(slide: Slide, *, longest: int = 1024) -> tuple[NDArray[np.uint8], int]:
@@ -72,5 +85,5 @@ def thumbnail(slide: Slide, *, longest: int = 1024) -> tuple[NDArray[np.uint8], 
         fitting = [level for level in slide.levels if level.downsample <= step]
         down = max(1, round(fitting[-1].downsample))
         step = -(-step // down) * down
-    bands = [np.rint(band).astype(np.uint8) for _, band in coarse_bands(slide, step=step)]
-    return np.concatenate(bands), step
+    bands = coarse_bands(slide, lambda _, means: np.rint(means).astype(np.uint8), step=step)
+    return np.concatenate(list(bands)), step

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from biomarkers.slide.reader import RGB
 from biomarkers.slide.slide import Slide
-from biomarkers.slide.threads import in_order
+from biomarkers.slide.threads import ALONE, Crew
 from biomarkers.slide.tissue_map import TissueMap
 
 _PATCHES_ON_A_SIDE, _PATCH_PX = 24, 64
 _MOSTLY = 0.5
 
 
-def sample_patches(slide: Slide, *, threads: int = 1) -> Iterator[RGB]:
+def sample_patches(slide: Slide, *, crew: Crew = ALONE) -> Iterator[RGB]:
     """Yield up to 24 x 24 patches of 64 px, evenly spread over the slide, glass included (level 0).
 
     They begin at multiples of 64, so that hardly any is cut by the tiles of its file: one is decoded for each.
@@ -27,7 +27,7 @@ def sample_patches(slide: Slide, *, threads: int = 1) -> Iterator[RGB]:
     def row(y: int) -> list[RGB]:
         return [slide.read_region(x, y, width, height) for x in across]
 
-    for patches in in_order(row, down, threads=threads):
+    for patches in crew.in_order(row, down):
         yield from patches
 
 

@@ -1,46 +1,106 @@
-"""Work on several threads whose results come in order, while the caller goes on with those that came before."""
+"""Threads that work on one slide, with results in order, while the caller goes on with those that came before."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import queue
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from itertools import islice
-from typing import TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
+_Job = tuple[Future[Any], Callable[[], Any]]
 _AHEAD = 8  # results of a thread that may wait: enough to bridge what the caller does with them, few in memory
+_URGENT, _PLAIN = range(2)
 
 
-def in_order(work: Callable[[_In], _Out], items: Iterable[_In], *, threads: int, ahead: int = _AHEAD) -> Iterator[_Out]:
-    """Yield ``work`` of every item in order.
+class Crew:
+    """Some threads for everything that is done with a slide; with one, the caller's own thread does it when asked.
 
-    With several threads they work ahead, so that they have something to do while the caller is busy; no more than
-    ``ahead`` results of each wait. With one, the caller's own thread works. An error is raised where its result would
-    stand.
+    On leaving, work that has not begun is dropped, and what is being worked on is waited for: nothing reads a slide
+    after it was closed.
     """
-    if threads <= 1:
-        yield from map(work, items)
-        return
-    remaining = iter(items)
-    waiting: deque[Future[_Out]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            waiting.extend(pool.submit(work, item) for item in islice(remaining, ahead * threads))
+
+    def __init__(self, threads: int = 1) -> None:
+        self._jobs: queue.PriorityQueue[tuple[int, int, _Job | None]] = queue.PriorityQueue()
+        self._number = itertools.count()  # of equally urgent work the first is done first
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads if threads > 1 else 0)]
+        for thread in self._threads:
+            thread.start()
+
+    def begun(self, work: Callable[[], _Out], *, urgent: bool = False) -> Callable[[], _Out]:
+        """Begin ``work`` beside what the caller does next; calling the result waits, and raises what went wrong.
+
+        ``urgent`` work is done before work of this crew that has not begun.
+        """
+        if not self._threads:
+            return work
+        future: Future[_Out] = Future()
+        self._jobs.put((_URGENT if urgent else _PLAIN, next(self._number), (future, work)))
+        return future.result
+
+    def in_order(
+        self, work: Callable[[_In], _Out], items: Iterable[_In], *, ahead: int = _AHEAD, urgent: bool = False
+    ) -> Iterator[_Out]:
+        """Yield ``work`` of every item in order; an error is raised where its result would stand.
+
+        The threads begin at once and work ahead, so that they have something to do while the caller is busy; no more
+        than ``ahead`` results of each wait.
+        """
+        if not self._threads:
+            return map(work, items)
+        remaining = iter(items)
+
+        def begin(count: int) -> list[Callable[[], _Out]]:
+            return [self.begun(lambda item=item: work(item), urgent=urgent) for item in islice(remaining, count)]  # type: ignore[misc]
+
+        waiting = deque(begin(ahead * len(self._threads)))
+
+        def results() -> Iterator[_Out]:
             while waiting:
-                result = waiting.popleft().result()
-                waiting.extend(pool.submit(work, item) for item in islice(remaining, 1))
+                result = waiting.popleft()()
+                waiting.extend(begin(1))
                 yield result
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+
+        return results()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._jobs.get_nowait()
+        for _thread in self._threads:
+            self._jobs.put((_PLAIN, next(self._number), None))
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while True:
+            _, _, job = self._jobs.get()
+            if job is None:
+                return
+            with contextlib.suppress(BaseException):  # it is told where the result is asked for
+                settle(*job)
+            del job  # nothing is kept while waiting for more
 
 
-def begun(work: Callable[[], _Out], *, threads: int) -> Callable[[], _Out]:
-    """Begin ``work`` beside what the caller does next, where there are several threads; calling the result waits."""
-    if threads <= 1:
-        return work
-    pool = ThreadPoolExecutor(1)
-    future = pool.submit(work)
-    pool.shutdown(wait=False)
-    return future.result
+ALONE = Crew()
+
+
+def settle(future: Future[_Out], work: Callable[[], _Out]) -> _Out:
+    """Do ``work`` in this thread; those who wait for the future get its result, or its error."""
+    try:
+        result = work()
+    except BaseException as error:
+        future.set_exception(error)
+        raise
+    future.set_result(result)
+    return result

@@ -45,7 +45,7 @@ def tissue_mask(
     rgb = tile_rgb(tile)
     mpp = float(tile.attrs[keys.MPP])
     step = max(1, round(grain_um / mpp))
-    dense = dense_grains(block_means(rgb, step), white=white)
+    dense = mostly_dense(dense_grains(block_means(rgb, step), white=white))
     mask = clean_grains(dense, grain_um2=(step * mpp) ** 2)
     height, width = rgb.shape[:2]
     # along rows first: whole rows are then copied as they are
@@ -53,14 +53,17 @@ def tissue_mask(
 
 
 def dense_grains(means: NDArray[np.float64], *, white: tuple[float, float, float]) -> NDArray[np.bool_]:
-    """Tell which mean colours (rows, columns, 3) are darker than glass, each judged with its eight neighbours.
-
-    The median of the nine is compared: at least five of them must be dense, the border repeating.
-    """
+    """Tell which mean colours (rows, columns, 3) are darker than glass."""
     light = (means * _LIGHT_PARTS + 0.5).astype(np.intp)
     red, green, blue = (table[light[..., channel]] for channel, table in enumerate(_absorbed(tuple(white))))
-    dense = np.pad(red + green + blue > round(MIN_OD_SUM * _OD_PARTS), 1, mode="edge").view(np.uint8)
-    three = dense[:-2] + dense[1:-1] + dense[2:]
+    dense: NDArray[np.bool_] = red + green + blue > round(MIN_OD_SUM * _OD_PARTS)
+    return dense
+
+
+def mostly_dense(dense: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Judge each grain with its eight neighbours: at least five of the nine must be dense, the border repeating."""
+    padded = np.pad(dense, 1, mode="edge").view(np.uint8)
+    three = padded[:-2] + padded[1:-1] + padded[2:]
     nine: NDArray[np.uint8] = three[:, :-2] + three[:, 1:-1] + three[:, 2:]
     return nine >= 5
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from biomarkers.slide.coarse import coarse_bands
 from biomarkers.slide.slide import Slide
-from biomarkers.slide.tissue import GRAIN_UM, clean_grains, dense_grains, reach_grains
+from biomarkers.slide.threads import ALONE, Crew
+from biomarkers.slide.tissue import GRAIN_UM, clean_grains, dense_grains, mostly_dense, reach_grains
 
 _BAND_GRAINS = 512
 
@@ -77,8 +78,8 @@ def map_tissue(
     mpp: float,
     white: tuple[float, float, float],
     grain_um: float = GRAIN_UM,
-    also: Callable[[NDArray[np.float64], float], None] | None = None,
-    threads: int = 1,
+    also: Callable[[int, NDArray[np.float64], float], None] | None = None,
+    crew: Crew = ALONE,
 ) -> TissueMap:
     """Find tissue on a whole slide.
 
@@ -94,9 +95,10 @@ def map_tissue(
     grain_um
         Side of the squares that are judged.
     also
-        Is shown the mean colours of the squares too, band by band, and their side in um: they are read once.
-    threads
-        Threads that read.
+        Is shown the mean colours of the squares too, which are read once: the first row of a band, its means, and the
+        side of a square in um; by the threads that read, so in any order.
+    crew
+        Who reads.
 
     Returns
     -------
@@ -107,12 +109,15 @@ def map_tissue(
     rows, columns = (-(-side // step) for side in (slide.size[1], slide.size[0]))
     raw = np.zeros((rows, -(-columns // 8)), np.uint8)
 
-    def seen(means: NDArray[np.float64]) -> None:
+    def look(top: int, means: NDArray[np.float64]) -> NDArray[np.bool_]:
         if also is not None:
-            also(means, step * mpp)
+            also(top, means, step * mpp)
+        return dense_grains(means, white=white)
 
-    for top, dense in _dense_rows(slide, step, white, seen, threads):
-        raw[top : top + dense.shape[0]] = np.packbits(dense, axis=1)
+    done = 0
+    for dense in _judged_in_turn(coarse_bands(slide, look, step=step, crew=crew)):
+        raw[done : done + dense.shape[0]] = np.packbits(dense, axis=1)
+        done += dense.shape[0]
     grain_um2 = (step * mpp) ** 2
     halo = reach_grains(grain_um2)
     clean = np.zeros_like(raw)
@@ -125,21 +130,13 @@ def map_tissue(
     return TissueMap(step, (rows, columns), slide.size, clean)
 
 
-def _dense_rows(
-    slide: Slide,
-    step: int,
-    white: tuple[float, float, float],
-    seen: Callable[[NDArray[np.float64]], None],
-    threads: int,
-) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-    """Yield bands of squares that are dense enough; each is smoothed with the rows above and below it."""
-    rows = -(-slide.size[1] // step)
-    held = np.zeros((0, 0, 3))  # rows whose lower neighbour is still to come, and the one above them
-    first, done = 0, 0  # first row held; rows given out so far
-    for top, means in coarse_bands(slide, step=step, threads=threads):
-        seen(means)
-        held = means if held.size == 0 else np.concatenate([held, means])
-        known = top + means.shape[0]
-        ready = known if known == rows else known - 1
-        yield done, dense_grains(held, white=white)[done - first : ready - first]
-        held, first, done = held[max(ready - 1, first) - first :], max(ready - 1, first), ready
+def _judged_in_turn(bands: Iterable[NDArray[np.bool_]]) -> Iterator[NDArray[np.bool_]]:
+    """Judge each band of squares with the rows above and below it; its last row goes with the next band."""
+    held: NDArray[np.bool_] | None = None  # rows whose lower neighbour is still to come, and the one above them
+    above = 0
+    for band in bands:
+        held = band if held is None else np.concatenate([held, band])
+        yield mostly_dense(held)[above:-1]
+        held, above = held[-2:], min(held.shape[0] - 1, 1)
+    if held is not None:
+        yield mostly_dense(held)[above:]

@@ -1,11 +1,9 @@
-"""Cores hold all tissue once; threads give results in order; freed memory is kept."""
+"""Cores hold all tissue once; freed memory is kept."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import threading
-import time
 
 import numpy as np
 import pytest
@@ -13,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biomarkers.score.whole.windows import around, cut_strip, inside
-from biomarkers.slide.threads import begun, in_order
 from biomarkers.slide.tissue_map import TissueMap
 
 
@@ -65,61 +62,6 @@ def test_a_core_lies_in_its_window() -> None:
     block = around(core, (420, 1000), halo=50, step=4)
     assert block.window == (slice(0, 352), slice(52, 420))
     assert inside(block) == (slice(16, 300), slice(52, 348))
-
-
-@pytest.mark.parametrize("threads", [1, 2, 5])
-def test_results_come_in_order_and_few_wait(threads: int) -> None:
-    begun: list[int] = []
-    lock = threading.Lock()
-
-    def work(item: int) -> int:
-        with lock:
-            begun.append(item)
-        time.sleep(0.002 * (item % 3))
-        return item * item
-
-    results = in_order(work, range(60), threads=threads)
-    assert next(results) == 0
-    time.sleep(0.1)
-    assert len(begun) <= 8 * threads + 1
-    assert list(results) == [item * item for item in range(1, 60)]
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-def test_an_error_stands_where_its_result_would(threads: int) -> None:
-    def work(item: int) -> int:
-        if item == 3:
-            raise ValueError(item)
-        return item
-
-    results = in_order(work, range(9), threads=threads)
-    assert [next(results) for _ in range(3)] == [0, 1, 2]
-    with pytest.raises(ValueError, match="3"):
-        next(results)
-
-
-@pytest.mark.parametrize(("threads", "beside"), [(1, False), (2, True)])
-def test_work_is_begun_beside_the_caller_where_there_is_a_thread_for_it(threads: int, beside: bool) -> None:
-    started, by = threading.Event(), []
-
-    def work() -> str:
-        by.append(threading.get_ident())
-        started.set()
-        return "done"
-
-    result = begun(work, threads=threads)
-    assert started.wait(5 if beside else 0.05) == beside
-    assert result() == "done"
-    assert (by[0] != threading.get_ident()) == beside
-
-
-def test_what_fails_beside_is_told_where_its_result_is_asked_for() -> None:
-    def work() -> None:
-        raise ValueError("beside")
-
-    result = begun(work, threads=2)
-    with pytest.raises(ValueError, match="beside"):
-        result()
 
 
 _CHILD = """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ _HALF = 1 << (_SHIFT - 1)
 
 def smooth(image: NDArray[np.int16], *, sigma_px: float) -> NDArray[np.int16]:
     """Gaussian smoothing; see :func:`biomarkers.cells.filters.smooth`."""
-    weights = _half(gaussian_weights(sigma_px))
+    weights, _ = _half_weights(sigma_px)
     out = np.empty(image.shape, np.int16)
     _smooth(np.ascontiguousarray(image), weights, np.empty(image.shape[1] + 2 * weights.size - 2, np.int32), out)
     return out
@@ -23,7 +25,7 @@ def smooth(image: NDArray[np.int16], *, sigma_px: float) -> NDArray[np.int16]:
 
 def blobness(image: NDArray[np.int16], *, sigma_px: float) -> NDArray[np.int16]:
     """Negative Laplacian of Gaussian; see :func:`biomarkers.cells.filters.blobness`."""
-    gauss, bend = _half(gaussian_weights(sigma_px)), _half(-second_derivative_weights(sigma_px))
+    gauss, bend = _half_weights(sigma_px)
     lines = np.empty((2, image.shape[1] + 2 * gauss.size - 2), np.int32)
     out = np.empty(image.shape, np.int16)
     _blobness(np.ascontiguousarray(image), gauss, bend, lines, np.empty(image.shape[1], np.int32), out)
@@ -42,9 +44,11 @@ def opened(image: NDArray[np.int16], *, half: int) -> NDArray[np.int16]:
     return out
 
 
-def _half(weights: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Return the weights from the middle outwards; they are symmetric."""
-    return weights[weights.size // 2 :].astype(np.int32)
+@lru_cache(maxsize=16)
+def _half_weights(sigma_px: float) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return a Gaussian and its bend from the middle outwards (both are symmetric), not to be written to."""
+    gauss, bend = gaussian_weights(sigma_px), -second_derivative_weights(sigma_px)
+    return gauss[gauss.size // 2 :].astype(np.int32), bend[bend.size // 2 :].astype(np.int32)
 
 
 @numba.njit(cache=True, nogil=True)

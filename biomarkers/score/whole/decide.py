@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from biomarkers.score.whole.windows import Core, around, inside, read_window
 from biomarkers.slide.reader import RGB
 from biomarkers.slide.sample import pick_windows, sample_patches
 from biomarkers.slide.slide import Slide
-from biomarkers.slide.threads import in_order
+from biomarkers.slide.threads import ALONE, Crew
 from biomarkers.slide.tissue_map import TissueMap, map_tissue
 from biomarkers.stain import DabEvidence, StainVectors
 from biomarkers.stain.evidence import evidence_of_colours
@@ -87,12 +87,12 @@ class Decided:
     warnings: tuple[str, ...]
 
 
-def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, threads: int = 1) -> Light:
+def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, crew: Crew = ALONE) -> Light:
     """Estimate glass on patches spread over the slide, judge the stains, find tissue."""
     doubt = None
     told = [
         (patch[::2, ::2].reshape(-1, 3), block_pairs(patch) if white is None else None)
-        for patch in sample_patches(slide, threads=threads)
+        for patch in sample_patches(slide, crew=crew)
     ]
     colours = np.concatenate([some for some, _ in told])
     if white is None:
@@ -100,32 +100,48 @@ def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, 
         white = white_of_samples(pairs)
         doubt = doubt_about_glass(pairs, white)
     evidence = evidence_of_colours(colours, white=white, vectors=vectors)
-    vectors = vectors or StainVectors()
-    solid, rows = [], []
+    stains = vectors or StainVectors()
+    solid: dict[int, tuple[tuple[float, float], int]] = {}
 
-    def look(means: NDArray[np.float64], grain_um: float) -> None:
-        solid.append(solid_shares(means, white=white, vectors=vectors, grain_um=grain_um))
-        rows.append(means.shape[0])
+    def look(row: int, means: NDArray[np.float64], grain_um: float) -> None:
+        solid[row] = solid_shares(means, white=white, vectors=stains, grain_um=grain_um), means.shape[0]
 
-    tissue = map_tissue(slide, mpp=slide.mpp, white=white, also=look, threads=threads)
-    pen, dark = np.average(np.array(solid), axis=0, weights=rows)
-    return Light(white, vectors, evidence, tissue, (float(pen), float(dark)), doubt)
+    tissue = map_tissue(slide, mpp=slide.mpp, white=white, also=look, crew=crew)
+    shares, rows = zip(*(solid[row] for row in sorted(solid)), strict=True)
+    pen, dark = np.average(np.array(shares), axis=0, weights=rows)
+    return Light(white, stains, evidence, tissue, (float(pen), float(dark)), doubt)
 
 
-def decide(slide: Slide, task: Task, light: Light, *, threads: int = 1) -> Decided:
-    """Find the cells of up to 16 windows of 256 um that lie in tissue, and decide by them."""
-    mpp = slide.mpp
+@dataclass(frozen=True)
+class Sample:
+    """Windows of a slide that are being looked into; ``plan`` is how cells are found, in them and in all tiles."""
+
+    task: Task
+    light: Light
+    mpp: float
+    plan: Plan
+    windows: Iterator[tuple[Rows, RGB | None]]
+
+
+def look_into_sample(slide: Slide, task: Task, light: Light, *, crew: Crew = ALONE) -> Sample:
+    """Begin to find the cells of up to 16 windows of 256 um that lie in tissue."""
     settings = CellSettings(check_stain=False, membrane_od=task.thresholds.dab_od[0])
-    plan = Plan(mpp=mpp, white=light.white, vectors=light.vectors, settings=settings, plugin=task.segmenter)
+    plan = Plan(mpp=slide.mpp, white=light.white, vectors=light.vectors, settings=settings, plugin=task.segmenter)
     grain = grain_px(plan)
-    side = max(1, round(WINDOW_UM / mpp / grain)) * grain
+    side = max(1, round(WINDOW_UM / slide.mpp / grain)) * grain
     windows = pick_windows(light.tissue, side=side, count=WINDOWS)
 
     def look_into(number: int) -> tuple[Rows, RGB | None]:
         rows, rgb = _look_into(slide, light.tissue, windows[number], plan)
         return rows, rgb if number % _JUDGED_ONE_IN == 0 else None
 
-    found = list(in_order(look_into, range(len(windows)), threads=threads))
+    return Sample(task, light, slide.mpp, plan, crew.in_order(look_into, range(len(windows)), ahead=WINDOWS))
+
+
+def decide(sample: Sample) -> Decided:
+    """Decide by the cells of the sample."""
+    task, light, mpp, plan = sample.task, sample.light, sample.mpp, sample.plan
+    found = list(sample.windows)
     rows, pixels = join_rows([rows for rows, _ in found]), [rgb for _, rgb in found if rgb is not None]
     least = least_contrast(rows.shape["nucleus_contrast_od"], plan)
     rows, _ = in_reading_order(rows, keep=rows.shape["nucleus_contrast_od"] >= least)

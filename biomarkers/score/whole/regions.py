@@ -16,9 +16,10 @@ import numpy as np
 from biomarkers.cells.table import Rows
 from biomarkers.files import atomic_path
 from biomarkers.score.whole import slide as whole
-from biomarkers.score.whole.decide import decide, look_at
+from biomarkers.score.whole.decide import look_at
 from biomarkers.score.whole.memory import keep_freed_memory
 from biomarkers.score.whole.stream import Strip, stream_strips
+from biomarkers.slide.threads import Crew
 
 _SHAPE, _LAYER, _STAINED = "shape/", "layer/", "stained/"
 
@@ -82,12 +83,11 @@ def keep_region(
     """
     keep_freed_memory()
     count = 0
-    with whole.prepared(path, **settings) as (slide, task, setup):
-        light = look_at(slide, white=setup.white, vectors=setup.vectors, threads=threads)
+    with whole.prepared(path, **settings) as (slide, task, setup), Crew(threads) as crew:
+        light = look_at(slide, white=setup.white, vectors=setup.vectors, crew=crew)
         if not light.tissue.any or not light.evidence.scorable:
             return 0
-        decided = decide(slide, task, light, threads=threads)
-        found = stream_strips(slide, decided.task, decided, tile_px=whole.TILE_PX, threads=threads, region=region)
+        _, found = stream_strips(slide, task, light, tile_px=whole.TILE_PX, crew=crew, region=region)
         for strip in found:
             kept.save(strip, tile_px=whole.TILE_PX)
             count += 1

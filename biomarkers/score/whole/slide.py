@@ -26,16 +26,15 @@ from biomarkers.score.setup import Setup, White, read_setup
 from biomarkers.score.slide_score import NO_CELLS
 from biomarkers.score.tally import Tally, add_counts, make_tally
 from biomarkers.score.whole.call import Caller
-from biomarkers.score.whole.decide import Decided, Light, Task, decide, look_at
+from biomarkers.score.whole.decide import Decided, Light, Task, look_at
 from biomarkers.score.whole.files import CellFile, DotPicture
 from biomarkers.score.whole.memory import give_back_memory, keep_freed_memory
 from biomarkers.score.whole.stream import Kept, stream_strips
 from biomarkers.slide.slide import Slide, open_slide
-from biomarkers.slide.threads import begun
+from biomarkers.slide.threads import Crew
 
 if TYPE_CHECKING:
     import pandas as pd
-    from anndata import AnnData
     from PIL.Image import Image
 
     from biomarkers.stain import StainVectors
@@ -157,12 +156,12 @@ def score_whole_slide(
     }
     keep_freed_memory()
     try:
-        with prepared(path, **settings) as what:
+        with prepared(path, **settings) as what, Crew(threads) as crew:
             return _score(
                 *what,
                 cells_to=Path(cells_to),
                 tile_px=tile_px or TILE_PX,
-                threads=threads,
+                crew=crew,
                 picture=picture,
                 kept=kept,
             )
@@ -209,37 +208,32 @@ def _score(
     *,
     cells_to: Path,
     tile_px: int,
-    threads: int,
+    crew: Crew,
     picture: bool,
     kept: Kept | None,
 ) -> WholeSlideScore:
-    light = look_at(slide, white=setup.white, vectors=setup.vectors, threads=threads)
+    light = look_at(slide, white=setup.white, vectors=setup.vectors, crew=crew)
     if not light.tissue.any:
         return _without_cells(slide, task, light, keys.NO_TISSUE, "no tissue was found")
     if not light.evidence.scorable:
         return _without_cells(slide, task, light, keys.NOT_EVALUABLE, light.evidence.reason)
-    pale = begun(functools.partial(DotPicture, slide, marker=task.marker), threads=threads) if picture else None
-    decided = decide(slide, task, light, threads=threads)
+    pale = crew.begun(functools.partial(DotPicture, slide, marker=task.marker)) if picture else None
+    decided, strips = stream_strips(slide, task, light, tile_px=tile_px, crew=crew, kept=kept)
     task = decided.task
+    areas = _areas_mm2(slide, task, light)
     dots = None if pale is None else pale()
-    stained: dict[str, int] = {}
+    caller = Caller(task, decided)
     with CellFile(cells_to, slide=task.slide) as file:
-
-        def give(cells: AnnData) -> None:
+        # bands go before tiles: each is the sooner written and let go of
+        for called in crew.in_order(caller.call, caller.bands(strips), ahead=1, urgent=True):
+            cells = caller.add(called)
             file.add(cells)
             if dots is not None:
                 dots.add(cells)
-
-        caller = Caller(task, decided, give=give)
-        for strip in stream_strips(slide, task, decided, tile_px=tile_px, threads=threads, kept=kept):
-            caller.take(strip.rows, end=strip.end)
-            for region, count in strip.stained_px.items():
-                stained[region] = stained.get(region, 0) + count
-        caller.finish()
-    areas = _areas_mm2(slide, task, light)
-    stained_mm2 = {region: count * slide.mpp**2 / _UM2_PER_MM2 for region, count in stained.items()}
+    stained_mm2 = {region: count * slide.mpp**2 / _UM2_PER_MM2 for region, count in caller.stained_px.items()}
     told = _Told(task, caller, areas, stained_mm2)
-    scores, curve = told.scores(), told.curve()
+    scores = told.scores()
+    curve = told.curve(scores)
     return WholeSlideScore(
         slide=task.slide,
         assay=task.assay,
@@ -281,9 +275,9 @@ class _Told:
             rows += [score_row(counts, one, slide=self._task.slide, region=name) for one in self._task.assay.scores]
         return score_frame(rows)
 
-    def curve(self) -> pd.DataFrame:
+    def curve(self, scores: pd.DataFrame) -> pd.DataFrame:
         """Return the curves of the assay's scores, the first that could be told first (its first when none could)."""
-        whole = self.scores().query("region == @WHOLE", local_dict={"WHOLE": WHOLE})
+        whole = scores[scores["region"] == WHOLE]
         told = whole[whole["status"] == keys.OK]
         first = str((told if len(told) else whole)["score"].iloc[0])
         names = scores_of_cells(self._task.assay, first=first)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,10 +13,10 @@ import numpy as np
 from biomarkers.cells.pipeline import grain_px, halo_px, window_rows
 from biomarkers.cells.table import Rows, in_reading_order, join_rows
 from biomarkers.score.classes import analysed_at
-from biomarkers.score.whole.decide import Decided, Task
+from biomarkers.score.whole.decide import Decided, Light, Sample, Task, decide, look_into_sample
 from biomarkers.score.whole.windows import Core, around, cut_strip, inside, read_window
 from biomarkers.slide.slide import Slide
-from biomarkers.slide.threads import in_order
+from biomarkers.slide.threads import ALONE, Crew, settle
 from biomarkers.stain.separate import dab_at_least
 
 _Part = tuple[Rows, dict[str, int]]  # of one tile: cells, and stained pixels by region
@@ -42,38 +44,55 @@ class Kept(Protocol):
 def stream_strips(
     slide: Slide,
     task: Task,
-    decided: Decided,
+    light: Light,
     *,
     tile_px: int,
-    threads: int,
+    crew: Crew = ALONE,
     region: tuple[int, int] = (0, 1),
     kept: Kept | None = None,
-) -> Iterator[Strip]:
-    """Find the cells of a slide.
+) -> tuple[Decided, Iterator[Strip]]:
+    """Find the cells of a slide; with a crew, tiles are begun while it is still being decided on the sample.
 
     Parameters
     ----------
     slide
-        An open slide; it is read by ``threads`` threads at a time.
-    task, decided
+        An open slide; all threads of the crew read it.
+    task, light
         What it is scored by.
     tile_px
         Side of a tile, level-0 px. Cells do not depend on it: a tile owns the cells whose centroid's pixel it holds,
         and looks 50 um beyond itself.
-    threads
-        Tiles that are worked on at one time.
+    crew
+        Who works on tiles.
     region
         ``(k, n)``: only the k-th of n bands of whole strips, from 0.
     kept
         Strips found earlier, which are taken as they are.
 
-    Yields
-    ------
-    Strips from top to bottom, those without tissue too.
+    Returns
+    -------
+    What was decided, and strips from top to bottom, those without tissue too.
     """
-    height = slide.size[1]
-    step = grain_px(decided.plan)
-    side, halo = max(step, tile_px // step * step), halo_px(decided.plan)
+    sample = look_into_sample(slide, task, light, crew=crew)
+    decision: Future[Decided] = Future()
+    strips = _strips(slide, sample, decision, tile_px=tile_px, crew=crew, region=region, kept=kept)
+    return settle(decision, functools.partial(decide, sample)), strips
+
+
+def _strips(
+    slide: Slide,
+    sample: Sample,
+    decision: Future[Decided],
+    *,
+    tile_px: int,
+    crew: Crew,
+    region: tuple[int, int],
+    kept: Kept | None,
+) -> Iterator[Strip]:
+    """Begin tiles; their cells are the sample's plan, only what is counted of them waits for the decision."""
+    height, plan = slide.size[1], sample.plan
+    step = grain_px(plan)
+    side, halo = max(step, tile_px // step * step), halo_px(plan)
     strips = [slice(top, min(top + side, height)) for top in range(0, height, side)[_share(-(-height // side), region)]]
 
     def is_kept(rows: slice) -> bool:
@@ -82,24 +101,27 @@ def stream_strips(
     def cores() -> Iterator[tuple[slice, Core | None]]:
         for rows in strips:
             if not is_kept(rows):
-                found = cut_strip(decided.light.tissue, rows, side=side, gap=2 * halo)
+                found = cut_strip(sample.light.tissue, rows, side=side, gap=2 * halo)
                 yield from ((rows, core) for core in found)
             yield rows, None
 
     def work(of: tuple[slice, Core | None]) -> tuple[slice, _Part | None]:
         rows, core = of
-        return rows, None if core is None else _one_tile(slide, task, decided, core, again_from=rows.stop - halo)
+        return rows, None if core is None else _one_tile(slide, sample, decision, core, again_from=rows.stop - halo)
 
-    parts: list[_Part] = []
-    for rows, part in in_order(work, cores(), threads=threads):
-        if part is not None:
-            parts.append(part)
-            continue
-        if kept is not None and is_kept(rows):
-            yield kept.load(rows.stop, tile_px=tile_px)
-        else:
-            yield _strip(parts, decided, end=rows.stop)
-        parts = []
+    def put_together(found: Iterable[tuple[slice, _Part | None]]) -> Iterator[Strip]:
+        parts: list[_Part] = []
+        for rows, part in found:
+            if part is not None:
+                parts.append(part)
+                continue
+            if kept is not None and is_kept(rows):
+                yield kept.load(rows.stop, tile_px=tile_px)
+            else:
+                yield _strip(parts, decision.result(), end=rows.stop)
+            parts = []
+
+    return put_together(crew.in_order(work, cores()))
 
 
 def _strip(parts: Sequence[_Part], decided: Decided, *, end: int) -> Strip:
@@ -115,13 +137,13 @@ def _share(count: int, region: tuple[int, int]) -> slice:
     return slice(part * count // parts, (part + 1) * count // parts)
 
 
-def _one_tile(slide: Slide, task: Task, decided: Decided, core: Core, *, again_from: int) -> _Part:
-    plan = decided.plan
+def _one_tile(slide: Slide, sample: Sample, decision: Future[Decided], core: Core, *, again_from: int) -> _Part:
+    plan, light = sample.plan, sample.light
     block = around(core, slide.size, halo=halo_px(plan), step=grain_px(plan))
     rgb = read_window(slide, block.window, again_from=again_from)
-    tissue = decided.light.tissue.window(*block.window)
+    tissue = light.tissue.window(*block.window)
     rows = window_rows(rgb, tissue, block=block, plan=plan)
-    own = inside(block)
+    own, task = inside(block), decision.result().task
     stained = dab_at_least(rgb[own], task.thresholds.dab_od[0], white=plan.white, vectors=plan.vectors)
     origin = (float(core[1].start), float(core[0].start))
     masks = analysed_at(tissue[own], classes=task.classes, origin=origin, downsample=1.0)
