@@ -94,7 +94,7 @@ def measure_cells(
         MEMBRANE_STAINED_MEAN: np.stack([ring.stained_mean, blank], axis=1),
         MEMBRANE_PARTIAL: np.stack([ring.partial, blank], axis=1),
     }
-    return Rows(
+    return Rows.of(
         middle=middle,
         area=whole.size,
         nucleus_area=nucleus.size,

@@ -76,7 +76,7 @@ def find_rows(
             rows, found, labels = _one_block(rgb[block.window], tissue[block.window], block, plan)
             parts.append(_Part(rows, block.window, found.bodies, found.contrast.size, labels))
     rows = join_rows([part.rows for part in parts])
-    rows, order = in_reading_order(rows, keep=_stands_out(rows.shape["nucleus_contrast_od"], plan))
+    rows, order = in_reading_order(rows, keep=_stands_out(rows.contrast_od, plan))
     return rows, *_painted(parts, order, (height, width), plan.tools())
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,24 +37,80 @@ LAYERS = (
 )
 
 
+_FIRST_SHAPE, _FIRST_MEAN = 4, 4 + len(SHAPES)  # columns of ``Rows.numbers``
+FIRST_LAYER = _FIRST_MEAN + 2
+COLUMNS = FIRST_LAYER + 2 * len(LAYERS)
+
+
 @dataclass(frozen=True)
 class Rows:
-    """Measured cells as plain arrays; columns of ``mean`` and ``layers`` are the marker and hematoxylin.
+    """Measured cells as one table of numbers, so that taking, joining and sorting them is one step.
 
-    ``middle`` is (x, y) of the nucleus in pixels, areas are in pixels, intensities in optical density.
+    Attributes
+    ----------
+    numbers
+        (n, ``COLUMNS``): x and y of the nucleus, areas of the cell and of its nucleus in whole pixels, ``SHAPES``, mean
+        marker and mean hematoxylin, and marker and hematoxylin of each of ``LAYERS``; intensities in optical density.
     """
 
-    middle: NDArray[np.float64]
-    area: NDArray[np.int64]
-    nucleus_area: NDArray[np.int64]
-    shape: Mapping[str, NDArray[np.float64]]
-    mean: NDArray[np.float64]
-    layers: Mapping[str, NDArray[np.float64]]
+    numbers: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        middle: NDArray[np.float64],
+        area: NDArray[Any],
+        nucleus_area: NDArray[Any],
+        shape: Mapping[str, NDArray[np.float64]],
+        mean: NDArray[np.float64],
+        layers: Mapping[str, NDArray[np.float64]],
+    ) -> Rows:
+        """Lay columns out; see the properties of these names."""
+        shapes, compartments = (shape[name] for name in SHAPES), (layers[name] for name in LAYERS)
+        columns = [middle, area, nucleus_area, *shapes, mean, *compartments]
+        return cls(np.column_stack(columns).astype(np.float64, copy=False))
 
     @property
     def count(self) -> int:
         """Number of cells."""
-        return self.middle.shape[0]
+        return self.numbers.shape[0]
+
+    @property
+    def middle(self) -> NDArray[np.float64]:
+        """(x, y) of each nucleus in pixels, (n, 2); NaN where a label has no pixel."""
+        return self.numbers[:, :2]
+
+    @property
+    def area(self) -> NDArray[np.float64]:
+        """Area of each cell in whole pixels."""
+        return self.numbers[:, 2]
+
+    @property
+    def nucleus_area(self) -> NDArray[np.float64]:
+        """Area of each nucleus in whole pixels."""
+        return self.numbers[:, 3]
+
+    @property
+    def shape(self) -> Mapping[str, NDArray[np.float64]]:
+        """Shape and texture of the nuclei by name."""
+        return {name: self.numbers[:, _FIRST_SHAPE + number] for number, name in enumerate(SHAPES)}
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean marker and hematoxylin over the cell, (n, 2)."""
+        return self.numbers[:, _FIRST_MEAN:FIRST_LAYER]
+
+    @property
+    def layers(self) -> Mapping[str, NDArray[np.float64]]:
+        """Marker and hematoxylin by compartment, (n, 2) each."""
+        at = {name: FIRST_LAYER + 2 * number for number, name in enumerate(LAYERS)}
+        return {name: self.numbers[:, first : first + 2] for name, first in at.items()}
+
+    @property
+    def contrast_od(self) -> NDArray[np.float64]:
+        """By how much each nucleus stands out of its surroundings."""
+        return self.numbers[:, _FIRST_SHAPE]
 
     def shifted(self, *, x: int, y: int) -> Rows:
         """Return the same cells, moved by whole pixels.
@@ -63,29 +118,22 @@ class Rows:
         The sums of coordinates are moved, not their quotients: the last digit then does not tell where a window began.
         """
         area = np.maximum(self.nucleus_area, 1)[:, None]
-        sums = np.rint(self.middle * area) + area * np.array([x, y], float)
-        return dataclasses.replace(self, middle=sums / area)
+        values = self.numbers.copy()
+        values[:, :2] = (np.rint(self.middle * area) + area * np.array([x, y], float)) / area
+        return Rows(values)
 
     def taken(self, order: NDArray[np.intp] | slice) -> Rows:
         """Return the cells in another order, or some of them; a slice copies nothing."""
-        layers = {name: values[order] for name, values in self.layers.items()}
-        shape = {name: values[order] for name, values in self.shape.items()}
-        return Rows(self.middle[order], self.area[order], self.nucleus_area[order], shape, self.mean[order], layers)
+        return Rows(self.numbers[order])
+
+    def rounded(self) -> Rows:
+        """Return the same cells with numbers of the precision that tables keep: what is called then is what is kept."""
+        return Rows(self.numbers.astype(np.float32).astype(np.float64))
 
 
 def join_rows(parts: Sequence[Rows]) -> Rows:
     """Put blocks under each other."""
-    if not parts:
-        none, empty = np.zeros(0, np.int64), np.zeros((0, 2))
-        return Rows(empty, none, none, dict.fromkeys(SHAPES, np.zeros(0)), empty, dict.fromkeys(LAYERS, empty))
-    return Rows(
-        middle=np.concatenate([part.middle for part in parts]),
-        area=np.concatenate([part.area for part in parts]),
-        nucleus_area=np.concatenate([part.nucleus_area for part in parts]),
-        shape={name: np.concatenate([part.shape[name] for part in parts]) for name in SHAPES},
-        mean=np.concatenate([part.mean for part in parts]),
-        layers={name: np.concatenate([part.layers[name] for part in parts]) for name in LAYERS},
-    )
+    return Rows(np.concatenate([part.numbers for part in parts]) if parts else np.zeros((0, COLUMNS)))
 
 
 def in_reading_order(rows: Rows, *, keep: NDArray[np.bool_]) -> tuple[Rows, NDArray[np.int32]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from biomarkers import keys
-from biomarkers.cells.table import LAYERS, Rows, cell_columns
+from biomarkers.cells.table import Rows, cell_columns
 from biomarkers.score.neighbours import NEIGHBOUR_OD
 from biomarkers.score.tally import EXCLUDED
 
@@ -104,8 +104,8 @@ class PlainCells:
     def of_rows(cls, rows: Rows, *, mpp: float, marker: str) -> PlainCells:
         """Lay out measured cells of a slide, with the columns and the precision of :func:`cell_table`."""
         obs = Columns(cell_columns(rows, mpp=mpp, origin=(0, 0)))
-        layers = {name: _rounded(rows.layers[name]) for name in LAYERS}
-        return cls(_rounded(rows.mean), layers, obs, {}, [marker, keys.HEMATOXYLIN], rows.count)
+        rounded = rows.rounded()
+        return cls(rounded.mean, rounded.layers, obs, {}, [marker, keys.HEMATOXYLIN], rows.count)
 
     def taken(self, which: slice) -> PlainCells:
         """Return cells that lie behind each other; what was told of each with the others around it stays with it."""
@@ -117,11 +117,6 @@ class PlainCells:
     def copy(self) -> PlainCells:
         """Copy what a call writes to."""
         return replace(self, obs=self.obs.copy(), uns=dict(self.uns))
-
-
-def _rounded(values: np.ndarray) -> np.ndarray:
-    """Round to the precision that tables keep: what is called is then what stands in the file."""
-    return values.astype(np.float32).astype(np.float64)
 
 
 def _dense(values: Any) -> np.ndarray:

@@ -43,7 +43,7 @@ def _rows(count: int) -> Rows:
         values[rng.uniform(size=count) < 0.2] = np.nan
         return values
 
-    return Rows(
+    return Rows.of(
         middle=rng.uniform(0, 900, (count, 2)),
         area=rng.integers(100, 900, count),
         nucleus_area=rng.integers(50, 100, count),

@@ -143,8 +143,8 @@ def decide(sample: Sample) -> Decided:
     task, light, mpp, plan = sample.task, sample.light, sample.mpp, sample.plan
     found = list(sample.windows)
     rows, pixels = join_rows([rows for rows, _ in found]), [rgb for _, rgb in found if rgb is not None]
-    least = least_contrast(rows.shape["nucleus_contrast_od"], plan)
-    rows, _ = in_reading_order(rows, keep=rows.shape["nucleus_contrast_od"] >= least)
+    least = least_contrast(rows.contrast_od, plan)
+    rows, _ = in_reading_order(rows, keep=rows.contrast_od >= least)
     cells: Any = PlainCells.of_rows(rows, mpp=mpp, marker=task.marker)
     cells, _ = classified(cells, classes=task.classes, mpp=mpp)
     quality = quality_of_windows(pixels, white=light.white, vectors=light.vectors, mpp=mpp, solid=light.solid)

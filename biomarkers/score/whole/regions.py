@@ -21,7 +21,7 @@ from biomarkers.score.whole.memory import keep_freed_memory
 from biomarkers.score.whole.stream import Strip, stream_strips
 from biomarkers.slide.threads import Crew
 
-_SHAPE, _LAYER, _STAINED = "shape/", "layer/", "stained/"
+_STAINED = "stained/"
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,9 @@ class KeptStrips:
 
     def save(self, strip: Strip, *, tile_px: int) -> None:
         """Keep a strip, complete or not at all."""
-        rows = strip.rows
         arrays: dict[str, Any] = {
-            "middle": rows.middle,
-            "area": rows.area,
-            "nucleus_area": rows.nucleus_area,
-            "mean": rows.mean,
+            "rows": strip.rows.numbers,
             "end": np.int64(strip.end),
-            **{_SHAPE + name: values for name, values in rows.shape.items()},
-            **{_LAYER + name: values for name, values in rows.layers.items()},
             **{_STAINED + name: np.int64(count) for name, count in strip.stained_px.items()},
         }
         with atomic_path(self._path(strip.end, tile_px)) as path, path.open("wb") as stream:
@@ -95,15 +89,5 @@ def keep_region(
 
 
 def _strip(held: dict[str, np.ndarray]) -> Strip:
-    def named(start: str) -> dict[str, np.ndarray]:
-        return {name.removeprefix(start): values for name, values in held.items() if name.startswith(start)}
-
-    rows = Rows(
-        middle=held["middle"],
-        area=held["area"],
-        nucleus_area=held["nucleus_area"],
-        shape=named(_SHAPE),
-        mean=held["mean"],
-        layers=named(_LAYER),
-    )
-    return Strip(rows, {name: int(count) for name, count in named(_STAINED).items()}, int(held["end"]))
+    stained = {name.removeprefix(_STAINED): int(held[name]) for name in held if name.startswith(_STAINED)}
+    return Strip(Rows(held["rows"]), stained, int(held["end"]))

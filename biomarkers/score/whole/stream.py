@@ -127,7 +127,7 @@ def _strips(
 def _strip(parts: Sequence[_Part], decided: Decided, *, end: int) -> Strip:
     """Put the tiles of a strip together."""
     rows = join_rows([part for part, _ in parts])
-    rows, _ = in_reading_order(rows, keep=rows.shape["nucleus_contrast_od"] >= decided.least_contrast)
+    rows, _ = in_reading_order(rows, keep=rows.contrast_od >= decided.least_contrast)
     names = sorted({name for _, stained in parts for name in stained})
     return Strip(rows, {name: sum(part.get(name, 0) for _, part in parts) for name in names}, end)
 
