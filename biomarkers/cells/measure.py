@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from biomarkers import keys
 from biomarkers.cells.grow import Bodies, Labels, outermost
 from biomarkers.cells.moments import axes, label_moments, middles
-from biomarkers.cells.outline_stain import Band
+from biomarkers.cells.outline_stain import MILLI, Band, OutlineStain
 from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import MEMBRANE_PARTIAL, MEMBRANE_STAINED_MEAN, Rows
 
 if TYPE_CHECKING:
     from biomarkers.cells.tools import Tools
 
-_MILLI = 1000.0
 _DAB_SMOOTH_UM = 0.35
 LOWEST = np.iinfo(np.int16).min
 
@@ -82,23 +81,37 @@ def measure_cells(
         grown_px=grown_px,
         settings=settings,
     )
-    blank = np.full(count, np.nan)
+    return tools.numbers(sums, ring, contrast)
+
+
+def numbers(sums: Sums, outline: OutlineStain, contrast: Whole) -> Rows:
+    """Turn whole numbers of cells 1..n into means, shares and shapes.
+
+    The mean over the outline is over all its stretches, ``membrane_stained_mean`` over the stained ones only (NaN where
+    there is none); ``membrane_completeness`` is the share of stretches that are stained, 0-1, ``membrane_partial`` the
+    level that two fifths of the stretches reach: whatever the cut, at least so much of the outline is stained where the
+    cut lies below it.
+    """
+    blank = np.full(contrast.size - 1, np.nan)
     nucleus = Band(sums.moments[0], sums.dab, sums.hematoxylin)
-    whole = Band(*(one + other for one, other in zip(nucleus, ring.bands.body, strict=True)))
+    membrane, cytoplasm, body = outline.bands
+    whole = Band(*(one + other for one, other in zip(nucleus, body, strict=True)))
+    present, level, stained, stained_level, partial = outline.stretches
+    membrane_mean, stained_mean = _ratio(level, present) / MILLI, _ratio(stained_level, stained) / MILLI
     layers = {
         keys.NUCLEUS_MEAN: _means(nucleus),
-        keys.CYTOPLASM_MEAN: _means(ring.bands.cytoplasm),
-        keys.MEMBRANE_MEAN: np.stack([ring.mean, _means(ring.bands.membrane)[:, 1]], axis=1),
-        keys.CELL_MAX: ring.highest / _MILLI,
-        keys.MEMBRANE_COMPLETENESS: np.stack([ring.completeness, blank], axis=1),
-        MEMBRANE_STAINED_MEAN: np.stack([ring.stained_mean, blank], axis=1),
-        MEMBRANE_PARTIAL: np.stack([ring.partial, blank], axis=1),
+        keys.CYTOPLASM_MEAN: _means(cytoplasm),
+        keys.MEMBRANE_MEAN: np.stack([membrane_mean, _means(membrane)[:, 1]], axis=1),
+        keys.CELL_MAX: outline.highest / MILLI,
+        keys.MEMBRANE_COMPLETENESS: np.stack([np.nan_to_num(_ratio(stained, present)), blank], axis=1),
+        MEMBRANE_STAINED_MEAN: np.stack([stained_mean, blank], axis=1),
+        MEMBRANE_PARTIAL: np.stack([partial / MILLI, blank], axis=1),
     }
     return Rows.of(
-        middle=middle,
+        middle=middles(sums.moments),
         area=whole.size,
         nucleus_area=nucleus.size,
-        shape={"nucleus_contrast_od": contrast[1:] / _MILLI, **nuclear_shape(sums)},
+        shape={"nucleus_contrast_od": contrast[1:] / MILLI, **nuclear_shape(sums)},
         mean=_means(whole),
         layers=layers,
     )
@@ -127,7 +140,7 @@ def nuclear_shape(sums: Sums) -> dict[str, NDArray[np.float64]]:
         "nucleus_eccentricity": np.sqrt(1 - ratio**2),
         "nucleus_ellipse_fit": np.minimum(fit, 1.0),
         "nucleus_circularity": np.minimum(round_, 1.0),
-        "nucleus_hematoxylin_sd": np.sqrt(np.maximum(variance, 0)) / _MILLI,
+        "nucleus_hematoxylin_sd": np.sqrt(np.maximum(variance, 0)) / MILLI,
     }
 
 
@@ -156,8 +169,13 @@ def sums(amounts: tuple[NDArray[np.int16], NDArray[np.int16]], *, bodies: Bodies
     )
 
 
+def _ratio(total: Whole, count: Whole) -> NDArray[np.float64]:
+    """Quotient, NaN where nothing was counted."""
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
 def _means(band: Band) -> NDArray[np.float64]:
     """Mean of both stains in optical density; NaN where there is no pixel."""
     size = band.size[:, None]
     totals = np.stack([band.dab, band.hematoxylin], axis=1)
-    return np.where(size > 0, totals / np.maximum(size, 1) / _MILLI, np.nan)
+    return np.where(size > 0, totals / np.maximum(size, 1) / MILLI, np.nan)

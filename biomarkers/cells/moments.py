@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from biomarkers.cells.grow import Labels
 
-_PIXEL = 1 / 12  # the spread of a pixel itself
+PIXEL = 1 / 12  # the spread of a pixel itself
 
 
 def label_moments(labels: Labels, count: int) -> NDArray[np.int64]:
@@ -35,7 +35,7 @@ def axes(moments: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.fl
     """Variances along the minor and the major axis of each label, px^2."""
     size, x, y, xx, yy, xy = moments
     square = np.maximum(size, 1).astype(np.float64) ** 2
-    var_x, var_y = (size * xx - x * x) / square + _PIXEL, (size * yy - y * y) / square + _PIXEL
+    var_x, var_y = (size * xx - x * x) / square + PIXEL, (size * yy - y * y) / square + PIXEL
     cov = (size * xy - x * y) / square
     middle, swing = (var_x + var_y) / 2, np.sqrt(((var_x - var_y) / 2) ** 2 + cov**2)
     return np.maximum(middle - swing, 0), middle + swing
@@ -47,6 +47,6 @@ def fit(sums: NDArray[np.int64]) -> float:
     if size == 0:
         return 0.0
     square = float(size) * float(size)
-    var_x, var_y = float(size * xx - x * x) / square + _PIXEL, float(size * yy - y * y) / square + _PIXEL
+    var_x, var_y = float(size * xx - x * x) / square + PIXEL, float(size * yy - y * y) / square + PIXEL
     cov = float(size * xy - x * y) / square
     return float(float(size) / (4 * np.pi * np.sqrt(max(var_x * var_y - cov * cov, 1e-9))))

@@ -60,18 +60,12 @@ class Stretches(NamedTuple):
 
 @dataclass(frozen=True)
 class OutlineStain:
-    """Stain along the outline of each cell 1..n, optical density; and what lies on it and inside it.
+    """Stain along the outline of each cell 1..n, and what lies on it and inside it, as whole numbers.
 
-    ``mean`` is over all stretches, ``stained_mean`` over the stained ones only (NaN where there is none),
-    ``completeness`` the share of stretches that are stained, 0-1, ``partial`` the level that two fifths of the
-    stretches reach: whatever the cut, at least so much of the outline is stained where the cut lies below it.
     ``highest`` is the highest DAB and hematoxylin in the whole cell, thousandths, (n, 2).
     """
 
-    mean: NDArray[np.float64]
-    stained_mean: NDArray[np.float64]
-    completeness: NDArray[np.float64]
-    partial: NDArray[np.float64]
+    stretches: Stretches
     bands: Bands
     highest: Whole
 
@@ -135,7 +129,7 @@ def outline_stain(
     parts = np.abs(away - place) <= half, away < place - half, away >= 0
     bands = Bands(*(Band(*(_sums(owner[on], one, count) for one in (None, dab[on], hematoxylin[on]))) for on in parts))
     around = np.stack([_maxima(one, owner, count + 1)[1:] for one in (dab, hematoxylin)], axis=1)
-    return summary(stretches(top, stained), bands=bands, highest=np.maximum(highest, around))
+    return OutlineStain(stretches(top, stained), bands, np.maximum(highest, around))
 
 
 def reach_px(grown_px: int) -> int:
@@ -179,19 +173,6 @@ def stretches(top: Whole, stained: NDArray[np.bool_]) -> Stretches:
     )
 
 
-def summary(stretches: Stretches, *, bands: Bands, highest: Whole) -> OutlineStain:
-    """Turn sums over stretches into means and shares."""
-    present, level, stained, stained_level, partial = stretches
-    return OutlineStain(
-        mean=_ratio(level, present) / MILLI,
-        stained_mean=_ratio(stained_level, stained) / MILLI,
-        completeness=np.nan_to_num(_ratio(stained, present)),
-        partial=partial / MILLI,
-        bands=bands,
-        highest=highest,
-    )
-
-
 def _partial(top: Whole, present: Whole) -> Whole:
     if top.shape[0] == 0:
         return np.zeros(0, np.int64)
@@ -232,11 +213,6 @@ def _maxima(values: Whole, bins: NDArray[np.integer], size: int) -> Whole:
     out = np.full(size, ABSENT, np.int64)
     np.maximum.at(out, bins, values)
     return out
-
-
-def _ratio(total: Whole, count: Whole) -> NDArray[np.float64]:
-    """Quotient, NaN where nothing was counted."""
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _sums(owner: NDArray[np.integer], values: Whole | None, count: int) -> Whole:

@@ -160,7 +160,7 @@ def _one_block(
         settings=plan.settings,
         tools=tools,
     )
-    owned = _owned(rows.middle, tissue, block)
+    owned = tools.owned(rows.middle, tissue, block)
     rows = rows.taken(owned).shifted(x=block.window[1].start, y=block.window[0].start)
     return rows, found, owned + 1
 
@@ -196,20 +196,6 @@ def _steps(plan: Plan, mpp: float) -> int:
 
 def _amounts(rgb: NDArray[np.uint8], plan: Plan) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     return amounts(rgb, white=plan.white, vectors=plan.vectors, tools=plan.tools())
-
-
-def _owned(middle: NDArray[np.float64], tissue: NDArray[np.bool_], block: Block) -> NDArray[np.intp]:
-    """List the rows whose centroid's pixel lies in the block's core and in tissue."""
-    top, left = block.window[0].start, block.window[1].start
-    there = np.flatnonzero(~np.isnan(middle[:, 0]))  # NaN where a label is absent
-    x, y = middle[there].astype(np.int64).T
-    core = (
-        (y + top >= block.core[0].start)
-        & (y + top < block.core[0].stop)
-        & (x + left >= block.core[1].start)
-        & (x + left < block.core[1].stop)
-    )
-    return there[core & tissue[y, x]]
 
 
 def least_contrast(contrast: NDArray[np.float64], plan: Plan) -> float:

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from biomarkers.cells.grow import Bodies, Labels
 
 if TYPE_CHECKING:
+    from biomarkers.cells.blocks import Block
     from biomarkers.cells.measure import Sums
     from biomarkers.cells.outline import Histograms
     from biomarkers.cells.outline_stain import OutlineStain
     from biomarkers.cells.pieces import Limits
     from biomarkers.cells.regions import MergeRule, Regions
     from biomarkers.cells.settings import CellSettings
+    from biomarkers.cells.table import Rows
 
 Levels = NDArray[np.int16]
 Mask = NDArray[np.bool_]
@@ -146,6 +148,8 @@ class Tools:
     outlines: _Outlines
     sums: _Sums
     outline_stain: _Ring
+    numbers: Callable[[Sums, OutlineStain, NDArray[np.int64]], Rows]
+    owned: Callable[[NDArray[np.float64], Mask, Block], NDArray[np.intp]]
     painted: Callable[[Bodies, NDArray[np.int32]], tuple[Labels, Labels]]
     renumbered: Callable[[Labels, NDArray[np.int32]], Labels]
 
@@ -153,7 +157,18 @@ class Tools:
 @cache
 def plain() -> Tools:
     """Return the steps in numpy, scipy and scikit-image."""
-    from biomarkers.cells import basins, contrast, filters, grow, measure, nuclei, outline, outline_stain, pieces
+    from biomarkers.cells import (
+        basins,
+        blocks,
+        contrast,
+        filters,
+        grow,
+        measure,
+        nuclei,
+        outline,
+        outline_stain,
+        pieces,
+    )
     from biomarkers.cells import regions as regions_
 
     return Tools(
@@ -183,6 +198,8 @@ def plain() -> Tools:
         outlines=outline.outlines,
         sums=measure.sums,
         outline_stain=outline_stain.outline_stain,
+        numbers=measure.numbers,
+        owned=blocks.owned,
     )
 
 
@@ -195,9 +212,11 @@ def fast() -> Tools:
         distance,
         filters,
         measure,
+        numbers,
         octagon,
         outline,
         outline_stain,
+        owned,
         pieces,
         regions,
         rings,
@@ -234,6 +253,8 @@ def fast() -> Tools:
         outlines=pieces.outlines,
         sums=measure.sums,
         outline_stain=outline_stain.outline_stain,
+        numbers=numbers.numbers,
+        owned=owned.owned,
     )
 
 

@@ -12,15 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biomarkers.cells import tools
+from biomarkers.cells.blocks import Block
 from biomarkers.cells.contrast import _weighted_densities, amounts
-from biomarkers.cells.moments import middles
+from biomarkers.cells.moments import centroids, middles
 from biomarkers.cells.outline import NOWHERE
-from biomarkers.cells.outline_stain import OutlineStain
 from biomarkers.cells.pieces import Limits
 from biomarkers.cells.pipeline import Plan, find_rows
 from biomarkers.cells.regions import MergeRule
 from biomarkers.cells.settings import CellSettings
-from biomarkers.cells.table import Rows
 from biomarkers.stain.vectors import StainVectors
 
 PLAIN, FAST = tools.plain(), tools.fast()
@@ -222,20 +221,16 @@ def test_measurements(labels: np.ndarray, seed: int, mpp: float, steps: int, mor
     _all_equal(fast, plain)
     asked = {"middle": middles(plain.moments), "highest": plain.highest, "mpp": mpp, "grown_px": steps}
     asked["settings"] = CellSettings()
-    bodies = (one.bodies(labels, steps=steps) for one in (FAST, PLAIN))
-    _same_outline(
-        *(
-            one.outline_stain(soft, tuple(stains), bodies=grown, **asked)
-            for one, grown in zip((FAST, PLAIN), bodies, strict=True)
-        )
-    )
-
-
-def _same_outline(one: OutlineStain, other: OutlineStain) -> None:
-    for name in ("mean", "stained_mean", "completeness", "partial", "highest"):
-        _equal(getattr(one, name), getattr(other, name))
-    for mine, theirs in zip(one.bands, other.bands, strict=True):
+    contrast = rng.integers(-300, 900, count + 1)
+    found, kept = [], []
+    for one, whole in ((FAST, fast), (PLAIN, plain)):
+        found.append(one.outline_stain(soft, tuple(stains), bodies=one.bodies(labels, steps=steps), **asked))
+        kept.append(one.numbers(whole, found[-1], contrast).numbers)
+    _all_equal(found[0].stretches, found[1].stretches)
+    _equal(found[0].highest, found[1].highest)
+    for mine, theirs in zip(found[0].bands, found[1].bands, strict=True):
         _all_equal(mine, theirs)
+    _equal(*kept)
 
 
 def test_whole_recipe_on_a_photograph() -> None:
@@ -249,9 +244,19 @@ def test_whole_recipe_on_a_photograph() -> None:
     fast, *fast_labels = find_rows(rgb, tissue, plan=plan, progress=False)
     assert plain.count > 40
     _equal(fast_labels, plain_labels)
-    for one, other in zip(_columns(fast), _columns(plain), strict=True):
-        _equal(one, other)
+    _equal(fast.numbers, plain.numbers)
 
 
-def _columns(rows: Rows) -> list[np.ndarray]:
-    return [rows.middle, rows.area, rows.nucleus_area, rows.mean, *rows.shape.values(), *rows.layers.values()]
+@check
+@given(blobs(most=9), st.integers(0, 2**32 - 1), st.tuples(st.integers(0, 50), st.integers(0, 50)))
+def test_whom_a_block_owns(labels: np.ndarray, seed: int, corner: tuple[int, int]) -> None:
+    rng = np.random.default_rng(seed)
+    window, core = [], []
+    for first, length in zip(corner, labels.shape, strict=True):
+        start, stop = sorted(rng.integers(0, length + 1, 2).tolist())
+        window.append(slice(first, first + length))
+        core.append(slice(first + start, first + stop))
+    block = Block(core=(core[0], core[1]), window=(window[0], window[1]))
+    middle = centroids(labels, int(labels.max()) + 2)  # two labels without a pixel
+    tissue = rng.random(labels.shape) < 0.7
+    _equal(FAST.owned(middle, tissue, block), PLAIN.owned(middle, tissue, block))

@@ -27,8 +27,6 @@ from biomarkers.cells.outline_stain import (
     is_deep,
     least_stained,
     reach_px,
-    summary,
-    whole_middle,
 )
 from biomarkers.cells.settings import CellSettings
 
@@ -53,26 +51,18 @@ def outline_stain(
     count, reach = middle.shape[0] + 1, reach_px(grown_px)
     squares = np.empty(soft.shape, squares_type(reach))
     squares_within(bodies.parts != NUCLEUS, reach, squares)
-    best, far = np.full(count * SECTORS, _NOTHING, np.int32), np.zeros(count * SECTORS, np.int16)
-    most = np.full((2, count), ABSENT, np.int16)
-    most[:, 1:] = highest.T
+    best, far = np.empty(count * SECTORS, np.int32), np.empty(count * SECTORS, np.int16)
+    most, within = np.empty((2, count), np.int16), np.empty((count, 2), np.int32)
+    _prepare(middle, highest, within, most, best, far)
     around = np.empty((2, np.count_nonzero(bodies.parts == AROUND)), np.int32)
-    _read(soft, *amounts, *bodies, squares, whole_middle(middle), _neighbourhood(mpp), around, best, far, most)
-    levels, bounds = np.empty((count, 5), np.int64), np.empty((2, count * SECTORS), np.int32)
+    _read(soft, *amounts, *bodies, squares, within, _neighbourhood(mpp), around, best, far, most)
+    levels, bounds = np.empty((5, count), np.int64), np.empty((2, count * SECTORS), np.int32)
     _sum_up(best, far, np.int32(least_stained(settings)), np.int32(half_band(mpp, settings)), levels, *bounds)
     sums = np.zeros((2, 3 * count), np.int64)
     _divide(*around, squares.reshape(-1), *(one.reshape(-1) for one in amounts), *bounds, *sums)
-    return summary(
-        Stretches(*np.ascontiguousarray(levels[1:].T)), bands=_bands(*sums), highest=most[:, 1:].T.astype(np.int64)
-    )
-
-
-def _bands(pixels_and_dab: NDArray[np.int64], hematoxylin: NDArray[np.int64]) -> Bands:
-    """Take sums over cytoplasm, membrane and what lies beyond it, of cells 0..n, apart."""
-    dab = (pixels_and_dab << (64 - _PIXEL)) >> (64 - _PIXEL)
-    size = (pixels_and_dab - dab) >> _PIXEL
-    parts = np.stack([size, dab, hematoxylin]).reshape(3, -1, 3)[:, 1:]
-    return Bands(Band(*parts[..., 1]), Band(*parts[..., 0]), Band(*parts.sum(axis=2)))
+    bands, highest = np.empty((3, 3, count - 1), np.int64), np.empty((count - 1, 2), np.int64)
+    _take_apart(*sums, most, bands, highest)
+    return OutlineStain(Stretches(*levels[:, 1:]), Bands(*(Band(*band) for band in bands)), highest)
 
 
 @lru_cache(maxsize=64)
@@ -83,6 +73,20 @@ def _neighbourhood(mpp: float) -> NDArray[np.intp]:
         reach += 1
     down, right = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     return np.argwhere(~is_deep(down * down + right * right, mpp))
+
+
+@numba.njit(cache=True, nogil=True)
+def _prepare(middle, highest, within, most, best, far):  # type: ignore[no-untyped-def]
+    """Begin with nothing; tell middles in whole parts of a pixel, as :func:`whole_middle` does, label 0 before them."""
+    within[0, 0], within[0, 1] = 0, 0
+    most[0, 0], most[1, 0] = ABSENT, ABSENT
+    for k in range(middle.shape[0]):
+        for axis in range(2):
+            at = middle[k, axis]
+            within[k + 1, axis] = 0 if np.isnan(at) else np.int32(np.rint(at * PARTS))
+            most[axis, k + 1] = highest[k, axis]
+    for place in range(best.size):
+        best[place], far[place] = _NOTHING, 0
 
 
 @numba.njit(cache=True, nogil=True)
@@ -216,11 +220,11 @@ def _stretches(across, down, n, bins):  # type: ignore[no-untyped-def]
 def _sum_up(best, far, least, half, levels, first, beyond):  # type: ignore[no-untyped-def]
     """Sum the stretches of each cell up; tell from which squared distance on the membrane lies, and from which beyond.
 
-    Columns of ``levels`` are those of ``Stretches``.
+    Rows of ``levels`` are those of ``Stretches``.
     """
     zero, absent = np.int32(0), np.int32(ABSENT)
     top = np.empty(SECTORS, np.int32)
-    for cell in range(1, levels.shape[0]):
+    for cell in range(1, levels.shape[1]):
         present, level, stained, stained_level = zero, zero, zero, zero
         for s in range(SECTORS):
             at = cell * SECTORS + s
@@ -232,8 +236,8 @@ def _sum_up(best, far, least, half, levels, first, beyond):  # type: ignore[no-u
             stained_level += top[s] if strong else zero
             place = _root(best[at] & 0xFFFF) if strong else _root(np.int32(far[at])) - half
             first[at], beyond[at] = _square(place - half), _square(place + half + 1)
-        levels[cell, 0], levels[cell, 1], levels[cell, 2], levels[cell, 3] = present, level, stained, stained_level
-        levels[cell, 4] = _reached(top, max(-(-PARTIAL_FIFTHS * present // 5), 1)) if present > 0 else zero
+        levels[0, cell], levels[1, cell], levels[2, cell], levels[3, cell] = present, level, stained, stained_level
+        levels[4, cell] = _reached(top, max(-(-PARTIAL_FIFTHS * present // 5), 1)) if present > 0 else zero
 
 
 @numba.njit(cache=True, nogil=True)
@@ -272,3 +276,24 @@ def _divide(stretch, places, squares, hematoxylin, dab, first, beyond, pixels_an
         part = np.uint32(3 * (stretch_ // SECTORS) + beside)
         pixels_and_dab[part] += one + dab[at]
         blues[part] += hematoxylin[at]
+
+
+@numba.njit(cache=True, nogil=True)
+def _take_apart(pixels_and_dab, blues, most, bands, highest):  # type: ignore[no-untyped-def]
+    """Write membrane, cytoplasm and both with what lies beyond of each cell: pixels, DAB, hematoxylin."""
+    spare = np.int64(64 - _PIXEL)
+    for cell in range(bands.shape[2]):
+        for field in range(3):
+            bands[2, field, cell] = 0
+        for stain in range(2):
+            highest[cell, stain] = most[stain, cell + 1]
+        for part in range(3):  # within the membrane, on it, beyond it
+            both = pixels_and_dab[3 * (cell + 1) + part]
+            dab = (both << spare) >> spare
+            size, blue = (both - dab) >> np.int64(_PIXEL), blues[3 * (cell + 1) + part]
+            if part < 2:
+                band = 1 - part
+                bands[band, 0, cell], bands[band, 1, cell], bands[band, 2, cell] = size, dab, blue
+            bands[2, 0, cell] += size
+            bands[2, 1, cell] += dab
+            bands[2, 2, cell] += blue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -15,39 +17,38 @@ _SPREAD = np.int64(-7046029254386353131)  # scatters keys over the table
 
 def describe(labels: Labels, height: NDArray[np.int32], core: NDArray[np.bool_], *, tops: NDArray[np.int32]) -> Regions:
     """Moments and borders of basins; see :func:`biomarkers.cells.regions.describe`."""
-    moments, columns = np.zeros((tops.size, 2, 6), np.int64), core.shape[1]
-    x = np.arange(columns + 1, dtype=np.int64)
-    powers = np.stack([x * (x - 1) // 2, (x - 1) * x * (2 * x - 1) // 6])
-    _sum_runs(labels, np.ascontiguousarray(core).view(np.uint8), powers, np.empty(columns + 1, np.int64), moments)
-    moments[0] = 0
+    columns = core.shape[1]
+    moments, start = np.zeros((tops.size, 2, 6), np.int64), np.empty(columns + 1, np.int64)
+    _sum_runs(labels, np.ascontiguousarray(core).view(np.uint8), _powers(columns), start, moments)
     room = 1 << max(6, int(4 * tops.size).bit_length())
     while True:
         names, passes = np.zeros(room, np.int64), np.zeros(room, np.int32)
-        if _find_borders(labels, height, np.zeros(columns + 2, np.uint8), names, passes):
+        count = _find_borders(labels, height, np.zeros(columns + 2, np.uint8), names, passes)
+        if count >= 0:
             break
         room *= 4
-    there = np.flatnonzero(names)
-    order = there[np.argsort(names[there])]
-    pairs = np.stack([names[order] >> 32, names[order] & 0xFFFFFFFF], axis=1)
-    highest = height.ravel()[tops] >> ROOM_BITS
-    return Regions(
-        moments[:, 0] + moments[:, 1], moments[:, 1], highest, Borders(pairs.astype(np.int32), passes[order])
-    )
+    known, at = np.empty(count, np.int64), np.empty(count, np.int64)
+    _list_known(names, known, at)
+    borders = Borders(np.empty((count, 2), np.int32), np.empty(count, np.int32))
+    _lay_out(np.argsort(known), known, at, passes, *borders)
+    whole, strict = (np.empty((tops.size, 6), np.int64) for _ in range(2))
+    highest = np.empty(tops.size, np.int32)
+    _tell(moments, height.reshape(-1), tops, whole, strict, highest)
+    return Regions(whole, strict, highest, borders)
+
+
+@lru_cache(maxsize=64)
+def _powers(columns: int) -> NDArray[np.int64]:
+    """Return sums of x and of x^2 over the columns before each, (2, columns + 1); not to be written to."""
+    x = np.arange(columns + 1, dtype=np.int64)
+    return np.stack([x * (x - 1) // 2, (x - 1) * x * (2 * x - 1) // 6])
 
 
 def merge(regions: Regions, *, rule: MergeRule) -> NDArray[np.int32]:
     """Which object each basin belongs to; see :func:`biomarkers.cells.regions.merge`."""
-    count = regions.tops.size - 1
-    into = np.arange(count + 1, dtype=np.int32)
-    _merge(
-        regions.whole.copy(),
-        regions.core.copy(),
-        np.sqrt(regions.tops.astype(np.float64) / LEVELS),
-        regions.borders.pairs,
-        np.sqrt(regions.borders.passes.astype(np.float64) / LEVELS),
-        np.array(rule.numbers(), np.float64),
-        into,
-    )
+    into = np.empty(regions.tops.size, np.int32)
+    numbers = np.array(rule.numbers(), np.float64)
+    _merge(regions.whole.copy(), regions.core.copy(), regions.tops, *regions.borders, numbers, into)
     return into
 
 
@@ -82,7 +83,7 @@ def _sum_runs(labels, core, powers, start, moments):  # type: ignore[no-untyped-
 
 @numba.njit(cache=True, nogil=True)
 def _find_borders(labels, height, differs, names, passes):  # type: ignore[no-untyped-def]
-    """Mark where another basin lies to the right or below, then ask there; return whether there was room for all."""
+    """Mark where another basin lies to the right or below, then ask there; count pairs, or return -1 without room."""
     held = 0
     for y in range(1, labels.shape[0] - 1):
         here, below, level, under = labels[y], labels[y + 1], height[y], height[y + 1]
@@ -99,8 +100,37 @@ def _find_borders(labels, height, differs, names, passes):  # type: ignore[no-un
             if right != one and right != 0:
                 held += _border(one, right, min(level[x], level[x + 1]) >> ROOM_BITS, names, passes)
         if 2 * held > names.size:
-            return False
-    return True
+            return -1
+    return held
+
+
+@numba.njit(cache=True, nogil=True)
+def _list_known(names, known, at):  # type: ignore[no-untyped-def]
+    """List the pairs that are known and where they stand."""
+    n = 0
+    for place in range(names.size):
+        if names[place] != 0:
+            known[n], at[n] = names[place], place
+            n += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _lay_out(order, known, at, passes, pairs, highest):  # type: ignore[no-untyped-def]
+    """Write pairs and their passes in order."""
+    for k in range(order.size):
+        name = known[order[k]]
+        pairs[k, 0], pairs[k, 1], highest[k] = name >> 32, name & 0xFFFFFFFF, passes[at[order[k]]]
+
+
+@numba.njit(cache=True, nogil=True)
+def _tell(moments, height, tops, whole, strict, highest):  # type: ignore[no-untyped-def]
+    """Write sums over whole basins (none for 0) and over their strict parts, and the heights of their tops."""
+    for k in range(tops.size):
+        for field in range(6):
+            inside = moments[k, 1, field] if k > 0 else 0
+            strict[k, field] = inside
+            whole[k, field] = moments[k, 0, field] + inside if k > 0 else 0
+        highest[k] = height[tops[k]] >> ROOM_BITS
 
 
 @numba.njit(cache=True, nogil=True)
@@ -215,9 +245,14 @@ def _find(first, after, to, a, b):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _merge(whole, core, tops, pairs, passes, rule, into):  # type: ignore[no-untyped-def]
+def _merge(whole, core, heights, pairs, pass_heights, rule, into):  # type: ignore[no-untyped-def]
     """Merge the best pair again and again. Borders are kept as two linked half-borders, 2 k and 2 k + 1."""
     count, borders = into.size, pairs.shape[0]
+    tops, passes = np.empty(count, np.float64), np.empty(borders, np.float64)
+    _take_roots(heights, tops)
+    _take_roots(pass_heights, passes)
+    for a in range(count):
+        into[a] = a
     first, after = np.full(count, -1, np.int32), np.empty(2 * borders, np.int32)
     to, gaps = np.empty(2 * borders, np.int32), np.empty(2 * borders, np.float64)
     fits, ages, sums = np.empty(count, np.float64), np.zeros(count, np.int32), np.empty(6, np.int64)
@@ -263,6 +298,13 @@ def _merge(whole, core, tops, pairs, passes, rule, into):  # type: ignore[no-unt
         while into[at] != at:
             at = into[at]
         into[a] = at
+
+
+@numba.njit(cache=True, nogil=True)
+def _take_roots(heights, out):  # type: ignore[no-untyped-def]
+    """Distances, px, of heights, which are squares."""
+    for k in range(out.size):
+        out[k] = np.sqrt(np.float64(heights[k]) / LEVELS)
 
 
 @numba.njit(cache=True, nogil=True)

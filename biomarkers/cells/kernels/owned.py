@@ -1,0 +1,32 @@
+"""Which cells a block owns; see :func:`biomarkers.cells.blocks.owned`."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from biomarkers.cells.blocks import Block
+
+
+def owned(middle: NDArray[np.float64], tissue: NDArray[np.bool_], block: Block) -> NDArray[np.intp]:
+    """List the cells of a block; see :func:`biomarkers.cells.blocks.owned`."""
+    (rows, columns), (down, across) = block.core, block.window
+    bounds = np.array([rows.start - down.start, rows.stop - down.start, columns.start - across.start, 0], np.int64)
+    bounds[3] = columns.stop - across.start
+    out = np.empty(middle.shape[0], np.intp)
+    return out[: _list_owned(middle, np.ascontiguousarray(tissue), bounds, out)]
+
+
+@numba.njit(cache=True, nogil=True)
+def _list_owned(middle, tissue, bounds, out):  # type: ignore[no-untyped-def]
+    top, bottom, left, right = bounds
+    n = 0
+    for k in range(out.size):
+        if np.isnan(middle[k, 0]):
+            continue
+        x, y = np.int64(middle[k, 0]), np.int64(middle[k, 1])
+        if top <= y < bottom and left <= x < right and tissue[y, x]:
+            out[n] = k
+            n += 1
+    return n
