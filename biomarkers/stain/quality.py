@@ -242,12 +242,12 @@ def solid_shares(
 
 def _solid(mask: NDArray[np.bool_], grain_um: float) -> NDArray[np.bool_]:
     """Keep what a disc fits into, in pieces of some size."""
-    from scipy import ndimage
-
     radius = max(1, round(_SOLID_UM / grain_um))
     middles = _within_discs(mask, radius, every=True)
     if not middles.any():
         return middles
+    from scipy import ndimage  # most slides have neither ink nor folds
+
     areas, _ = ndimage.label(_within_discs(middles, radius, every=False))
     large = np.bincount(areas.ravel()) * grain_um**2 >= _SOLID_UM2
     large[0] = False
