@@ -174,6 +174,11 @@ def count_cells(
         keep = keep & (cells.obs[keys.REGION].astype(str).to_numpy() == region)
     codes, classes = _classes_of(cells)
     bins = cells.obs[keys.bin_column(marker)].to_numpy(dtype=np.int64)
+    if bins.size and not 0 <= bins.min() <= bins.max() < _BINS:
+        seen = sorted({int(one) for one in bins if not 0 <= one < _BINS})
+        raise DataError(
+            "cells have intensity bins that do not exist", where=keys.bin_column(marker), seen=seen, allowed="0-3"
+        )
     table = np.bincount(codes[keep] * _BINS + bins[keep], minlength=_BINS * len(classes)).reshape(-1, _BINS)
     here = [code for code, of_class in enumerate(table) if of_class.any()]
     areas, reading = _column(cells, keys.AREA_UM2), _reading(cells, marker)
@@ -197,7 +202,7 @@ def count_cells(
 
 def _classes_of(cells: AnnData) -> tuple[np.ndarray, np.ndarray]:
     """Return a code for each cell, and the classes that the codes stand for, sorted."""
-    found = cells.obs[keys.CELL_CLASS].astype(str).to_numpy().astype(str)
+    found = np.asarray(cells.obs[keys.CELL_CLASS].astype(str).to_numpy(), dtype=str)
     codes = told_once(cells, "class", lambda: np.unique(found, return_inverse=True)[1])
     # of some of the cells the codes are those of all, so a class may be absent
     classes = np.full(codes.max(initial=-1) + 1, "", dtype=found.dtype)

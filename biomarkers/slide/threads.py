@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import queue
 import threading
@@ -58,7 +59,7 @@ class Crew:
         remaining = iter(items)
 
         def begin(count: int) -> list[Callable[[], _Out]]:
-            return [self.begun(lambda item=item: work(item), urgent=urgent) for item in islice(remaining, count)]  # type: ignore[misc]
+            return [self.begun(functools.partial(work, item), urgent=urgent) for item in islice(remaining, count)]
 
         waiting = deque(begin(ahead * len(self._threads)))
 
@@ -87,20 +88,12 @@ class Crew:
             _, _, job = self._jobs.get()
             if job is None:
                 return
-            with contextlib.suppress(BaseException):  # it is told where the result is asked for
-                settle(*job)
-            del job  # nothing is kept while waiting for more
+            future, work = job
+            try:
+                future.set_result(work())
+            except BaseException as error:  # noqa: BLE001  (it is told where the result is asked for)
+                future.set_exception(error)
+            del job, future, work  # nothing is kept while waiting for more
 
 
 ALONE = Crew()
-
-
-def settle(future: Future[_Out], work: Callable[[], _Out]) -> _Out:
-    """Do ``work`` in this thread; those who wait for the future get its result, or its error."""
-    try:
-        result = work()
-    except BaseException as error:
-        future.set_exception(error)
-        raise
-    future.set_result(result)
-    return result

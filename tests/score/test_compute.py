@@ -259,3 +259,11 @@ def test_rows_have_the_columns_of_the_contract():
 )
 def test_category(score, value, assay, expected):
     assert category(score, value, assay=assay) == expected
+
+
+def test_a_bin_that_does_not_exist_is_refused():
+    cells = with_bins(["tumor"] * 3, [0, 1, 4])
+    with pytest.raises(DataError, match=r"no such intensity bin") as said:
+        compute_scores(cells, assay="22c3", tissue_mm2=1.0)
+    assert "PD-L1_bin" in str(said.value)
+    assert "4" in str(said.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import tifffile
 from biomarkers import keys
 from biomarkers.errors import SlideError, UsageError
 from biomarkers.score import score_slide
-from biomarkers.score.whole import WholeSlideScore, is_whole, score_whole_slide
+from biomarkers.score.whole import WholeSlideScore, is_whole, score_whole_slide, stream
 from biomarkers.simulate import Nuisance, render_hdab, simulate_scene
 from biomarkers.slide import read_tile, tile_rgb
 from tests.score.painted import save_areas
@@ -52,6 +53,20 @@ def test_nothing_depends_on_tiles_or_threads(simulated: Path, tmp_path: Path) ->
     assert result.row["status"] == keys.OK_WITH_WARNINGS  # every cell was assumed to be a tumor cell
     for tile_px, threads in ((1024, 2), (2048, 1), (333, 1)):
         assert _score(simulated, tmp_path, tile_px=tile_px, threads=threads)[1] == first
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_slide_that_cannot_be_decided_on_leaves_no_thread_behind(
+    simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    def stopped(sample: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stream, "decide", stopped)
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        _score(simulated, tmp_path, threads=threads, tile_px=256)
+    assert threading.active_count() == before
 
 
 @pytest.mark.slow

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future
 
 import pytest
 
-from biomarkers.slide.threads import ALONE, Crew, settle
+from biomarkers.slide.threads import ALONE, Crew
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -102,19 +101,6 @@ def test_leaving_drops_what_waits_and_waits_for_what_is_at_work() -> None:
         leave()
     assert 1 <= len(done) <= 4
     assert threading.active_count() == before
-
-
-def test_who_waits_for_a_decision_gets_it_or_its_error() -> None:
-    good: Future[int] = Future()
-    bad: Future[int] = Future()
-    with Crew(2) as crew:
-        waiting = [crew.begun(future.result) for future in (good, bad)]
-        assert settle(good, lambda: 7) == 7
-        with pytest.raises(ZeroDivisionError):
-            settle(bad, lambda: 1 // 0)
-        assert waiting[0]() == 7
-        with pytest.raises(ZeroDivisionError):
-            waiting[1]()
 
 
 def test_one_thread_is_the_callers_own() -> None:

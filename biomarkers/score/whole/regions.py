@@ -50,7 +50,7 @@ class KeptStrips:
             np.savez(stream, **arrays)
 
     def _path(self, end: int, tile_px: int) -> Path:
-        return self.folder / f"tiles{tile_px}-to{end}.npz"
+        return self.folder / f"rows{tile_px}-to{end}.npz"
 
 
 def keep_region(

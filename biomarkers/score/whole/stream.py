@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from biomarkers.score.classes import analysed_at
 from biomarkers.score.whole.decide import Decided, Light, Sample, Task, decide, look_into_sample
 from biomarkers.score.whole.windows import Core, around, cut_strip, inside, read_window
 from biomarkers.slide.slide import Slide
-from biomarkers.slide.threads import ALONE, Crew, settle
+from biomarkers.slide.threads import ALONE, Crew
 from biomarkers.stain.separate import dab_at_least
 
 _Part = tuple[Rows, dict[str, int]]  # of one tile: cells, and stained pixels by region
@@ -75,8 +74,13 @@ def stream_strips(
     """
     sample = look_into_sample(slide, task, light, crew=crew)
     decision: Future[Decided] = Future()
-    strips = _strips(slide, sample, decision, tile_px=tile_px, crew=crew, region=region, kept=kept)
-    return settle(decision, functools.partial(decide, sample)), strips
+    try:
+        strips = _strips(slide, sample, decision, tile_px=tile_px, crew=crew, region=region, kept=kept)
+        decision.set_result(decide(sample))
+    except BaseException as error:  # tiles that are at work wait for it
+        decision.set_exception(error)
+        raise
+    return decision.result(), strips
 
 
 def _strips(
@@ -89,7 +93,7 @@ def _strips(
     region: tuple[int, int],
     kept: Kept | None,
 ) -> Iterator[Strip]:
-    """Begin tiles; their cells are the sample's plan, only what is counted of them waits for the decision."""
+    """Begin tiles: cells are found by the sample's plan, and only counts of stained pixels wait for the decision."""
     height, plan = slide.size[1], sample.plan
     step = grain_px(plan)
     side, halo = max(step, tile_px // step * step), halo_px(plan)
