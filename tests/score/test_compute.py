@@ -264,6 +264,6 @@ def test_category(score, value, assay, expected):
 def test_a_bin_that_does_not_exist_is_refused():
     cells = with_bins(["tumor"] * 3, [0, 1, 4])
     with pytest.raises(DataError, match=r"no such intensity bin") as said:
-        compute_scores(cells, assay="22c3", tissue_mm2=1.0)
+        scored(cells)
     assert "PD-L1_bin" in str(said.value)
     assert "4" in str(said.value)
