@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.cells.contrast import WorkingImage, nuclear_contrast
+from biomarkers.cells.contrast import Contrast, WorkingImage, nuclear_contrast
 from biomarkers.cells.grow import Labels
 from biomarkers.cells.outline import outlined
 from biomarkers.cells.regions import MergeRule
@@ -46,7 +46,13 @@ def find_nuclei(work: WorkingImage, *, settings: CellSettings, tools: Tools) -> 
     its surroundings, thousandths of optical density.
     """
     contrast = nuclear_contrast(work, settings=settings, tools=tools)
-    mpp = work.mpp * contrast.factor
+    # what seeking takes is let go of before outlining, which takes most
+    objects, core = _sought(contrast, mpp=work.mpp * contrast.factor, settings=settings, tools=tools)
+    return outlined(objects, core, contrast, mpp=work.mpp, settings=settings, tools=tools)
+
+
+def _sought(contrast: Contrast, *, mpp: float, settings: CellSettings, tools: Tools) -> tuple[Labels, Mask]:
+    """Return labels of what may be nuclei on the seeking grid, int32 (rows, columns), 0 none, and the strict mask."""
     soft = contrast.softly_sought
     bend, wide = (tools.blobness(contrast.sought, sigma_px=um / mpp) for um in (FINE_SIGMA_UM, COARSE_SIGMA_UM))
     core, mask = masks(bend, wide, soft, mpp=mpp, settings=settings, tools=tools)
@@ -56,8 +62,7 @@ def find_nuclei(work: WorkingImage, *, settings: CellSettings, tools: Tools) -> 
     labels, tops = tools.basins(height)
     regions = tools.describe(labels, height, core, tops=tops)
     into = tools.merge(regions, rule=merge_rule(mpp, settings))
-    objects = tools.renumbered(labels[1:-1, 1:-1], in_order(into))
-    return outlined(objects, core, contrast, mpp=work.mpp, settings=settings, tools=tools)
+    return tools.renumbered(labels[1:-1, 1:-1], in_order(into)), core
 
 
 def masks(

@@ -175,10 +175,8 @@ def count_cells(
     codes, classes = _classes_of(cells)
     bins = cells.obs[keys.bin_column(marker)].to_numpy(dtype=np.int64)
     if bins.size and not 0 <= bins.min() <= bins.max() < _BINS:
-        seen = sorted({int(one) for one in bins if not 0 <= one < _BINS})
-        raise DataError(
-            "cells have intensity bins that do not exist", where=keys.bin_column(marker), seen=seen, allowed="0-3"
-        )
+        strange = sorted(set(bins.tolist()) - set(range(_BINS)))
+        raise DataError("there is no such intensity bin", where=keys.bin_column(marker), seen=strange, allowed="0 to 3")
     table = np.bincount(codes[keep] * _BINS + bins[keep], minlength=_BINS * len(classes)).reshape(-1, _BINS)
     here = [code for code, of_class in enumerate(table) if of_class.any()]
     areas, reading = _column(cells, keys.AREA_UM2), _reading(cells, marker)

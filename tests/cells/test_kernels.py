@@ -156,6 +156,19 @@ def test_growth_and_numbers(labels: np.ndarray, steps: int) -> None:
     _all_equal(FAST.painted(FAST.bodies(labels, steps=steps), number), PLAIN.painted(bodies, number))
 
 
+def test_pieces_of_a_chequered_image() -> None:
+    """Every pixel is a run: more than room is set aside for at first."""
+    rows, columns = 60, 61
+    soft = (np.indices((rows, columns)).sum(axis=0) % 2 * 200).astype(np.int16)
+    reach, cuts = np.ones((rows, columns), np.int32), np.array([NOWHERE, 100], np.int16)
+    soft[20:25, 20:40] = 200
+    asked = {"factor": 1, "limits": Limits(0.25, 5.0, 400.0)}
+    (fast, kept), (plain, known) = (one.outlines(reach, soft, cuts, **asked) for one in (FAST, PLAIN))
+    assert (plain > 0).sum() > 100
+    _equal(fast, plain)
+    _equal(kept, known)
+
+
 @check
 @given(
     blobs(most=2), st.integers(1, 3), st.integers(0, 2**32 - 1), st.floats(0.1, 2), st.floats(0, 10), st.floats(5, 100)

@@ -10,6 +10,7 @@ from biomarkers.cells.grow import Labels
 from biomarkers.cells.pieces import Limits
 
 _STROKE = 24  # pixels painted at once
+_FEW_RUNS = 4  # pixels a run, at least, in tissue; noise may have shorter ones
 
 
 def outlines(
@@ -17,11 +18,13 @@ def outlines(
 ) -> tuple[Labels, NDArray[np.int32]]:
     """Cut each label out at its own level; see :func:`biomarkers.cells.outline.outlines`."""
     rows, columns = soft.shape
-    start, value, first = _room(soft.size), _room(soft.size), np.empty(rows + 1, np.int32)
-    wide = columns + factor  # the last square may reach further than the image
-    count = _scan_above(
-        reach, soft, cuts, factor, np.empty((2, wide), np.int32), np.empty(wide, np.int16), start, first, value
-    )
+    first, wide = np.empty(rows + 1, np.int32), columns + factor  # the last square may reach further than the image
+    lines, levels = np.empty((2, wide), np.int32), np.empty(wide, np.int16)
+    for room in (soft.size // _FEW_RUNS + 2 * columns, soft.size + columns):
+        start, value = _room(room), _room(room)
+        count = _scan_above(reach, soft, cuts, factor, lines, levels, start, first, value)
+        if count >= 0:
+            break
     start, value, root, size, begun = start[: count + 1], value[:count], *(_room(count) for _ in range(3))
     gaps, heads = np.empty((count + 1, 2), np.int32), np.full((2, cuts.size, 2), -1, np.int32)
     pieces, holes = _join(columns, start, first, value, heads, root, size, begun, gaps)
@@ -55,7 +58,7 @@ def _scan_line(line, columns, start, value, count):  # type: ignore[no-untyped-d
 
 @numba.njit(cache=True, nogil=True)
 def _scan_above(reach, soft, cuts, factor, lines, levels, start, first, value):  # type: ignore[no-untyped-def]
-    """Find the runs of what is at or above the cut of the label of its square."""
+    """Find the runs of what is at or above the cut of the label of its square; count them, or -1 without room."""
     count = 0
     rows, columns = soft.shape
     labels, found = lines[0], lines[1]
@@ -66,6 +69,8 @@ def _scan_above(reach, soft, cuts, factor, lines, levels, start, first, value): 
         for column in range(columns):
             found[column] = labels[column] if here[column] >= levels[column] else np.int32(0)
         first[row] = count
+        if count + columns >= start.size:
+            return -1
         count = _scan_line(found, columns, start, value, count)
     first[rows] = count
     start[count] = 0
