@@ -14,7 +14,6 @@ from biomarkers.slide.tissue import block_means
 
 _Out = TypeVar("_Out")
 _BAND_PIXELS, _BAND_SQUARES = 8_000_000, 400_000  # of the level that is read, and made of it, at one time
-_AHEAD = 1  # bands of a thread that may wait: they are large
 _WHOLE = 0.02  # how far a level's downsample may lie from a whole number
 
 
@@ -72,9 +71,11 @@ def coarse_bands(
         stop = min(max((top + count) * block, start + 1), level.height)
         means = block_means(slide.read_region(0, start, level.width, stop - start, level=number), block)
         short = ((0, max(0, count - means.shape[0])), (0, max(0, columns - means.shape[1])), (0, 0))
-        return look(top, np.pad(means, short, mode="edge")[:count, :columns])
+        if short[0][1] or short[1][1]:
+            means = np.pad(means, short, mode="edge")
+        return look(top, means[:count, :columns])
 
-    return crew.in_order(band, range(0, rows, tall), ahead=_AHEAD)
+    return crew.in_order(band, range(0, rows, tall))
 
 
 def thumbnail(slide: Slide, *, longest: int = 1024) -> tuple[NDArray[np.uint8], int]:

@@ -120,13 +120,14 @@ def map_tissue(
         done += dense.shape[0]
     grain_um2 = (step * mpp) ** 2
     halo = reach_grains(grain_um2)
-    clean = np.zeros_like(raw)
-    for top in range(0, rows, _BAND_GRAINS):
+
+    def cleaned(top: int) -> NDArray[np.uint8]:
         stop = min(top + _BAND_GRAINS, rows)
         first, last = max(0, top - halo), min(rows, stop + halo)
         mask = np.unpackbits(raw[first:last], axis=1, count=columns).astype(bool)
-        mask = clean_grains(mask, grain_um2=grain_um2)[top - first : stop - first]
-        clean[top:stop] = np.packbits(mask, axis=1)
+        return np.packbits(clean_grains(mask, grain_um2=grain_um2)[top - first : stop - first], axis=1)
+
+    clean = np.concatenate(list(crew.in_order(cleaned, range(0, rows, _BAND_GRAINS))))
     return TissueMap(step, (rows, columns), slide.size, clean)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.stain.whole_numbers import WEIGHT
+from biomarkers.stain.whole_numbers import LIGHT_PARTS, WEIGHT
 
 _SMOOTHING = 256
 _TRUNCATE = 3.0
@@ -139,16 +139,16 @@ def count_grains(
 
 
 def solid_masks(
-    light: NDArray[np.uint16], densities: NDArray[np.int32], weights: NDArray[np.int32], *, pen: int, dark: int
+    means: NDArray[np.float64], densities: NDArray[np.int32], weights: NDArray[np.int32], *, pen: int, dark: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Mark mean colours that ink may have, and dense ones that it has not.
 
     Parameters
     ----------
-    light
-        Levels of light (rows, columns, 3).
+    means
+        Mean grey levels (rows, columns, 3).
     densities, weights
-        Density of each level, int32 (3, levels), and what each channel adds to each stain, int32 (3, 3).
+        Density of each sixteenth of a grey level, int32 (3, levels); what each channel adds to stains, int32 (3, 3).
     pen, dark
         Length of the three densities above which a colour may be ink, and is dark.
 
@@ -157,6 +157,7 @@ def solid_masks(
     Where one stain's amount is below -0.15 times that length, or the residual beyond a quarter of it; and where neither
     is so but the colour is dark.
     """
+    light = (means * LIGHT_PARTS + 0.5).astype(np.uint16)
     red, green, blue = (densities[channel][light[..., channel]].astype(np.int64) for channel in range(3))
     one, other, rest = ((red * row[0] + green * row[1] + blue * row[2] + WEIGHT // 2) // WEIGHT for row in weights)
     length = red * red + green * green + blue * blue

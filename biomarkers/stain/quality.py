@@ -232,9 +232,8 @@ def solid_shares(
     """
     from biomarkers.stain.kernels.field import solid_masks
 
-    light = (means * LIGHT_PARTS + 0.5).astype(np.uint16)
     densities = whole_densities(check_white(white), per_grey=LIGHT_PARTS)
-    pen, dark = solid_masks(light, densities, stain_weights(vectors), pen=parts(_PEN_OD), dark=parts(_DARK_SOLID_OD))
+    pen, dark = solid_masks(means, densities, stain_weights(vectors), pen=parts(_PEN_OD), dark=parts(_DARK_SOLID_OD))
     pen = _solid(pen, grain_um)
     dark = _solid(dark & ~pen, grain_um)
     return float(pen.mean()), float(dark.mean())

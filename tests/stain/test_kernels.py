@@ -124,10 +124,10 @@ def test_grains(rgb: np.ndarray, dense: int, least: int, most: int, inner: int, 
 @settings(max_examples=100, deadline=None)
 @given(images(), whites, vectors)
 def test_colours_of_ink(rgb: np.ndarray, white: tuple[float, float, float], of: StainVectors) -> None:
-    light = (tissue.block_means(rgb, 2) * LIGHT_PARTS + 0.5).astype(np.uint16)
+    means = tissue.block_means(rgb, 2)
     densities, weights = whole_densities(white, per_grey=LIGHT_PARTS), stain_weights(of)
     plain, fast = (
-        module.solid_masks(light, densities, weights, pen=parts(0.35), dark=UNIT) for module in (field, fast_field)
+        module.solid_masks(means, densities, weights, pen=parts(0.35), dark=UNIT) for module in (field, fast_field)
     )
     assert np.array_equal(plain[0], fast[0])
     assert np.array_equal(plain[1], fast[1])
@@ -149,6 +149,8 @@ def test_tissue_by_majority_is_the_median_of_nine() -> None:
     white = (240.0, 238.0, 235.0)
     density = np.log10(np.array(white) / means).clip(min=0).sum(axis=-1)
     expected = ndimage.median_filter(density, size=3, mode="nearest")
+    absorbed, least = tissue._absorbed(white), round(tissue.MIN_OD_SUM * 100_000)
+    assert (tissue.dense_grains(means, white=white) == tissue.darker(means, absorbed, least=least)).all()
     sure = np.abs(expected - tissue.MIN_OD_SUM) > 1e-3  # the steps are in sixteenths of a grey level
     assert (tissue.mostly_dense(tissue.dense_grains(means, white=white)) == (expected > tissue.MIN_OD_SUM))[sure].all()
     assert sure.mean() > 0.9

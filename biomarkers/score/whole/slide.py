@@ -17,6 +17,7 @@ from biomarkers import keys
 from biomarkers.cells.annotations import Annotations, check_inside
 from biomarkers.cells.classify import CellClassifier
 from biomarkers.cells.plugin import SegmenterPlugin, load_segmenter
+from biomarkers.collector import loads_when_first_called
 from biomarkers.config import Assay, Thresholds
 from biomarkers.errors import SlideError
 from biomarkers.score.classes import analysed_at
@@ -88,6 +89,7 @@ def is_whole(path: str | os.PathLike[str], *, scene: int | None = None) -> bool:
         return opened.size[0] * opened.size[1] > WHOLE_FROM_PX
 
 
+@loads_when_first_called
 def score_whole_slide(
     path: str | os.PathLike[str],
     *,
@@ -217,8 +219,8 @@ def _score(
         return _without_cells(slide, task, light, keys.NO_TISSUE, "no tissue was found")
     if not light.evidence.scorable:
         return _without_cells(slide, task, light, keys.NOT_EVALUABLE, light.evidence.reason)
-    pale = crew.begun(functools.partial(DotPicture, slide, marker=task.marker)) if picture else None
     decided, strips = stream_strips(slide, task, light, tile_px=tile_px, crew=crew, kept=kept)
+    pale = crew.begun(functools.partial(DotPicture, slide, marker=task.marker), urgent=True) if picture else None
     task = decided.task
     areas = _areas_mm2(slide, task, light)
     dots = None if pale is None else pale()

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.stain.field import Split
+from biomarkers.stain.whole_numbers import LIGHT_PARTS
 
 _WORD = 8  # pixels that are looked at together
 _SHIFT = 16  # two axes of weights that sum to 256 each
@@ -85,25 +86,28 @@ def count_grains(
 
 
 def solid_masks(
-    light: NDArray[np.uint16], densities: NDArray[np.int32], weights: NDArray[np.int32], *, pen: int, dark: int
+    means: NDArray[np.float64], densities: NDArray[np.int32], weights: NDArray[np.int32], *, pen: int, dark: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Mark colours of ink and dark ones; see :func:`biomarkers.stain.field.solid_masks`."""
-    ink, black = (np.empty(light.shape[:2], np.uint8) for _ in range(2))
-    _solid(np.ascontiguousarray(light), densities, weights, pen * pen, dark * dark, ink, black)
+    ink, black = (np.empty(means.shape[:2], np.uint8) for _ in range(2))
+    _solid(np.ascontiguousarray(means), densities, weights, pen * pen, dark * dark, ink, black)
     return ink.view(np.bool_), black.view(np.bool_)
 
 
 @numba.njit(cache=True, nogil=True)
-def _solid(light, densities, weights, pen, dark, ink, black):  # type: ignore[no-untyped-def]
+def _solid(means, densities, weights, pen, dark, ink, black):  # type: ignore[no-untyped-def]
     for y in range(ink.shape[0]):
         for x in range(ink.shape[1]):
-            red = np.int64(densities[0, light[y, x, 0]])
-            green = np.int64(densities[1, light[y, x, 1]])
-            blue = np.int64(densities[2, light[y, x, 2]])
+            red = np.int64(densities[0, np.int32(means[y, x, 0] * LIGHT_PARTS + 0.5)])
+            green = np.int64(densities[1, np.int32(means[y, x, 1] * LIGHT_PARTS + 0.5)])
+            blue = np.int64(densities[2, np.int32(means[y, x, 2] * LIGHT_PARTS + 0.5)])
+            length = red * red + green * green + blue * blue
+            if length <= pen and length <= dark:  # most of a slide
+                ink[y, x], black[y, x] = 0, 0
+                continue
             one = (red * weights[0, 0] + green * weights[0, 1] + blue * weights[0, 2] + 2048) >> 12
             other = (red * weights[1, 0] + green * weights[1, 1] + blue * weights[1, 2] + 2048) >> 12
             rest = (red * weights[2, 0] + green * weights[2, 1] + blue * weights[2, 2] + 2048) >> 12
-            length = red * red + green * green + blue * blue
             lowest = min(min(one, other), 0)
             beyond = (400 * lowest * lowest > 9 * length) | (16 * rest * rest > length)
             ink[y, x] = beyond & (length > pen)
