@@ -200,6 +200,30 @@ def bench_scoring(paths: list[Path], threads: list[int]) -> list[str]:
     return [*lines, ""]
 
 
+def bench_pairs(path: Path, threads: list[int], pairs: int) -> list[str]:
+    """Score a slide with each number of threads in turn in this process: what the machine does meets both alike."""
+    import tempfile
+    import warnings
+
+    from biomarkers.score.whole import score_whole_slide
+
+    walls: dict[int, list[float]] = {count: [] for count in threads}
+    with tempfile.NamedTemporaryFile(suffix=".parquet") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for number in range(pairs + 1):  # the first pair loads libraries and does not count
+            for count in threads if number % 2 else threads[::-1]:
+                started = time.perf_counter()
+                score_whole_slide(path, assay="22c3", assume_tumor=True, cells_to=file.name, threads=count)
+                if number:
+                    walls[count].append(time.perf_counter() - started)
+    lines = [f"| {path.name}, {pairs} slides each, in turn | wall s | times as fast, pair by pair |", "|---|---|---|"]
+    for count, seconds in walls.items():
+        gain = sorted(one / other for one, other in zip(walls[threads[0]], seconds, strict=True))
+        low, middle, high = (gain[round(share * (len(gain) - 1))] for share in (0.25, 0.5, 0.75))
+        lines.append(f"| {count} threads | {statistics.median(seconds):.2f} | {middle:.2f} ({low:.2f}-{high:.2f}) |")
+    return [*lines, ""]
+
+
 def tissue_blocks(path: Path, side: int) -> list[tuple[int, int]]:
     """List the corners of the blocks of a grid that hold any tissue."""
     from biomarkers.score.whole.decide import look_at
@@ -251,6 +275,7 @@ def main() -> None:
     parser.add_argument("slides", nargs="*", type=Path)
     parser.add_argument("--read", nargs="*", type=Path, default=[], help="slides to compare readers on")
     parser.add_argument("--naive", action="store_true", help="compare the first slide with naive scikit-image: minutes")
+    parser.add_argument("--pairs", type=int, default=0, metavar="N", help="and N slides with each number, in turn")
     parser.add_argument("--threads", nargs="*", type=int, default=[1, 2])
     given = parser.parse_args()
     for path in given.read:
@@ -259,6 +284,8 @@ def main() -> None:
         print("\n".join(bench_naive(given.slides[0])), flush=True)
     if given.slides and given.threads:
         print("\n".join(bench_scoring(given.slides, given.threads)), flush=True)
+    if given.slides and given.pairs:
+        print("\n".join(bench_pairs(given.slides[0], given.threads, given.pairs)), flush=True)
 
 
 if __name__ == "__main__":
