@@ -38,8 +38,8 @@ LAYERS = (
 
 
 _FIRST_SHAPE, _FIRST_MEAN = 4, 4 + len(SHAPES)  # columns of ``Rows.numbers``
-FIRST_LAYER = _FIRST_MEAN + 2
-COLUMNS = FIRST_LAYER + 2 * len(LAYERS)
+_FIRST_LAYER = _FIRST_MEAN + 2
+COLUMNS = _FIRST_LAYER + 2 * len(LAYERS)
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,12 @@ class Rows:
     @property
     def mean(self) -> NDArray[np.float64]:
         """Mean marker and hematoxylin over the cell, (n, 2)."""
-        return self.numbers[:, _FIRST_MEAN:FIRST_LAYER]
+        return self.numbers[:, _FIRST_MEAN:_FIRST_LAYER]
 
     @property
     def layers(self) -> Mapping[str, NDArray[np.float64]]:
         """Marker and hematoxylin by compartment, (n, 2) each."""
-        at = {name: FIRST_LAYER + 2 * number for number, name in enumerate(LAYERS)}
+        at = {name: _FIRST_LAYER + 2 * number for number, name in enumerate(LAYERS)}
         return {name: self.numbers[:, first : first + 2] for name, first in at.items()}
 
     @property

@@ -28,7 +28,7 @@ def numbers(sums: Sums, outline: OutlineStain, contrast: NDArray[np.int64]) -> R
 
 @numba.njit(cache=True, nogil=True)
 def _reckon(moments, of_nuclei, stretches, bands, highest, contrast, out):  # type: ignore[no-untyped-def]
-    """Columns of ``out`` are those of ``Rows``."""
+    """Columns of ``out`` are those of ``Rows``: places, areas, shapes, means, layers, in the order of their names."""
     dabs, blues, squares, edges = of_nuclei
     presents, levels, staineds, stained_levels, partials = stretches
     on_size, _, on_blue, in_size, in_dab, in_blue, all_size, all_dab, all_blue = bands

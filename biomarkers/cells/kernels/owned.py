@@ -11,9 +11,8 @@ from biomarkers.cells.blocks import Block
 
 def owned(middle: NDArray[np.float64], tissue: NDArray[np.bool_], block: Block) -> NDArray[np.intp]:
     """List the cells of a block; see :func:`biomarkers.cells.blocks.owned`."""
-    (rows, columns), (down, across) = block.core, block.window
-    bounds = np.array([rows.start - down.start, rows.stop - down.start, columns.start - across.start, 0], np.int64)
-    bounds[3] = columns.stop - across.start
+    (rows, columns), (top, left) = block.core, (part.start for part in block.window)
+    bounds = np.array([rows.start - top, rows.stop - top, columns.start - left, columns.stop - left], np.int64)
     out = np.empty(middle.shape[0], np.intp)
     return out[: _list_owned(middle, np.ascontiguousarray(tissue), bounds, out)]
 
