@@ -149,6 +149,7 @@ times = []
 with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
     for _ in range(slides):
         wall, cpu = time.perf_counter(), time.process_time()
+        result = None  # let go of the last one, as a batch does
         result = score_whole_slide(path, assay="22c3", assume_tumor=True, cells_to=file.name, threads=threads)
         times.append((time.perf_counter() - wall, time.process_time() - cpu))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

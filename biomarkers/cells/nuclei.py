@@ -42,7 +42,7 @@ def find_nuclei(work: WorkingImage, *, settings: CellSettings, tools: Tools) -> 
 
     Returns
     -------
-    int32 labels (rows, columns) of the working image, 0 = no nucleus, 1..n; and the contrast of each label 0..n against
+    Labels (rows, columns) of the working image, int16 or int32, 0 = no nucleus, 1..n; and the contrast of each label 0..n against
     its surroundings, thousandths of optical density.
     """
     contrast = nuclear_contrast(work, settings=settings, tools=tools)

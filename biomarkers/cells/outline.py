@@ -57,9 +57,9 @@ def outlined(
 
     Returns
     -------
-    int32 labels of the working image, 1..m: of each object and what lies within 2 um around it, the largest piece of
-    what is above 40% of the way from the surroundings (lower third) to the object (median), holes filled; and the
-    contrast between the two, thousandths (m + 1,). Objects with too few dark pixels are dropped.
+    Labels of the working image, 1..m, as :func:`outlines` gives them: of each object and what lies within 2 um around
+    it, the largest piece of what is above 40% of the way from the surroundings (lower third) to the object (median),
+    holes filled; and the contrast between the two, thousandths (m + 1,). Objects with too few dark pixels are dropped.
     """
     count, large = int(objects.max(initial=0)), mpp * contrast.factor
     reach = tools.expand(objects, steps=max(1, round(_REACH_UM / large)))
@@ -122,8 +122,8 @@ def outlines(
 
     Returns
     -------
-    int32 labels 1..m (rows, columns) of the largest pieces at or above the level, holes filled, in the order of the
-    labels that they come from; and these, int32 (m + 1,), 0 first.
+    Labels 1..m (rows, columns) of the largest pieces at or above the level, holes filled, in the order of the labels
+    that they come from, int32 (kernels make them int16 where that holds them); and these, int32 (m + 1,), 0 first.
     """
     wide = repeated(reach, factor=factor, shape=soft.shape)
     pieces = largest_pieces(np.where(soft >= cuts[wide], wide, 0).astype(np.int32), limits=limits)

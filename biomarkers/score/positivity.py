@@ -120,7 +120,9 @@ def _lent(
 
 def bin_values(values: np.ndarray, cuts: Thresholds) -> np.ndarray:
     """Return 0, 1, 2 or 3 for each value; a value at a cut belongs to the bin above it."""
-    return np.digitize(np.nan_to_num(values), cuts.dab_od).astype(np.int64)
+    known = np.where(np.isnan(values), 0.0, values)
+    first, second, third = ((known >= cut).astype(np.int64) for cut in cuts.dab_od)
+    return first + second + third
 
 
 def _telling(cells: AnnData, stained: np.ndarray, *, value: np.ndarray) -> np.ndarray:

@@ -46,11 +46,15 @@ def readings(
     value = compartment_values(cells, assay.compartment, column=column, complete=complete)
     membrane_rule = np.full(cells.n_obs, assay.compartment == "membrane")
     if assay.immune_compartment is not None and keys.CELL_CLASS in cells.obs:
-        immune = np.isin(cells.obs[keys.CELL_CLASS].astype(str).to_numpy(), _IMMUNE)
+        immune = told_once(cells, "immune", lambda: _is_immune(cells))
         theirs = compartment_values(cells, assay.immune_compartment, column=column, complete=complete)
         value[immune] = theirs[immune]
         membrane_rule[immune] = assay.immune_compartment == "membrane"
     return value, membrane_rule
+
+
+def _is_immune(cells: AnnData) -> np.ndarray:
+    return np.isin(cells.obs[keys.CELL_CLASS].astype(str).to_numpy(), _IMMUNE)
 
 
 def compartment_values(

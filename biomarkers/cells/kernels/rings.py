@@ -46,7 +46,8 @@ def painted(bodies: Bodies, number: NDArray[np.int32]) -> tuple[Labels, Labels]:
 
 def _least_type(labels: Labels) -> tuple[Any, Any]:
     """Type of labels while they grow, and the same without a sign: half as many bytes are twice as fast."""
-    return (np.int16, np.uint16) if int(labels.max(initial=0)) < _FEW else (np.int32, np.uint32)
+    few = labels.dtype == np.int16 or int(labels.max(initial=0)) < _FEW
+    return (np.int16, np.uint16) if few else (np.int32, np.uint32)
 
 
 def _in_bands(labels: Labels, steps: int, types: tuple[Any, Any], out: NDArray[Any]) -> None:
