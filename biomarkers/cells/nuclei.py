@@ -42,8 +42,8 @@ def find_nuclei(work: WorkingImage, *, settings: CellSettings, tools: Tools) -> 
 
     Returns
     -------
-    Labels (rows, columns) of the working image, int16 or int32, 0 = no nucleus, 1..n; and the contrast of each label 0..n against
-    its surroundings, thousandths of optical density.
+    Labels (rows, columns) of the working image, int16 or int32, 0 = no nucleus, 1..n; and the contrast of each label
+    0..n against its surroundings, thousandths of optical density.
     """
     contrast = nuclear_contrast(work, settings=settings, tools=tools)
     # what seeking takes is let go of before outlining, which takes most

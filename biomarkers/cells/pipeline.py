@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from biomarkers.cells.blocks import HALO_UM, Block, make_blocks
-from biomarkers.cells.contrast import amounts, nuclear_contrast, seeking_factor, working_factor, working_image
+from biomarkers.cells.contrast import (
+    WorkingImage,
+    amounts,
+    nuclear_contrast,
+    seeking_factor,
+    working_factor,
+    working_image,
+)
 from biomarkers.cells.grow import Bodies, Labels
 from biomarkers.cells.measure import measure_cells
 from biomarkers.cells.nuclei import find_nuclei
@@ -19,7 +26,7 @@ from biomarkers.cells.outline import contrast_of
 from biomarkers.cells.plugin import SegmenterPlugin, segment_with
 from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import Rows, in_reading_order, join_rows
-from biomarkers.cells.tools import Tools, fast
+from biomarkers.cells.tools import Amounts, Tools, fast
 from biomarkers.stain.density import White
 from biomarkers.stain.vectors import StainVectors
 
@@ -39,13 +46,25 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What a window's cells are sought in and measured by; its light is not needed any more.
+
+    ``work`` is the working image, ``amounts`` both stains in the window's own pixels, ``nuclei`` the labels that a
+    plug-in found, or None.
+    """
+
+    work: WorkingImage
+    amounts: Amounts
+    nuclei: Labels | None
+
+
+@dataclass(frozen=True)
 class _Found:
-    """Cells of one window and how far they grew, their contrast (thousandths, 0..n), and both stains."""
+    """Cells of one window and how far they grew, and their contrast (thousandths, 0..n)."""
 
     bodies: Bodies
     grown_px: int
     contrast: NDArray[np.int64]
-    amounts: tuple[NDArray[np.int16], NDArray[np.int16]]
 
 
 def find_rows(
@@ -73,7 +92,7 @@ def find_rows(
     blocks = _blocks(height, width, plan)
     for block in tqdm(blocks, desc="cells", unit="block", disable=not progress or len(blocks) < _SHOW_PROGRESS_FROM):
         if tissue[block.core].any():
-            rows, found, labels = _one_block(rgb[block.window], tissue[block.window], block, plan)
+            rows, found, labels = _one_block(see(rgb[block.window], plan=plan), tissue[block.window], block, plan)
             parts.append(_Part(rows, block.window, found.bodies, found.contrast.size, labels))
     rows = join_rows([part.rows for part in parts])
     rows, order = in_reading_order(rows, keep=_stands_out(rows.contrast_od, plan))
@@ -113,19 +132,42 @@ def _painted(
     return maps
 
 
-def window_rows(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], *, block: Block, plan: Plan) -> Rows:
+def see(rgb: NDArray[np.uint8], *, plan: Plan) -> Seen:
+    """Separate the stains of a window.
+
+    Parameters
+    ----------
+    rgb
+        uint8 (height, width, 3). The window begins at a multiple of ``grain_px``.
+    plan
+        What was decided for the slide.
+    """
+    tools, settings = plan.tools(), plan.settings
+    nuclei = None
+    if plan.plugin is not None:  # its nuclei are taken as they are, at the window's own size
+        nuclei = segment_with(plan.plugin, rgb, mpp=plan.mpp)
+        settings = settings.model_copy(update={"working_mpp": plan.mpp})
+    work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=settings, tools=tools)
+    if work.factor == 1 and work.dab is not None:
+        return Seen(work, (work.hematoxylin, work.dab), nuclei)
+    return Seen(work, amounts(rgb, white=plan.white, vectors=plan.vectors, tools=tools), nuclei)
+
+
+def window_rows(seen: Seen, tissue: NDArray[np.bool_], *, block: Block, plan: Plan) -> Rows:
     """Measure the cells that a block of a slide owns, in slide pixels and in no particular order.
 
     Parameters
     ----------
-    rgb, tissue
-        Pixels of the block's window, uint8 (height, width, 3), and where they are tissue, bool (height, width).
+    seen
+        The stains of the block's window; see :func:`see`.
+    tissue
+        Where the window is tissue, bool (height, width).
     block
-        Core and window in slide pixels; the window begins at a multiple of ``grain_px``.
+        Core and window in slide pixels.
     plan
         What was decided for the slide. No cell is dropped for its contrast here.
     """
-    return _one_block(rgb, tissue, block, plan)[0]
+    return _one_block(seen, tissue, block, plan)[0]
 
 
 def halo_px(plan: Plan) -> int:
@@ -145,14 +187,14 @@ def _blocks(height: int, width: int, plan: Plan) -> list[Block]:
 
 
 def _one_block(
-    rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], block: Block, plan: Plan
+    seen: Seen, tissue: NDArray[np.bool_], block: Block, plan: Plan
 ) -> tuple[Rows, _Found, NDArray[np.intp]]:
     """Find and measure what is in a window; return the rows that the block owns, all cells, and the rows' labels."""
     tools = plan.tools()
-    found = _by_plugin(rgb, plan.plugin, plan) if plan.plugin else _by_recipe(rgb, plan)
+    found = _by_recipe(seen, plan) if seen.nuclei is None else _by_plugin(seen.work, seen.nuclei, plan)
     # neighbours that other blocks own are measured too: where a cell's cytoplasm ends may depend on them
     rows = measure_cells(
-        found.amounts,
+        seen.amounts,
         bodies=found.bodies,
         contrast=found.contrast,
         mpp=plan.mpp,
@@ -165,37 +207,27 @@ def _one_block(
     return rows, found, owned + 1
 
 
-def _by_recipe(rgb: NDArray[np.uint8], plan: Plan) -> _Found:
-    """Find nuclei at the working size and bring them to the tile's."""
-    tools = plan.tools()
-    work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=plan.settings, tools=tools)
+def _by_recipe(seen: Seen, plan: Plan) -> _Found:
+    """Find nuclei at the working size and bring them to the window's."""
+    tools, work = plan.tools(), seen.work
     coarse, contrast = find_nuclei(work, settings=plan.settings, tools=tools)
     steps = _steps(plan, work.mpp)
-    bodies = _at_full_size(tools.bodies(coarse, steps=steps), work.factor, rgb.shape)
-    if work.factor > 1 or work.dab is None:
-        return _Found(bodies, steps * work.factor, contrast, _amounts(rgb, plan))
-    return _Found(bodies, steps, contrast, (work.hematoxylin, work.dab))
+    bodies = _at_full_size(tools.bodies(coarse, steps=steps), work.factor, seen.amounts[0].shape)
+    return _Found(bodies, steps * work.factor, contrast)
 
 
-def _by_plugin(rgb: NDArray[np.uint8], plugin: SegmenterPlugin, plan: Plan) -> _Found:
-    """Take another's nuclei as they are, at the tile's own size."""
+def _by_plugin(work: WorkingImage, nuclei: Labels, plan: Plan) -> _Found:
+    """Take another's nuclei as they are, at the window's own size."""
     tools = plan.tools()
-    nuclei = segment_with(plugin, rgb, mpp=plan.mpp)
     full = plan.settings.model_copy(update={"working_mpp": plan.mpp})
-    work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=full, tools=tools)
     soft = nuclear_contrast(work, settings=full, tools=tools).soft
     steps = _steps(plan, plan.mpp)
-    bodies = tools.bodies(nuclei, steps=steps)
-    return _Found(bodies, steps, contrast_of(nuclei, soft, mpp=plan.mpp, tools=tools), _amounts(rgb, plan))
+    return _Found(tools.bodies(nuclei, steps=steps), steps, contrast_of(nuclei, soft, mpp=plan.mpp, tools=tools))
 
 
 def _steps(plan: Plan, mpp: float) -> int:
     """How many pixels of this size cells grow by."""
     return max(1, round(plan.settings.expansion_um / mpp))
-
-
-def _amounts(rgb: NDArray[np.uint8], plan: Plan) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    return amounts(rgb, white=plan.white, vectors=plan.vectors, tools=plan.tools())
 
 
 def least_contrast(contrast: NDArray[np.float64], plan: Plan) -> float:

@@ -126,6 +126,10 @@ class Rows:
         """Return the cells in another order, or some of them; a slice copies nothing."""
         return Rows(self.numbers[order])
 
+    def copied(self) -> Rows:
+        """Return the same cells in memory of their own."""
+        return Rows(self.numbers.copy())
+
     def rounded(self) -> Rows:
         """Return the same cells with numbers of the precision that tables keep: what is called then is what is kept."""
         return Rows(self.numbers.astype(np.float32).astype(np.float64))

@@ -86,5 +86,8 @@ def thumbnail(slide: Slide, *, longest: int = 1024) -> tuple[NDArray[np.uint8], 
         fitting = [level for level in slide.levels if level.downsample <= step]
         down = max(1, round(fitting[-1].downsample))
         step = -(-step // down) * down
-    bands = coarse_bands(slide, lambda _, means: np.rint(means).astype(np.uint8), step=step)
-    return np.concatenate(list(bands)), step
+    rows, columns = (-(-side // step) for side in (slide.size[1], slide.size[0]))
+    picture = np.empty((rows, columns, 3), np.uint8)
+    for top, band in coarse_bands(slide, lambda top, means: (top, np.rint(means)), step=step):
+        picture[top : top + len(band)] = band
+    return picture, step

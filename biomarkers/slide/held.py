@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
-HELD_BYTES, PROMISED_BYTES = 10_000_000, 24_000_000
+HELD_BYTES, PROMISED_BYTES = 10_000_000, 20_000_000
 
 
 class Held:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +36,7 @@ def outlines(
     kept = _keep_largest(begun[:pieces], value, root, size, number, owner, *limits)
     _find_enclosed(columns, gaps[:holes], start, first, value, root, owner)
     # half as many bytes where they hold the labels: what follows reads them several times
-    out = np.empty(soft.size + _STROKE, np.int16 if kept.size <= _FEW else np.int32)
+    out: NDArray[Any] = np.empty(soft.size + _STROKE, np.int16 if kept.size <= _FEW else np.int32)
     _paint_owned(columns, start, first, value, root, number, owner, out)
     return out[: soft.size].reshape(soft.shape), kept
 

@@ -46,8 +46,10 @@ def _cut(held: list[Rows], number: int, mpp: float, reach_um: float) -> tuple[Ba
     low, high = number * BAND_UM, (number + 1) * BAND_UM
     edges = [high - reach_um, low - reach_um, low, high, high + reach_um]
     again, first, start, stop, last = np.searchsorted(_y_um(rows, mpp), edges).tolist()
-    band = Band(rows.taken(slice(first, last)), slice(start - first, stop - first)) if start < stop else None
-    return band, [rows.taken(slice(again, None))]
+    if start == stop:
+        return None, [rows.taken(slice(again, None))]
+    own = rows.taken(slice(first, last)).copied()  # a band that waits holds no more than its own cells
+    return Band(own, slice(start - first, stop - first)), [rows.taken(slice(again, None))]
 
 
 def _y_um(rows: Rows, mpp: float) -> np.ndarray:

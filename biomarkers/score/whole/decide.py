@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.cells.find import doubt_about_mpp
-from biomarkers.cells.pipeline import Plan, grain_px, halo_px, least_contrast, window_rows
+from biomarkers.cells.pipeline import Plan, grain_px, halo_px, least_contrast, see, window_rows
 from biomarkers.cells.plugin import SegmenterPlugin
 from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import Rows, in_reading_order, join_rows
@@ -159,7 +159,8 @@ def _look_into(slide: Slide, tissue: TissueMap, core: Core, plan: Plan) -> tuple
     """Return the cells of a window and its pixels; surroundings are read for the former and left out of the latter."""
     block = around(core, slide.size, halo=halo_px(plan), step=grain_px(plan))
     rgb = read_window(slide, block.window)
-    return window_rows(rgb, tissue.window(*block.window), block=block, plan=plan), rgb[inside(block)]
+    rows = window_rows(see(rgb, plan=plan), tissue.window(*block.window), block=block, plan=plan)
+    return rows, rgb[inside(block)]
 
 
 def _patterns(cells: Any, task: Task) -> dict[float, str]:

@@ -58,8 +58,9 @@ class DotPicture:
     """The slide at no more than 2048 px, pale, with a dot for every cell in the overlay's colours."""
 
     def __init__(self, slide: Slide, *, marker: str) -> None:
-        small, self._step = thumbnail(slide, longest=_OVERLAY_PX)
-        self._pixels = 255 - (255 - small) // 2  # stays within 8 bits
+        self._pixels, self._step = thumbnail(slide, longest=_OVERLAY_PX)
+        self._pixels //= 2  # where it lies: the picture is as large as a tile's arrays
+        self._pixels += 128
         self._mpp, self._marker = slide.mpp, marker
 
     def add(self, cells: PlainCells) -> None:

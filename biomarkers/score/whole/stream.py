@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from biomarkers.cells.pipeline import grain_px, halo_px, window_rows
+from biomarkers.cells.blocks import Block
+from biomarkers.cells.pipeline import grain_px, halo_px, see, window_rows
 from biomarkers.cells.table import Rows, in_reading_order, join_rows
 from biomarkers.score.classes import analysed_at
 from biomarkers.score.whole.decide import Decided, Light, Sample, Task, decide, look_into_sample
 from biomarkers.score.whole.windows import Core, around, cut_strip, inside, read_window
+from biomarkers.slide.reader import RGB
 from biomarkers.slide.slide import Slide
 from biomarkers.slide.threads import ALONE, Crew
 from biomarkers.stain.separate import dab_at_least
@@ -142,13 +145,23 @@ def _share(count: int, region: tuple[int, int]) -> slice:
 
 
 def _one_tile(slide: Slide, sample: Sample, decision: Future[Decided], core: Core, *, again_from: int) -> _Part:
-    plan, light = sample.plan, sample.light
+    plan = sample.plan
     block = around(core, slide.size, halo=halo_px(plan), step=grain_px(plan))
-    rgb = read_window(slide, block.window, again_from=again_from)
-    tissue = light.tissue.window(*block.window)
-    rows = window_rows(rgb, tissue, block=block, plan=plan)
-    own, task = inside(block), decision.result().task
-    stained = dab_at_least(rgb[own], task.thresholds.dab_od[0], white=plan.white, vectors=plan.vectors)
-    origin = (float(core[1].start), float(core[0].start))
+    light = read_window(slide, block.window, again_from=again_from)
+    tissue = sample.light.tissue.window(*block.window)
+    seen = see(light, plan=plan)
+    if not decision.done():
+        rows = window_rows(seen, tissue, block=block, plan=plan)
+        return rows, _stained_px(light, tissue, block, decision.result())
+    counted = _stained_px(light, tissue, block, decision.result())
+    del light  # before cells are sought, which takes most memory
+    return window_rows(seen, tissue, block=block, plan=plan), counted
+
+
+def _stained_px(light: RGB, tissue: NDArray[np.bool_], block: Block, decided: Decided) -> dict[str, int]:
+    """Count the stained pixels of a window's core, by region."""
+    task, plan, own = decided.task, decided.plan, inside(block)
+    stained = dab_at_least(light[own], task.thresholds.dab_od[0], white=plan.white, vectors=plan.vectors)
+    origin = (float(block.core[1].start), float(block.core[0].start))
     masks = analysed_at(tissue[own], classes=task.classes, origin=origin, downsample=1.0)
-    return rows, {name: int(np.count_nonzero(stained & mask)) for name, mask in masks.items()}
+    return {name: int(np.count_nonzero(stained & mask)) for name, mask in masks.items()}
