@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,23 +13,25 @@ from biomarkers.slide.slide import Slide
 from biomarkers.slide.threads import ALONE, Crew
 from biomarkers.slide.tissue_map import TissueMap
 
+_Out = TypeVar("_Out")
 _PATCHES_ON_A_SIDE, _PATCH_PX = 24, 64
 _MOSTLY = 0.5
 
 
-def sample_patches(slide: Slide, *, crew: Crew = ALONE) -> Iterator[RGB]:
+def sample_patches(slide: Slide) -> Iterator[RGB]:
     """Yield up to 24 x 24 patches of 64 px, evenly spread over the slide, glass included (level 0).
 
     They begin at multiples of 64, so that hardly any is cut by the tiles of its file: one is decoded for each.
     """
+    for patches in sample_rows(slide, list):
+        yield from patches
+
+
+def sample_rows(slide: Slide, look: Callable[[list[RGB]], _Out], *, crew: Crew = ALONE) -> Iterator[_Out]:
+    """Look at these patches a row at a time; the crew reads and looks."""
     across, down = (_starts(length).tolist() for length in slide.size)
     width, height = (min(_PATCH_PX, length) for length in slide.size)
-
-    def row(y: int) -> list[RGB]:
-        return [slide.read_region(x, y, width, height) for x in across]
-
-    for patches in crew.in_order(row, down):
-        yield from patches
+    return crew.in_order(lambda y: look([slide.read_region(x, y, width, height) for x in across]), down)
 
 
 def pick_windows(tissue: TissueMap, *, side: int, count: int) -> list[tuple[slice, slice]]:

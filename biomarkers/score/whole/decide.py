@@ -24,7 +24,7 @@ from biomarkers.score.readings import marker_index
 from biomarkers.score.sensitivity import cuts_to_try, scaled
 from biomarkers.score.whole.windows import Core, around, inside, read_window
 from biomarkers.slide.reader import RGB
-from biomarkers.slide.sample import pick_windows, sample_patches
+from biomarkers.slide.sample import pick_windows, sample_rows
 from biomarkers.slide.slide import Slide
 from biomarkers.slide.threads import ALONE, Crew
 from biomarkers.slide.tissue_map import TissueMap, map_tissue
@@ -90,13 +90,15 @@ class Decided:
 def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, crew: Crew = ALONE) -> Light:
     """Estimate glass on patches spread over the slide, judge the stains, find tissue."""
     doubt = None
-    told = [
-        (patch[::2, ::2].reshape(-1, 3), block_pairs(patch) if white is None else None)
-        for patch in sample_patches(slide, crew=crew)
-    ]
+
+    def seen(patches: list[RGB]) -> tuple[NDArray[np.uint8], NDArray[np.uint16] | None]:
+        colours = np.concatenate([patch[::2, ::2].reshape(-1, 3) for patch in patches])
+        return colours, _pairs(patches) if white is None else None
+
+    told = list(sample_rows(slide, seen, crew=crew))
     colours = np.concatenate([some for some, _ in told])
     if white is None:
-        pairs = np.concatenate([of_patch for _, of_patch in told if of_patch is not None])
+        pairs = np.concatenate([of_row for _, of_row in told if of_row is not None])
         white = white_of_samples(pairs)
         doubt = doubt_about_glass(pairs, white)
     evidence = evidence_of_colours(colours, white=white, vectors=vectors)
@@ -110,6 +112,12 @@ def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, 
     shares, rows = zip(*(solid[row] for row in sorted(solid)), strict=True)
     pen, dark = np.average(np.array(shares), axis=0, weights=rows)
     return Light(white, stains, evidence, tissue, (float(pen), float(dark)), doubt)
+
+
+def _pairs(patches: list[RGB]) -> NDArray[np.uint16]:
+    """Sum 2 x 2 pixels within each patch, (n, 3); patches of an even height are summed as one picture."""
+    even = patches[0].shape[0] % 2 == 0
+    return np.concatenate([block_pairs(one) for one in ([np.concatenate(patches)] if even else patches)])
 
 
 @dataclass(frozen=True)
