@@ -8,12 +8,14 @@ from typing import Any
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biomarkers.cells import tools
 from biomarkers.cells.blocks import Block
 from biomarkers.cells.contrast import _weighted_densities, amounts
+from biomarkers.cells.grow import FEW
 from biomarkers.cells.moments import centroids, middles
 from biomarkers.cells.outline import NOWHERE
 from biomarkers.cells.pieces import Limits
@@ -152,6 +154,7 @@ def test_growth_and_numbers(labels: np.ndarray, steps: int) -> None:
     _equal(FAST.renumbered(labels, number), PLAIN.renumbered(labels, number))
     bodies = PLAIN.bodies(labels, steps=steps)
     _all_equal(FAST.bodies(labels, steps=steps), bodies)
+    _all_equal(FAST.bodies(labels.astype(np.int16), steps=steps), bodies)
     _equal(bodies.cells, PLAIN.expand(labels, steps=steps))
     _all_equal(FAST.painted(FAST.bodies(labels, steps=steps), number), PLAIN.painted(bodies, number))
 
@@ -167,6 +170,20 @@ def test_pieces_of_a_chequered_image() -> None:
     assert (plain > 0).sum() > 100
     _equal(fast, plain)
     _equal(kept, known)
+
+
+@pytest.mark.parametrize("count", [FEW - 1, FEW])
+def test_pieces_of_more_labels_than_16_bits_hold(count: int) -> None:
+    reach = np.zeros((4, -(-count // 2)), np.int32)
+    reach[1:3].ravel()[:count] = np.arange(1, count + 1)
+    soft, cuts = np.full(reach.shape, 200, np.int16), np.full(count + 1, 100, np.int16)
+    asked = {"factor": 1, "limits": Limits(1.0, 0.0, 400.0)}
+    (fast, kept), (plain, known) = (one.outlines(reach, soft, cuts, **asked) for one in (FAST, PLAIN))
+    assert fast.dtype == (np.int16 if count < FEW else np.int32)
+    assert plain.max() == count
+    _equal(fast, plain)
+    _equal(kept, known)
+    _all_equal(FAST.bodies(fast, steps=1), PLAIN.bodies(plain, steps=1))
 
 
 @check

@@ -16,8 +16,10 @@ from biomarkers import keys
 from biomarkers.errors import SlideError, UsageError
 from biomarkers.score import score_slide
 from biomarkers.score.whole import WholeSlideScore, is_whole, score_whole_slide, stream
+from biomarkers.score.whole.decide import _pairs
 from biomarkers.simulate import Nuisance, render_hdab, simulate_scene
 from biomarkers.slide import read_tile, tile_rgb
+from biomarkers.stain.white import block_pairs
 from tests.score.painted import save_areas
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -53,6 +55,13 @@ def test_nothing_depends_on_tiles_or_threads(simulated: Path, tmp_path: Path) ->
     assert result.row["status"] == keys.OK_WITH_WARNINGS  # every cell was assumed to be a tumor cell
     for tile_px, threads in ((1024, 2), (2048, 1), (333, 1)):
         assert _score(simulated, tmp_path, tile_px=tile_px, threads=threads)[1] == first
+
+
+@pytest.mark.parametrize("height", [1, 5, 64])
+def test_a_row_of_patches_is_summed_as_each_of_them(height: int) -> None:
+    rng = np.random.default_rng(height)
+    patches = [rng.integers(0, 256, (height, 64, 3)).astype(np.uint8) for _ in range(3)]
+    assert (_pairs(patches) == np.concatenate([block_pairs(one) for one in patches])).all()
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -8,11 +8,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.cells.grow import Labels
+from biomarkers.cells.grow import FEW, Labels
 from biomarkers.cells.pieces import Limits
 
 _STROKE = 24  # pixels painted at once
-_FEW = 2**15 - 1
 _FEW_RUNS = 4  # pixels a run, at least, in tissue; noise may have shorter ones
 
 
@@ -35,8 +34,7 @@ def outlines(
     owner, number = np.zeros(count, np.int32), np.zeros(cuts.size, np.int32)
     kept = _keep_largest(begun[:pieces], value, root, size, number, owner, *limits)
     _find_enclosed(columns, gaps[:holes], start, first, value, root, owner)
-    # half as many bytes where they hold the labels: what follows reads them several times
-    out: NDArray[Any] = np.empty(soft.size + _STROKE, np.int16 if kept.size <= _FEW else np.int32)
+    out: NDArray[Any] = np.empty(soft.size + _STROKE, np.int16 if kept.size <= FEW else np.int32)
     _paint_owned(columns, start, first, value, root, number, owner, out)
     return out[: soft.size].reshape(soft.shape), kept
 
