@@ -120,6 +120,8 @@ def score_on_cluster(
         The scheduler was lost, or a worker met a full disk.
     """
     from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
+    from distributed.comm import CommClosedError
 
     futures: dict[Any, Job] = {}
     regions: dict[str, list[Any]] = {}
@@ -140,6 +142,8 @@ def score_on_cluster(
                 outcome = future.result(timeout=_CONNECT_S)
             except KilledWorker as error:
                 outcome = failed_part(job, f"workers died while they scored this slide ({error.last_worker.address})")
+            except (CommClosedError, FutureCancelledError, TimeoutError) as error:  # lost just as it handed this over
+                raise _lost() from error
             if "environment" in outcome:
                 raise EnvironmentFailure(outcome["environment"])
             yield job, outcome
@@ -165,11 +169,15 @@ def _completed(client: Client, futures: list[Any]) -> Iterator[Any]:
             continue
         lost_since = time.monotonic() if lost_since is None else lost_since
         if time.monotonic() - lost_since > _LOST_AFTER_S:
-            raise EnvironmentFailure(
-                "the connection to the dask scheduler was lost",
-                hint="Finished slides are kept: run the same command again to go on.",
-            )
+            raise _lost()
         time.sleep(_POLL_S)
+
+
+def _lost() -> EnvironmentFailure:
+    return EnvironmentFailure(
+        "the connection to the dask scheduler was lost",
+        hint="Finished slides are kept: run the same command again to go on.",
+    )
 
 
 def _remote(job: Job, timeout_s: float, memory_bytes: float | None, after: Sequence[Outcome] = ()) -> Outcome:

@@ -10,14 +10,17 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest import mock
 
 import psutil
 import pytest
+from distributed.client import FutureCancelledError
+from distributed.comm import CommClosedError
 
 from biomarkers.errors import EnvironmentFailure, UsageError
 from biomarkers.run import batch, cluster, pool
 from biomarkers.run.batch import score_batch
-from biomarkers.run.cluster import ClusterSettings, check_address, queued_cluster
+from biomarkers.run.cluster import ClusterSettings, check_address, queued_cluster, score_on_cluster
 
 FAKE = Path(__file__).parent / "fake_worker.py"
 ADDRESS = re.compile(r"tcp://127\.0\.0\.1:\d+")
@@ -110,6 +113,16 @@ def test_a_lost_scheduler_ends_with_a_reason_and_the_run_can_go_on(
     monkeypatch.setattr(batch, "Worker", functools.partial(pool.Worker, command=(sys.executable, str(FAKE))))
     run(slides, tmp_path / "out")
     assert tables(tmp_path / "out") == expected
+
+
+@pytest.mark.parametrize("error", [CommClosedError("reset"), FutureCancelledError("key", "lost"), TimeoutError()])
+def test_a_scheduler_lost_while_it_hands_a_result_over(error):
+    client = mock.Mock(status="running")
+    client.submit.return_value = mock.Mock(status="finished", result=mock.Mock(side_effect=error))
+    client.scheduler_comm.comm.closed.return_value = False
+    jobs = [{"meaning": "a", "file_stem": "b", "slide": "c"}]
+    with pytest.raises(EnvironmentFailure, match="scheduler was lost"):
+        list(score_on_cluster(jobs, client=client, timeout_s=1, memory_bytes=None))
 
 
 @pytest.mark.slow
