@@ -8,6 +8,7 @@ import pytest
 from biomarkers.config import Thresholds, load_assay
 from biomarkers.errors import DataError
 from biomarkers.score import call_positivity
+from biomarkers.score.positivity import bin_values
 from tests.score.cells_by_hand import make_cells
 
 CUTS = Thresholds(
@@ -21,6 +22,12 @@ def bins(cells, assay="22c3", thresholds=CUTS, marker="PD-L1"):
 
 def test_a_value_at_a_cut_belongs_above_it():
     assert bins(make_cells(["tumor"] * 6, [0.0, 0.0999, 0.1, 0.3, 0.5, 2.0])) == [0, 0, 1, 2, 3, 3]
+
+
+def test_bins_of_values_that_are_no_numbers():
+    values = np.array([np.nan, -np.inf, np.inf, -0.0, 0.1, np.nextafter(0.5, 0)])
+    assert bin_values(values, CUTS).tolist() == [0, 0, 3, 0, 1, 2]
+    assert (bin_values(values, CUTS) == np.digitize(np.nan_to_num(values), CUTS.dab_od)).all()
 
 
 def test_cytoplasmic_blush_is_not_membrane_for_tumor_but_counts_for_immune_cells():
