@@ -6,6 +6,7 @@ calls run here, on small simulated images and levels. Afterwards no call on this
 
 from __future__ import annotations
 
+import compileall
 import subprocess
 import sys
 import tempfile
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str]) -> None:
             warnings.simplefilter("ignore")
             WAYS[arguments[0]](Path(folder))
         return
+    # an editable installation leaves this to the first call, and PYTHONDONTWRITEBYTECODE to every call
+    compileall.compile_dir(Path(__file__).parent, quiet=2)
     sys.stderr.write("biomarkers: compiling kernels, once on this machine (about a minute)\n")
     for way in WAYS:
         command = (sys.executable, "-m", "biomarkers.compile_ahead", way)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import Rows, cell_table
 from biomarkers.collector import loads_when_first_called
 from biomarkers.slide.pixelsize import choose_mpp
-from biomarkers.slide.tile import tile_rgb
+from biomarkers.slide.tile import PlainTile, tile_rgb
 from biomarkers.slide.tissue import tissue_mask
 from biomarkers.stain.density import White, check_white
 from biomarkers.stain.evidence import DabEvidence, NotImmunostainError, dab_evidence
@@ -41,11 +42,10 @@ class CellMap:
 
     Attributes
     ----------
-    cells
-        AnnData: obs = cells (``label``, ``x_um``, ``y_um``, ``area_um2``, ``nucleus_area_um2``, ``cell_class``, shape
-        of the nucleus), var = the marker and ``hematoxylin``, X = mean optical density over the whole cell, layers =
-        ``nucleus_mean``, ``cytoplasm_mean``, ``membrane_mean``, ``cell_max``, ``membrane_completeness``,
-        ``membrane_stained_mean``, ``membrane_partial``; obsm ``spatial`` in um.
+    rows
+        The measured cells as plain numbers; ``cells`` are the same ones with names.
+    marker, mpp, origin
+        What is stained with DAB, micrometres per pixel, and (x, y) of the tile's first pixel on the slide.
     nucleus_labels, cell_labels
         int32 (height, width): row number + 1 of the cell that a pixel belongs to, 0 = none.
     tissue
@@ -58,7 +58,10 @@ class CellMap:
         What a reader of the results must know, in words.
     """
 
-    cells: ad.AnnData
+    rows: Rows = field(repr=False)
+    marker: str
+    mpp: float
+    origin: tuple[int, int]
     nucleus_labels: Labels
     cell_labels: Labels
     tissue: NDArray[np.bool_]
@@ -66,6 +69,17 @@ class CellMap:
     vectors: StainVectors
     qc: Mapping[str, Any]
     warnings: tuple[str, ...]
+
+    @cached_property
+    def cells(self) -> ad.AnnData:
+        """The cells, made into an AnnData when it is first asked for.
+
+        obs = cells (``label``, ``x_um``, ``y_um``, ``area_um2``, ``nucleus_area_um2``, ``cell_class``, shape of the
+        nucleus), var = the marker and ``hematoxylin``, X = mean optical density over the whole cell, layers =
+        ``nucleus_mean``, ``cytoplasm_mean``, ``membrane_mean``, ``cell_max``, ``membrane_completeness``,
+        ``membrane_stained_mean``, ``membrane_partial``; obsm ``spatial`` in um.
+        """
+        return cell_table(self.rows, mpp=self.mpp, origin=self.origin, marker=self.marker)
 
 
 @dataclass(frozen=True)
@@ -135,14 +149,14 @@ def find_cells(
     )
 
 
-def look_at_tile(tile: xr.DataArray, *, white: White | None, vectors: StainVectors | None) -> Light:
+def look_at_tile(tile: xr.DataArray | PlainTile, *, white: White | None, vectors: StainVectors | None) -> Light:
     """Estimate glass (unless it is given), judge the stains and find tissue; ``tile`` knows its pixel size."""
     white = check_white(white) if white is not None else estimate_white(tile)
     return Light(white, dab_evidence(tile, white=white, vectors=vectors), tissue_mask(tile, white=white))
 
 
 def find_in_light(
-    tile: xr.DataArray,
+    tile: xr.DataArray | PlainTile,
     light: Light,
     *,
     vectors: StainVectors,
@@ -169,8 +183,19 @@ def find_in_light(
     doubts = [one for one in (doubt_about_white(white), doubt_about_mpp(rows, um)) if one]
     for doubt in doubts:
         warnings.warn(doubt, stacklevel=3)
-    table = cell_table(rows, mpp=um, origin=tile.attrs.get(keys.ORIGIN, (0, 0)), marker=marker)
-    return CellMap(table, nuclei, cells, light.tissue, white, vectors, qc, (*doubts, *quality.messages()))
+    return CellMap(
+        rows=rows,
+        marker=marker,
+        mpp=um,
+        origin=tile.attrs.get(keys.ORIGIN, (0, 0)),
+        nucleus_labels=nuclei,
+        cell_labels=cells,
+        tissue=light.tissue,
+        white=white,
+        vectors=vectors,
+        qc=qc,
+        warnings=(*doubts, *quality.messages()),
+    )
 
 
 def doubt_about_mpp(rows: Rows, mpp: float) -> str | None:

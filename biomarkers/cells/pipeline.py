@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from biomarkers.cells.blocks import HALO_UM, Block, make_blocks
 from biomarkers.cells.contrast import (
@@ -90,13 +89,22 @@ def find_rows(
     height, width = rgb.shape[:2]
     parts: list[_Part] = []
     blocks = _blocks(height, width, plan)
-    for block in tqdm(blocks, desc="cells", unit="block", disable=not progress or len(blocks) < _SHOW_PROGRESS_FROM):
+    for block in _shown(blocks, progress=progress):
         if tissue[block.core].any():
             rows, found, labels = _one_block(see(rgb[block.window], plan=plan), tissue[block.window], block, plan)
             parts.append(_Part(rows, block.window, found.bodies, found.contrast.size, labels))
     rows = join_rows([part.rows for part in parts])
     rows, order = in_reading_order(rows, keep=_stands_out(rows.contrast_od, plan))
     return rows, *_painted(parts, order, (height, width), plan.tools())
+
+
+def _shown(blocks: Sequence[Block], *, progress: bool) -> Iterable[Block]:
+    """Show how far it is, where there is something to wait for."""
+    if not progress or len(blocks) < _SHOW_PROGRESS_FROM:
+        return blocks
+    from tqdm import tqdm
+
+    return tqdm(blocks, desc="cells", unit="block")
 
 
 @dataclass(frozen=True)

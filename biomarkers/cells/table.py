@@ -163,20 +163,43 @@ def cell_table(rows: Rows, *, mpp: float, origin: tuple[int, int], marker: str) 
     marker
         Name of the DAB marker.
     """
+    columns = cell_columns(rows, mpp=mpp, origin=origin)
+    return table_of(columns, mean=rows.mean, layers=rows.layers, channels=(marker, keys.HEMATOXYLIN))
+
+
+def table_of(
+    columns: Mapping[str, NDArray[Any]],
+    *,
+    mean: NDArray[np.float64],
+    layers: Mapping[str, NDArray[np.float64]],
+    channels: Sequence[str],
+) -> ad.AnnData:
+    """Make an AnnData of plain arrays.
+
+    Parameters
+    ----------
+    columns
+        By name, (n,) each; those of :func:`cell_columns` among them.
+    mean, layers
+        Intensities over the cell and over its compartments, (n, channels) each.
+    channels
+        Their names.
+    """
     import anndata as ad
     import pandas as pd
 
-    plain = cell_columns(rows, mpp=mpp, origin=origin)
-    columns: dict[str, object] = dict(plain)
-    columns[keys.CELL_CLASS] = _all(keys.UNKNOWN, rows.count, of=keys.CELL_CLASSES)
-    columns[keys.REGION] = _all("", rows.count, of=("",))
-    names = [str(number + 1) for number in range(rows.count)]
-    obs = pd.DataFrame(columns, index=pd.Index(names, dtype=str))
-    var = pd.DataFrame({"unit": ["OD"] * 2}, index=pd.Index([marker, keys.HEMATOXYLIN], dtype=str))
-    cells = ad.AnnData(X=rows.mean.astype(np.float32), obs=obs, var=var)
-    for name in LAYERS:
-        cells.layers[name] = rows.layers[name].astype(np.float32)
-    cells.obsm[keys.SPATIAL] = np.stack([plain[keys.X_UM], plain[keys.Y_UM]], axis=1)
+    count = mean.shape[0]
+    held: dict[str, object] = dict(columns)
+    for name, value, of in ((keys.CELL_CLASS, keys.UNKNOWN, keys.CELL_CLASSES), (keys.REGION, "", ("",))):
+        if (columns[name] == value).all():
+            held[name] = _all(value, count, of=of)
+    names = [str(number + 1) for number in range(count)]
+    obs = pd.DataFrame(held, index=pd.Index(names, dtype=str))
+    var = pd.DataFrame({"unit": ["OD"] * len(channels)}, index=pd.Index(list(channels), dtype=str))
+    cells = ad.AnnData(X=mean.astype(np.float32), obs=obs, var=var)
+    for name, values in layers.items():
+        cells.layers[name] = values.astype(np.float32)
+    cells.obsm[keys.SPATIAL] = np.stack([columns[keys.X_UM], columns[keys.Y_UM]], axis=1)
     return cells
 
 

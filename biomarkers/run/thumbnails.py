@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.files import atomic_path
+from biomarkers.slide.tile import tile_rgb
 
 if TYPE_CHECKING:
     from biomarkers.score import SlideScore
@@ -33,8 +34,8 @@ def write_thumbnail(job: dict[str, Any], result: SlideScore | WholeSlideScore) -
     """
     from PIL import Image
 
-    tile = getattr(result, "tile", None)
-    pixels = _of_file(job) if tile is None else _of_pixels(np.moveaxis(tile.values, 0, 2))
+    image = getattr(result, "image", None)
+    pixels = _of_file(job) if image is None else _of_pixels(tile_rgb(image))
     name = f"thumbnails/{job['file_stem']}.jpg"
     with atomic_path(Path(job["out"]) / name) as path:
         Image.fromarray(pixels).save(path, "JPEG", quality=85)

@@ -244,7 +244,7 @@ def _write_files(result: Any, job: Job) -> list[str]:
     from biomarkers.score.outputs import cells_geojson, cells_table, overlay_image
 
     out, stem = Path(job["out"]), job["file_stem"]
-    if result.cells is None or result.cells.n_obs == 0:
+    if result.called.n_obs == 0:
         return []
     files = [f"cells/{stem}.parquet"]
     with atomic_path(out / files[-1]) as path:

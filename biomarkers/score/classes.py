@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from anndata import AnnData
 
+    from biomarkers.slide.tile import PlainTile
+
 
 @dataclass(frozen=True)
 class Classes:
@@ -64,7 +66,7 @@ def classified(cells: AnnData, *, classes: Classes, mpp: float) -> tuple[AnnData
     return found, notes
 
 
-def analysed_masks(tissue: np.ndarray, *, classes: Classes, tile: xr.DataArray) -> dict[str, np.ndarray]:
+def analysed_masks(tissue: np.ndarray, *, classes: Classes, tile: xr.DataArray | PlainTile) -> dict[str, np.ndarray]:
     """Where was scored: the whole analysed tissue under ``all``, and each annotated tissue under its name.
 
     Parameters

@@ -218,9 +218,9 @@ def _scored(
     row = _slide_row(cells, slide, panel, tile=tile, regions=regions, notes=notes, components=components)
     empty = np.zeros(tile.shape[1:], np.int32)
     return MultiplexScore(
-        slide=slide, assay=assay, marker=assay.marker, row=row, scores=scores, cells=cells,
+        slide=slide, assay=assay, marker=assay.marker, row=row, scores=scores, called=cells,
         sensitivity=gates[[name for name in ("marker", "gate", "gate_low", "gate_high") if name in gates]],
-        record=_record(panel, cells, cleaned, regions), tile=picture(cleaned.tile, panel),
+        record=_record(panel, cells, cleaned, regions), image=picture(cleaned.tile, panel),
         nucleus_labels=empty if maps.nuclei is None else maps.nuclei,
         cell_labels=empty if maps.cells is None else maps.cells,
         gates=cells.uns["gates"], components=components, cleaned=cleaned, regions=regions, panel=panel, labels=maps,

@@ -11,6 +11,7 @@ from biomarkers import keys
 from biomarkers.collector import lasting_objects
 from biomarkers.score.overlay import cell_ids, overlay_image
 from biomarkers.score.palette import kinds
+from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.slide_score import SlideScore
 
 if TYPE_CHECKING:
@@ -31,21 +32,24 @@ def cells_table(result: SlideScore) -> pd.DataFrame:
     ``slide``, ``cell`` (its name in ``obs``), the columns of ``obs`` (``x_um``, ``y_um``, ``cell_class``,
     ``<marker>_positive`` ...), then ``<marker>_mean`` and ``<marker>_<layer>`` of every channel.
     """
-    return cell_frame(result.cells, slide=result.slide)
+    return cell_frame(result.shown, slide=result.slide)
 
 
-def cell_frame(cells: AnnData, *, slide: str) -> pd.DataFrame:
+def cell_frame(cells: AnnData | PlainCells, *, slide: str) -> pd.DataFrame:
     """Lay called cells out as one row each; see :func:`cells_table`."""
-    frame = cells.obs.reset_index(drop=True).copy()
+    if isinstance(cells, PlainCells):
+        frame, kept = cells.obs.frame(), np.float32  # the precision of an AnnData of cells
+    else:
+        frame, kept = cells.obs.reset_index(drop=True).copy(), None
     for name in frame.columns:
         if frame[name].dtype.kind not in "biuf":
             frame[name] = frame[name].astype(str)
     for number, marker in enumerate(cells.var_names):
-        frame[f"{marker}_mean"] = np.asarray(cells.X)[:, number]
+        frame[f"{marker}_mean"] = np.asarray(cells.X, kept)[:, number]
         for layer in sorted(name for name in cells.layers if name is not None):  # anndata 0.13 lists X as None
-            frame[f"{marker}_{layer}"] = np.asarray(cells.layers[layer])[:, number]
+            frame[f"{marker}_{layer}"] = np.asarray(cells.layers[layer], kept)[:, number]
     frame.insert(0, "slide", slide)
-    frame.insert(1, "cell", cells.obs_names.astype(str))
+    frame.insert(1, "cell", [str(name) for name in cells.obs_names])
     return frame
 
 
@@ -57,14 +61,14 @@ def cells_geojson(result: SlideScore) -> dict[str, Any]:
     intensity as the classification (``Tumor: 2+``) with the overlay's colour, and its measurements. Identifiers
     depend on the slide's name and the cell alone, so the same result is the same file.
     """
-    if result.cells.n_obs == 0:
+    if result.shown.n_obs == 0:
         return {"type": "FeatureCollection", "features": []}
-    shown, index = kinds(result.cells, marker=result.marker)
-    origin, step = np.array(result.tile.attrs[keys.ORIGIN]), int(result.tile.attrs.get(keys.DOWNSAMPLE, 1))
+    shown, index = kinds(result.shown, marker=result.marker)
+    origin, step = np.array(result.image.attrs[keys.ORIGIN]), int(result.image.attrs.get(keys.DOWNSAMPLE, 1))
     bodies, nuclei = (_rings(labels, origin, step) for labels in (result.cell_labels, result.nucleus_labels))
     table = _measurements(result)
     features = []
-    for row, (label, name) in enumerate(zip(cell_ids(result).tolist(), result.cells.obs_names, strict=True)):
+    for row, (label, name) in enumerate(zip(cell_ids(result).tolist(), result.shown.obs_names, strict=True)):
         body = bodies.get(label, nuclei.get(label))
         if body is None:
             continue  # a cell without pixels on this grid has no outline to show

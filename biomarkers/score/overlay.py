@@ -29,11 +29,11 @@ def overlay_image(result: SlideScore) -> Image:
 
     from biomarkers.slide import tile_rgb
 
-    rgb = tile_rgb(result.tile)
+    rgb = tile_rgb(result.image)
     labels = result.nucleus_labels if result.assay.compartment == "nucleus" else result.cell_labels
     rgb, labels, scale = _resized(rgb, labels)
     picture = rgb.copy()
-    shown, index = kinds(result.cells, marker=result.marker) if result.cells.n_obs else ([], np.zeros(0, dtype=int))
+    shown, index = kinds(result.shown, marker=result.marker) if result.shown.n_obs else ([], np.zeros(0, dtype=int))
     if shown:
         colours = np.array([kind.colour for kind in shown], dtype=np.uint8)
         of_label = np.zeros(int(labels.max(initial=0)) + 1, dtype=np.int64)
@@ -48,9 +48,9 @@ def overlay_image(result: SlideScore) -> Image:
 
 def cell_ids(result: SlideScore) -> np.ndarray:
     """Return the value of each cell in the label images, (n_cells,)."""
-    if "label" in result.cells.obs:
-        return result.cells.obs["label"].to_numpy(dtype=np.int64)
-    return np.arange(1, result.cells.n_obs + 1)
+    if "label" in result.shown.obs:
+        return result.shown.obs["label"].to_numpy(dtype=np.int64)
+    return np.arange(1, result.shown.n_obs + 1)
 
 
 def _resized(rgb: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -89,7 +89,7 @@ def _with_legend(picture: Image, result: SlideScore, shown: list[tuple[Kind, int
     font = ImageFont.load_default(size)
     line = int(size * 1.6)
     entries = [(kind.colour, f"{kind.legend} ({count:,})") for kind, count in shown]
-    mpp = float(result.tile.attrs[keys.MPP]) / scale
+    mpp = float(result.image.attrs[keys.MPP]) / scale
     bar_um = _round_length(0.15 * picture.width * mpp)
     rows = _flow([font.getlength(text) + 2.2 * size for _, text in entries], picture.width - 2 * _MARGIN)
     height = _MARGIN * 2 + line * (2 + len(set(rows)))

@@ -13,6 +13,8 @@ from biomarkers.score.tally import EXCLUDED
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from biomarkers.score.plain_cells import PlainCells
+
 Colour = tuple[int, int, int]
 
 
@@ -34,7 +36,7 @@ _ORDER = (keys.TUMOR, keys.UNKNOWN, keys.LYMPHOCYTE, keys.MACROPHAGE, keys.STROM
 _BIN_NAMES = ("Negative", "1+", "2+", "3+")
 
 
-def kinds(cells: AnnData, *, marker: str) -> tuple[list[Kind], np.ndarray]:
+def kinds(cells: AnnData | PlainCells, *, marker: str) -> tuple[list[Kind], np.ndarray]:
     """Sort cells into the kinds that are shown.
 
     Returns

@@ -14,18 +14,21 @@ import numpy as np
 from biomarkers import keys
 from biomarkers.cells.annotations import Annotations, check_inside
 from biomarkers.cells.classify import CellClassifier
+from biomarkers.cells.table import join_rows
 from biomarkers.collector import loads_when_first_called
 from biomarkers.config import Assay, Thresholds
 from biomarkers.score.classes import Classes, analysed_masks, classified
 from biomarkers.score.compute import WHOLE, compute_scores
 from biomarkers.score.neighbours import with_neighbours
 from biomarkers.score.own_cut import own_cuts
-from biomarkers.score.positivity import CYTOPLASMIC, call_positivity
+from biomarkers.score.plain_cells import PlainCells
+from biomarkers.score.positivity import CYTOPLASMIC, OD_COLUMN, call_positivity
 from biomarkers.score.readings import marker_index
 from biomarkers.score.sensitivity import scores_of_cells, sensitivity_curve, swing
 from biomarkers.score.setup import read_setup
 from biomarkers.score.slide_score import NO_CELLS, SlideScore
 from biomarkers.score.tally import CLASS_SOURCE, analysed
+from biomarkers.slide.tile import PlainTile, read_pixels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,8 +105,6 @@ def score_slide(
     DataError
         Annotations or classifier do not fit the image.
     """
-    from biomarkers.slide import read_tile
-
     setup = read_setup(
         assay=assay,
         annotations=annotations,
@@ -115,7 +116,7 @@ def score_slide(
         thresholds=thresholds,
         marker=marker,
     )
-    tile = read_tile(path, mpp=mpp, scene=scene)
+    tile = read_pixels(path, mpp=mpp, scene=scene)
     if setup.classes.annotations is not None:
         check_inside(setup.classes.annotations, width=tile.sizes["x"], height=tile.sizes["y"])
     return score_tile(
@@ -133,7 +134,7 @@ def score_slide(
 
 @loads_when_first_called
 def score_tile(
-    tile: xr.DataArray,
+    tile: xr.DataArray | PlainTile,
     *,
     assay: Assay,
     slide: str,
@@ -171,7 +172,8 @@ def score_tile(
         segmenter=segmenter,
         progress=True,
     )
-    cells, notes = classified(found.cells, classes=classes, mpp=mpp)
+    cells: Any = PlainCells.of_rows(found.rows, mpp=mpp, marker=marker, origin=found.origin)
+    cells, notes = classified(cells, classes=classes, mpp=mpp)
     cells = with_neighbours(cells, column=marker_index(cells, marker))
     thresholds = own_cuts(cells, assay=assay, thresholds=thresholds, marker=marker)
     task = replace(task, thresholds=thresholds)
@@ -204,19 +206,19 @@ def score_tile(
         marker=marker,
         row=_row(task, cells, areas["all"], warned, flags),
         scores=scores,
-        cells=cells,
+        called=cells,
         sensitivity=curve,
         record={
             **_record(task, white=found.white, vectors=found.vectors, cells=cells, settings=settings.model_dump()),
             "segmenter": segmenter if isinstance(segmenter, str | None) else type(segmenter).__name__,
         },
-        tile=tile,
+        image=tile,
         nucleus_labels=found.nucleus_labels,
         cell_labels=found.cell_labels,
     )
 
 
-def _glass_of(tile: xr.DataArray) -> tuple[White, str | None]:
+def _glass_of(tile: xr.DataArray | PlainTile) -> tuple[White, str | None]:
     """Estimate the level of empty glass, and say so where the field can hardly hold any."""
     from biomarkers.slide import tile_rgb
     from biomarkers.stain.white import block_pairs, doubt_about_glass, white_of_samples
@@ -230,7 +232,7 @@ def _glass_of(tile: xr.DataArray) -> tuple[White, str | None]:
 class _Task:
     """What one slide is scored by."""
 
-    tile: xr.DataArray
+    tile: xr.DataArray | PlainTile
     assay: Assay
     slide: str
     marker: str
@@ -282,7 +284,7 @@ def _tumor_mm2(cells: AnnData, areas: Mapping[str, float]) -> float | None:
     return areas[WHOLE] if here.any() else None
 
 
-def _stained(tile: xr.DataArray, *, white: White, vectors: StainVectors, cut: float) -> np.ndarray:
+def _stained(tile: xr.DataArray | PlainTile, *, white: White, vectors: StainVectors, cut: float) -> np.ndarray:
     from biomarkers.slide import tile_rgb
     from biomarkers.stain.separate import dab_at_least
 
@@ -349,7 +351,7 @@ def _record(
 
 def _without_cells(task: _Task, status: str, reason: str, *, white: White, tissue_mm2: float | None) -> SlideScore:
     """Return the result of an image that holds nothing to score: no cells, and every score with the reason."""
-    cells = _no_cells(task.marker)
+    cells: Any = _no_cells(task.marker)
     scores = compute_scores(
         cells, assay=task.assay, slide=task.slide, marker=task.marker, tissue_mm2=tissue_mm2, stained_mm2=None
     )
@@ -363,26 +365,19 @@ def _without_cells(task: _Task, status: str, reason: str, *, white: White, tissu
         marker=task.marker,
         row={**row, "status": status},
         scores=scores,
-        cells=cells,
+        called=cells,
         sensitivity=sensitivity_curve(cells, assay=task.assay, score=task.assay.scores[0], marker=task.marker),
         record=_record(task, white=white, vectors=None, cells=cells, settings={}),
-        tile=task.tile,
+        image=task.tile,
         nucleus_labels=empty,
         cell_labels=empty,
     )
 
 
-def _no_cells(marker: str) -> AnnData:
-    import anndata as ad
-    import pandas as pd
-
-    numbers = [keys.X_UM, keys.Y_UM, keys.AREA_UM2, keys.NUCLEUS_AREA_UM2, f"{marker}_od"]
-    obs = pd.DataFrame({name: np.zeros(0) for name in numbers}, index=pd.Index([], dtype=str))
-    obs[keys.CELL_CLASS] = np.zeros(0, dtype=str)
-    obs[keys.positive_column(marker)] = np.zeros(0, dtype=bool)
-    obs[keys.bin_column(marker)] = np.zeros(0, dtype=np.int64)
-    cells = ad.AnnData(X=np.zeros((0, 1)), obs=obs, var=pd.DataFrame(index=[marker]))
-    for layer in (keys.NUCLEUS_MEAN, keys.CYTOPLASM_MEAN, keys.MEMBRANE_MEAN, keys.MEMBRANE_COMPLETENESS):
-        cells.layers[layer] = np.zeros((0, 1))
+def _no_cells(marker: str) -> PlainCells:
+    cells = PlainCells.of_rows(join_rows([]), mpp=1.0, marker=marker)
+    cells.obs[OD_COLUMN.format(marker=marker)] = np.zeros(0)
+    cells.obs[keys.positive_column(marker)] = np.zeros(0, dtype=bool)
+    cells.obs[keys.bin_column(marker)] = np.zeros(0, dtype=np.int64)
     cells.uns[CLASS_SOURCE] = {"method": "none", "classes": []}
     return cells

@@ -1,7 +1,7 @@
 """The parts of an AnnData that calls and counts read, as plain arrays: an AnnData checks itself at every look.
 
 Cells are called and counted at a dozen cuts for one sensitivity curve; what stays the same between cuts is taken over
-once. Slides that are scored tile by tile have no other table of their cells.
+once. Slides are scored by nothing else; the AnnData of a tile is made when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from biomarkers import keys
-from biomarkers.cells.table import Rows, cell_columns
+from biomarkers.cells.table import Rows, cell_columns, table_of
 from biomarkers.score.neighbours import NEIGHBOUR_OD
 from biomarkers.score.tally import EXCLUDED
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
 _NUMBERS = (keys.AREA_UM2, keys.X_UM, keys.Y_UM, EXCLUDED, NEIGHBOUR_OD)
@@ -69,6 +70,12 @@ class Columns:
         """Copy the names, not the arrays."""
         return Columns(self._values)
 
+    def frame(self) -> pd.DataFrame:
+        """Return the columns as a table."""
+        import pandas as pd
+
+        return pd.DataFrame(self._values)
+
     def taken(self, which: slice) -> Columns:
         """Return the columns of some cells."""
         return Columns({name: values[which] for name, values in self._values.items()})
@@ -101,11 +108,23 @@ class PlainCells:
         return cls(_dense(cells.X), layers, Columns(held), dict(cells.uns), list(cells.var_names), len(table))
 
     @classmethod
-    def of_rows(cls, rows: Rows, *, mpp: float, marker: str) -> PlainCells:
-        """Lay out measured cells of a slide, with the columns and the precision of :func:`cell_table`."""
-        obs = Columns(cell_columns(rows, mpp=mpp, origin=(0, 0)))
+    def of_rows(cls, rows: Rows, *, mpp: float, marker: str, origin: tuple[int, int] = (0, 0)) -> PlainCells:
+        """Lay out measured cells, with the columns and the precision of :func:`biomarkers.cells.table.cell_table`."""
+        obs = Columns(cell_columns(rows, mpp=mpp, origin=origin))
         rounded = rows.rounded()
         return cls(rounded.mean, rounded.layers, obs, {}, [marker, keys.HEMATOXYLIN], rows.count)
+
+    @property
+    def obs_names(self) -> list[str]:
+        """Name of each cell in the AnnData."""
+        return [str(number + 1) for number in range(self.n_obs)]
+
+    def table(self) -> AnnData:
+        """Make the AnnData of measured cells and all that was told of them since."""
+        columns = {name: self.obs[name].to_numpy() for name in self.obs.columns}
+        cells = table_of(columns, mean=self.X, layers=self.layers, channels=self.var_names)
+        cells.uns.update(self.uns)
+        return cells
 
     def taken(self, which: slice) -> PlainCells:
         """Return cells that lie behind each other; what was told of each with the others around it stays with it."""

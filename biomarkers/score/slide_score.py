@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from biomarkers.score.plain_cells import PlainCells
+from biomarkers.slide.tile import PlainTile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,13 +34,15 @@ class SlideScore:
         One row of ``slides.csv``: ``keys.SLIDE_COLUMNS``, then quality flags.
     scores
         Tidy rows, ``keys.SCORE_COLUMNS``; for the whole (region ``all``) and for each annotated tissue.
-    cells
-        Measured, classified and called cells.
+    called
+        Measured, classified and called cells as they were counted; ``cells`` are the same as an AnnData.
     sensitivity
         Every score of cells as a function of the 1+ cut, the first evaluable one first (see
         :func:`biomarkers.score.sensitivity_curve`).
     record
         Settings, white level, stain vectors and cuts in force, for ``run.json``.
+    image
+        The pixels as they were read; ``tile`` is the same as a DataArray.
     """
 
     slide: str
@@ -44,12 +50,28 @@ class SlideScore:
     marker: str
     row: dict[str, Any]
     scores: pd.DataFrame
-    cells: AnnData
+    called: PlainCells | AnnData = field(repr=False)
     sensitivity: pd.DataFrame
     record: dict[str, Any]
-    tile: xr.DataArray = field(repr=False)
+    image: PlainTile | xr.DataArray = field(repr=False)
     nucleus_labels: NDArray[np.integer] = field(repr=False)
     cell_labels: NDArray[np.integer] = field(repr=False)
+
+    @cached_property
+    def cells(self) -> AnnData:
+        """Measured, classified and called cells, made into an AnnData when first asked for."""
+        return self.called.table() if isinstance(self.called, PlainCells) else self.called
+
+    @property
+    def shown(self) -> PlainCells | AnnData:
+        """The cells as pictures and tables show them: the AnnData once somebody has it, and may have changed it."""
+        held: PlainCells | AnnData = vars(self).get("cells", self.called)
+        return held
+
+    @cached_property
+    def tile(self) -> xr.DataArray:
+        """The tile (c, y, x), made into a DataArray when first asked for."""
+        return self.image.as_array() if isinstance(self.image, PlainTile) else self.image
 
     def overlay(self) -> Image:
         """Draw the picture with every cell outlined by class and intensity bin, with a legend."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers import keys
-from biomarkers.slide.tile import tile_rgb
+from biomarkers.slide.tile import PlainTile, tile_rgb
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,7 +24,7 @@ _MAX_HOLE_UM2 = 2_000.0
 
 
 def tissue_mask(
-    tile: xr.DataArray, *, white: tuple[float, float, float], grain_um: float = GRAIN_UM
+    tile: xr.DataArray | PlainTile, *, white: tuple[float, float, float], grain_um: float = GRAIN_UM
 ) -> NDArray[np.bool_]:
     """Tell tissue from glass.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.errors import SlideError
-from biomarkers.slide.tile import tile_rgb
+from biomarkers.slide.tile import PlainTile, tile_rgb
 from biomarkers.stain.density import White
 from biomarkers.stain.vectors import StainVectors
 from biomarkers.stain.whole_numbers import UNIT, WEIGHT, parts, stain_weights, whole_densities
@@ -74,7 +74,7 @@ class DabEvidence:
         }[self.kind]
 
 
-def dab_evidence(tile: xr.DataArray, *, white: White, vectors: StainVectors | None = None) -> DabEvidence:
+def dab_evidence(tile: xr.DataArray | PlainTile, *, white: White, vectors: StainVectors | None = None) -> DabEvidence:
     """Judge whether a tile is an immunostain with DAB.
 
     Parameters

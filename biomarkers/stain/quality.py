@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers import keys
-from biomarkers.slide.tile import tile_rgb
+from biomarkers.slide.tile import PlainTile, tile_rgb
 from biomarkers.slide.tissue import block_means
 from biomarkers.stain.density import White, check_white
 from biomarkers.stain.field import smoothing_weights
@@ -92,7 +92,7 @@ class Quality:
         return tuple(_EXPLAINED[name].format(**vars(self)) for name, present in self.flags().items() if present)
 
 
-def measure_quality(tile: xr.DataArray, *, white: White, vectors: StainVectors | None = None) -> Quality:
+def measure_quality(tile: xr.DataArray | PlainTile, *, white: White, vectors: StainVectors | None = None) -> Quality:
     """Measure the quality of a tile.
 
     Parameters
@@ -245,13 +245,9 @@ def _solid(mask: NDArray[np.bool_], grain_um: float) -> NDArray[np.bool_]:
     middles = _within_discs(mask, radius, every=True)
     if not middles.any():
         return middles
-    from scipy import ndimage  # most slides have neither ink nor folds
+    from biomarkers.slide.kernels.pieces import without_small
 
-    areas, _ = ndimage.label(_within_discs(middles, radius, every=False))
-    large = np.bincount(areas.ravel()) * grain_um**2 >= _SOLID_UM2
-    large[0] = False
-    kept: NDArray[np.bool_] = large[areas]
-    return kept
+    return without_small(_within_discs(middles, radius, every=False), math.ceil(_SOLID_UM2 / grain_um**2))
 
 
 def _within_discs(mask: NDArray[np.bool_], radius: int, *, every: bool) -> NDArray[np.bool_]:

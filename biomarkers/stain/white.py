@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.slide.tile import tile_rgb
+from biomarkers.slide.tile import PlainTile, tile_rgb
 from biomarkers.stain.density import White
 from biomarkers.stain.whole_numbers import parts, whole_densities
 
@@ -22,7 +22,7 @@ _PADDED = 4 * 255  # of a sum of four pixels
 _NEAR_OD, _LEAST_NEAR = 0.06, 0.025
 
 
-def estimate_white(tile: xr.DataArray) -> White:
+def estimate_white(tile: xr.DataArray | PlainTile) -> White:
     """Estimate the level of empty glass.
 
     Parameters

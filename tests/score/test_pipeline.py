@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from biomarkers import keys
+from biomarkers.cells import CellSettings, find_cells
+from biomarkers.config import load_assay
 from biomarkers.errors import DataError, SlideError, UsageError
-from biomarkers.score import anchor_thresholds, score_slide, write_anchor
-from biomarkers.score.outputs import rounded
+from biomarkers.score import anchor_thresholds, score_slide, score_tile, write_anchor
+from biomarkers.score.classes import Classes
+from biomarkers.score.outputs import cell_frame, rounded
+from biomarkers.slide import read_tile
 from tests.score.painted import save, save_areas
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -212,6 +219,66 @@ def test_table_of_cells(assumed, tmp_path):
     assert {"slide", "x_um", "y_um", "cell_class", "PD-L1_positive", "PD-L1_membrane_mean"} <= set(table.columns)
     table.to_parquet(tmp_path / "cells.parquet", index=False)
     assert assumed.row["n_positive"] == int(table["PD-L1_positive"].sum())
+
+
+def test_plain_cells_and_their_annotated_data_say_the_same(assumed):
+    cells, plain = assumed.called.table(), assumed.called
+    assert set(cells.layers) == set(plain.layers)
+    for name in cells.layers:
+        np.testing.assert_array_equal(cells.layers[name], plain.layers[name].astype(np.float32))
+    assert {name: cells.obs[name].tolist() for name in cells.obs} == {
+        name: plain.obs[name].to_numpy().tolist() for name in plain.obs.columns
+    }
+    assert cells.uns["thresholds"]["pattern"] == plain.uns["thresholds"]["pattern"]
+    assert cells.var_names.tolist() == ["PD-L1", "hematoxylin"]
+    assert cells.obs_names.tolist() == plain.obs_names
+    as_table = cell_frame(cells, slide=assumed.slide)
+    pd.testing.assert_frame_equal(cell_frame(plain, slide=assumed.slide), as_table, check_exact=True)
+
+
+def test_what_is_changed_in_the_cells_is_shown(painted):
+    result = score_slide(painted[0], assay="22c3", mpp=0.25, assume_tumor=True)
+    before = result.geojson()
+    result.cells.obs["PD-L1_bin"] = 0
+    assert {feature["properties"]["classification"]["name"] for feature in result.geojson()["features"]} == {
+        "Tumor: Negative"
+    }
+    assert len(before["features"]) == len(result.geojson()["features"])
+    assert (result.table()["PD-L1_bin"] == 0).all()
+
+
+def test_cells_are_numbered_and_placed_as_find_cells_does(painted):
+    tile = read_tile(painted[0], mpp=0.25, region=(40, 60, 300, 280))
+    found = find_cells(tile, settings=CellSettings(check_stain=False), progress=False)
+    assay = load_assay("22c3")
+    scored = score_tile(
+        tile, assay=assay, slide="s", marker="PD-L1", thresholds=assay.thresholds, classes=Classes(), white=found.white
+    )
+    assert scored.tile is tile
+    there = [name for name in found.cells.obs if name not in ("cell_class", "region")]
+    pd.testing.assert_frame_equal(scored.cells.obs[there], found.cells.obs[there], check_exact=True)
+    np.testing.assert_array_equal(scored.cells.obsm["spatial"], found.cells.obsm["spatial"])
+    np.testing.assert_array_equal(scored.cells.X, found.cells.X)
+
+
+def test_an_image_without_cells_has_the_columns_of_one_with(painted, tmp_path):
+    Image.fromarray(np.full((300, 300, 3), 240, np.uint8)).save(tmp_path / "glass.png")
+    empty = score_slide(tmp_path / "glass.png", assay="22c3", mpp=0.25)
+    full = score_slide(painted[0], assay="22c3", mpp=0.25)
+    assert set(full.table().columns) - set(empty.table().columns) == {"excluded", "neighbour_od"}
+    assert set(empty.cells.layers) == set(full.cells.layers)
+
+
+def test_the_first_score_loads_no_table_library_that_it_does_not_need(painted):
+    code = (
+        "import sys\nfrom biomarkers.score import score_slide\n"
+        f"result = score_slide({str(painted[0])!r}, assay='22c3', mpp=0.25)\nassert len(result.scores)\n"
+        "late = {'anndata', 'dask', 'distributed', 'tqdm', 'xarray', 'zarr', 'scipy.ndimage'}\n"
+        "early = sorted(late & set(sys.modules))\n"
+        "assert result.cells.n_obs and result.tile.ndim == 3 and 'anndata' in sys.modules\nprint(early)"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_notebook_view_escapes(painted):

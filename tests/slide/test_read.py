@@ -10,7 +10,8 @@ import tifffile
 from PIL import Image
 
 from biomarkers.errors import BiomarkersError, SlideError, UsageError
-from biomarkers.slide import open_slide, read_tile, slide_info
+from biomarkers.slide import open_slide, read_tile, slide_info, tile_rgb
+from biomarkers.slide.tile import read_pixels
 
 RGB = np.random.default_rng(0).integers(0, 255, (70, 90, 3), dtype=np.uint8)
 
@@ -54,6 +55,17 @@ def test_tiff_layouts_keep_every_pixel(tmp_path: Path, options: dict[str, object
     np.testing.assert_array_equal(_rgb(part), RGB[21:54, 13:53])
     assert part.attrs["origin"] == (13, 21)
     assert part.attrs["slide_size"] == (90, 70)
+
+
+def test_plain_tiles_hold_what_tiles_hold(tmp_path: Path) -> None:
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3)).astype(np.uint8)).save(tmp_path / "a.png")
+    tile = read_tile(tmp_path / "a.png", mpp=0.5, region=(3, 4, 20, 10))
+    plain = read_pixels(tmp_path / "a.png", mpp=0.5, region=(3, 4, 20, 10))
+    assert plain.as_array().identical(tile)
+    assert plain.sizes == dict(tile.sizes)
+    assert plain.attrs == tile.attrs
+    np.testing.assert_array_equal(tile_rgb(plain), tile_rgb(tile))
+    assert np.shares_memory(plain.as_array().to_numpy(), plain.rgb)
 
 
 def test_transparent_is_glass(tmp_path: Path) -> None:

@@ -65,8 +65,7 @@ class DotPicture:
 
     def add(self, cells: PlainCells) -> None:
         """Draw cells."""
-        told: Any = cells
-        shown, index = kinds(told, marker=self._marker)
+        shown, index = kinds(cells, marker=self._marker)
         colours = np.array([kind.colour for kind in shown], np.uint8)
         row, column = (
             np.minimum((cells.obs[name].to_numpy() / self._mpp / self._step).astype(np.int64), length - 1)
