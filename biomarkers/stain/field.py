@@ -73,6 +73,25 @@ def at_least(
     return enough
 
 
+def at_least_in(
+    rgb: NDArray[np.uint8],
+    dab: NDArray[np.int16],
+    part: tuple[slice, slice],
+    densities: NDArray[np.int32],
+    weights: NDArray[np.int32],
+    *,
+    least: int,
+    near: tuple[int, int],
+) -> NDArray[np.bool_]:
+    """Compare rows and columns ``part`` as :func:`at_least` does, but only where ``dab`` lies within ``near``.
+
+    What has more is enough, what has less is not.
+    """
+    known = dab[part]
+    unsure = (known >= near[0]) & (known <= near[1])
+    return np.where(unsure, at_least(rgb[part], densities, weights, least=least), known > near[1])
+
+
 def soft_dab(
     rgb: NDArray[np.uint8],
     densities: NDArray[np.int32],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,3 +73,35 @@ def dab_at_least(
 
     weights = stain_weights(vectors or StainVectors())[1]
     return at_least(rgb, whole_densities(check_white(white)), weights, least=parts(cut) * WEIGHT)
+
+
+def dab_at_least_in(
+    rgb: NDArray[np.uint8],
+    dab: NDArray[np.int16],
+    part: tuple[slice, slice],
+    cut: float,
+    *,
+    white: White,
+    vectors: StainVectors | None = None,
+) -> NDArray[np.bool_]:
+    """Tell what :func:`dab_at_least` tells of a part of an image whose DAB is known to a thousandth.
+
+    That settles most pixels, four times as fast; where it lies near the cut, light is asked.
+
+    Parameters
+    ----------
+    rgb, dab
+        uint8 (height, width, 3); optical density in thousandths, rounded, int16 (height, width).
+    part
+        Rows and columns.
+    """
+    from biomarkers.stain.kernels.field import at_least_in
+
+    weights = stain_weights(vectors or StainVectors())[1]
+    # in thousandths: half a unit of 1/4000 a channel and of the cut, weights to half of 1/4096 of up to 2.4 OD each,
+    # and the rounding of what is given
+    doubt = math.ceil(0.125 * float(np.abs(weights).sum()) / WEIGHT + 0.125 + 3 * 2400 * 0.5 / WEIGHT + 0.6)
+    least, near = parts(cut) * WEIGHT, round(1000 * cut)
+    return at_least_in(
+        rgb, dab, part, whole_densities(check_white(white)), weights, least=least, near=(near - doubt, near + doubt)
+    )

@@ -10,18 +10,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from biomarkers.cells.contrast import amounts
 from biomarkers.slide import tissue
 from biomarkers.slide.kernels import blocks
 from biomarkers.stain import StainVectors, colours, field
 from biomarkers.stain.kernels import colours as fast_colours
 from biomarkers.stain.kernels import field as fast_field
 from biomarkers.stain.quality import _spans
+from biomarkers.stain.separate import dab_at_least, dab_at_least_in
 from biomarkers.stain.white import QUANTILE, white_of_samples
 from biomarkers.stain.whole_numbers import LIGHT_PARTS, UNIT, WEIGHT, parts, stain_weights, whole_densities
 
 LEVELS = np.array([parts(0.3), parts(0.15), parts(1.3)], np.int32)
 whites = st.tuples(*[st.floats(100, 255)] * 3)
-vectors = st.sampled_from([StainVectors(), StainVectors((0.7, 0.6, 0.38), (0.3, 0.5, 0.81), "other")])
+vectors = st.sampled_from(
+    [
+        StainVectors(),
+        StainVectors((0.7, 0.6, 0.38), (0.3, 0.5, 0.81), "other"),
+        StainVectors((0.65, 0.70, 0.29), (0.60, 0.65, 0.46), "nearly one"),
+    ]
+)
 
 
 @st.composite
@@ -108,6 +116,38 @@ def test_amounts_and_detail(
     assert np.array_equal(
         field.at_least(rgb, densities, weights[1], least=least),
         fast_field.at_least(rgb, densities, weights[1], least=least),
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(images(), whites, vectors, st.floats(0.01, 2), st.data())
+def test_what_is_stained_is_the_same_where_dab_is_known(
+    rgb: np.ndarray, white: tuple[float, float, float], of: StainVectors, cut: float, data: st.DataObject
+) -> None:
+    dab = amounts(rgb, white=white, vectors=of)[1]
+    if data.draw(st.booleans()):  # a cut that pixels lie at
+        cut = max(0.01, float(data.draw(st.sampled_from(dab.ravel().tolist()))) / 1000)
+    part = tuple(
+        slice(start, data.draw(st.integers(start, side)))
+        for side in dab.shape
+        for start in [data.draw(st.integers(0, side))]
+    )
+    asked = dab_at_least(rgb, cut, white=white, vectors=of)
+    np.testing.assert_array_equal(dab_at_least_in(rgb, dab, part, cut, white=white, vectors=of), asked[part])  # type: ignore[arg-type]
+
+
+@settings(max_examples=100, deadline=None)
+@given(images(), whites, vectors, st.integers(0, 2000), st.integers(0, 60))
+def test_only_what_is_near_is_compared(
+    rgb: np.ndarray, white: tuple[float, float, float], of: StainVectors, cut: int, doubt: int
+) -> None:
+    densities, weights = whole_densities(white), stain_weights(of)[1]
+    dab = np.random.default_rng(cut).integers(-50, 2100, rgb.shape[:2]).astype(np.int16)
+    options: dict[str, Any] = {"least": 4 * cut * WEIGHT, "near": (cut - doubt, cut + doubt)}
+    part = slice(1, rgb.shape[0]), slice(0, rgb.shape[1] - 1)
+    np.testing.assert_array_equal(
+        fast_field.at_least_in(rgb, dab, part, densities, weights, **options),
+        field.at_least_in(rgb, dab, part, densities, weights, **options),
     )
 
 

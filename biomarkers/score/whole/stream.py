@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.cells.blocks import Block
-from biomarkers.cells.pipeline import grain_px, halo_px, see, window_rows
+from biomarkers.cells.pipeline import Seen, grain_px, halo_px, see, window_rows
 from biomarkers.cells.table import Rows, in_reading_order, join_rows
 from biomarkers.score.classes import analysed_at
 from biomarkers.score.whole.decide import Decided, Light, Sample, Task, decide, look_into_sample
@@ -19,7 +19,7 @@ from biomarkers.score.whole.windows import Core, around, cut_strip, inside, read
 from biomarkers.slide.reader import RGB
 from biomarkers.slide.slide import Slide
 from biomarkers.slide.threads import ALONE, Crew
-from biomarkers.stain.separate import dab_at_least
+from biomarkers.stain.separate import dab_at_least_in
 
 _Part = tuple[Rows, dict[str, int]]  # of one tile: cells, and stained pixels by region
 
@@ -152,16 +152,17 @@ def _one_tile(slide: Slide, sample: Sample, decision: Future[Decided], core: Cor
     seen = see(light, plan=plan)
     if not decision.done():
         rows = window_rows(seen, tissue, block=block, plan=plan)
-        return rows, _stained_px(light, tissue, block, decision.result())
-    counted = _stained_px(light, tissue, block, decision.result())
+        return rows, _stained_px(light, seen, tissue, block, decision.result())
+    counted = _stained_px(light, seen, tissue, block, decision.result())
     del light  # before cells are sought, which takes most memory
     return window_rows(seen, tissue, block=block, plan=plan), counted
 
 
-def _stained_px(light: RGB, tissue: NDArray[np.bool_], block: Block, decided: Decided) -> dict[str, int]:
+def _stained_px(light: RGB, seen: Seen, tissue: NDArray[np.bool_], block: Block, decided: Decided) -> dict[str, int]:
     """Count the stained pixels of a window's core, by region."""
     task, plan, own = decided.task, decided.plan, inside(block)
-    stained = dab_at_least(light[own], task.thresholds.dab_od[0], white=plan.white, vectors=plan.vectors)
+    cut, dab = task.thresholds.dab_od[0], seen.amounts[1]
+    stained = dab_at_least_in(light, dab, own, cut, white=plan.white, vectors=plan.vectors)
     origin = (float(block.core[1].start), float(block.core[0].start))
     masks = analysed_at(tissue[own], classes=task.classes, origin=origin, downsample=1.0)
     return {name: int(np.count_nonzero(stained & mask)) for name, mask in masks.items()}

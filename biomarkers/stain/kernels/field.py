@@ -34,6 +34,25 @@ def at_least(
     return out.view(np.bool_)
 
 
+def at_least_in(
+    rgb: NDArray[np.uint8],
+    dab: NDArray[np.int16],
+    part: tuple[slice, slice],
+    densities: NDArray[np.int32],
+    weights: NDArray[np.int32],
+    *,
+    least: int,
+    near: tuple[int, int],
+) -> NDArray[np.bool_]:
+    """Compare what is near; see :func:`biomarkers.stain.field.at_least_in`."""
+    (top, bottom, _), (left, right, _) = (one.indices(side) for one, side in zip(part, dab.shape, strict=True))
+    out = np.empty((bottom - top, right - left), np.uint8)
+    low, high = (np.int16(one) for one in near)
+    weighted = densities * weights[:, None]
+    _compare_near(np.ascontiguousarray(rgb), np.ascontiguousarray(dab), top, left, low, high, weighted, least, out)
+    return out.view(np.bool_)
+
+
 def soft_dab(
     rgb: NDArray[np.uint8],
     densities: NDArray[np.int32],
@@ -121,6 +140,31 @@ def _compare(rgb, densities, least, out):  # type: ignore[no-untyped-def]
         source, target = rgb[row], out[row]
         for x in range(target.size):
             target[x] = reds[source[x, 0]] + greens[source[x, 1]] + blues[source[x, 2]] >= least
+
+
+@numba.njit(cache=True, nogil=True)
+def _compare_near(rgb, dab, top, left, low, high, densities, least, out):  # type: ignore[no-untyped-def]
+    reds, greens, blues = densities[0], densities[1], densities[2]
+    wide = out.shape[1]
+    unsure = np.zeros(-(-wide // _WORD) * _WORD, np.uint8)
+    words = unsure.view(np.uint64)
+    for row in range(out.shape[0]):
+        target, source = out[row], rgb[top + row]
+        _settle(dab[top + row, left : left + wide], low, high, target, unsure)
+        for word in range(words.size):
+            if words[word] == 0:
+                continue
+            for x in range(word * _WORD, min(word * _WORD + _WORD, wide)):
+                if unsure[x]:
+                    light = source[left + x]
+                    target[x] = reds[light[0]] + greens[light[1]] + blues[light[2]] >= least
+
+
+@numba.njit(cache=True, nogil=True)
+def _settle(known, low, high, out, unsure):  # type: ignore[no-untyped-def]
+    for x in range(out.size):
+        out[x] = known[x] > high
+        unsure[x] = (known[x] >= low) & (known[x] <= high)
 
 
 @numba.njit(cache=True, nogil=True)
