@@ -43,6 +43,11 @@ class Plan:
     plugin: SegmenterPlugin | None = None
     tools: Callable[[], Tools] = fast
 
+    @property
+    def sought_with(self) -> CellSettings:
+        """The settings; a plug-in's nuclei are taken as they are, so that its pixels are the window's own."""
+        return self.settings if self.plugin is None else self.settings.model_copy(update={"working_mpp": self.mpp})
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -150,11 +155,8 @@ def see(rgb: NDArray[np.uint8], *, plan: Plan) -> Seen:
     plan
         What was decided for the slide.
     """
-    tools, settings = plan.tools(), plan.settings
-    nuclei = None
-    if plan.plugin is not None:  # its nuclei are taken as they are, at the window's own size
-        nuclei = segment_with(plan.plugin, rgb, mpp=plan.mpp)
-        settings = settings.model_copy(update={"working_mpp": plan.mpp})
+    tools, settings = plan.tools(), plan.sought_with
+    nuclei = None if plan.plugin is None else segment_with(plan.plugin, rgb, mpp=plan.mpp)
     work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=settings, tools=tools)
     if work.factor == 1 and work.dab is not None:
         return Seen(work, (work.hematoxylin, work.dab), nuclei)
@@ -185,7 +187,7 @@ def halo_px(plan: Plan) -> int:
 
 def grain_px(plan: Plan) -> int:
     """Side of the squares that light and contrast are averaged over, px: windows begin at multiples of it."""
-    factor = 1 if plan.plugin else working_factor(plan.mpp, plan.settings)
+    factor = working_factor(plan.mpp, plan.sought_with)
     return factor * seeking_factor(plan.mpp * factor, plan.settings)
 
 
@@ -227,8 +229,7 @@ def _by_recipe(seen: Seen, plan: Plan) -> _Found:
 def _by_plugin(work: WorkingImage, nuclei: Labels, plan: Plan) -> _Found:
     """Take another's nuclei as they are, at the window's own size."""
     tools = plan.tools()
-    full = plan.settings.model_copy(update={"working_mpp": plan.mpp})
-    soft = nuclear_contrast(work, settings=full, tools=tools).soft
+    soft = nuclear_contrast(work, settings=plan.sought_with, tools=tools).soft
     steps = _steps(plan, plan.mpp)
     return _Found(tools.bodies(nuclei, steps=steps), steps, contrast_of(nuclei, soft, mpp=plan.mpp, tools=tools))
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 Levels = NDArray[np.int16]
 Mask = NDArray[np.bool_]
-_LARGEST_KEPT = (1 << 25) - (1 << 16)  # bytes
 
 Amounts = tuple[Levels, Levels]  # hematoxylin and DAB
 
@@ -221,11 +220,12 @@ def fast() -> Tools:
         regions,
         rings,
     )
+    from biomarkers.memory import keep_some_freed_memory
     from biomarkers.notice import announce_compilation
     from biomarkers.stain.kernels import light
 
     announce_compilation()
-    _keep_freed_arrays()
+    keep_some_freed_memory()
     return Tools(
         block_sums=light.block_sums,
         separated=light.separated,
@@ -256,12 +256,3 @@ def fast() -> Tools:
         numbers=numbers.numbers,
         owned=owned.owned,
     )
-
-
-def _keep_freed_arrays() -> None:
-    """Have arrays of up to 32 MB, of which each step takes and frees some, come from memory that the process has.
-
-    The C library of Linux asks the system for each large array and hands it back, page by page, until it has seen one
-    of that size freed; from then on it keeps at most twice as much. Elsewhere this does nothing.
-    """
-    np.empty(_LARGEST_KEPT, np.uint8)

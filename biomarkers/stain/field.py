@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.stain.whole_numbers import LIGHT_PARTS, WEIGHT
+from biomarkers.slide.tissue import LIGHT_PARTS
+from biomarkers.stain.whole_numbers import WEIGHT
 
 _SMOOTHING = 256
 _TRUNCATE = 3.0

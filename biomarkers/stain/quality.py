@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from biomarkers import keys
 from biomarkers.slide.tile import PlainTile, tile_rgb
-from biomarkers.slide.tissue import block_means
+from biomarkers.slide.tissue import LIGHT_PARTS, block_means
 from biomarkers.stain.density import White, check_white
 from biomarkers.stain.field import smoothing_weights
 from biomarkers.stain.vectors import StainVectors
-from biomarkers.stain.whole_numbers import LIGHT_PARTS, parts, stain_weights, whole_densities
+from biomarkers.stain.whole_numbers import parts, stain_weights, whole_densities
 
 if TYPE_CHECKING:
     import xarray as xr

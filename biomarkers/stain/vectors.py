@@ -20,6 +20,7 @@ Vector = tuple[float, float, float]
 RUIFROK_HEMATOXYLIN: Vector = (0.650, 0.704, 0.286)
 RUIFROK_DAB: Vector = (0.268, 0.570, 0.776)
 MIN_SEPARATION_DEG = 20.0
+LEAST_SEPARATION_DEG = 7.0  # closer ones make amounts of more than 30 OD, beyond whole thousandths in 16 bits
 MAX_FROM_REFERENCE_DEG = 15.0
 
 
@@ -32,7 +33,7 @@ class StainVectors:
     Raises
     ------
     UsageError
-        A vector is not three finite non-negative numbers, or the two are less than 5 degrees apart.
+        A vector is not three finite non-negative numbers, or the two are less than 7 degrees apart.
     """
 
     hematoxylin: Vector = RUIFROK_HEMATOXYLIN
@@ -42,9 +43,11 @@ class StainVectors:
     def __post_init__(self) -> None:
         object.__setattr__(self, "hematoxylin", _unit(self.hematoxylin, "hematoxylin"))
         object.__setattr__(self, "dab", _unit(self.dab, "dab"))
-        if self.separation_deg < 5.0:
+        if self.separation_deg < LEAST_SEPARATION_DEG:
             seen = f"{self.separation_deg:.1f} degrees"
-            raise UsageError("the two stain vectors are nearly one", seen=seen, allowed="at least 5 degrees")
+            raise UsageError(
+                "the two stain vectors are nearly one", seen=seen, allowed=f"at least {LEAST_SEPARATION_DEG:g} degrees"
+            )
 
     @property
     def separation_deg(self) -> float:

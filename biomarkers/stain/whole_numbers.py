@@ -12,7 +12,6 @@ from biomarkers.stain.vectors import StainVectors
 
 UNIT = 4000  # of optical density: 2.4, the most that 8 bits hold, stays within 16 bits
 WEIGHT = 4096
-LIGHT_PARTS = 16  # of a grey level, for means of light
 
 
 def parts(od: float) -> int:

@@ -67,7 +67,7 @@ def test_a_core_lies_in_its_window() -> None:
 _CHILD = """
 import resource, sys
 import numpy as np
-from biomarkers.score.whole.memory import keep_freed_memory
+from biomarkers.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 first = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

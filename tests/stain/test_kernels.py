@@ -13,13 +13,14 @@ from scipy import ndimage
 from biomarkers.cells.contrast import amounts
 from biomarkers.slide import tissue
 from biomarkers.slide.kernels import blocks
+from biomarkers.slide.tissue import LIGHT_PARTS
 from biomarkers.stain import StainVectors, colours, field
 from biomarkers.stain.kernels import colours as fast_colours
 from biomarkers.stain.kernels import field as fast_field
 from biomarkers.stain.quality import _spans
 from biomarkers.stain.separate import dab_at_least, dab_at_least_in
 from biomarkers.stain.white import QUANTILE, white_of_samples
-from biomarkers.stain.whole_numbers import LIGHT_PARTS, UNIT, WEIGHT, parts, stain_weights, whole_densities
+from biomarkers.stain.whole_numbers import UNIT, WEIGHT, parts, stain_weights, whole_densities
 
 LEVELS = np.array([parts(0.3), parts(0.15), parts(1.3)], np.int32)
 whites = st.tuples(*[st.floats(100, 255)] * 3)

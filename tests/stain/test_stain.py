@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from biomarkers.cells.contrast import amounts
 from biomarkers.errors import UsageError
 from biomarkers.slide import make_tile, read_tile
 from biomarkers.stain import (
@@ -22,7 +23,7 @@ from biomarkers.stain import (
     write_reference,
 )
 from biomarkers.stain.density import density_table
-from biomarkers.stain.vectors import RUIFROK_DAB, angle_deg
+from biomarkers.stain.vectors import LEAST_SEPARATION_DEG, RUIFROK_DAB, angle_deg
 
 WHITE = (240.0, 235.0, 228.0)
 
@@ -72,6 +73,21 @@ def test_senseless_vectors_are_refused(vector: tuple[float, ...]) -> None:
         StainVectors(dab=vector)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="nearly one"):
         StainVectors(hematoxylin=RUIFROK_DAB)
+
+
+@pytest.mark.parametrize("tilt", [(1, -1, 0), (-1, 1, 1), (0, -1, 1), (1, 1, -1)])
+def test_amounts_by_the_closest_vectors_fit_their_numbers(tilt: tuple[int, int, int]) -> None:
+    middle = np.full(3, 3**-0.5)
+    across = np.array(tilt) - np.dot(tilt, middle) * middle
+    half, across = np.radians(LEAST_SEPARATION_DEG) / 2 + 1e-6, across / np.linalg.norm(across)
+    one, other = (np.cos(half) * middle + sign * np.sin(half) * across for sign in (1, -1))
+    of = StainVectors(tuple(one), tuple(other), "close")
+    assert of.separation_deg < LEAST_SEPARATION_DEG + 0.01
+    rgb = np.array([(red, green, blue) for red in (1, 255) for green in (1, 255) for blue in (1, 255)], np.uint8)[None]
+    white = (255.0, 255.0, 255.0)
+    exact = 1000 * optical_density(rgb, white=white) @ of.unmixing()[:, :2]
+    found = np.stack(amounts(rgb, white=white, vectors=of), axis=-1)
+    np.testing.assert_allclose(found, exact, atol=0.6)
 
 
 def test_reference_survives_its_file(tmp_path: Path) -> None:

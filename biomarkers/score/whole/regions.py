@@ -15,9 +15,9 @@ import numpy as np
 
 from biomarkers.cells.table import Rows
 from biomarkers.files import atomic_path
+from biomarkers.memory import keep_freed_memory
 from biomarkers.score.whole import slide as whole
 from biomarkers.score.whole.decide import look_at
-from biomarkers.score.whole.memory import keep_freed_memory
 from biomarkers.score.whole.stream import Strip, stream_strips
 from biomarkers.slide.threads import Crew
 

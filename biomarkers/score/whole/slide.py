@@ -20,6 +20,7 @@ from biomarkers.cells.plugin import SegmenterPlugin, load_segmenter
 from biomarkers.collector import loads_when_first_called
 from biomarkers.config import Assay, Thresholds
 from biomarkers.errors import SlideError
+from biomarkers.memory import give_back_memory, keep_freed_memory
 from biomarkers.score.classes import analysed_at
 from biomarkers.score.compute import WHOLE, score_frame, score_row
 from biomarkers.score.sensitivity import curve_frame, scores_of_cells, swing
@@ -29,7 +30,6 @@ from biomarkers.score.tally import Tally, add_counts, make_tally
 from biomarkers.score.whole.call import Caller
 from biomarkers.score.whole.decide import Decided, Light, Task, look_at
 from biomarkers.score.whole.files import CellFile, DotPicture
-from biomarkers.score.whole.memory import give_back_memory, keep_freed_memory
 from biomarkers.score.whole.stream import Kept, stream_strips
 from biomarkers.slide.slide import Slide, open_slide
 from biomarkers.slide.threads import Crew

@@ -6,8 +6,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from biomarkers.slide.tissue import LIGHT_PARTS
 from biomarkers.stain.field import Split
-from biomarkers.stain.whole_numbers import LIGHT_PARTS
 
 _WORD = 8  # pixels that are looked at together
 _SHIFT = 16  # two axes of weights that sum to 256 each
