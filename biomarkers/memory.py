@@ -18,6 +18,7 @@ import numpy as np
 # options of mallopt(3), and bytes
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -2, -3, -8
 _LARGEST_KEPT, _NEVER, _STEP = 1 << 25, 1 << 30, 1 << 24
+_LARGEST_LEARNT = _LARGEST_KEPT - (1 << 16)  # with what the library adds; of a larger one it learns nothing
 
 
 def keep_some_freed_memory() -> None:
@@ -26,7 +27,7 @@ def keep_some_freed_memory() -> None:
     The C library of Linux asks the system for each large array until it has seen one of that size freed; from then on
     it keeps at most twice as much. Elsewhere this does nothing.
     """
-    np.empty(_LARGEST_KEPT, np.uint8)
+    np.empty(_LARGEST_LEARNT, np.uint8)
 
 
 @lru_cache(maxsize=1)
