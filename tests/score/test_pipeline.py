@@ -223,8 +223,8 @@ def test_table_of_cells(assumed, tmp_path):
 
 def test_plain_cells_and_their_annotated_data_say_the_same(assumed):
     cells, plain = assumed.called.table(), assumed.called
-    assert set(cells.layers) == set(plain.layers)
-    for name in cells.layers:
+    assert {*cells.layers} - {None} == set(plain.layers)  # anndata 0.13 lists X as None
+    for name in plain.layers:
         np.testing.assert_array_equal(cells.layers[name], plain.layers[name].astype(np.float32))
     assert {name: cells.obs[name].tolist() for name in cells.obs} == {
         name: plain.obs[name].to_numpy().tolist() for name in plain.obs.columns
