@@ -309,6 +309,8 @@ def main() -> None:
     )
     parser.add_argument("--threads", nargs="*", type=int, default=[1, 2])
     given = parser.parse_args()
+    if given.pairs and not given.threads:
+        parser.error("--pairs compares numbers of threads: name them with --threads")
     for path in given.read:
         print("\n".join(bench_reading(path)), flush=True)
     if given.naive:

@@ -20,7 +20,13 @@ _SIZ = b"\xff\x4f\xff\x51"
 
 
 def jpeg_fault(
-    raw: bytes, *, width: int, height: int, least: tuple[int, int] | None = None, whole: bool = True
+    raw: bytes,
+    *,
+    width: int,
+    height: int,
+    least: tuple[int, int] | None = None,
+    whole: bool = True,
+    sound: dict[tuple[int, int], bytes] | None = None,
 ) -> str | None:
     """Say what is wrong with a JPEG picture, or return None.
 
@@ -35,13 +41,19 @@ def jpeg_fault(
         when None.
     whole
         The bytes are a picture of their own; False where they are a piece between restart markers (NDPI).
+    sound
+        The last header that was found sound, by ``least``; most tiles of a page begin with the same one, which is then
+        not read again. This one is put there.
     """
     if not whole:
         return None
     inside = (width, height) if least is None else least
     if raw[:2] != b"\xff\xd8":
         return "it is no JPEG picture"
-    at, size = 2, None
+    known = b"" if sound is None else sound.get(inside, b"")
+    if not raw.startswith(known):
+        known = b""
+    at, size, scanned = (len(known), inside, False) if known else (2, None, False)
     while True:  # one turn a header segment, then one a scan
         if at + 4 > len(raw) or raw[at] != 0xFF:
             return "its JPEG header is damaged"
@@ -57,9 +69,13 @@ def jpeg_fault(
             size = wide, tall
             if wide not in (width, inside[0]) or not inside[1] <= tall <= height:
                 return f"its JPEG picture is {wide} x {tall} px"
-        at += 2 + length
         if kind != _SOS:
+            at += 2 + length
             continue
+        if sound is not None and size and not scanned:
+            sound[inside] = raw[:at]
+        scanned = True
+        at += 2 + length
         found = _MARKER.search(raw, at)
         if found is None:
             return "its JPEG data end too early"

@@ -46,6 +46,11 @@ class Layout:
             return {}
         return {"jpegtables": self.page.jpegtables, "jpegheader": self.page.jpegheader}
 
+    @cached_property
+    def _sound(self) -> dict[tuple[int, int], bytes]:
+        """JPEG headers that were found sound."""
+        return {}
+
     def touched(self, x: int, y: int, width: int, height: int) -> list[int]:
         """List the segments that overlap a region, all samples of a planar image included."""
         return [
@@ -68,4 +73,4 @@ class Layout:
         left, top = index % self.columns * self.wide, index // self.columns % self.rows * self.tall
         least = min(self.wide, self.width - left), min(self.tall, self.height - top)
         whole = self.tables["jpegheader"] is None
-        return jpeg_fault(raw, width=self.wide, height=self.tall, least=least, whole=whole)
+        return jpeg_fault(raw, width=self.wide, height=self.tall, least=least, whole=whole, sound=self._sound)

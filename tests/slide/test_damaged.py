@@ -20,6 +20,7 @@ from PIL import Image
 
 from biomarkers.errors import BiomarkersError, SlideError
 from biomarkers.slide import open_slide, read_tile
+from biomarkers.slide.segment_check import jpeg_fault
 
 RGB = np.random.default_rng(1).integers(120, 250, (300, 400, 3), dtype=np.uint8)
 
@@ -104,6 +105,50 @@ def test_progressive_jpeg_tiles_are_read(tmp_path: Path) -> None:
         options = {"tile": (128, 128), "compression": "jpeg", "photometric": "ycbcr", "dtype": "uint8"}
         file.write(iter([stored.getvalue()]), shape=(128, 128, 3), subsampling=(2, 2), metadata=None, **options)
     assert read_tile(path, mpp=0.5).shape == (3, 128, 128)
+
+
+def _pictures() -> list[bytes]:
+    """JPEG pictures of several sizes, qualities and kinds, some of which begin alike."""
+    out = []
+    for (height, width), quality, progressive in (
+        ((64, 64), 85, False), ((64, 64), 85, False), ((64, 64), 40, False), ((64, 48), 85, False),
+        ((64, 64), 85, True), ((64, 64), 85, True),
+    ):  # fmt: skip
+        stream = io.BytesIO()
+        corner = 3 * len(out)
+        picture = Image.fromarray(RGB[corner : corner + height, corner : corner + width])
+        picture.save(stream, "JPEG", quality=quality, progressive=progressive)
+        out.append(stream.getvalue())
+    return out
+
+
+PICTURES = _pictures()
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_headers_that_were_read_before_change_no_judgement(data: st.DataObject) -> None:
+    sound: dict[tuple[int, int], bytes] = {}
+    for _ in range(data.draw(st.integers(2, 6))):
+        raw = bytearray(data.draw(st.sampled_from(PICTURES)))
+        for _ in range(data.draw(st.integers(0, 2))):
+            # mostly in the header, which is the first 630 bytes
+            raw[data.draw(st.integers(0, min(len(raw) - 1, data.draw(st.sampled_from([700, 10**6])))))] = data.draw(
+                st.integers(0, 255)
+            )
+        whole = bytes(raw[: data.draw(st.sampled_from([len(raw), len(raw) - 2, 400]))])
+        size: dict[str, Any] = {"width": 64, "height": 64, "least": data.draw(st.sampled_from([None, (48, 64)]))}
+        assert jpeg_fault(whole, **size, sound=sound) == jpeg_fault(whole, **size)
+
+
+@pytest.mark.parametrize("raw", PICTURES)
+def test_what_is_held_of_a_picture_is_its_header(raw: bytes) -> None:
+    sound: dict[tuple[int, int], bytes] = {}
+    for _ in range(2):
+        assert jpeg_fault(raw, width=64, height=64, least=(48, 64), sound=sound) is None
+        assert raw.startswith(sound[48, 64])
+        assert raw[len(sound[48, 64]) :].startswith(b"\xff\xda")
+        assert b"\xff\xda" not in sound[48, 64]
 
 
 @pytest.mark.parametrize("width", [1, 130, 5_000, 900_000, 2**31 - 1])
