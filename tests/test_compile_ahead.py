@@ -39,6 +39,17 @@ def test_compiling_is_announced_once(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err.count("compiling kernels") == 1
 
 
+@pytest.mark.slow
+def test_bytecode_is_compiled_too_where_nothing_else_would_keep_it(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    code = "from biomarkers import compile_ahead\ncompile_ahead.WAYS.clear()\ncompile_ahead.main([])"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, cwd=ROOT)
+    package = ROOT / "biomarkers"
+    there = tmp_path / package.relative_to(ROOT.anchor)
+    compiled = {path.relative_to(there).with_name(path.name.split(".")[0]) for path in there.rglob("*.pyc")}
+    assert compiled == {path.relative_to(package).with_suffix("") for path in package.rglob("*.py")}
+
+
 @pytest.fixture(scope="module")
 def ahead(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the environment of a machine on which nothing but the compiling ahead has been run."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlainTile:
-    """What a tile holds, without xarray, which takes a third of a second to load: scoring a file needs none of it.
+    """What a tile holds, without xarray, which loads dask and takes a third of a second and more.
 
     Attributes
     ----------

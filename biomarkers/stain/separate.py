@@ -86,7 +86,7 @@ def dab_at_least_in(
 ) -> NDArray[np.bool_]:
     """Tell what :func:`dab_at_least` tells of a part of an image whose DAB is known to a thousandth.
 
-    That settles most pixels, four times as fast; where it lies near the cut, light is asked.
+    That settles most pixels, in half the time; where it lies near the cut, light is asked.
 
     Parameters
     ----------
