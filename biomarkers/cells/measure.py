@@ -15,6 +15,7 @@ from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import MEMBRANE_PARTIAL, MEMBRANE_STAINED_MEAN, Rows
 
 if TYPE_CHECKING:
+    from biomarkers.cells.blocks import Block
     from biomarkers.cells.tools import Tools
 
 _DAB_SMOOTH_UM = 0.35
@@ -39,12 +40,14 @@ def measure_cells(
     *,
     bodies: Bodies,
     contrast: NDArray[np.int64],
+    tissue: NDArray[np.bool_],
+    block: Block,
     mpp: float,
     grown_px: int,
     settings: CellSettings,
     tools: Tools,
-) -> Rows:
-    """Measure cells 1..n.
+) -> tuple[Rows, NDArray[np.intp]]:
+    """Measure the cells among 1..n that a block owns.
 
     Parameters
     ----------
@@ -54,6 +57,10 @@ def measure_cells(
         Nuclei and cells (height, width).
     contrast
         Contrast of each label 0..n against its surroundings, thousandths.
+    tissue
+        Where the window is tissue, bool (height, width).
+    block
+        Core, and the window that all this is of.
     mpp
         Micrometres per pixel.
     grown_px
@@ -65,23 +72,27 @@ def measure_cells(
 
     Returns
     -------
-    One row a label; labels without a pixel have NaN for a place.
+    Rows in pixels of the window, and the label of each.
     """
     count = contrast.size - 1
     sums = tools.sums(amounts, bodies=bodies, count=count)
     middle = middles(sums.moments)
+    owned = tools.owned(middle, tissue, block)
+    wanted = np.zeros(count + 1, np.bool_)
+    wanted[owned + 1] = True
     soft = tools.smooth(amounts[1], sigma_px=_DAB_SMOOTH_UM / mpp)
     ring = tools.outline_stain(
         soft,
         amounts,
         bodies=bodies,
+        wanted=wanted,
         middle=middle,
         highest=sums.highest,
         mpp=mpp,
         grown_px=grown_px,
         settings=settings,
     )
-    return tools.numbers(sums, ring, contrast)
+    return tools.numbers(sums, ring, contrast).taken(owned), owned + 1
 
 
 def numbers(sums: Sums, outline: OutlineStain, contrast: Whole) -> Rows:

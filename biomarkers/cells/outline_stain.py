@@ -75,6 +75,7 @@ def outline_stain(
     amounts: tuple[NDArray[np.int16], NDArray[np.int16]],
     *,
     bodies: Bodies,
+    wanted: NDArray[np.bool_],
     middle: NDArray[np.float64],
     highest: Whole,
     mpp: float,
@@ -91,6 +92,8 @@ def outline_stain(
         Hematoxylin and DAB, thousandths (height, width).
     bodies
         Cells 1..n and their parts.
+    wanted
+        bool (n + 1,): the cells that are asked for. What is told of the others has no meaning.
     middle
         Centroids (x, y) of the nuclei, px, (n, 2).
     highest

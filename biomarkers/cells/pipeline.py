@@ -202,19 +202,18 @@ def _one_block(
     """Find and measure what is in a window; return the rows that the block owns, all cells, and the rows' labels."""
     tools = plan.tools()
     found = _by_recipe(seen, plan) if seen.nuclei is None else _by_plugin(seen.work, seen.nuclei, plan)
-    # neighbours that other blocks own are measured too: where a cell's cytoplasm ends may depend on them
-    rows = measure_cells(
+    rows, labels = measure_cells(
         seen.amounts,
         bodies=found.bodies,
         contrast=found.contrast,
+        tissue=tissue,
+        block=block,
         mpp=plan.mpp,
         grown_px=found.grown_px,
         settings=plan.settings,
         tools=tools,
     )
-    owned = tools.owned(rows.middle, tissue, block)
-    rows = rows.taken(owned).shifted(x=block.window[1].start, y=block.window[0].start)
-    return rows, found, owned + 1
+    return rows.shifted(x=block.window[1].start, y=block.window[0].start), found, labels
 
 
 def _by_recipe(seen: Seen, plan: Plan) -> _Found:

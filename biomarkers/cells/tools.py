@@ -111,6 +111,7 @@ class _Ring(Protocol):
         amounts: Amounts,
         *,
         bodies: Bodies,
+        wanted: Mask,
         middle: NDArray[np.float64],
         highest: NDArray[np.int64],
         mpp: float,

@@ -240,8 +240,9 @@ def test_light(rgb: np.ndarray, factor: int, white: tuple[float, float, float]) 
     st.sampled_from([0.2, 0.25, 0.4, 0.5, 0.9]),
     st.integers(1, 12),
     st.integers(0, 3),
+    st.sampled_from([0.0, 0.2, 1.0]),
 )
-def test_measurements(labels: np.ndarray, seed: int, mpp: float, steps: int, more: int) -> None:
+def test_measurements(labels: np.ndarray, seed: int, mpp: float, steps: int, more: int, share: float) -> None:
     count = int(labels.max()) + more
     rng = np.random.default_rng(seed)
     soft, *stains = (rng.integers(-50, 500, labels.shape).astype(np.int16) for _ in range(3))
@@ -251,15 +252,18 @@ def test_measurements(labels: np.ndarray, seed: int, mpp: float, steps: int, mor
     _all_equal(fast, plain)
     asked = {"middle": middles(plain.moments), "highest": plain.highest, "mpp": mpp, "grown_px": steps}
     asked["settings"] = CellSettings()
+    wanted = rng.random(count + 1) < share
+    own = np.flatnonzero(wanted[1:])
     contrast = rng.integers(-300, 900, count + 1)
     found, kept = [], []
     for one, whole in ((FAST, fast), (PLAIN, plain)):
-        found.append(one.outline_stain(soft, tuple(stains), bodies=one.bodies(labels, steps=steps), **asked))
-        kept.append(one.numbers(whole, found[-1], contrast).numbers)
-    _all_equal(found[0].stretches, found[1].stretches)
-    _equal(found[0].highest, found[1].highest)
+        bodies = one.bodies(labels, steps=steps)
+        found.append(one.outline_stain(soft, tuple(stains), bodies=bodies, wanted=wanted, **asked))
+        kept.append(one.numbers(whole, found[-1], contrast).numbers[own])
+    _all_equal(*([one[own] for one in each.stretches] for each in found))
+    _equal(*(each.highest[own] for each in found))
     for mine, theirs in zip(found[0].bands, found[1].bands, strict=True):
-        _all_equal(mine, theirs)
+        _all_equal(*([one[own] for one in band] for band in (mine, theirs)))
     _equal(*kept)
 
 

@@ -41,6 +41,7 @@ def outline_stain(
     amounts: tuple[NDArray[np.int16], NDArray[np.int16]],
     *,
     bodies: Bodies,
+    wanted: NDArray[np.bool_],
     middle: NDArray[np.float64],
     highest: NDArray[np.int64],
     mpp: float,
@@ -49,17 +50,19 @@ def outline_stain(
 ) -> OutlineStain:
     """Read the stain along the outline of each cell; see :func:`biomarkers.cells.outline_stain.outline_stain`."""
     count, reach = middle.shape[0] + 1, reach_px(grown_px)
-    squares = np.empty(soft.shape, squares_type(reach))
-    squares_within(bodies.parts != NUCLEUS, reach, squares)
+    top, bottom, left, right = _find_bounds(bodies.cells, wanted)
+    rows, squares = slice(max(top - reach, 0), bottom + reach), np.empty(soft.shape, squares_type(reach))
+    squares_within(bodies.parts[rows] != NUCLEUS, reach, squares[rows])
     best, far = np.empty(count * SECTORS, np.int32), np.empty(count * SECTORS, np.int16)
     most, within = np.empty((2, count), np.int16), np.empty((count, 2), np.int32)
     _prepare(middle, highest, within, most, best, far)
-    around = np.empty((2, np.count_nonzero(bodies.parts == AROUND)), np.int32)
-    _read(soft, *amounts, *bodies, squares, within, _neighbourhood(mpp), around, best, far, most)
-    levels, bounds = np.empty((5, count), np.int64), np.empty((2, count * SECTORS), np.int32)
-    _sum_up(best, far, np.int32(least_stained(settings)), np.int32(half_band(mpp, settings)), levels, *bounds)
+    around = np.empty((2, np.count_nonzero(bodies.parts[top:bottom] == AROUND)), np.int32)
+    fixed = top, bottom, left, right, _neighbourhood(mpp)
+    listed = _read(soft, *amounts, *bodies, squares, within, fixed, around, best, far, most)
+    levels, edges = np.empty((5, count), np.int64), np.empty((2, count * SECTORS), np.int32)
+    _sum_up(best, far, np.int32(least_stained(settings)), np.int32(half_band(mpp, settings)), levels, *edges)
     sums = np.zeros((2, 3 * count), np.int64)
-    _divide(*around, squares.reshape(-1), *(one.reshape(-1) for one in amounts), *bounds, *sums)
+    _divide(*around[:, :listed], squares.reshape(-1), *(one.reshape(-1) for one in amounts), *edges, *sums)
     bands, highest = np.empty((3, 3, count - 1), np.int64), np.empty((count - 1, 2), np.int64)
     _take_apart(*sums, most, bands, highest)
     return OutlineStain(Stretches(*levels[:, 1:]), Bands(*(Band(*band) for band in bands)), highest)
@@ -73,6 +76,36 @@ def _neighbourhood(mpp: float) -> NDArray[np.intp]:
         reach += 1
     down, right = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     return np.argwhere(~is_deep(down * down + right * right, mpp))
+
+
+@numba.njit(cache=True, nogil=True)
+def _find_bounds(cells, wanted):  # type: ignore[no-untyped-def]
+    """First row and column of the wanted cells, and those after the last."""
+    rows, columns = cells.shape
+    top, bottom, left, right = 0, rows, columns, 0
+    while top < rows and not _any_wanted(cells[top], wanted):
+        top += 1
+    while bottom > top and not _any_wanted(cells[bottom - 1], wanted):
+        bottom -= 1
+    for y in range(top, bottom):
+        line = cells[y]
+        for x in range(left):
+            if wanted[np.uint32(line[x])]:
+                left = x
+                break
+        for x in range(columns - 1, right - 1, -1):
+            if wanted[np.uint32(line[x])]:
+                right = x + 1
+                break
+    return top, bottom, left, max(left, right)
+
+
+@numba.njit(cache=True, nogil=True)
+def _any_wanted(line, wanted):  # type: ignore[no-untyped-def]
+    there = False
+    for x in range(line.size):
+        there |= wanted[np.uint32(line[x])]
+    return there
 
 
 @numba.njit(cache=True, nogil=True)
@@ -90,28 +123,32 @@ def _prepare(middle, highest, within, most, best, far):  # type: ignore[no-untyp
 
 
 @numba.njit(cache=True, nogil=True)
-def _read(soft, hematoxylin, dab, cells, parts, squares, middle, moves, around, best, far, highest):  # type: ignore[no-untyped-def]
+def _read(soft, hematoxylin, dab, cells, parts, squares, middle, fixed, around, best, far, highest):  # type: ignore[no-untyped-def]
     """Find, stretch by stretch, the highest value outside the nucleus and how far out it lies.
 
     Both are held in one number, the value in its upper half: of equal values the farthest wins. Stretch and place of
-    the pixels around nuclei are kept in ``around``.
+    the pixels around nuclei are kept in ``around``; return how many they are. ``fixed``: the rows and columns that are
+    read, and from where a neighbour's stain reaches a pixel.
     """
-    rows, columns = cells.shape
+    columns = cells.shape[1]
+    top, bottom, left, right, moves = fixed
     reach = moves[:, 0].max() // 2
     edges = np.zeros((2 * reach + 1, columns + 2 * reach), np.uint8)
     levels, close = np.empty(columns, np.int16), np.empty(columns, np.uint8)
     lines = np.empty((4, columns + 1), np.int32)
     slots, across, downwards, bins = lines[0], lines[1], lines[2], lines[3]
     done = np.int64(0)
-    for y in range(-reach, rows):
-        _mark_edges(cells, y + reach, edges[(y + reach) % edges.shape[0]], reach)
-        if y < 0:
+    for y in range(top - 2 * reach, bottom):
+        if y + reach >= 0:
+            _mark_edges(cells, y + reach, edges[(y + reach) % edges.shape[0]], reach)
+        if y < top:
             continue
-        line, part, near = cells[y], parts[y], squares[y]
+        line, near = cells[y], squares[y]
         _leave_out(soft[y], edges, y, moves, close, levels)
         n = np.int64(0)
-        for x in range(columns):  # pixels around nuclei, without a branch that none could guess
-            slots[n] = x
+        part = parts[y, left:right]
+        for x in range(part.size):  # pixels around nuclei, without a branch that none could guess
+            slots[n] = left + x
             n += part[x] == AROUND
         down = np.int32(y << _SHIFT)
         for i in range(n):
@@ -122,6 +159,7 @@ def _read(soft, hematoxylin, dab, cells, parts, squares, middle, moves, around, 
         _keep(line, near, levels, slots[:n], bins, best, far, around[0, done:], around[1, done:], np.int32(y * columns))
         _raise(line, dab[y], hematoxylin[y], slots[:n], highest[0], highest[1])
         done += n
+    return done
 
 
 @numba.njit(cache=True, nogil=True)

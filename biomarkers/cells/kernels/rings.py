@@ -52,7 +52,7 @@ def _least_type(labels: Labels) -> tuple[Any, Any]:
 def _in_bands(labels: Labels, steps: int, types: tuple[Any, Any], out: NDArray[Any]) -> None:
     kind, plain = types
     rows, columns = min(labels.shape[0], _BAND + 2 * steps) + 2, labels.shape[1] + 2
-    now, then = (np.full((rows, columns), -1, kind) for _ in range(2))
+    now, then = (np.empty((rows, columns), kind) for _ in range(2))
     _grow(np.ascontiguousarray(labels), steps, now, then, np.empty(0, plain), out)
 
 
@@ -99,6 +99,8 @@ def _grow(labels, steps, now, then, plain, out):  # type: ignore[no-untyped-def]
     """
     rows, columns = labels.shape
     kind, free = now.dtype.type, now.dtype.type(-1)
+    for one in (now, then):
+        one[0], one[:, 0], one[:, columns + 1] = free, free, free
     for top in range(0, rows, _BAND):
         first, last, stop = max(top - steps, 0), min(top + _BAND + steps, rows), min(top + _BAND, rows)
         size = last - first
