@@ -19,7 +19,7 @@ def surface(
     weights: tuple[int, int],
 ) -> NDArray[np.int32]:
     """Height of each pixel; see :func:`biomarkers.cells.basins.surface`."""
-    out = np.zeros((fine.shape[0] + 2, fine.shape[1] + 2), np.int32)
+    out = np.empty((fine.shape[0] + 2, fine.shape[1] + 2), np.int32)
     lines = np.zeros((3, fine.shape[1] + 2), np.int32)
     _raise(fine, coarse, soft, bend, weights[0], weights[1], lines, out)
     return out
@@ -28,10 +28,10 @@ def surface(
 def basins(height: NDArray[np.int32]) -> tuple[Labels, NDArray[np.int32]]:
     """Label the basins of a framed surface; see :func:`biomarkers.cells.basins.basins`."""
     goal, labels = np.empty(height.shape, np.uint32), np.empty(height.shape, np.int32)
-    number, tops = np.empty(height.size, np.int32), np.empty(height.size + 1, np.int32)
+    tops = np.empty(height.size + 1, np.int32)
     _highest(height, goal)
     _climb(goal.ravel())
-    count = _number(height.ravel(), goal.ravel(), number, tops, labels.ravel())
+    count = _number(height.ravel(), goal.ravel(), tops, labels.ravel())
     return labels, tops[: count + 1]
 
 
@@ -39,6 +39,7 @@ def basins(height: NDArray[np.int32]) -> tuple[Labels, NDArray[np.int32]]:
 def _raise(fine, coarse, soft, bend, one, two, lines, out):  # type: ignore[no-untyped-def]
     """Weighted squares smoothed by 1-2-1 both ways; contrast and bend of the pixel have the last word."""
     rows, columns = fine.shape
+    out[0], out[rows + 1], out[:, 0], out[:, columns + 1] = 0, 0, 0, 0
     for y in range(rows + 1):
         if y < rows:
             line = lines[y % 3]
@@ -115,14 +116,15 @@ def _climb(goal):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _number(height, goal, number, tops, labels):  # type: ignore[no-untyped-def]
+def _number(height, goal, tops, labels):  # type: ignore[no-untyped-def]
+    """Tell the numbers of tops, then of the pixels that go there; only what tops have is read meanwhile."""
     found = np.int32(0)
     tops[0] = 0
     for place in range(goal.size):
         top = (goal[place] == np.uint32(place)) & (height[place] > 0)
         tops[found + 1] = place
         found += np.int32(top)
-        number[place] = found if top else np.int32(0)
+        labels[place] = found if top else np.int32(0)
     for place in range(goal.size):
-        labels[place] = number[goal[place]]
+        labels[place] = labels[goal[place]]
     return found

@@ -64,7 +64,7 @@ def _add(table, label, blues, browns, edge, start, stop, y):  # type: ignore[no-
     """Add pixels start..stop-1 of row y; columns are those of ``Sums``."""
     brown, blue, squares, edges = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     most_brown, most_blue = np.int16(LOWEST), np.int16(LOWEST)
-    for x in range(start, stop):
+    for x in range(np.uint64(start), np.uint64(stop)):  # unsigned: no place counts from the end
         one, other = blues[x], browns[x]
         blue += one
         brown += other

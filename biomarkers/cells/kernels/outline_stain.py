@@ -50,19 +50,19 @@ def outline_stain(
 ) -> OutlineStain:
     """Read the stain along the outline of each cell; see :func:`biomarkers.cells.outline_stain.outline_stain`."""
     count, reach = middle.shape[0] + 1, reach_px(grown_px)
-    top, bottom, left, right = _find_bounds(bodies.cells, wanted)
+    top, bottom, left, right, size = _find_bounds(*bodies, wanted, *_ends(wanted))
     rows, squares = slice(max(top - reach, 0), bottom + reach), np.empty(soft.shape, squares_type(reach))
     squares_within(bodies.parts[rows] != NUCLEUS, reach, squares[rows])
     best, far = np.empty(count * SECTORS, np.int32), np.empty(count * SECTORS, np.int16)
     most, within = np.empty((2, count), np.int16), np.empty((count, 2), np.int32)
     _prepare(middle, highest, within, most, best, far)
-    around = np.empty((2, np.count_nonzero(bodies.parts[top:bottom] == AROUND)), np.int32)
+    around = np.empty((2, size), np.int32)
     fixed = top, bottom, left, right, _neighbourhood(mpp)
-    listed = _read(soft, *amounts, *bodies, squares, within, fixed, around, best, far, most)
+    listed = _read(soft, *bodies, squares, within, fixed, around, best, far)
     levels, edges = np.empty((5, count), np.int64), np.empty((2, count * SECTORS), np.int32)
     _sum_up(best, far, np.int32(least_stained(settings)), np.int32(half_band(mpp, settings)), levels, *edges)
     sums = np.zeros((2, 3 * count), np.int64)
-    _divide(*around[:, :listed], squares.reshape(-1), *(one.reshape(-1) for one in amounts), *edges, *sums)
+    _divide(*around[:, :listed], squares.reshape(-1), *(one.reshape(-1) for one in amounts), *edges, sums, most)
     bands, highest = np.empty((3, 3, count - 1), np.int64), np.empty((count - 1, 2), np.int64)
     _take_apart(*sums, most, bands, highest)
     return OutlineStain(Stretches(*levels[:, 1:]), Bands(*(Band(*band) for band in bands)), highest)
@@ -78,14 +78,20 @@ def _neighbourhood(mpp: float) -> NDArray[np.intp]:
     return np.argwhere(~is_deep(down * down + right * right, mpp))
 
 
+def _ends(wanted: NDArray[np.bool_]) -> tuple[int, int]:
+    """First and last label that is wanted."""
+    labels = np.flatnonzero(wanted)
+    return (int(labels[0]), int(labels[-1])) if labels.size else (1, 0)
+
+
 @numba.njit(cache=True, nogil=True)
-def _find_bounds(cells, wanted):  # type: ignore[no-untyped-def]
-    """First row and column of the wanted cells, and those after the last."""
+def _find_bounds(cells, parts, wanted, lowest, highest):  # type: ignore[no-untyped-def]
+    """First row and column of the wanted cells, those after the last, and how many pixels grew between."""
     rows, columns = cells.shape
     top, bottom, left, right = 0, rows, columns, 0
-    while top < rows and not _any_wanted(cells[top], wanted):
+    while top < rows and not _any_wanted(cells[top], wanted, lowest, highest):
         top += 1
-    while bottom > top and not _any_wanted(cells[bottom - 1], wanted):
+    while bottom > top and not _any_wanted(cells[bottom - 1], wanted, lowest, highest):
         bottom -= 1
     for y in range(top, bottom):
         line = cells[y]
@@ -97,15 +103,32 @@ def _find_bounds(cells, wanted):  # type: ignore[no-untyped-def]
             if wanted[np.uint32(line[x])]:
                 right = x + 1
                 break
-    return top, bottom, left, max(left, right)
+    size = np.int64(0)
+    for y in range(top, bottom):
+        size += np.int64(_count_around(parts[y, left:right]))
+    return top, bottom, left, max(left, right), size
 
 
 @numba.njit(cache=True, nogil=True)
-def _any_wanted(line, wanted):  # type: ignore[no-untyped-def]
+def _any_wanted(line, wanted, lowest, highest):  # type: ignore[no-untyped-def]
+    """Ask for one label after the other where some lie between the lowest and the highest: few rows without do."""
+    there = False
+    for x in range(line.size):
+        there |= (line[x] >= lowest) & (line[x] <= highest)
+    if not there:
+        return False
     there = False
     for x in range(line.size):
         there |= wanted[np.uint32(line[x])]
     return there
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_around(parts):  # type: ignore[no-untyped-def]
+    count = np.int32(0)
+    for x in range(parts.size):
+        count += np.int32(parts[x] == AROUND)
+    return count
 
 
 @numba.njit(cache=True, nogil=True)
@@ -123,7 +146,7 @@ def _prepare(middle, highest, within, most, best, far):  # type: ignore[no-untyp
 
 
 @numba.njit(cache=True, nogil=True)
-def _read(soft, hematoxylin, dab, cells, parts, squares, middle, fixed, around, best, far, highest):  # type: ignore[no-untyped-def]
+def _read(soft, cells, parts, squares, middle, fixed, around, best, far):  # type: ignore[no-untyped-def]
     """Find, stretch by stretch, the highest value outside the nucleus and how far out it lies.
 
     Both are held in one number, the value in its upper half: of equal values the farthest wins. Stretch and place of
@@ -157,7 +180,6 @@ def _read(soft, hematoxylin, dab, cells, parts, squares, middle, fixed, around, 
             across[i], downwards[i] = (at << _SHIFT) - middle[owner, 0], down - middle[owner, 1]
         _stretches(across, downwards, n, bins)
         _keep(line, near, levels, slots[:n], bins, best, far, around[0, done:], around[1, done:], np.int32(y * columns))
-        _raise(line, dab[y], hematoxylin[y], slots[:n], highest[0], highest[1])
         done += n
     return done
 
@@ -171,18 +193,6 @@ def _keep(line, near, levels, slots, bins, best, far, stretch, places, first):  
         best[place] = max(best[place], np.int32((np.int32(levels[at]) << _HIGHER) + square))
         far[place] = max(far[place], np.int16(square))
         stretch[i], places[i] = place, first + np.int32(at)
-
-
-@numba.njit(cache=True, nogil=True)
-def _raise(line, browns, blues, slots, brownest, bluest):  # type: ignore[no-untyped-def]
-    """Raise the highest values of each cell; by branches, since they are seldom raised."""
-    for i in range(slots.size):
-        at = np.uint32(slots[i])
-        owner = np.uint32(line[at])
-        if browns[at] > brownest[owner]:
-            brownest[owner] = browns[at]
-        if blues[at] > bluest[owner]:
-            bluest[owner] = blues[at]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -304,16 +314,20 @@ def _reached(top, rank):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _divide(stretch, places, squares, hematoxylin, dab, first, beyond, pixels_and_dab, blues):  # type: ignore[no-untyped-def]
-    """Sum over what lies, in each cell, within the membrane, on it and beyond it."""
-    one = np.int64(1) << _PIXEL
+def _divide(stretch, places, squares, hematoxylin, dab, first, beyond, sums, most):  # type: ignore[no-untyped-def]
+    """Sum over what lies, in each cell, within the membrane, on it and beyond it; raise the cell's highest values."""
+    one, pixels_and_dab, blues, brownest, bluest = np.int64(1) << _PIXEL, sums[0], sums[1], most[0], most[1]
     for i in range(stretch.size):
         stretch_, at = np.uint32(stretch[i]), np.uint32(places[i])
-        square = np.int32(squares[at])
+        square, brown, blue, cell = np.int32(squares[at]), dab[at], hematoxylin[at], stretch_ // SECTORS
         beside = np.int32(square >= first[stretch_]) + np.int32(square >= beyond[stretch_])
-        part = np.uint32(3 * (stretch_ // SECTORS) + beside)
-        pixels_and_dab[part] += one + dab[at]
-        blues[part] += hematoxylin[at]
+        part = np.uint32(3 * cell + beside)
+        pixels_and_dab[part] += one + brown
+        blues[part] += blue
+        if brown > brownest[cell]:  # by branches, since they are seldom raised
+            brownest[cell] = brown
+        if blue > bluest[cell]:
+            bluest[cell] = blue
 
 
 @numba.njit(cache=True, nogil=True)

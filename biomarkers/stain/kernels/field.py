@@ -147,17 +147,20 @@ def _compare_near(rgb, dab, top, left, low, high, densities, least, out):  # typ
     reds, greens, blues = densities[0], densities[1], densities[2]
     wide = out.shape[1]
     unsure = np.zeros(-(-wide // _WORD) * _WORD, np.uint8)
-    words = unsure.view(np.uint64)
+    words, slots = unsure.view(np.uint64), np.empty(unsure.size, np.int32)
     for row in range(out.shape[0]):
         target, source = out[row], rgb[top + row]
         _settle(dab[top + row, left : left + wide], low, high, target, unsure)
+        n = np.uint64(0)
         for word in range(words.size):
             if words[word] == 0:
                 continue
-            for x in range(word * _WORD, min(word * _WORD + _WORD, wide)):
-                if unsure[x]:
-                    light = source[left + x]
-                    target[x] = reds[light[0]] + greens[light[1]] + blues[light[2]] >= least
+            for x in range(word * _WORD, word * _WORD + _WORD):  # without a branch that none could guess
+                slots[n] = x
+                n += np.uint64(unsure[x])
+        for slot in slots[:n]:
+            light = source[left + slot]
+            target[slot] = reds[light[0]] + greens[light[1]] + blues[light[2]] >= least
 
 
 @numba.njit(cache=True, nogil=True)
