@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any, TextIO
 
+from numba import config
 from numba.core import event
+
+from biomarkers.kernel_cache import forget_stale_kernels
 
 _EVENT = "numba:compile"
 _LISTENING: list[Notice] = []
@@ -33,10 +36,11 @@ class Notice(event.Listener):
 
 
 def announce_compilation(stream: TextIO | None = None) -> None:
-    """Begin to listen, once a process; every module with kernels asks for it.
+    """Begin to listen, once a process; every module with kernels asks for it. Stale kernels are forgotten first.
 
     ``stream`` is spoken to in place of standard error: a worker's leads into the log of its slide, where nobody looks.
     """
     if not _LISTENING:
+        forget_stale_kernels(cache=config.CACHE_DIR)
         _LISTENING.append(Notice(stream))
         event.register(_EVENT, _LISTENING[0])

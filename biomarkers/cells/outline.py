@@ -13,7 +13,7 @@ from biomarkers.cells.pieces import Limits, largest_pieces
 from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.tools import Tools
 
-STEP, BINS = 4, 128  # levels are counted in steps of 4 thousandths; a soft cap keeps them below 350
+STEP, BINS = 4, 88  # levels are counted in steps of 4 thousandths; a soft cap keeps them below 350
 NOWHERE = 2**14
 _REACH_UM = 2.0
 _RING_UM = 2.0
@@ -23,7 +23,7 @@ SKIRT_PERCENT = 30  # pixels paler than this share of the darkest do not count t
 
 
 class Histograms(NamedTuple):
-    """Pixels by level (thousandths in steps of 4) inside each object 0..n and around it, int32 (n + 1, 128)."""
+    """Pixels by level (thousandths in steps of 4) inside each object 0..n and around it, int32 (n + 1, 88)."""
 
     inside: NDArray[np.int32]
     around: NDArray[np.int32]

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from biomarkers.cells import tools
 from biomarkers.cells.blocks import Block
-from biomarkers.cells.contrast import _weighted_densities, amounts
+from biomarkers.cells.contrast import CAP, MOST_ABOVE, _weighted_densities, amounts
 from biomarkers.cells.grow import FEW
 from biomarkers.cells.moments import centroids, middles
-from biomarkers.cells.outline import NOWHERE
+from biomarkers.cells.outline import BINS, NOWHERE, STEP
 from biomarkers.cells.pieces import Limits
 from biomarkers.cells.pipeline import Plan, find_rows
 from biomarkers.cells.regions import MergeRule
@@ -265,6 +265,12 @@ def test_measurements(labels: np.ndarray, seed: int, mpp: float, steps: int, mor
     for mine, theirs in zip(found[0].bands, found[1].bands, strict=True):
         _all_equal(*([one[own] for one in band] for band in (mine, theirs)))
     _equal(*kept)
+
+
+def test_every_level_of_contrast_has_a_bin_of_its_own() -> None:
+    most = np.full((9, 9), 30_000, np.int16)
+    soft = PLAIN.softened(most, most, most, 0 * most, factor=1)
+    assert soft.max() == CAP + MOST_ABOVE < BINS * STEP
 
 
 def test_whole_recipe_on_a_photograph() -> None:
