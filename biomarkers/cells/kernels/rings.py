@@ -16,7 +16,7 @@ _BAND = 128  # rows worked on at once
 def expand(labels: Labels, *, steps: int) -> Labels:
     """Grow labels by rings; see :func:`biomarkers.cells.grow.expand`."""
     out = np.empty(labels.shape, np.int32)
-    _in_bands(labels, steps, _least_type(labels), out)
+    _in_bands(labels, steps, _least_type(labels), out, np.empty((0, 0), np.uint8))
     return out
 
 
@@ -24,8 +24,7 @@ def bodies(labels: Labels, *, steps: int) -> Bodies:
     """Grow labels by rings and tell the parts; see :func:`biomarkers.cells.grow.bodies`."""
     types = _least_type(labels)
     out, parts = np.empty(labels.shape, types[0]), np.empty(labels.shape, np.uint8)
-    _in_bands(labels, steps, types, out)
-    _tell(labels, out, parts)
+    _in_bands(labels, steps, types, out, parts)
     return Bodies(out, parts)
 
 
@@ -49,11 +48,11 @@ def _least_type(labels: Labels) -> tuple[Any, Any]:
     return (np.int16, np.uint16) if few else (np.int32, np.uint32)
 
 
-def _in_bands(labels: Labels, steps: int, types: tuple[Any, Any], out: NDArray[Any]) -> None:
+def _in_bands(labels: Labels, steps: int, types: tuple[Any, Any], out: NDArray[Any], parts: NDArray[np.uint8]) -> None:
     kind, plain = types
     rows, columns = min(labels.shape[0], _BAND + 2 * steps) + 2, labels.shape[1] + 2
     now, then = (np.empty((rows, columns), kind) for _ in range(2))
-    _grow(np.ascontiguousarray(labels), steps, now, then, np.empty(0, plain), out)
+    _grow(np.ascontiguousarray(labels), steps, now, then, np.empty(0, plain), out, parts)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -92,10 +91,11 @@ def _tell(labels, cells, parts):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _grow(labels, steps, now, then, plain, out):  # type: ignore[no-untyped-def]
+def _grow(labels, steps, now, then, plain, out, parts):  # type: ignore[no-untyped-def]
     """Grow in bands that stay in the cache, in a frame: -1 is free, 0 and above a label less one, -2 a line between.
 
     Without a sign, what is no label is larger than any label. ``plain`` is empty and only tells the type for that.
+    ``parts`` are told band by band, unless that is empty.
     """
     rows, columns = labels.shape
     kind, free = now.dtype.type, now.dtype.type(-1)
@@ -119,6 +119,8 @@ def _grow(labels, steps, now, then, plain, out):  # type: ignore[no-untyped-def]
         for y in range(top, stop):
             for x in range(columns):
                 out[y, x] = max(one[y - first + 1, x + 1], free) + kind(1)
+        if parts.size > 0:
+            _tell(labels[top:stop], out[top:stop], parts[top:stop])
 
 
 @numba.njit(cache=True, nogil=True)
