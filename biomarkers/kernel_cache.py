@@ -45,7 +45,10 @@ def forget_stale_kernels(*, package: Path = _PACKAGE, cache: str = "") -> bool:
     Whether anything may have been stale. Where the cache cannot be written to nothing is removed: numba then keeps it
     elsewhere, and a package that cannot be written to is replaced as a whole, with new times for all files.
     """
-    told = [(name, (package / name).stat()) for name in TAKEN_FROM]
+    try:
+        told = [(name, (package / name).stat()) for name in TAKEN_FROM]
+    except OSError:  # an installation without sources, which nobody changes
+        return False
     seen = "".join(f"{name} {of.st_size} {of.st_mtime_ns}\n" for name, of in told)
     stamp = (Path(cache) if cache else package / "__pycache__") / _STAMP
     with contextlib.suppress(OSError):

@@ -81,6 +81,10 @@ def test_a_cache_that_cannot_be_written_to_is_left(tmp_path: Path) -> None:
     assert forget_stale_kernels(cache=str(tmp_path / "file" / "no folder"))
 
 
+def test_an_installation_without_sources_is_left(tmp_path: Path) -> None:
+    assert not forget_stale_kernels(package=tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_an_update_of_a_constant_compiles_again(tmp_path: Path, elsewhere: bool) -> None:

@@ -267,6 +267,27 @@ def test_measurements(labels: np.ndarray, seed: int, mpp: float, steps: int, mor
     _equal(*kept)
 
 
+@pytest.mark.parametrize("seed", [12, 127])
+def test_outlines_of_one_cell_at_a_time(seed: int) -> None:
+    """What lies beyond the wanted cells has a say in them: a nucleus that is nearer than a pixel's own."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((90, 110), np.int32)
+    for number, (y, x) in enumerate(rng.integers(0, (84, 104), (40, 2)), start=1):
+        labels[y : y + rng.integers(2, 7), x : x + rng.integers(2, 7)] = number
+    soft, *stains = (rng.integers(-50, 500, labels.shape).astype(np.int16) for _ in range(3))
+    bodies = PLAIN.bodies(labels, steps=9)
+    sums = PLAIN.sums(tuple(stains), bodies=bodies, count=40)
+    asked = {"bodies": bodies, "middle": middles(sums.moments), "highest": sums.highest, "mpp": 0.25, "grown_px": 9}
+    asked["settings"] = CellSettings()
+    plain = PLAIN.outline_stain(soft, tuple(stains), wanted=np.ones(41, bool), **asked)
+    for own in range(40):
+        fast = FAST.outline_stain(soft, tuple(stains), wanted=np.arange(41) == own + 1, **asked)
+        _equal(fast.highest[own], plain.highest[own])
+        _equal([one[own] for one in fast.stretches], [one[own] for one in plain.stretches])
+        for mine, theirs in zip(fast.bands, plain.bands, strict=True):
+            _equal([one[own] for one in mine], [one[own] for one in theirs])
+
+
 def test_every_level_of_contrast_has_a_bin_of_its_own() -> None:
     most = np.full((9, 9), 30_000, np.int16)
     soft = PLAIN.softened(most, most, most, 0 * most, factor=1)
