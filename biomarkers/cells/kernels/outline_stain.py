@@ -58,11 +58,11 @@ def outline_stain(
     _prepare(middle, highest, within, most, best, far)
     around = np.empty((2, size), np.int32)
     fixed = top, bottom, left, right, _neighbourhood(mpp)
-    listed = _read(soft, *bodies, squares, within, fixed, around, best, far)
+    _read(soft, *bodies, squares, within, fixed, around, best, far)
     levels, edges = np.empty((5, count), np.int64), np.empty((2, count * SECTORS), np.int32)
     _sum_up(best, far, np.int32(least_stained(settings)), np.int32(half_band(mpp, settings)), levels, *edges)
     sums = np.zeros((2, 3 * count), np.int64)
-    _divide(*around[:, :listed], squares.reshape(-1), *(one.reshape(-1) for one in amounts), *edges, sums, most)
+    _divide(*around, squares.reshape(-1), *(one.reshape(-1) for one in amounts), *edges, sums, most)
     bands, highest = np.empty((3, 3, count - 1), np.int64), np.empty((count - 1, 2), np.int64)
     _take_apart(*sums, most, bands, highest)
     return OutlineStain(Stretches(*levels[:, 1:]), Bands(*(Band(*band) for band in bands)), highest)
@@ -111,7 +111,7 @@ def _find_bounds(cells, parts, wanted, lowest, highest):  # type: ignore[no-unty
 
 @numba.njit(cache=True, nogil=True)
 def _any_wanted(line, wanted, lowest, highest):  # type: ignore[no-untyped-def]
-    """Ask for one label after the other where some lie between the lowest and the highest: few rows without do."""
+    """Tell whether a row holds a wanted label; most that do not hold none between the lowest and the highest either."""
     there = False
     for x in range(line.size):
         there |= (line[x] >= lowest) & (line[x] <= highest)
@@ -150,8 +150,8 @@ def _read(soft, cells, parts, squares, middle, fixed, around, best, far):  # typ
     """Find, stretch by stretch, the highest value outside the nucleus and how far out it lies.
 
     Both are held in one number, the value in its upper half: of equal values the farthest wins. Stretch and place of
-    the pixels around nuclei are kept in ``around``; return how many they are. ``fixed``: the rows and columns that are
-    read, and from where a neighbour's stain reaches a pixel.
+    the pixels around nuclei are kept in ``around``. ``fixed``: the rows and columns that are read, and from where a
+    neighbour's stain reaches a pixel.
     """
     columns = cells.shape[1]
     top, bottom, left, right, moves = fixed
@@ -181,7 +181,6 @@ def _read(soft, cells, parts, squares, middle, fixed, around, best, far):  # typ
         _stretches(across, downwards, n, bins)
         _keep(line, near, levels, slots[:n], bins, best, far, around[0, done:], around[1, done:], np.int32(y * columns))
         done += n
-    return done
 
 
 @numba.njit(cache=True, nogil=True)
