@@ -59,17 +59,12 @@ class TissueMap:
 
     def area_px(self) -> int:
         """Count the level-0 pixels in tissue; squares cut by the slide's border count what they have."""
-        width, height = self.size
-        rows, columns = self.shape
-        wide = np.full(columns, self.step)
-        wide[-1] = width - (columns - 1) * self.step
-        tall = np.full(rows, self.step)
-        tall[-1] = height - (rows - 1) * self.step
-        total = 0
-        for top in range(0, rows, _BAND_GRAINS):
-            band = slice(top, min(top + _BAND_GRAINS, rows))
-            total += int(tall[band] @ (self.grains(band, slice(0, columns)) @ wide))
-        return total
+        (width, height), (rows, columns) = self.size, self.shape
+        last = columns - 1
+        in_last_column = (self._bits[:, last // 8] >> (7 - last % 8) & 1).astype(np.int64)
+        missing = columns * self.step - width
+        wide = np.bitwise_count(self._bits).sum(axis=1, dtype=np.int64) * self.step - in_last_column * missing
+        return int(wide.sum()) * self.step - int(wide[-1]) * (rows * self.step - height)
 
 
 def map_tissue(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,30 +110,8 @@ def measure_quality(tile: xr.DataArray | PlainTile, *, white: White, vectors: St
     vectors = vectors or StainVectors()
     step = max(1, round(_SOLID_GRAIN_UM / mpp))
     solid = solid_shares(block_means(rgb, step), white=white, vectors=vectors, grain_um=step * mpp)
-    return quality_of_windows(_windows(rgb), white=white, vectors=vectors, mpp=mpp, solid=solid)
-
-
-def quality_of_windows(
-    windows: Iterable[NDArray[np.uint8]],
-    *,
-    white: White,
-    vectors: StainVectors,
-    mpp: float,
-    solid: tuple[float, float],
-) -> Quality:
-    """Measure the quality of a slide on windows of it, uint8 (height, width, 3); ``solid`` is that of the whole."""
-    measure = _Measure.of(white, vectors, mpp)
-    tallies = [measure.tallies(window) for window in windows]
-    pixels, stained, brown, black, residual, grains, fine, coarse = (sum(one) for one in zip(*tallies, strict=True))
-    return Quality(
-        black_share=_share(black, brown),
-        residual_share=_share(residual, stained),
-        grains_per_mm2=_share(grains, pixels * mpp**2 * 1e-6),
-        pen_share=solid[0],
-        dark_share=solid[1],
-        sharpness=float((fine / coarse) ** 0.5) if coarse > 0 else float("nan"),
-        n_grains=grains,
-    )
+    meter = QualityMeter.of(white, vectors, mpp)
+    return meter.quality([meter.counts(window) for window in _windows(rgb)], solid=solid)
 
 
 def _windows(rgb: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
@@ -157,20 +135,47 @@ def _spans(length: int, side: int, count: int) -> list[slice]:
     return [slice(one, one + side) for one in (*first, *middle, *(length - side - one for one in reversed(first)))]
 
 
+class Counts(NamedTuple):
+    """What was counted in a window: pixels of each kind, grains, and the squares of fine and of coarse detail."""
+
+    pixels: int
+    stained: int
+    brown: int
+    black: int
+    residual: int
+    grains: int
+    fine: int
+    coarse: int
+
+
 @dataclass(frozen=True)
-class _Measure:
-    """The tables and widths, in whole numbers, that squares of one slide are measured with."""
+class QualityMeter:
+    """The tables and widths, in whole numbers, that windows of one slide are measured with."""
 
     densities: NDArray[np.int32]
     weights: NDArray[np.int32]
     mpp: float
 
     @classmethod
-    def of(cls, white: White, vectors: StainVectors, mpp: float) -> _Measure:
+    def of(cls, white: White, vectors: StainVectors, mpp: float) -> QualityMeter:
+        """Make the tables for the glass, stains and pixel size of a slide."""
         return cls(whole_densities(check_white(white)), stain_weights(vectors)[1:], mpp)
 
-    def tallies(self, rgb: NDArray[np.uint8]) -> tuple[int, ...]:
-        """Count pixels (all, stained, brown, black, residual) and grains; sum the squares of fine and coarse detail."""
+    def quality(self, windows: Iterable[Counts], *, solid: tuple[float, float]) -> Quality:
+        """Put together what was counted in the windows of a slide; ``solid`` is that of the whole."""
+        all_of = Counts(*(sum(one) for one in zip(*windows, strict=True)))
+        return Quality(
+            black_share=_share(all_of.black, all_of.brown),
+            residual_share=_share(all_of.residual, all_of.stained),
+            grains_per_mm2=_share(all_of.grains, all_of.pixels * self.mpp**2 * 1e-6),
+            pen_share=solid[0],
+            dark_share=solid[1],
+            sharpness=float((all_of.fine / all_of.coarse) ** 0.5) if all_of.coarse > 0 else float("nan"),
+            n_grains=all_of.grains,
+        )
+
+    def counts(self, rgb: NDArray[np.uint8]) -> Counts:
+        """Count in a window, uint8 (height, width, 3)."""
         from biomarkers.stain.kernels.field import count_grains, soft_dab
 
         soft = smoothing_weights(_SOFT_UM / self.mpp)
@@ -183,17 +188,10 @@ class _Measure:
             ring=(math.floor(_RING_UM[0] ** 2 / px2), math.ceil(_RING_UM[1] ** 2 / px2) - 1),
             around=parts(_AROUND_GRAIN_OD),
         )
-        return (
-            dab.size,
-            stained,
-            int(np.count_nonzero(dab > parts(_BROWN_OD))),
-            int(np.count_nonzero(dab > parts(_BLACK_OD))),
-            residual,
-            grains,
-            *self.detail(rgb),
-        )
+        brown, black = (int(np.count_nonzero(dab > parts(od))) for od in (_BROWN_OD, _BLACK_OD))
+        return Counts(dab.size, stained, brown, black, residual, grains, *self._detail(rgb))
 
-    def detail(self, rgb: NDArray[np.uint8]) -> tuple[int, int]:
+    def _detail(self, rgb: NDArray[np.uint8]) -> tuple[int, int]:
         """Sum the squares of fine and of coarse detail, in squares with their surroundings."""
         from biomarkers.stain.kernels.field import smooth, split, squares_of_differences
 

@@ -13,7 +13,7 @@ import biomarkers.slide.tissue_map
 from biomarkers.slide import open_slide, read_tile, tissue_mask
 from biomarkers.slide.coarse import coarse_bands, coarse_level, thumbnail
 from biomarkers.slide.sample import pick_windows, sample_patches
-from biomarkers.slide.tissue_map import map_tissue
+from biomarkers.slide.tissue_map import TissueMap, map_tissue
 
 WHITE = (240.0, 240.0, 240.0)
 
@@ -57,6 +57,17 @@ def test_the_map_is_the_mask_of_the_slide_read_whole(
     np.testing.assert_array_equal(found.window(slice(0, size[0]), slice(0, size[1])), mask)
     assert found.area_px() == mask.sum()
     np.testing.assert_array_equal(found.window(slice(13, 57), slice(101, 333)), mask[13:57, 101:333])
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (7, 9), (31, 32), (32, 31), (33, 257), (1601, 1200)])
+@pytest.mark.parametrize("step", [1, 4, 400])
+def test_tissue_to_the_border_is_the_area_of_the_slide(width: int, height: int, step: int) -> None:
+    rows, columns = -(-height // step), -(-width // step)
+    bits = np.packbits(np.ones((rows, columns), bool), axis=1)
+    assert TissueMap(step, (rows, columns), (width, height), bits).area_px() == width * height
+    bits = np.packbits(np.eye(rows, columns, dtype=bool), axis=1)
+    some = TissueMap(step, (rows, columns), (width, height), bits)
+    assert some.area_px() == some.window(slice(0, height), slice(0, width)).sum()
 
 
 def test_a_pyramid_level_is_read_when_it_fits(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from biomarkers.slide.threads import ALONE, Crew
 from biomarkers.slide.tissue_map import TissueMap, map_tissue
 from biomarkers.stain import DabEvidence, StainVectors
 from biomarkers.stain.evidence import evidence_of_colours
-from biomarkers.stain.quality import Quality, quality_of_windows, solid_shares
+from biomarkers.stain.quality import Counts, Quality, QualityMeter, solid_shares
 from biomarkers.stain.white import block_pairs, doubt_about_glass, doubt_about_white, white_of_samples
 
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ class Sample:
     light: Light
     mpp: float
     plan: Plan
-    windows: Iterator[tuple[Rows, RGB | None]]
+    meter: QualityMeter
+    windows: Iterator[tuple[Rows, Counts | None]]
 
 
 def look_into_sample(slide: Slide, task: Task, light: Light, *, crew: Crew = ALONE) -> Sample:
@@ -138,24 +139,25 @@ def look_into_sample(slide: Slide, task: Task, light: Light, *, crew: Crew = ALO
     grain = grain_px(plan)
     side = max(1, round(WINDOW_UM / slide.mpp / grain)) * grain
     windows = pick_windows(light.tissue, side=side, count=WINDOWS)
+    meter = QualityMeter.of(light.white, light.vectors, slide.mpp)
 
-    def look_into(number: int) -> tuple[Rows, RGB | None]:
+    def look_into(number: int) -> tuple[Rows, Counts | None]:
         rows, rgb = _look_into(slide, light.tissue, windows[number], plan)
-        return rows, rgb if number % _JUDGED_ONE_IN == 0 else None
+        return rows, meter.counts(rgb) if number % _JUDGED_ONE_IN == 0 else None
 
-    return Sample(task, light, slide.mpp, plan, crew.in_order(look_into, range(len(windows)), ahead=WINDOWS))
+    return Sample(task, light, slide.mpp, plan, meter, crew.in_order(look_into, range(len(windows)), ahead=WINDOWS))
 
 
 def decide(sample: Sample) -> Decided:
     """Decide by the cells of the sample."""
     task, light, mpp, plan = sample.task, sample.light, sample.mpp, sample.plan
     found = list(sample.windows)
-    rows, pixels = join_rows([rows for rows, _ in found]), [rgb for _, rgb in found if rgb is not None]
+    rows, counts = join_rows([rows for rows, _ in found]), [some for _, some in found if some is not None]
     least = least_contrast(rows.contrast_od, plan)
     rows, _ = in_reading_order(rows, keep=rows.contrast_od >= least)
     cells: Any = PlainCells.of_rows(rows, mpp=mpp, marker=task.marker)
     cells, _ = classified(cells, classes=task.classes, mpp=mpp)
-    quality = quality_of_windows(pixels, white=light.white, vectors=light.vectors, mpp=mpp, solid=light.solid)
+    quality = sample.meter.quality(counts, solid=light.solid)
     doubts = [one for one in (light.doubt, doubt_about_white(light.white), doubt_about_mpp(rows, mpp)) if one]
     cells = with_neighbours(cells, column=marker_index(cells, task.marker))
     cuts = own_cuts(cells, assay=task.assay, thresholds=task.thresholds, marker=task.marker)
