@@ -18,6 +18,7 @@ TAKEN_FROM = (
     "cells/filters.py",
     "cells/grow.py",
     "cells/kernels/distance.py",
+    "cells/kernels/wanted.py",
     "cells/measure.py",
     "cells/moments.py",
     "cells/outline.py",

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from biomarkers.cells import tools
 from biomarkers.cells.blocks import Block
 from biomarkers.cells.contrast import CAP, MOST_ABOVE, _weighted_densities, amounts
-from biomarkers.cells.grow import FEW
+from biomarkers.cells.grow import AROUND, FEW
+from biomarkers.cells.kernels.wanted import bounds_of
 from biomarkers.cells.moments import centroids, middles
 from biomarkers.cells.outline import BINS, NOWHERE, STEP
 from biomarkers.cells.pieces import Limits
@@ -265,6 +266,21 @@ def test_measurements(labels: np.ndarray, seed: int, mpp: float, steps: int, mor
     for mine, theirs in zip(found[0].bands, found[1].bands, strict=True):
         _all_equal(*([one[own] for one in band] for band in (mine, theirs)))
     _equal(*kept)
+
+
+@check
+@given(blobs(), st.lists(st.booleans(), min_size=6, max_size=6))
+def test_wanted_cells_are_bounded(labels: np.ndarray, some: list[bool]) -> None:
+    wanted = np.array([False, *some[1:]])
+    bodies = PLAIN.bodies(labels, steps=2)
+    top, bottom, left, right, size = bounds_of(bodies, wanted)
+    there = wanted[bodies.cells]
+    if not there.any():
+        assert top >= bottom or left >= right
+        return
+    rows, columns = (np.flatnonzero(there.any(axis=axis)) for axis in (1, 0))
+    assert (top, bottom, left, right) == (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1)
+    assert size == np.count_nonzero(bodies.parts[top:bottom, left:right] == AROUND)
 
 
 @pytest.mark.parametrize("seed", [12, 127])

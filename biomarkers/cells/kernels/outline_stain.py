@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from biomarkers.cells.grow import AROUND, NUCLEUS, Bodies
 from biomarkers.cells.kernels.distance import squares_type, squares_within
+from biomarkers.cells.kernels.wanted import bounds_of
 from biomarkers.cells.outline_stain import (
     ABSENT,
     FIRST_SLOPE,
@@ -50,7 +51,7 @@ def outline_stain(
 ) -> OutlineStain:
     """Read the stain along the outline of each cell; see :func:`biomarkers.cells.outline_stain.outline_stain`."""
     count, reach = middle.shape[0] + 1, reach_px(grown_px)
-    top, bottom, left, right, size = _find_bounds(*bodies, wanted, *_ends(wanted))
+    top, bottom, left, right, size = bounds_of(bodies, wanted)
     rows, squares = slice(max(top - reach, 0), bottom + reach), np.empty(soft.shape, squares_type(reach))
     squares_within(bodies.parts[rows] != NUCLEUS, reach, squares[rows])
     best, far = np.empty(count * SECTORS, np.int32), np.empty(count * SECTORS, np.int16)
@@ -76,59 +77,6 @@ def _neighbourhood(mpp: float) -> NDArray[np.intp]:
         reach += 1
     down, right = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     return np.argwhere(~is_deep(down * down + right * right, mpp))
-
-
-def _ends(wanted: NDArray[np.bool_]) -> tuple[int, int]:
-    """First and last label that is wanted."""
-    labels = np.flatnonzero(wanted)
-    return (int(labels[0]), int(labels[-1])) if labels.size else (1, 0)
-
-
-@numba.njit(cache=True, nogil=True)
-def _find_bounds(cells, parts, wanted, lowest, highest):  # type: ignore[no-untyped-def]
-    """First row and column of the wanted cells, those after the last, and how many pixels grew between."""
-    rows, columns = cells.shape
-    top, bottom, left, right = 0, rows, columns, 0
-    while top < rows and not _any_wanted(cells[top], wanted, lowest, highest):
-        top += 1
-    while bottom > top and not _any_wanted(cells[bottom - 1], wanted, lowest, highest):
-        bottom -= 1
-    for y in range(top, bottom):
-        line = cells[y]
-        for x in range(left):
-            if wanted[np.uint32(line[x])]:
-                left = x
-                break
-        for x in range(columns - 1, right - 1, -1):
-            if wanted[np.uint32(line[x])]:
-                right = x + 1
-                break
-    size = np.int64(0)
-    for y in range(top, bottom):
-        size += np.int64(_count_around(parts[y, left:right]))
-    return top, bottom, left, max(left, right), size
-
-
-@numba.njit(cache=True, nogil=True)
-def _any_wanted(line, wanted, lowest, highest):  # type: ignore[no-untyped-def]
-    """Tell whether a row holds a wanted label; most that do not hold none between the lowest and the highest either."""
-    there = False
-    for x in range(line.size):
-        there |= (line[x] >= lowest) & (line[x] <= highest)
-    if not there:
-        return False
-    there = False
-    for x in range(line.size):
-        there |= wanted[np.uint32(line[x])]
-    return there
-
-
-@numba.njit(cache=True, nogil=True)
-def _count_around(parts):  # type: ignore[no-untyped-def]
-    count = np.int32(0)
-    for x in range(parts.size):
-        count += np.int32(parts[x] == AROUND)
-    return count
 
 
 @numba.njit(cache=True, nogil=True)
