@@ -93,10 +93,11 @@ def _is_one_plane(path: Path) -> bool:
 def _tiff(path: Path) -> ChannelFile:
     import tifffile
 
+    from biomarkers.slide.tiff_open import open_tiff
     from biomarkers.slide.tiff_scene import describe
 
     try:
-        with tifffile.TiffFile(path) as file:
+        with open_tiff(path) as file:
             series = file.series[0]
             axes, shape = series.axes, series.shape
             shapes = [one.shape for one in file.series]
@@ -158,8 +159,10 @@ def _tiff_plane(path: Path, number: int) -> Plane:
         import tifffile
         import zarr
 
+        from biomarkers.slide.tiff_open import open_tiff
+
         try:
-            with tifffile.TiffFile(path) as file:
+            with open_tiff(path) as file:
                 series = file.series[0]
                 page = series.levels[0].pages[number]
                 rows, columns = box

@@ -78,6 +78,8 @@ def read_labels(path: str | os.PathLike[str], *, shape: tuple[int, int], show: s
 def _planes(where: Path) -> tuple[list[NDArray[Any]], list[str], tuple[str, ...]]:
     import tifffile
 
+    from biomarkers.slide.tiff_open import open_tiff
+
     check_is_image(where)
     if where.suffix.casefold() == ".png":
         from PIL import Image
@@ -85,7 +87,7 @@ def _planes(where: Path) -> tuple[list[NDArray[Any]], list[str], tuple[str, ...]
         with Image.open(where) as image:
             return [np.asarray(image)], [""], ()
     try:
-        with tifffile.TiffFile(where) as file:
+        with open_tiff(where) as file:
             pages = [file.pages[number] for number in range(len(file.pages))]
             texts = [str(page.tags.valueof(270, "") or "") for page in pages]
             kinds = [_kind(text) for text in texts]

@@ -16,6 +16,7 @@ from biomarkers.errors import SlideError
 from biomarkers.slide.held import Held
 from biomarkers.slide.reader import GLASS, RGB, Scene, on_glass
 from biomarkers.slide.tiff_layout import Layout
+from biomarkers.slide.tiff_open import open_tiff
 from biomarkers.slide.tiff_scene import describe, needs_openslide
 
 _Segment = tuple[Any, tuple[int, ...], tuple[int, ...]]  # pixels, place and shape, as tifffile gives them
@@ -40,7 +41,7 @@ class TiffReader:
         self._layouts: dict[tuple[int, int], Layout] = {}
         self._descriptor: int | None = None
         try:
-            self._file = tifffile.TiffFile(path if stream is None else stream, name=path.name)
+            self._file = open_tiff(path if stream is None else stream, name=path.name)
         except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
             raise SlideError(f"the TIFF cannot be opened: {_said(error)}", where=path) from error
         if stream is None and hasattr(os, "pread"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,12 @@ import pytest
 import tifffile
 from PIL import Image
 
+import biomarkers.slide.tiff_open
 from biomarkers.errors import BiomarkersError, SlideError, UsageError
 from biomarkers.slide import open_slide, read_tile, slide_info, tile_rgb
+from biomarkers.slide.channel_files import open_channels
+from biomarkers.slide.label_maps import read_labels
+from biomarkers.slide.tiff_open import open_tiff
 from biomarkers.slide.tile import read_pixels
 
 RGB = np.random.default_rng(0).integers(0, 255, (70, 90, 3), dtype=np.uint8)
@@ -273,22 +279,46 @@ def test_errors_are_of_the_family(tmp_path: Path) -> None:
     assert caught.value.where is not None
 
 
-def test_a_loop_of_directories_ends(tmp_path: Path) -> None:
-    path = tmp_path / "a.tif"
-    with tifffile.TiffWriter(path) as writer:
-        for _ in range(2):
-            writer.write(RGB, photometric="rgb", metadata=None)
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize(("last", "named"), [(2, 1), (2, 2), (9, 1), (9, 7), (150, 3)])
+def test_a_loop_of_directories_is_refused(tmp_path: Path, big: bool, last: int, named: int) -> None:
+    path = _looped(tmp_path / "a.tif", big, last, named)
+    told = f"directory {last} names directory {named} as the next one"
+    ways: list[Callable[[], object]] = [
+        lambda: read_tile(path, mpp=0.5, scene=0),
+        lambda: open_channels(path),
+        lambda: read_labels(path, shape=RGB.shape[:2]),
+    ]
+    for read in ways:
+        with pytest.raises(SlideError, match=told) as caught:
+            read()
+        assert str(caught.value.where) == str(path)
+
+
+def _looped(path: Path, big: bool, last: int, named: int) -> Path:
+    """Images of several sizes, as a pyramid has, the last of which names an earlier one as the next."""
+    with tifffile.TiffWriter(path, bigtiff=big) as writer:
+        for number in range(last):
+            writer.write(RGB[: 70 - number % 5], photometric="rgb", metadata=None)
     with tifffile.TiffFile(path) as file:
-        first, second = (page.offset for page in file.pages)
-        tags = len(file.pages[1].tags)
+        offsets = [page.offset for page in file.pages]
+        place = offsets[-1] + file.tiff.tagnosize + file.tiff.tagsize * len(file.pages[-1].tags)
+        form = file.tiff.offsetformat
     content = bytearray(path.read_bytes())
-    # the second directory names the first as the next one
-    content[second + 2 + 12 * tags : second + 6 + 12 * tags] = first.to_bytes(4, "little")
+    struct.pack_into(form, content, place, offsets[named - 1])
     path.write_bytes(bytes(content))
-    try:
-        assert read_tile(path, mpp=0.5, scene=0).shape == (3, 70, 90)
-    except SlideError as error:
-        assert "damaged" in str(error) or "stack" in str(error)  # noqa: PT017
+    return path
+
+
+def test_directories_without_number_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((12, 8, 8), np.uint8), photometric="minisblack", metadata=None)
+    monkeypatch.setattr(biomarkers.slide.tiff_open, "_MOST_DIRECTORIES", 11)
+    with pytest.raises(SlideError, match="more than 11 directories"):
+        read_tile(path, mpp=0.5, scene=0)
+    monkeypatch.setattr(biomarkers.slide.tiff_open, "_MOST_DIRECTORIES", 12)
+    with open_tiff(path) as file:
+        assert len(file.pages) == 12
 
 
 @pytest.mark.parametrize("tag", ["TileOffsets", "TileByteCounts"])
