@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from biomarkers.errors import SlideError
 from biomarkers.slide.pixelsize import PixelSize
-from biomarkers.slide.reader import check_is_image
+from biomarkers.slide.reader import DECODE_ERRORS, check_is_image
 
 Box = tuple[slice, slice]
 # reads rows and columns of one channel
@@ -25,8 +25,8 @@ Plane = Callable[[Box], NDArray[Any]]
 _UM_IN = {"micrometer": 1.0, "micron": 1.0, "um": 1.0, "µm": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "meter": 1e6}
 _MS_IN = {"s": 1e3, "ms": 1.0, "µs": 1e-3, "us": 1e-3}
 _LEVEL = 0.6  # of an image's side: what is smaller is a level of its pyramid, a label or a thumbnail
+_MOST_CHANNELS = 4096  # of a file that says more, the header lies
 TIFF_SUFFIXES = (".tif", ".tiff", ".qptiff")
-_DECODE_ERRORS = (ValueError, RuntimeError, TypeError, KeyError, IndexError, NotImplementedError, OSError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,11 @@ def _tiff(path: Path) -> ChannelFile:
             _refuse_cut(path, file, series)
             scene = describe(file, series)
             names, exposure = _tiff_names(file, series)
-    except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
+    except (tifffile.TiffFileError, *DECODE_ERRORS) as error:
         raise SlideError(f"the TIFF cannot be opened: {error}", where=path) from error
     height, width = shape[axes.index("Y")], shape[axes.index("X")]
     count = int(np.prod([n for axis, n in zip(axes, shape, strict=True) if axis not in "YX"], dtype=int))
+    _check_count(path, count)
     if axes.endswith("S"):
         message = "this is a colour (RGB) image, not one plane a channel"
         raise SlideError(message, where=path, seen=f"axes {axes}", hint="Score it with --assay, without a panel.")
@@ -171,7 +172,7 @@ def _tiff_plane(path: Path, number: int) -> Plane:
                     return np.asarray(page.asarray())
                 store: Any = page.aszarr()
                 return np.asarray(zarr.open_array(store, mode="r")[rows, columns])
-        except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
+        except (tifffile.TiffFileError, *DECODE_ERRORS) as error:
             raise SlideError(f"channel {number + 1} cannot be decoded: {error}", where=path) from error
 
     return read
@@ -296,20 +297,22 @@ def _without_common_start(stems: list[str], *, marks: str) -> list[str]:
 
 
 def _zarr(path: Path) -> ChannelFile:
+    try:
+        return _zarr_channels(_only_image(path))
+    except DECODE_ERRORS as error:
+        raise SlideError(f"not an OME-Zarr image: {type(error).__name__}: {error}", where=path) from error
+
+
+def _zarr_channels(path: Path) -> ChannelFile:
     import zarr
 
-    try:
-        path = _only_image(path)
-        about = zarr_attributes(path)
-        scales = about["multiscales"][0]
-        axes = [axis["name"] if isinstance(axis, dict) else axis for axis in scales.get("axes", "tczyx")]
-        inner = str(scales["datasets"][0]["path"])
-        root = path.resolve()
-        if not (path / inner).resolve().is_relative_to(root):
-            raise SlideError("the OME-Zarr points outside itself", where=path, seen=inner)
-        array: Any = zarr.open_array(str(path / inner), mode="r")
-    except (*_DECODE_ERRORS, json.JSONDecodeError) as error:
-        raise SlideError(f"not an OME-Zarr image: {type(error).__name__}: {error}", where=path) from error
+    about = zarr_attributes(path)
+    scales = about["multiscales"][0]
+    axes = zarr_axes(scales)
+    inner = str(scales["datasets"][0]["path"])
+    if not (path / inner).resolve().is_relative_to(path.resolve()):
+        raise SlideError("the OME-Zarr points outside itself", where=path, seen=inner)
+    array: Any = zarr.open_array(str(path / inner), mode="r")
     sizes = dict(zip(axes, array.shape, strict=True))
     wide = [axis for axis in axes if axis not in "cyx" and sizes[axis] > 1]
     if wide or axes[-2:] != ["y", "x"]:
@@ -317,12 +320,18 @@ def _zarr(path: Path) -> ChannelFile:
     named = about.get("omero", {}).get("channels", [])
     names = tuple(str(one.get("label", "")).strip() for one in named)
     count = sizes.get("c", 1)
+    _check_count(path, count)
     return ChannelFile(
         names=names if len(names) == count else ("",) * count,
         shape=(sizes["y"], sizes["x"]),
-        planes=tuple(_zarr_plane(array, axes, number) for number in range(count)),
+        planes=tuple(_zarr_plane(path, array, axes, number) for number in range(count)),
         pixel_size=zarr_pixel_size(scales),
     )
+
+
+def _check_count(path: Path, count: int) -> None:
+    if count > _MOST_CHANNELS:
+        raise SlideError("more channels than any image has", where=path, seen=count, allowed=f"up to {_MOST_CHANNELS}")
 
 
 def _only_image(path: Path) -> Path:
@@ -347,10 +356,27 @@ def zarr_attributes(path: Path) -> dict[str, Any]:
     return old
 
 
-def _zarr_plane(array: Any, axes: list[str], number: int) -> Plane:
+def zarr_axes(scales: Mapping[str, Any]) -> list[str]:
+    """Return the names of an image's axes (before 0.3 they were not written).
+
+    Raises
+    ------
+    ValueError
+        They are no names, or one stands twice.
+    """
+    axes = [axis["name"] if isinstance(axis, dict) else axis for axis in scales.get("axes", "tczyx")]
+    if not all(isinstance(axis, str) for axis in axes) or len(set(axes)) < len(axes):
+        raise ValueError(f"axes {axes}")
+    return axes
+
+
+def _zarr_plane(path: Path, array: Any, axes: list[str], number: int) -> Plane:
     def read(box: Box) -> NDArray[Any]:
         where = {"c": number, "y": box[0], "x": box[1]}
-        return np.asarray(array[tuple(where.get(axis, 0) for axis in axes)])
+        try:
+            return np.asarray(array[tuple(where.get(axis, 0) for axis in axes)])
+        except DECODE_ERRORS as error:
+            raise SlideError(f"channel {number + 1} cannot be decoded: {error}", where=path) from error
 
     return read
 

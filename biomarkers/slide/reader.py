@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,11 @@ from biomarkers.slide.pixelsize import PixelSize
 RGB = NDArray[np.uint8]
 GLASS = 255  # missing and transparent pixels are empty glass
 _SNIFFED_BYTES = 512
+# what a damaged file makes tifffile, zarr and the codecs raise
+DECODE_ERRORS = (
+    ValueError, RuntimeError, TypeError, LookupError, AttributeError, ArithmeticError, NotImplementedError, OSError,
+    MemoryError, struct.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

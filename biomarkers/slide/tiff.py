@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import tifffile
 
 from biomarkers.errors import SlideError
 from biomarkers.slide.held import Held
-from biomarkers.slide.reader import GLASS, RGB, Scene, on_glass
+from biomarkers.slide.reader import DECODE_ERRORS, GLASS, RGB, Scene, on_glass
 from biomarkers.slide.tiff_layout import Layout
 from biomarkers.slide.tiff_open import open_tiff
 from biomarkers.slide.tiff_scene import describe, needs_openslide
@@ -23,11 +22,6 @@ _Segment = tuple[Any, tuple[int, ...], tuple[int, ...]]  # pixels, place and sha
 _MINISWHITE, _PALETTE = 0, 3
 _CUT_SHORT, _COPY_AGAIN = "the file is cut short: pixels are missing at its end", "Copy or download it again."
 _MOST_PAGES = 64  # a file of more equal pages is a stack, not so many scenes
-# what a damaged file makes tifffile and the codecs raise
-_DECODE_ERRORS = (
-    ValueError, RuntimeError, TypeError, LookupError, AttributeError, ArithmeticError, NotImplementedError, OSError,
-    MemoryError, struct.error,
-)  # fmt: skip
 
 
 class TiffReader:
@@ -42,7 +36,7 @@ class TiffReader:
         self._descriptor: int | None = None
         try:
             self._file = open_tiff(path if stream is None else stream, name=path.name)
-        except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
+        except (tifffile.TiffFileError, *DECODE_ERRORS) as error:
             raise SlideError(f"the TIFF cannot be opened: {_said(error)}", where=path) from error
         if stream is None and hasattr(os, "pread"):
             self._descriptor = self._file.filehandle.fileno()
@@ -54,7 +48,7 @@ class TiffReader:
             for one in self._series:
                 self._check_length(_page(one.levels[0]))
             self.needs_openslide = any(needs_openslide(one) for one in self._series)
-        except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
+        except (tifffile.TiffFileError, *DECODE_ERRORS) as error:
             self._file.close()
             raise SlideError(f"the TIFF's directory is damaged: {_said(error)}", where=path) from error
         except SlideError:
@@ -116,7 +110,7 @@ class TiffReader:
             data, place, shape = page.decode(raw, index, **layout.tables)
         except SlideError:
             raise
-        except (tifffile.TiffFileError, *_DECODE_ERRORS) as error:
+        except (tifffile.TiffFileError, *DECODE_ERRORS) as error:
             raise SlideError(f"tile {index} cannot be decoded: {_said(error)}", where=self._path) from error
         return data, place, shape
 

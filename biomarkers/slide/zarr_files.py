@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,8 @@ from typing import Any
 import numpy as np
 
 from biomarkers.errors import SlideError
-from biomarkers.slide.channel_files import is_zarr, zarr_attributes, zarr_pixel_size
-from biomarkers.slide.reader import GLASS, RGB, Level, Scene
-
-_ERRORS = (ValueError, TypeError, LookupError, RuntimeError, AttributeError, OSError, NotImplementedError)
+from biomarkers.slide.channel_files import is_zarr, zarr_attributes, zarr_axes, zarr_pixel_size
+from biomarkers.slide.reader import DECODE_ERRORS, GLASS, RGB, Level, Scene
 
 
 class ZarrReader:
@@ -25,7 +22,7 @@ class ZarrReader:
         self._path = path
         try:
             images = [_Image(path, inner) for inner in _images(path)]
-        except (*_ERRORS, json.JSONDecodeError) as error:
+        except DECODE_ERRORS as error:
             what = f"not an OME-Zarr image: {type(error).__name__}: {error}"
             raise SlideError(what, where=path) from error
         if not images:
@@ -39,7 +36,7 @@ class ZarrReader:
         """Return a region as uint8 (height, width, 3); see :class:`biomarkers.slide.reader.Reader`."""
         try:
             return self._images[scene].read(level, slice(y, y + height), slice(x, x + width))
-        except _ERRORS as error:
+        except DECODE_ERRORS as error:
             what = f"its chunks cannot be decoded: {type(error).__name__}: {error}"
             raise SlideError(what, where=self._path) from error
 
@@ -53,7 +50,7 @@ class _Image:
     def __init__(self, path: Path, inner: str) -> None:
         folder = path / inner
         scales = zarr_attributes(folder)["multiscales"][0]
-        self._axes = [axis["name"] if isinstance(axis, dict) else axis for axis in scales.get("axes", "tczyx")]
+        self._axes = zarr_axes(scales)
         named = [str(one["path"]) for one in scales["datasets"]]
         for name in named:
             if not (folder / name).resolve().is_relative_to(path.resolve()):

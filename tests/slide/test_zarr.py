@@ -12,6 +12,7 @@ import zarr
 
 from biomarkers.errors import SlideError, UsageError
 from biomarkers.slide import open_slide, read_tile, slide_info
+from biomarkers.slide.channel_files import open_channels
 
 RGB = np.random.default_rng(0).integers(1, 255, (130, 170, 3), dtype=np.uint8)
 
@@ -109,3 +110,57 @@ def test_level_that_does_not_fit_is_left_out_and_named(tmp_path: Path) -> None:
     with open_slide(path) as slide:
         assert len(slide.levels) == 1
         assert "does not match level 0" in slide.problems[0]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ((), []),
+        (("multiscales",), "x"),
+        (("multiscales", 0, "axes"), None),
+        (("multiscales", 0, "axes", 0), 7),
+        (("multiscales", 0, "axes", 0, "name"), ["c"]),
+        (("multiscales", 0, "axes", 0, "name"), "x"),
+        (("multiscales", 0, "datasets", 0, "path"), "/etc"),
+        (("multiscales", 0, "datasets", 0, "coordinateTransformations"), "um"),
+        (("multiscales", 0, "datasets", 0, "coordinateTransformations", 0, "scale"), [1, 2]),
+        (("multiscales", 0, "datasets", 0, "coordinateTransformations", 0, "scale", 2), "um"),
+    ],
+)
+def test_a_header_that_makes_no_sense_is_refused(
+    tmp_path: Path, version: int, place: tuple[Any, ...], value: object
+) -> None:
+    path = write_zarr(tmp_path / "a.zarr", version=version)
+    header = path / ("zarr.json" if version == 3 else ".zattrs")
+    about: Any = json.loads(header.read_text())
+    *outer, last = ("attributes", *(("ome", *place) if place else ())) if version == 3 else ("whole", *place)
+    within = root = about if version == 3 else {"whole": about}
+    for key in outer:
+        within = within[key]
+    within[last] = value
+    header.write_text(json.dumps(root if version == 3 else root["whole"]))
+    for read in (open_slide, open_channels):
+        with pytest.raises(SlideError, match=r"not an OME-Zarr image|points outside itself") as caught:
+            read(path)
+        assert str(caught.value.where) == str(path)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_channels_beyond_number_are_refused_before_they_are_listed(tmp_path: Path, version: int) -> None:
+    path = write_zarr(tmp_path / "a.zarr", version=version)
+    header = path / "0" / ("zarr.json" if version == 3 else ".zarray")
+    about = json.loads(header.read_text())
+    about["shape"][0] = 2**40
+    header.write_text(json.dumps(about))
+    with pytest.raises(SlideError, match="more channels than any image has"):
+        open_channels(path)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_damaged_chunk_is_told_with_its_channel(tmp_path: Path, version: int) -> None:
+    path = write_zarr(tmp_path / "a.zarr", version=version)
+    chunk = path / "0" / ("c/0/0/0" if version == 3 else "0.0.0")
+    chunk.write_bytes(chunk.read_bytes()[:20])
+    with pytest.raises(SlideError, match="channel 2 cannot be decoded"):
+        open_channels(path).planes[1]((slice(0, 10), slice(0, 10)))
