@@ -11,8 +11,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "biomarkers"
 GROUND = (
-    "errors", "keys", "files", "config", "provenance", "panel", "sources", "assays", "kernel_cache", "notice",
-    "collector", "memory", "words",
+    "errors", "keys", "files", "finished", "config", "provenance", "panel", "sources", "assays", "kernel_cache",
+    "notice", "collector", "memory", "words",
 )  # fmt: skip
 ORDER = (
     "stats",

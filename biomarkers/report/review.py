@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import numpy as np
+
 from biomarkers.errors import UsageError
 from biomarkers.files import file_name, write_text
+from biomarkers.finished import numbers, read_output
 from biomarkers.report.page import number
 
 if TYPE_CHECKING:
@@ -32,17 +35,19 @@ def write_review(folder: str | Path) -> Path:
     ------
     UsageError
         The folder holds no scored slides.
+    DataError
+        A table was changed so that it cannot be read.
     """
     import jinja2
-    import pandas as pd
 
     out = Path(folder)
     if not (out / "slides.csv").is_file() or not (out / "scores.csv").is_file():
         raise UsageError(
             "this folder holds no scored slides", where=out, allowed="an --out folder of 'biomarkers score'"
         )
-    slides = pd.read_csv(out / "slides.csv", keep_default_na=False, dtype=str)
-    scores = pd.read_csv(out / "scores.csv", dtype={"slide": str})
+    slides = read_output(out / "slides.csv", columns=("slide", "status", "reason", "n_cells"))
+    scores = read_output(out / "scores.csv", columns=("slide", "region", "marker", "score", "value", "status"))
+    scores["value"] = numbers(scores, "value", where=out / "scores.csv")
     cards = [_card(row, scores, out) for row in slides.to_dict("records")]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("biomarkers.report"), autoescape=True, undefined=jinja2.StrictUndefined
@@ -73,13 +78,14 @@ def _card(row: dict[Any, Any], scores: pd.DataFrame, out: Path) -> dict[str, Any
 
 def _curve(path: Path) -> dict[str, Any] | None:
     """Lay the first score's curve out for drawing in a box of 100 x 40, or None where there is none to draw."""
-    import pandas as pd
-
     if not path.is_file():
         return None
-    table = pd.read_csv(path)
-    table = table[(table["score"] == table["score"].iloc[0]) & table["value"].notna()]
-    if len(table) < _FEWEST_POINTS or table["in_force"].sum() != 1:
+    table = read_output(path, columns=("score", "dab_od", "value", "in_force"))
+    table = table.assign(**{name: numbers(table, name, where=path) for name in ("dab_od", "value")})
+    table["in_force"] = table["in_force"].str.casefold() == "true"
+    first = next(iter(table["score"]), "")
+    table = table[(table["score"] == first) & table["value"].notna() & table["dab_od"].notna()]
+    if len(table) < _FEWEST_POINTS or table["in_force"].sum() != 1 or np.ptp(table["dab_od"].to_numpy()) == 0:
         return None
     cut, value = table["dab_od"].to_numpy(), table["value"].to_numpy()
     top = max(float(value.max()), 1e-9)
@@ -90,7 +96,7 @@ def _curve(path: Path) -> dict[str, Any] | None:
         "points": " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)),
         "own_x": f"{x[own]:.1f}",
         "own_y": f"{y[own]:.1f}",
-        "score": str(table["score"].iloc[0]),
+        "score": first,
         "first": f"{cut[0]:.3g}",
         "own": f"{cut[own]:.3g}",
         "last": f"{cut[-1]:.3g}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from biomarkers.errors import DataError, UsageError
 from biomarkers.files import atomic_path, write_csv
+from biomarkers.finished import read_output, read_record
 from biomarkers.keys import PATIENT, SCORE_COLUMNS, SLIDE_COLUMNS, TIMEPOINT
 from biomarkers.provenance import versions, write_run_json
 from biomarkers.run.state import RunState
@@ -41,14 +41,16 @@ def merge_runs(folders: Sequence[str | Path], *, out: str | Path) -> pd.DataFram
     UsageError
         A folder holds no finished run, or ``out`` holds one already.
     DataError
-        Settings or package versions differ, or two runs have a slide of the same name.
+        Settings or package versions differ, two runs have a slide of the same name, or a file of a run is gone or was
+        changed so that it cannot be read.
     """
     target = Path(out)
     sources = [Path(folder) for folder in folders]
     if (target / "run.json").exists():
         raise UsageError("this folder holds a run already", where=target, hint="Choose another --out.")
-    records = {source: _record(source) for source in sources}
+    records = {source: read_record(source) for source in sources}
     _refuse_mixed(records)
+    _refuse_incomplete(records)
     slides = _joined(sources, "slides.csv", first=SLIDE_COLUMNS, last=_LAST)
     scores = _joined(sources, "scores.csv", first=SCORE_COLUMNS, last=())
     _refuse_twice(slides, sources)
@@ -64,16 +66,6 @@ def merge_runs(folders: Sequence[str | Path], *, out: str | Path) -> pd.DataFram
     return slides
 
 
-def _record(folder: Path) -> dict[str, Any]:
-    path = folder / "run.json"
-    if not path.is_file():
-        raise UsageError("this folder holds no finished 'biomarkers score' run", where=folder)
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if record.get("verb") != "score":
-        raise UsageError("this run did not score slides", where=path, seen=record.get("verb"))
-    return record
-
-
 def _refuse_mixed(records: Mapping[Path, Mapping[str, Any]]) -> None:
     first, *others = records.items()
     for folder, record in others:
@@ -87,10 +79,22 @@ def _refuse_mixed(records: Mapping[Path, Mapping[str, Any]]) -> None:
                 )
 
 
+def _refuse_incomplete(records: Mapping[Path, Mapping[str, Any]]) -> None:
+    gone = [
+        source / name
+        for source, record in records.items()
+        for name in record["outputs"]
+        if not (source / name).is_file()
+    ]
+    if gone:
+        message = "an output of the run is gone" if len(gone) == 1 else f"{len(gone)} outputs of the runs are gone"
+        raise DataError(message, where=gone[0], hint="Bring it back, or run the command for that folder again.")
+
+
 def _joined(sources: Sequence[Path], name: str, *, first: Sequence[str], last: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
-    tables = [pd.read_csv(source / name, dtype=str, keep_default_na=False) for source in sources]
+    tables = [read_output(source / name, columns=first) for source in sources]
     rows = sorted((row for table in tables for row in table.to_dict("records")), key=lambda row: row["slide"])
     between = dict.fromkeys(key for row in rows for key in row if key not in (*first, *last))
     columns = [*first, *between, *last]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from biomarkers import keys
 from biomarkers.config import Assay, parse
 from biomarkers.errors import DataError, UsageError
 from biomarkers.files import file_name
+from biomarkers.finished import read_record
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -70,13 +70,13 @@ def cells_of_runs(folders: Sequence[Path]) -> tuple[dict[str, AnnData], Assay, s
 
 def _records(folder: Path) -> dict[str, dict[str, Any]]:
     path = folder / "run.json"
-    if not path.is_file():
-        raise UsageError("this folder holds no finished 'biomarkers score' run", where=folder)
-    content = json.loads(path.read_text(encoding="utf-8"))
-    records = {name: one for name, one in content.get("slides", {}).items() if one and "assay" in one}
-    brightfield = {name: one for name, one in records.items() if isinstance(one["assay"], dict)}
+    records = {name: one for name, one in read_record(folder)["slides"].items() if isinstance(one, dict)}
+    brightfield = {name: one for name, one in records.items() if isinstance(one.get("assay"), dict)}
     if not brightfield:
         raise UsageError("this run did not score a brightfield assay", where=path)
+    unnamed = next((name for name, one in brightfield.items() if not isinstance(one.get("marker"), str)), None)
+    if unnamed is not None:
+        raise DataError("the run's record names no marker for a slide", where=path, seen=unnamed)
     return brightfield
 
 

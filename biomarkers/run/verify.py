@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from biomarkers.errors import SlideError, UsageError
+from biomarkers.errors import SlideError
 from biomarkers.files import sha256
+from biomarkers.finished import difference, read_record
 from biomarkers.keys import FAILED
 from biomarkers.run.pool import Worker
 from biomarkers.run.state import RunState
@@ -46,11 +47,13 @@ def verify_run(folder: str | Path, *, sample: int = 5, seed: int = 0) -> Verific
     ------
     UsageError
         The folder holds no finished run.
+    DataError
+        The run's record was changed so that it cannot be read.
     """
     out = Path(folder)
-    record = _record(out)
+    record = read_record(out)
     state = RunState(out)
-    problems = [problem for name, digest in record["outputs"].items() if (problem := _changed(out, name, digest))]
+    problems = [problem for name, digest in record["outputs"].items() if (problem := difference(out, name, digest))]
     chosen = sampled_jobs(out, sample=sample, seed=seed)
     worker = Worker(timeout_s=_TIMEOUT_S, memory_bytes=float("inf"))
     try:
@@ -67,23 +70,6 @@ def sampled_jobs(folder: str | Path, *, sample: int, seed: int) -> list[Job]:
     jobs = [job for job in state.jobs() if (state.part(job["file_stem"])).is_file()]
     chosen = random.Random(seed).sample(jobs, min(sample, len(jobs)))  # noqa: S311
     return sorted(chosen, key=lambda job: str(job["slide"]))
-
-
-def _record(out: Path) -> dict[str, Any]:
-    path = out / "run.json"
-    if not path.is_file():
-        raise UsageError("this folder holds no finished 'biomarkers score' run", where=out)
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if "outputs" not in record:
-        raise UsageError("this run's record lists no outputs", where=path, hint="Only 'biomarkers score' runs do.")
-    return record
-
-
-def _changed(out: Path, name: str, digest: str) -> str | None:
-    path = out / name
-    if not path.is_file():
-        return f"{name}: is gone"
-    return None if sha256(path) == digest else f"{name}: was changed after the run"
 
 
 def _scored_again(job: Job, state: RunState, worker: Worker) -> list[str]:

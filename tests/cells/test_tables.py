@@ -185,6 +185,7 @@ INFORM = "Sample Name\tCell ID\tCell X Position\tCell Y Position\tNucleus Area (
         ("CellID,X_centroid,CD8\n1,1,2\n", "no column 'Y_centroid'"),
         ("CellID,X_centroid,Y_centroid,CD8\n1,1,1,2\n2,1,1,high\n", "row 3.*'CD8'|'CD8'.*row 3"),
         ("", "cannot be read"),
+        ("\ufeff", "cannot be read"),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path, text, message):

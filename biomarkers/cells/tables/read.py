@@ -93,7 +93,7 @@ def _read_text(path: Path) -> pd.DataFrame:
         encoding = _encoding(head)
         if encoding != "utf-16" and b"\0" in head:
             raise DataError("this is no table of text", where=path, hint="Export it as CSV or tab-separated text.")
-        first = head.decode(encoding, errors="replace").splitlines()[0] if head else ""
+        first = next(iter(head.decode(encoding, errors="replace").splitlines()), "")
         separator = max("\t;,", key=first.count)
         frame = pd.read_csv(
             path,
@@ -105,7 +105,7 @@ def _read_text(path: Path) -> pd.DataFrame:
             quoting=csv.QUOTE_MINIMAL,
         )
     except (OSError, EOFError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
-        raise DataError(f"cannot be read as a table ({error})", where=path) from error
+        raise DataError(f"cannot be read as a table ({str(error).strip()})", where=path) from error
     if frame.empty:
         raise DataError("the table holds no cells", where=path)
     _refuse_doubled_columns(first, separator, path)
