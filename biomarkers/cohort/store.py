@@ -68,8 +68,8 @@ def read_cohort(path: str | Path) -> AnnData:
     refuse_external_links(path)
     try:
         cohort = anndata.read_h5ad(path)
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise DataError(f"not a readable h5ad ({error})", where=path) from error
+    except Exception as error:  # anndata has no family of errors for what a damaged file makes it meet
+        raise _unreadable(path, error) from error
     # an expression matrix may name patient and time point too: what its columns are tells the two apart
     absent = [f"obs without {name}" for name in _REQUIRED if name not in cohort.obs]
     absent += [f"var without {name}" for name in keys.VAR_COLUMNS if name not in cohort.var]
@@ -112,8 +112,13 @@ def refuse_external_links(path: Path) -> None:
     try:
         with h5py.File(path, "r") as stream:
             visit(stream)
-    except OSError as error:
-        raise DataError(f"not a readable h5ad ({error})", where=path) from error
+    except (OSError, RuntimeError, ValueError, LookupError, TypeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    said = " ".join(str(error).split())
+    return DataError(f"not a readable h5ad ({said or type(error).__name__})", where=path, hint="Copy or make it again.")
 
 
 def storable(frame: pd.DataFrame) -> pd.DataFrame:

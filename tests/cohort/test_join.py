@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -349,6 +350,36 @@ def test_h5ad_that_is_no_cohort(tmp_path: Path) -> None:
         read_cohort(tmp_path / "text.h5ad")
     with pytest.raises(UsageError, match="no such cohort"):
         read_cohort(tmp_path / "absent.h5ad")
+
+
+def _another_kind(stream: h5py.File) -> None:
+    stream["X"].attrs["encoding-type"] = "csr_matrix"
+
+
+def _no_kind(stream: h5py.File) -> None:
+    del stream["var"].attrs["encoding-type"]
+
+
+def _no_index(stream: h5py.File) -> None:
+    del stream["obs"][stream["obs"].attrs["_index"]]
+
+
+@pytest.mark.parametrize("harm", [_another_kind, _no_kind, _no_index])
+def test_a_cohort_that_was_damaged_is_refused(tmp_path: Path, harm: Callable[[h5py.File], None]) -> None:
+    path = write_cohort(build_cohort(levels=[LEVELS], clinical=CLINICAL), tmp_path / "c.h5ad")
+    with h5py.File(path, "r+") as stream:
+        harm(stream)
+    with pytest.raises(DataError, match="not a readable h5ad"):
+        read_cohort(path)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.98])
+def test_a_cohort_that_was_cut_short_is_refused(tmp_path: Path, share: float) -> None:
+    path = write_cohort(build_cohort(levels=[LEVELS], clinical=CLINICAL), tmp_path / "c.h5ad")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(DataError, match="not a readable h5ad"):
+        read_cohort(path)
 
 
 def test_h5ad_that_reaches_outside_is_refused(tmp_path: Path) -> None:
