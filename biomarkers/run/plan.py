@@ -12,8 +12,9 @@ from pathlib import Path, PurePosixPath
 from biomarkers.errors import DataError, UsageError, did_you_mean
 from biomarkers.files import file_name
 from biomarkers.run.state import STATE_FOLDER
-from biomarkers.slide.channel_files import is_channel_folder, is_zarr
+from biomarkers.slide.channel_files import is_channel_folder
 from biomarkers.slide.dicom import series_of
+from biomarkers.slide.zarr_header import is_zarr
 from biomarkers.sources import is_url, listed, name_of
 
 IMAGE_SUFFIXES = tuple(

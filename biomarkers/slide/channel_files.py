@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import struct
@@ -18,11 +17,11 @@ from numpy.typing import NDArray
 from biomarkers.errors import SlideError
 from biomarkers.slide.pixelsize import PixelSize
 from biomarkers.slide.reader import DECODE_ERRORS, check_is_image
+from biomarkers.slide.zarr_header import is_zarr, zarr_attributes, zarr_axes, zarr_levels, zarr_pixel_size
 
 Box = tuple[slice, slice]
 # reads rows and columns of one channel
 Plane = Callable[[Box], NDArray[Any]]
-_UM_IN = {"micrometer": 1.0, "micron": 1.0, "um": 1.0, "µm": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "meter": 1e6}
 _MS_IN = {"s": 1e3, "ms": 1.0, "µs": 1e-3, "us": 1e-3}
 _LEVEL = 0.6  # of an image's side: what is smaller is a level of its pyramid, a label or a thumbnail
 _MOST_CHANNELS = 4096  # of a file that says more, the header lies
@@ -55,11 +54,6 @@ def open_channels(path: Path) -> ChannelFile:
         return _zarr(path) if is_zarr(path) else _folder(path)
     check_is_image(path)
     return _tiff(path)
-
-
-def is_zarr(path: Path) -> bool:
-    """Tell a Zarr folder by its attributes."""
-    return path.is_dir() and any((path / name).is_file() for name in ("zarr.json", ".zattrs", ".zgroup"))
 
 
 def is_channel_folder(path: Path) -> bool:
@@ -309,10 +303,7 @@ def _zarr_channels(path: Path) -> ChannelFile:
     about = zarr_attributes(path)
     scales = about["multiscales"][0]
     axes = zarr_axes(scales)
-    inner = str(scales["datasets"][0]["path"])
-    if not (path / inner).resolve().is_relative_to(path.resolve()):
-        raise SlideError("the OME-Zarr points outside itself", where=path, seen=inner)
-    array: Any = zarr.open_array(str(path / inner), mode="r")
+    array: Any = zarr.open_array(str(zarr_levels(path, scales, store=path)[0]), mode="r")
     sizes = dict(zip(axes, array.shape, strict=True))
     wide = [axis for axis in axes if axis not in "cyx" and sizes[axis] > 1]
     if wide or axes[-2:] != ["y", "x"]:
@@ -346,30 +337,6 @@ def _only_image(path: Path) -> Path:
     return images[0]
 
 
-def zarr_attributes(path: Path) -> dict[str, Any]:
-    """Return the OME attributes of a Zarr group (0.4: ``.zattrs``; 0.5: ``zarr.json``)."""
-    if (path / "zarr.json").is_file():
-        attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8")).get("attributes", {})
-        found: dict[str, Any] = attributes.get("ome", attributes)
-        return found
-    old: dict[str, Any] = json.loads((path / ".zattrs").read_text(encoding="utf-8"))
-    return old
-
-
-def zarr_axes(scales: Mapping[str, Any]) -> list[str]:
-    """Return the names of an image's axes (before 0.3 they were not written).
-
-    Raises
-    ------
-    ValueError
-        They are no names, or one stands twice.
-    """
-    axes = [axis["name"] if isinstance(axis, dict) else axis for axis in scales.get("axes", "tczyx")]
-    if not all(isinstance(axis, str) for axis in axes) or len(set(axes)) < len(axes):
-        raise ValueError(f"axes {axes}")
-    return axes
-
-
 def _zarr_plane(path: Path, array: Any, axes: list[str], number: int) -> Plane:
     def read(box: Box) -> NDArray[Any]:
         where = {"c": number, "y": box[0], "x": box[1]}
@@ -379,16 +346,3 @@ def _zarr_plane(path: Path, array: Any, axes: list[str], number: int) -> Plane:
             raise SlideError(f"channel {number + 1} cannot be decoded: {error}", where=path) from error
 
     return read
-
-
-def zarr_pixel_size(scales: Mapping[str, Any]) -> PixelSize | None:
-    """Return the pixel size that the scale of the largest level gives, when its axes have a unit of length."""
-    steps = [
-        one["scale"] for one in scales["datasets"][0].get("coordinateTransformations", []) if one.get("type") == "scale"
-    ]
-    axes = scales.get("axes", [])
-    if not steps or not all(isinstance(axis, dict) for axis in axes):
-        return None
-    um = [step * _UM_IN.get(str(axis.get("unit", "")), np.nan) for step, axis in zip(steps[0], axes, strict=True)]
-    x, y = um[-1], um[-2]
-    return PixelSize(float(x), float(y), "OME-Zarr scale") if x > 0 and y > 0 else None

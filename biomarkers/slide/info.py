@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from biomarkers.errors import SlideError
-from biomarkers.slide.channel_files import ChannelFile, is_channel_folder, is_zarr, open_channels
+from biomarkers.slide.channel_files import ChannelFile, is_channel_folder, open_channels
 from biomarkers.slide.pixelsize import PixelSize
 from biomarkers.slide.slide import Slide, open_slide
+from biomarkers.slide.zarr_header import is_zarr
 from biomarkers.sources import is_url
 
 

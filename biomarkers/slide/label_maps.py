@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.errors import DataError, SlideError, UsageError
-from biomarkers.slide.reader import check_is_image
+from biomarkers.slide.reader import DECODE_ERRORS, check_is_image
 
 Map = NDArray[np.int32]
 
@@ -99,7 +99,7 @@ def _planes(where: Path) -> tuple[list[NDArray[Any]], list[str], tuple[str, ...]
                 )
                 return [page.asarray() for page in pages], kinds, names
             stack = np.asarray(file.series[0].asarray())
-    except (tifffile.TiffFileError, ValueError, RuntimeError, OSError, KeyError) as error:
+    except (tifffile.TiffFileError, *DECODE_ERRORS) as error:
         raise SlideError(f"the label map cannot be read: {error}", where=where) from error
     stack = stack.squeeze()
     if stack.ndim == 3 and stack.shape[-1] <= 2:

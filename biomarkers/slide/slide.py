@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Self
 
 from biomarkers.errors import SlideError, UsageError
-from biomarkers.slide.channel_files import is_zarr
 from biomarkers.slide.pixelsize import PixelSize, choose_mpp
 from biomarkers.slide.reader import RGB, Level, Reader, Scene, check_is_image, check_sizes
+from biomarkers.slide.zarr_header import is_zarr
 from biomarkers.sources import is_url, name_of, open_object
 
 # formats that only OpenSlide reads, by suffix; DICOM is also told by its header

@@ -17,7 +17,7 @@ def open_tiff(source: Path | Any, *, name: str | None = None) -> tifffile.TiffFi
     Raises
     ------
     tifffile.TiffFileError
-        It is no TIFF, its directories form a loop, or there are more than 100,000 of them.
+        It is no TIFF, it holds no image, its directories form a loop, or there are more than 100,000 of them.
     """
     file = tifffile.TiffFile(source, name=name)
     try:
@@ -30,6 +30,8 @@ def open_tiff(source: Path | Any, *, name: str | None = None) -> tifffile.TiffFi
 
 def _follow(file: tifffile.TiffFile) -> None:
     """Follow the directories by their offsets alone, as far as they can be read: tifffile says what is wrong there."""
+    if not file.pages:
+        raise tifffile.TiffFileError("it holds no image")
     handle, form = file.filehandle, file.tiff
     offset: int = file.pages.first.offset
     numbers: dict[int, int] = {}

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from biomarkers.errors import SlideError
-from biomarkers.slide.channel_files import is_zarr, zarr_attributes, zarr_axes, zarr_pixel_size
 from biomarkers.slide.reader import DECODE_ERRORS, GLASS, RGB, Level, Scene
+from biomarkers.slide.zarr_header import is_zarr, zarr_attributes, zarr_axes, zarr_levels, zarr_pixel_size
 
 
 class ZarrReader:
@@ -51,11 +51,7 @@ class _Image:
         folder = path / inner
         scales = zarr_attributes(folder)["multiscales"][0]
         self._axes = zarr_axes(scales)
-        named = [str(one["path"]) for one in scales["datasets"]]
-        for name in named:
-            if not (folder / name).resolve().is_relative_to(path.resolve()):
-                raise SlideError("the OME-Zarr points outside itself", where=path, seen=name)
-        self._levels = [_on_glass(folder / name) for name in named]
+        self._levels = [_on_glass(one) for one in zarr_levels(folder, scales, store=path)]
         sizes = [dict(zip(self._axes, array.shape, strict=True)) for array in self._levels]
         levels, problems = _pyramid(sizes)
         channels = ("grey",) if sizes[0].get("c", 1) == 1 else ("R", "G", "B")

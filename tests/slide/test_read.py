@@ -284,15 +284,18 @@ def test_errors_are_of_the_family(tmp_path: Path) -> None:
 def test_a_loop_of_directories_is_refused(tmp_path: Path, big: bool, last: int, named: int) -> None:
     path = _looped(tmp_path / "a.tif", big, last, named)
     told = f"directory {last} names directory {named} as the next one"
-    ways: list[Callable[[], object]] = [
+    for read in _ways_to_read(path):
+        with pytest.raises(SlideError, match=told) as caught:
+            read()
+        assert str(caught.value.where) == str(path)
+
+
+def _ways_to_read(path: Path) -> list[Callable[[], object]]:
+    return [
         lambda: read_tile(path, mpp=0.5, scene=0),
         lambda: open_channels(path),
         lambda: read_labels(path, shape=RGB.shape[:2]),
     ]
-    for read in ways:
-        with pytest.raises(SlideError, match=told) as caught:
-            read()
-        assert str(caught.value.where) == str(path)
 
 
 def _looped(path: Path, big: bool, last: int, named: int) -> Path:
@@ -308,6 +311,15 @@ def _looped(path: Path, big: bool, last: int, named: int) -> Path:
     struct.pack_into(form, content, place, offsets[named - 1])
     path.write_bytes(bytes(content))
     return path
+
+
+def test_a_file_of_no_directory_holds_no_image(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(b"II*\0" + bytes(80))
+    for read in _ways_to_read(path):
+        with pytest.raises(SlideError, match="holds no image") as caught:
+            read()
+        assert str(caught.value.where) == str(path)
 
 
 def test_directories_without_number_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,13 +133,13 @@ def test_a_header_that_makes_no_sense_is_refused(
 ) -> None:
     path = write_zarr(tmp_path / "a.zarr", version=version)
     header = path / ("zarr.json" if version == 3 else ".zattrs")
-    about: Any = json.loads(header.read_text())
-    *outer, last = ("attributes", *(("ome", *place) if place else ())) if version == 3 else ("whole", *place)
-    within = root = about if version == 3 else {"whole": about}
+    whole: Any = {"": json.loads(header.read_text())}
+    *outer, last = ("", "attributes", "ome", *place) if version == 3 else ("", *place)
+    within = whole
     for key in outer:
         within = within[key]
     within[last] = value
-    header.write_text(json.dumps(root if version == 3 else root["whole"]))
+    header.write_text(json.dumps(whole[""]))
     for read in (open_slide, open_channels):
         with pytest.raises(SlideError, match=r"not an OME-Zarr image|points outside itself") as caught:
             read(path)
