@@ -174,4 +174,7 @@ def _usage_error(error: ValidationError, model: type[BaseModel], where: str) -> 
         )
     if first["type"] == "missing":
         return UsageError(f"the setting {key!r} is missing", where=where)
+    if first["type"] == "value_error" and isinstance(first["input"], Mapping):  # a check of several settings at once
+        place = f"{key}: " if first["loc"] else ""
+        return UsageError(place + first["msg"].removeprefix("Value error, "), where=where)
     return UsageError(f"setting {key!r}: {first['msg']}", where=where, seen=first["input"])
