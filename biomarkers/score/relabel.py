@@ -20,6 +20,7 @@ Ints = NDArray[np.int64]
 REGIONS, LOCAL = "regions", "local"
 # squares of so many radii: set on simulated nulls and planted attraction (benchmarks/accuracy_space.py squares)
 SQUARE_RADII: Final = 8.0
+_CLEAR = 2.0  # times the criterion: there is no doubt that the share varies
 _PLANE_FROM, _CURVED_FROM = 12, 60  # cells of a stratum from which on a plane, a surface of second degree is taken off
 _EVIDENCE = 2.0  # Akaike's: units of explained variation per term from which on a label's share is said to vary
 _PIECE_RADII, _PIECE_SPACINGS = 1.0, 4.0  # a gap wider than both parts two pieces of tissue
@@ -53,6 +54,7 @@ class Chance:
     """A count beside what moved labels give: ``expected``, the 95% range ``low`` to ``high``, and the two-sided ``p``.
 
     ``null`` says how far labels moved: ``regions`` or ``local``; ``p_regions`` and ``p_local`` are those of both.
+    ``evidence`` is how much of the label's variation a gradient explains, per term (1 by chance, 2 decides).
     """
 
     expected: float
@@ -62,11 +64,12 @@ class Chance:
     null: str
     p_regions: float
     p_local: float
+    evidence: float
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the two ways of moving labels do not agree at 5%."""
-        return (self.p_regions <= _ALPHA) != (self.p_local <= _ALPHA)
+        """Whether the two ways of moving labels do not agree at 5%, and the criterion that chose one is not clear."""
+        return (self.p_regions <= _ALPHA) != (self.p_local <= _ALPHA) and self.evidence < _CLEAR * _EVIDENCE
 
 
 def label_can_be_on(source: Bools, target: Bools, *, least: float = 0.2) -> Bools:
@@ -116,7 +119,7 @@ def moved_label(
         k = np.add.reduceat(label.astype(np.int64), strata.start[:-1])
         shuffled = shuffled_sums(left, strata.start, k, n, int(rng.integers(2**31)))
         found[name] = (float(left[label].sum()), shuffled)
-    return _chance(observed, found, varies=_varies(xy, target, movable, groups, squares))
+    return _chance(observed, found, evidence=_evidence(xy, target, movable, groups, squares))
 
 
 def moved_both(
@@ -148,7 +151,7 @@ def moved_both(
         sums = shuffled_pairs(label[strata.order], strata.start, terms, strata.inverse, first, other, n, seed)
         centre = float(sums.mean())
         found[name] = (float(sums[0]) - centre, sums[1:] - centre)
-    return _chance(observed, found, varies=_varies(xy, target, movable, groups, squares))
+    return _chance(observed, found, evidence=_evidence(xy, target, movable, groups, squares))
 
 
 def strata_of(xy: Floats, movable: Bools, key: Ints, *, degree: int) -> Strata:
@@ -209,8 +212,8 @@ def _squares(xy: Floats, side: float) -> Ints:
     return np.asarray(at[:, 0] * count[1] + at[:, 1], dtype=np.int64)
 
 
-def _varies(xy: Floats, target: Bools, movable: Bools, groups: Ints, squares: Ints) -> bool:
-    """Say whether the label's share varies over the tissue: along a plane, a curved surface, or from square to square.
+def _evidence(xy: Floats, target: Bools, movable: Bools, groups: Ints, squares: Ints) -> float:
+    """Measure how the label's share varies over the tissue: along a plane, a curved surface, or from square to square.
 
     By Akaike's criterion (1974, IEEE Trans Automat Contr 19:716): what is explained must exceed twice its terms.
     """
@@ -228,11 +231,12 @@ def _varies(xy: Floats, target: Bools, movable: Bools, groups: Ints, squares: In
         strata_of(xy, movable, groups, degree=1), strata_of(xy, movable, groups, degree=2),
         strata_of(xy, movable, squares, degree=0),
     )  # fmt: skip
+    most = 0.0
     for strata in found:
         explained = float((scaled**2).sum() - (strata.residual(scaled) ** 2).sum())
-        if explained > _EVIDENCE * (_rank(strata) - len(size)):
-            return True
-    return False
+        terms = _rank(strata) - len(size)
+        most = max(most, explained / terms if terms > 0 else 0.0)
+    return most
 
 
 def _rank(strata: Strata) -> int:
@@ -254,14 +258,14 @@ def _neighbour_lists(pairs: Ints, n: int) -> tuple[Ints, Ints]:
     return first, np.ascontiguousarray(both[:, 1])
 
 
-def _chance(observed: float, found: dict[str, tuple[float, Floats]], *, varies: bool) -> Chance:
-    null = LOCAL if varies else REGIONS
+def _chance(observed: float, found: dict[str, tuple[float, Floats]], *, evidence: float) -> Chance:
+    null = LOCAL if evidence > _EVIDENCE else REGIONS
     p = {name: two_sided(one, shuffled) for name, (one, shuffled) in found.items()}
     excess, shuffled = found[null]
     low, high = np.quantile(shuffled, (_ALPHA / 2, 1 - _ALPHA / 2))
     expected = observed - excess
     return Chance(
-        expected, expected + float(low), expected + float(high), p[null], null, p[REGIONS], p[LOCAL]
+        expected, expected + float(low), expected + float(high), p[null], null, p[REGIONS], p[LOCAL], evidence
     )  # fmt: skip
 
 

@@ -64,20 +64,29 @@ def read_setup(
         classifier=_read(classifier, load_classifier),
         assume_tumor=assume_tumor,
     )
-    cuts = _read(thresholds, read_thresholds)
     if stain is not None:
         from biomarkers.stain import read_reference
 
         shared = read_reference(Path(stain))
         white, vectors = shared.white, shared.vectors
+    wanted = assay.marker if marker is None else marker
+    cuts = _read(
+        thresholds, lambda path: read_thresholds(path, assay=assay, marker=wanted, dab_vector=_dab_vector(vectors))
+    )
     return Setup(
         assay=assay,
-        marker=assay.marker if marker is None else marker,
+        marker=wanted,
         thresholds=assay.thresholds if cuts is None else cuts,
         classes=classes,
         white=white,
         vectors=vectors,
     )
+
+
+def _dab_vector(vectors: StainVectors | None) -> tuple[float, float, float]:
+    from biomarkers.stain import StainVectors
+
+    return (StainVectors() if vectors is None else vectors).dab
 
 
 def _read(given: Any, reader: Any) -> Any:
