@@ -71,8 +71,10 @@ def read_setup(
         white, vectors = shared.white, shared.vectors
     wanted = assay.marker if marker is None else marker
     cuts = _read(
-        thresholds, lambda path: read_thresholds(path, assay=assay, marker=wanted, dab_vector=_dab_vector(vectors))
+        thresholds, lambda path: read_thresholds(path, assay=assay, marker=wanted, dab_vector=_vectors(vectors).dab)
     )
+    if classes.classifier is not None:
+        classes.classifier.check(marker=wanted, hematoxylin_vector=_vectors(vectors).hematoxylin)
     return Setup(
         assay=assay,
         marker=wanted,
@@ -83,10 +85,11 @@ def read_setup(
     )
 
 
-def _dab_vector(vectors: StainVectors | None) -> tuple[float, float, float]:
+def _vectors(given: StainVectors | None) -> StainVectors:
+    """Return the vectors that slides are scored by."""
     from biomarkers.stain import StainVectors
 
-    return (StainVectors() if vectors is None else vectors).dab
+    return StainVectors() if given is None else given
 
 
 def _read(given: Any, reader: Any) -> Any:
