@@ -23,7 +23,7 @@ _MIN_CELLS = 200
 _MODE_BINS = 256
 _BELOW_MODE = (0.25, 0.6)
 _MOST_STAINED = 0.05  # of a control's cells, above 4 SD of those below its mode: a few macrophages and folds do no harm
-_APART_SHARE = 0.5  # of the step from 1+ to 2+: controls of one batch whose own cuts lie further apart disagree
+_APART_SHARE = 0.5  # of the step from 1+ to 2+: controls of one batch whose medians lie further apart disagree
 # cells 2 to 6 SD above the mode for each below it: .05 where unstained cells are normal, .4 where they are gamma (1.5)
 _SHOULDER, _SHOULDER_SD = 0.25, (2.0, 6.0)
 SAME_SIZE = 1.25  # pixel sizes that differ by more are others
@@ -108,7 +108,7 @@ def anchor_thresholds(
     if pooled.size < _MIN_CELLS:
         raise DataError("too few cells to anchor a cut", seen=int(pooled.size), allowed=f"at least {_MIN_CELLS}")
     mode = _mode(pooled)
-    _refuse_stained(values, assay, method, quantile, pictures or {})
+    _refuse_stained(values, assay, method, pictures or {})
     negative = pooled if method == "negative_control" else _mirrored(pooled, mode)
     cut = round(float(np.quantile(negative, quantile)), 4)
     shift = cut - assay.thresholds.dab_od[0]
@@ -199,7 +199,7 @@ def check_pixel_size(thresholds: Thresholds, *, mpp: float) -> None:
 
 
 def _refuse_stained(
-    values: Mapping[str, np.ndarray], assay: Assay, method: Method, quantile: float, pictures: Mapping[str, object]
+    values: Mapping[str, np.ndarray], assay: Assay, method: Method, pictures: Mapping[str, object]
 ) -> None:
     """Refuse slides that do not look as unstained as they are said to be, and name the picture to look at."""
     one, two, _ = assay.thresholds.dab_od
@@ -225,12 +225,12 @@ def _refuse_stained(
             raise _refused("a control holds stained cells, it seems", [slide], pictures,
                            seen=f"{stained:.0%} of its cells above its unstained ones",
                            allowed=f"up to {_MOST_STAINED:.0%}")  # fmt: skip
-    cuts = {slide: float(np.quantile(found, quantile)) for slide, found in known.items()}
-    if cuts and max(cuts.values()) - min(cuts.values()) > _APART_SHARE * (two - one):
-        low, high = min(cuts, key=cuts.__getitem__), max(cuts, key=cuts.__getitem__)
-        raise _refused("the controls disagree", [low, high], pictures,
-                       seen=f"{quantile:g} quantiles {cuts[low]:.3f} ({low}) and {cuts[high]:.3f} OD ({high})",
-                       allowed=f"no further apart than {_APART_SHARE * (two - one):.3f} OD")  # fmt: skip
+    middle = {slide: float(np.median(found)) for slide, found in known.items()}
+    if middle and max(middle.values()) - min(middle.values()) > _APART_SHARE * (two - one):
+        low, high = min(middle, key=middle.__getitem__), max(middle, key=middle.__getitem__)
+        seen = f"medians {middle[low]:.3f} ({low}) and {middle[high]:.3f} OD ({high})"
+        allowed = f"no further apart than {_APART_SHARE * (two - one):.3f} OD"
+        raise _refused("the controls disagree", [low, high], pictures, seen=seen, allowed=allowed)
 
 
 def _refused(what: str, slides: list[str], pictures: Mapping[str, object], *, seen: str, allowed: str) -> DataError:
