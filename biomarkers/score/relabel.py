@@ -31,14 +31,15 @@ _ALPHA = 0.05
 class Strata:
     """Cells in the order of their strata: labels move within ``order[start[s]:start[s + 1]]``.
 
-    ``terms`` (n, 6) are 1, x, y, x2, xy, y2 within each stratum, 0 where it is too small for them, and ``inverse``
-    (strata, 6, 6) the inverse of their products.
+    ``terms`` (n, k) are 1, x, y, x2, xy, y2 within each stratum, as far as asked for, 0 where it is too small for them;
+    ``inverse`` (strata, k, k) is the inverse of their products, ``rank`` how many they are in all.
     """
 
     order: Ints
     start: Ints
     terms: Floats
     inverse: Floats
+    rank: int
 
     def residual(self, values: Floats) -> Floats:
         """Return what the terms leave of values, in the order of the strata."""
@@ -166,13 +167,18 @@ def strata_of(xy: Floats, movable: Bools, key: Ints, *, degree: int) -> Strata:
     wide = np.sqrt(np.add.reduceat(x**2 + y**2, start[:-1]) / size)
     scale = np.repeat(np.where(wide > 0, wide, 1.0), size)
     x, y = x / scale, y / scale
-    terms = np.column_stack([np.ones(len(x)), x, y, x**2, x * y, y**2])
+    terms = np.column_stack([np.ones(len(x)), *(x, y)[: 2 * degree], *(x**2, x * y, y**2)[: 3 * (degree > 1)]])
     many = np.repeat(size, size)
-    terms[many < (_PLANE_FROM if degree > 0 else np.inf), 1:] = 0.0
-    terms[many < (_CURVED_FROM if degree > 1 else np.inf), 3:] = 0.0
-    products = np.add.reduceat(terms[:, :, None] * terms[:, None, :], start[:-1], axis=0)
+    terms[many < _PLANE_FROM, 1:] = 0.0
+    terms[many < _CURVED_FROM, 3:] = 0.0
+    products = np.zeros((len(size), terms.shape[1], terms.shape[1]))
+    for c in range(terms.shape[1]):  # one pair at a time: a million cells would not fit otherwise
+        for d in range(c + 1):
+            sums = np.add.reduceat(terms[:, c] * terms[:, d], start[:-1])
+            products[:, c, d] = products[:, d, c] = sums
     inverse = np.linalg.pinv(products, rcond=1e-9, hermitian=True)
-    return Strata(order, start, terms, inverse)
+    rank = int(np.einsum("scd,sdc->", inverse, products).round())
+    return Strata(order, start, terms, inverse, rank)
 
 
 def _groups(xy: Floats, movable: Bools, region: NDArray[np.generic], radius: float) -> tuple[Ints, Ints]:
@@ -234,20 +240,9 @@ def _evidence(xy: Floats, target: Bools, movable: Bools, groups: Ints, squares: 
     most = 0.0
     for strata in found:
         explained = float((scaled**2).sum() - (strata.residual(scaled) ** 2).sum())
-        terms = _rank(strata) - len(size)
+        terms = strata.rank - len(size)
         most = max(most, explained / terms if terms > 0 else 0.0)
     return most
-
-
-def _rank(strata: Strata) -> int:
-    return int(np.einsum("scd,sdc->", strata.inverse, _products(strata)).round())
-
-
-def _products(strata: Strata) -> Floats:
-    return np.asarray(
-        np.add.reduceat(strata.terms[:, :, None] * strata.terms[:, None, :], strata.start[:-1], axis=0),
-        dtype=np.float64,
-    )
 
 
 def _neighbour_lists(pairs: Ints, n: int) -> tuple[Ints, Ints]:
