@@ -178,7 +178,7 @@ def strata_of(xy: Floats, movable: Bools, key: Ints, *, degree: int) -> Strata:
             products[:, c, d] = products[:, d, c] = sums
     inverse = np.linalg.pinv(products, rcond=1e-9, hermitian=True)
     rank = int(np.einsum("scd,sdc->", inverse, products).round())
-    return Strata(order, start, terms, inverse, rank)
+    return Strata(order, start, terms, np.asarray(inverse, dtype=np.float64), rank)
 
 
 def _groups(xy: Floats, movable: Bools, region: NDArray[np.generic], radius: float) -> tuple[Ints, Ints]:
