@@ -126,6 +126,42 @@ def two_sample_hits(
 
 
 @numba.njit(cache=True, nogil=True)
+def coupled_labels(
+    orders: np.ndarray, known: np.ndarray, block: np.ndarray, need: np.ndarray, first: int, labels: np.ndarray
+) -> None:  # pragma: no cover  (compiled; held to its definition by tests)
+    """Label each marker's own patients by one random order of all patients.
+
+    Parameters
+    ----------
+    orders
+        (B, n) int32, random orders of the patients.
+    known
+        (m, n) uint8, 1 where the patient has this marker's level.
+    block
+        (n,) int64, stratum numbers from 0.
+    need
+        (m, strata) int64: in each stratum so many of the marker's patients, the first in the order, get ``first``.
+    first
+        1 or 0, the label of those; the other patients with a level get the other label.
+    labels
+        (m, B, n) uint8, filled; patients without the level get 0.
+    """
+    taken = np.zeros(need.shape[1], dtype=np.int64)
+    for j in range(known.shape[0]):
+        for b in range(orders.shape[0]):
+            taken[:] = 0
+            for k in range(orders.shape[1]):
+                patient = orders[b, k]
+                if known[j, patient] == 0:
+                    labels[j, b, patient] = 0
+                elif taken[block[patient]] < need[j, block[patient]]:
+                    labels[j, b, patient] = first
+                    taken[block[patient]] += 1
+                else:
+                    labels[j, b, patient] = 1 - first
+
+
+@numba.njit(cache=True, nogil=True)
 def permuted_products(
     one: np.ndarray, two: np.ndarray, orders: np.ndarray, sums: np.ndarray
 ) -> None:  # pragma: no cover  (compiled; held to numpy by tests)
