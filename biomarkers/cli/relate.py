@@ -25,8 +25,20 @@ if TYPE_CHECKING:
     multiple=True,
     help="Column of site, batch or tumor type: patients change places within a stratum only; repeatable.",
 )
-@click.option("--time", help="Column of a time above 0; with --event.")
-@click.option("--event", help="Column of its event: 1 = it happened, 0 = censored.")
+@click.option(
+    "--time",
+    "times",
+    multiple=True,
+    metavar="COL",
+    help="Column of a time above 0; with --event. ENDPOINT=COL, repeatable, where several time end points are asked for.",
+)
+@click.option(
+    "--event",
+    "events",
+    multiple=True,
+    metavar="COL",
+    help="Column of its event: 1 = it happened, 0 = censored; or ENDPOINT=COL.",
+)
 @click.option(
     "--endpoint",
     "endpoints",
@@ -38,9 +50,7 @@ if TYPE_CHECKING:
 @click.option(
     "--benefit-months",
     type=float,
-    default=6.0,
-    show_default=True,
-    help="How long SD must last to count as clinical benefit.",
+    help="How long SD must last to count as clinical benefit.  [default: 6]",
 )
 @click.option("--covariate", "covariates", multiple=True, help="Numeric column to adjust an estimate for; repeatable.")
 @click.option("--responder", "responders", multiple=True, help="Word that counts as response.  [default: CR, PR]")
@@ -48,12 +58,10 @@ if TYPE_CHECKING:
 @click.option(
     "--not-evaluable",
     type=click.Choice(["exclude", "nonresponder"]),
-    default="exclude",
-    show_default=True,
-    help="What NE is: left out, or no response.",
+    help="What NE is: left out, or no response.  [default: exclude]",
 )
-@click.option("--margin", type=float, default=0.15, show_default=True, help="Margin of independence, AUC scale.")
-@click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the tests.")
+@click.option("--margin", type=float, help="Margin of independence, AUC scale.  [default: 0.15]")
+@click.option("--alpha", type=float, help="Level of the tests.  [default: 0.05]")
 @click.option("--cutoff", "cutoffs", multiple=True, metavar="COL=1", help="Cut fixed beforehand; repeatable.")
 @click.option(
     "--search-cuts", is_flag=True, help="Search the best cut too, with p and effect corrected for the search."
@@ -112,14 +120,17 @@ def relate(
     arguments = {
         "levels": list(options["levels"]) or None,
         "endpoint": list(options["endpoints"]) or ["orr"],
-        "responders": list(options["responders"]) or ["CR", "PR"],
+        "responders": list(options["responders"]) or None,
         "non_responders": list(options["non_responders"]) or None,
         "cutoffs": _cuts(options["cutoffs"]),
         "lloq": {name: values[0] for name, values in _cuts(options["limits"]).items()},
         "censored": dict(_pair(text) for text in options["flags"]),
         "n_permutations": options["permutations"],
         "rng": options["seed"],
-        **{name: options[name] for name in ("response", "patient", "strata", "time", "event", "best_change",
+        "time": _columns(options["times"], "--time"),
+        "event": _columns(options["events"], "--event"),
+        "filters": list(only),
+        **{name: options[name] for name in ("response", "patient", "strata", "best_change",
                                             "benefit_months", "covariates", "search_cuts", "not_evaluable", "margin",
                                             "alpha", "plan", "timepoint")},
     }  # fmt: skip
@@ -172,6 +183,21 @@ def _cuts(texts: tuple[str, ...]) -> dict[str, list[float]]:
             raise UsageError("this option names no column", seen=text, allowed="COLUMN=NUMBER")
         made.setdefault(name, []).extend(numbers)
     return made
+
+
+def _columns(texts: tuple[str, ...], option: str) -> str | dict[str, str] | None:
+    """Read COL once, or ENDPOINT=COL any number of times."""
+    from biomarkers.errors import UsageError
+    from biomarkers.relate.endpoints import KINDS
+
+    named = {end: column for end, equals, column in (text.partition("=") for text in texts) if equals and end in KINDS}
+    if len(named) == len(texts):
+        return named or None
+    if len(texts) > 1:
+        raise UsageError(
+            f"{option} is given several times", seen=" ".join(texts), allowed=f"{option} COLUMN, or ENDPOINT=COLUMN each"
+        )
+    return texts[0]
 
 
 def _pair(text: str) -> tuple[str, str]:
