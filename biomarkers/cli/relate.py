@@ -137,7 +137,7 @@ def relate(
     if options["site"] and not panel:
         raise click.UsageError("--site belongs to --sensitivity")
     result = ask(data, where=table.name, progress=sys.stderr.isatty(), **arguments)
-    others = _panel(data, result, options, where=table.name) if panel else None
+    others = _panel(data, result, options, arguments, where=table.name) if panel else None
     if simulated:
         import dataclasses
 
@@ -210,23 +210,27 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _panel(data: Any, result: Relation, options: dict[str, Any], *, where: str) -> Sensitivity:
-    """Ask again under other choices, with everything else as it was asked."""
+def _panel(data: Any, result: Relation, options: dict[str, Any], arguments: Mapping[str, Any], *, where: str) -> Sensitivity:
+    """Ask the primary end point again under other choices, with everything else as it was asked."""
+    from biomarkers.relate.endpoints import KINDS
     from biomarkers.relate.sensitivity import sensitivity
 
-    kept = ("responders", "non_responders", "not_evaluable", "margin", "alpha", "cutoffs", "lloq", "censored", "strata")
-    return sensitivity(
-        data,
-        levels=result.settings["levels"],
-        response=options["response"],
-        patient=options["patient"],
-        site=options["site"],
-        timepoint=options["timepoint"],
-        where=where,
-        rng=options["seed"],
-        n_permutations=min(options["permutations"], 9_999),
-        **{name: result.settings[name] for name in kept},
-    )
+    asked = {
+        **arguments,
+        "levels": result.settings["levels"],
+        "endpoint": result.settings["endpoint"][0],
+        "search_cuts": False,
+        "n_permutations": min(options["permutations"], 9_999),
+    }
+    named = (arguments["time"], arguments["event"])
+    if any(isinstance(columns, dict) for columns in named):  # those of the other end points are not asked for here
+        wanted = {asked["endpoint"], "pfs"} if asked["endpoint"] == "clinical_benefit" else {asked["endpoint"]}
+        for name in ("time", "event"):
+            kept = {end: column for end, column in arguments[name].items() if end in wanted}
+            asked[name] = kept or None
+    elif KINDS.get(asked["endpoint"]) in ("binary", "ordered", "continuous") and asked["endpoint"] != "clinical_benefit":
+        asked["time"] = asked["event"] = None
+    return sensitivity(data, site=options["site"], where=where, **asked)
 
 
 def _write(
@@ -266,9 +270,14 @@ def _summary(result: Relation, notes: list[str], report: Path, *, panel: Sensiti
     from tabulate import tabulate
 
     rule = "NE counts as no response" if result.settings["not_evaluable"] == "nonresponder" else "NE is left out"
-    click.echo(f"Response: {result.definition} ({rule}).\n")
+    yes_no = result.heading == "Responders"
+    click.echo(f"Response: {result.definition} ({rule}).\n" if yes_no else f"End point: {result.definition}.\n")
     rows = [_line(row) for row in result.verdicts.to_dict("records")]
-    heads = ["biomarker", "end point", "n", "responders", "verdict", "AUC", "95% CI", "p", "p adjusted", "p omnibus"]
+    graded = result.verdicts["margin"].isna() & (result.verdicts["verdict"] != "not_testable")
+    scale, count = ("AUC", "responders") if not graded.any() else ("concordance", "events")
+    if graded.any() and not graded.all():
+        scale, count = "AUC / concordance", "responders / events"
+    heads = ["biomarker", "end point", "n", count, "verdict", scale, "95% CI", "p", "p adjusted", "p omnibus"]
     click.echo(tabulate(rows, headers=heads, tablefmt="simple", disable_numparse=True))
     for line in _conventional(result):
         click.echo(line)
@@ -287,9 +296,11 @@ def _summary(result: Relation, notes: list[str], report: Path, *, panel: Sensiti
 
 
 def _line(row: Mapping[Any, Any]) -> list[str]:
+    name = "auc" if _number(row["concordance"], 3) == "-" else "concordance"
+    value, low, high = (_number(row[column], 3) for column in (name, f"{name}_low95", f"{name}_high95"))
     return [
         str(row["biomarker"]), str(row["endpoint"]), str(row["n"]), _count(row["n_responders"]), str(row["verdict"]),
-        _number(row["auc"], 3), f"{_number(row['auc_low95'], 3)}-{_number(row['auc_high95'], 3)}",
+        value, "-" if low == "-" else f"{low}-{high}",
         _number(row["p_dependence"], 4), _number(row["p_adjusted"], 4), _number(row["p_omnibus"], 4),
     ]  # fmt: skip
 
@@ -304,6 +315,7 @@ def _conventional(result: Relation) -> list[str]:
             a, t = auc.iloc[0], test.iloc[0]
             interval = f"{a['value']:.3f} (95% {a['ci_low']:.3f}-{a['ci_high']:.3f})"
             p = f"Wilcoxon p {_number(t['p'], 3)} (normal approximation)"
+            p += "; strata ignored" if "strata ignored" in str(a["note"]) else ""
             lines.append(f"As papers print it, {name}: AUC {interval} by DeLong; {p}")
     return ["", *lines] if lines else []
 

@@ -284,7 +284,8 @@ def _time(name: str, patients: Patients, options: Mapping[str, Any]) -> EndPoint
     if unknown.any():
         left["no time or event"] = int(unknown.sum())
     rows = np.flatnonzero(keep)
-    definition = f"{int(event[rows].sum())} events in {len(rows)} patients; {definition}"
+    seen = int(event[rows].sum())
+    definition = f"{seen} {'event' if seen == 1 else 'events'} in {len(rows)} patients; {definition}"
     return EndPoint(name, "time", rows, np.full(len(rows), np.nan), time[rows], event[rows], definition, left)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -139,69 +139,19 @@ def relate(
     Neubert K, Brunner E. Comput Stat Data Anal 2007;51:5192-5204 (studentised permutation test). Westfall PH, Young SS.
     Resampling-based multiple testing. Wiley 1993 (max-T). Qin G, Hotilovac L. Stat Methods Med Res 2008;17:207-221.
     """
-    strata = (strata,) if isinstance(strata, str) else tuple(strata or ())
-    fixed = plan if isinstance(plan, Plan) or plan is None else load_plan(plan)
-    asked = list(levels) if levels else None
-    said = {
-        "margin": margin, "alpha": alpha, "responders": responders, "non_responders": non_responders,
-        "not_evaluable": not_evaluable, "benefit_months": benefit_months, "strata": strata or None,
-    }  # fmt: skip
-    rule = {name: _DEFAULTS[name] if value is None else value for name, value in said.items()}
-    if fixed is not None:
-        rule = fixed.hold(said)
-        asked = asked or list(fixed.levels)
-        levels = fixed.family_of(asked, table)
-        cutoffs, lloq = fixed.merged("cutoffs", cutoffs or {}), fixed.merged("lloq", lloq or {})
-        endpoint = fixed.endpoints if endpoint in (ORR, [ORR], (ORR,)) else endpoint
-    check_margin(rule["margin"])
-    if not 0 < rule["alpha"] < 0.5:
-        raise UsageError("alpha is out of range", seen=rule["alpha"], allowed="above 0 and below 0.5")
-    columns = Columns(
-        levels=tuple(levels) if levels else None,
-        response=response,
-        patient=patient,
-        change=best_change,
-        strata=tuple(rule["strata"]),
-        covariates=tuple(covariates),
-        lloq=dict(lloq or {}),
-        censored=dict(censored or {}),
-    )
-    patients = (
-        from_table(table, columns, where=str(where))
-        if isinstance(table, pd.DataFrame)
-        else from_cohort(table, columns, timepoint=timepoint, where=str(where))
-    )
-    present = [str(name) for name in patients.table.columns]
-    names = check_names(endpoint, columns=present)
-    names, times = time_columns(names, time, event, present=present)
-    options = {
-        "responders": tuple(rule["responders"]), "non_responders": rule["non_responders"],
-        "not_evaluable": rule["not_evaluable"], "benefit_months": rule["benefit_months"], "times": times,
-    }  # fmt: skip
-    shown = list(patients.levels.columns) if asked is None else asked
-    rules = Rules(
-        margin=rule["margin"], alpha=rule["alpha"], n_permutations=n_permutations, seed=rng,
-        cutoffs=_cuts(cutoffs, patients),
-        stratified=bool(columns.strata), search_cuts=search_cuts, planned=None if fixed is None else fixed.levels,
-        shown=shown,
+    asked = question(
+        table,
+        {
+            "levels": levels, "response": response, "patient": patient, "endpoint": endpoint, "responders": responders,
+            "non_responders": non_responders, "not_evaluable": not_evaluable, "strata": strata, "time": time,
+            "event": event, "best_change": best_change, "benefit_months": benefit_months, "covariates": covariates,
+            "margin": margin, "alpha": alpha, "cutoffs": cutoffs, "search_cuts": search_cuts, "lloq": lloq,
+            "censored": censored, "n_permutations": n_permutations, "rng": rng, "plan": plan, "timepoint": timepoint,
+            "filters": filters, "where": where,
+        },
     )  # fmt: skip
-    points = [within_known_strata(make_endpoint(name, patients, options=options), patients) for name in names]
-    answers = [answer(patients, point, rules, progress=progress) for point in points]
-    options.pop("times")
-    settings = {
-        **options, "time": time, "event": event, "levels": shown, "endpoint": list(names),
-        "strata": list(columns.strata), "covariates": list(columns.covariates),
-        "margin": rules.margin, "alpha": rules.alpha,
-        "cutoffs": dict(rules.cutoffs), "search_cuts": search_cuts, "lloq": dict(columns.lloq),
-        "censored": dict(columns.censored), "n_permutations": n_permutations, "seed": rng,
-        "family_size": len(patients.levels.columns), "filters": list(filters),
-        "definitions": {point.name: point.definition for point in points},
-        "plan_sha256": None if fixed is None else fixed.sha256,
-    }  # fmt: skip
-    departs = [] if fixed is None else fixed.departures(
-        response=patients.response, censored=columns.censored, filters=filters, table=patients.table
-    )  # fmt: skip
-    return _relation(patients, points, answers, settings, fixed, departs)
+    answers = [answer(asked.patients, point, asked.rules, progress=progress) for point in asked.points]
+    return _relation(asked, answers)
 
 
 def relate_counts(
@@ -258,32 +208,108 @@ def relate_counts(
     )
 
 
-def _relation(
-    patients: Patients,
-    points: Sequence[EndPoint],
-    answers: Sequence[Answer],
-    settings: Mapping[str, Any],
-    fixed: Plan | None,
-    departs: Sequence[str],
-) -> Relation:
+@dataclass(frozen=True)
+class Question:
+    """What is asked of whom: patients, end points, what is fixed beforehand, and how a call departs from its plan."""
+
+    patients: Patients
+    points: Sequence[EndPoint]
+    rules: Rules
+    settings: Mapping[str, Any]
+    plan: Plan | None
+    departures: Sequence[str]
+
+
+def question(table: pd.DataFrame | AnnData, options: Mapping[str, Any]) -> Question:
+    """Read a table as :func:`relate` does, which names the options (all of them), and answer nothing yet."""
+    given = dict(options)
+    strata = given["strata"]
+    strata = (strata,) if isinstance(strata, str) else tuple(strata or ())
+    plan = given["plan"]
+    fixed = plan if isinstance(plan, Plan) or plan is None else load_plan(plan)
+    said = {name: given[name] for name in _DEFAULTS} | {"strata": strata or None}
+    rule = {name: _DEFAULTS[name] if value is None else value for name, value in said.items()}
+    levels, endpoint = given["levels"], given["endpoint"]
+    cutoffs, lloq, censored = (dict(given[name] or {}) for name in ("cutoffs", "lloq", "censored"))
+    asked = list(levels) if levels else None
+    if fixed is not None:
+        rule = fixed.hold(said)
+        asked = asked or list(fixed.levels)
+        levels = fixed.family_of(asked, table)
+        cutoffs, lloq = fixed.merged("cutoffs", cutoffs), fixed.merged("lloq", lloq)
+        endpoint = fixed.endpoints if endpoint in (ORR, [ORR], (ORR,)) else endpoint
+    check_margin(rule["margin"])
+    if not 0 < rule["alpha"] < 0.5:
+        raise UsageError("alpha is out of range", seen=rule["alpha"], allowed="above 0 and below 0.5")
+    columns = Columns(
+        levels=tuple(levels) if levels else None,
+        response=given["response"],
+        patient=given["patient"],
+        change=given["best_change"],
+        strata=tuple(rule["strata"]),
+        covariates=tuple(given["covariates"]),
+        lloq=lloq,
+        censored=censored,
+    )
+    where = str(given["where"])
+    patients = (
+        from_table(table, columns, where=where)
+        if isinstance(table, pd.DataFrame)
+        else from_cohort(table, columns, timepoint=given["timepoint"], where=where)
+    )
+    present = [str(name) for name in patients.table.columns]
+    names, times = time_columns(
+        check_names(endpoint, columns=present), given["time"], given["event"], present=present
+    )
+    defined = {
+        "responders": tuple(rule["responders"]), "non_responders": rule["non_responders"],
+        "not_evaluable": rule["not_evaluable"], "benefit_months": rule["benefit_months"],
+    }  # fmt: skip
+    shown = list(patients.levels.columns) if asked is None else asked
+    rules = Rules(
+        margin=rule["margin"], alpha=rule["alpha"], n_permutations=given["n_permutations"], seed=given["rng"],
+        cutoffs=_cuts(cutoffs, patients), stratified=bool(columns.strata), search_cuts=given["search_cuts"],
+        planned=None if fixed is None else fixed.levels, shown=shown,
+    )  # fmt: skip
+    made = [make_endpoint(name, patients, options={**defined, "times": times}) for name in names]
+    points = [_within_known_strata(point, patients) for point in made]
+    settings = {
+        **defined, "time": given["time"], "event": given["event"], "levels": shown, "endpoint": list(names),
+        "strata": list(columns.strata), "covariates": list(columns.covariates), "margin": rules.margin,
+        "alpha": rules.alpha, "cutoffs": dict(rules.cutoffs), "search_cuts": rules.search_cuts,
+        "lloq": dict(columns.lloq), "censored": dict(columns.censored), "n_permutations": rules.n_permutations,
+        "seed": rules.seed, "family_size": len(patients.levels.columns), "filters": list(given["filters"]),
+        "definitions": {point.name: point.definition for point in points},
+        "plan_sha256": None if fixed is None else fixed.sha256,
+    }  # fmt: skip
+    departs = [] if fixed is None else fixed.departures(
+        response=patients.response, censored=columns.censored, filters=given["filters"], table=patients.table
+    )  # fmt: skip
+    return Question(patients, points, rules, settings, fixed, departs)
+
+
+def _relation(asked: Question, answers: Sequence[Answer]) -> Relation:
+    patients, points, settings, fixed = asked.patients, asked.points, asked.settings, asked.plan
     verdicts = pd.DataFrame([row for made in answers for row in made.verdicts], columns=list(VERDICT_COLUMNS))
     table = pd.DataFrame([row for made in answers for row in made.rows], columns=list(STATISTIC_COLUMNS))
     notes = [*patients.notes, *(note for made in answers for note in made.notes), *_families(points, patients, fixed)]
     if fixed is not None:
-        verdicts["reason"] = fixed.marked(verdicts, departs)
-        notes += fixed.told(settings["levels"], [point.name for point in points], departs)
+        verdicts["reason"] = fixed.marked(verdicts, asked.departures)
+        notes += fixed.told(settings["levels"], [point.name for point in points], asked.departures)
+    data, limits = _data(patients, points, settings["levels"])
     return Relation(
         verdicts=_whole(verdicts),
         table=table,
         flow=_flow(patients, points, settings["levels"]),
-        data=_data(patients, points, settings["levels"]),
+        data=data,
         definition=points[0].definition,
         settings=settings,
         notes=(*dict.fromkeys(notes), *_together(verdicts, float(settings["margin"]))),
+        limits=limits,
     )
 
 
-def within_known_strata(point: EndPoint, patients: Patients) -> EndPoint:
+def _within_known_strata(point: EndPoint, patients: Patients) -> EndPoint:
     """Leave out, and count, patients whose stratum is unknown."""
     unknown = patients.frame["stratum"].isna().to_numpy()[point.rows]
     if not unknown.any():
@@ -358,8 +384,10 @@ def _flow(patients: Patients, points: Sequence[EndPoint], shown: Sequence[str]) 
     return pd.DataFrame(steps, columns=["step", "n", "reason"])
 
 
-def _data(patients: Patients, points: Sequence[EndPoint], shown: Sequence[str]) -> pd.DataFrame:
-    """One row a patient with what the figures need; patients that no end point counts are left out."""
+def _data(
+    patients: Patients, points: Sequence[EndPoint], shown: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One row a patient with what the figures need, and the limits; patients that no end point counts are left out."""
     data = patients.levels[list(shown)].copy()
     data.insert(0, PATIENT, patients.frame[PATIENT])
     data["response"] = patients.frame.get("response")
@@ -375,7 +403,8 @@ def _data(patients: Patients, points: Sequence[EndPoint], shown: Sequence[str]) 
                 data[column] = values
     for point in points:
         counted[point.rows] = True
-    return data[counted].reset_index(drop=True)
+    limits = pd.DataFrame({name: patients.limit(name) for name in shown})
+    return data[counted].reset_index(drop=True), limits[counted].reset_index(drop=True)
 
 
 def _whole(verdicts: pd.DataFrame) -> pd.DataFrame:
@@ -387,4 +416,4 @@ def _whole(verdicts: pd.DataFrame) -> pd.DataFrame:
     return verdicts
 
 
-__all__ = ["DEFAULT_ALPHA", "DEFAULT_MARGIN", "relate", "relate_counts", "within_known_strata"]
+__all__ = ["DEFAULT_ALPHA", "DEFAULT_MARGIN", "Question", "question", "relate", "relate_counts"]

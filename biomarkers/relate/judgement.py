@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.keys import INDEPENDENT_WITHIN_MARGIN
 from biomarkers.relate.binary import Row, group_problem
 from biomarkers.relate.missing import Missing
 from biomarkers.relate.permuted import BinaryTests
@@ -25,7 +24,7 @@ from biomarkers.relate.verdict import Verdict, decide, leaves_margin
 from biomarkers.stats.auc import auc_logit_delong
 from biomarkers.stats.differences import miettinen_nurminen
 from biomarkers.stats.results import Estimate, Test
-from biomarkers.stats.spread import ansari_bradley
+from biomarkers.stats.spread import spread_test
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def judge(
         return "every stratum holds one kind of patient or one level only"
     ci95, ci90 = _intervals(yes, no, pooled, alpha)
     span = attainable_auc(level, len(yes)) if strata is None else attainable_within(level, responder, strata)
-    spread = ansari_bradley(level, responder, strata=strata)
+    spread = spread_test(level, responder, strata=strata)
     doubts = missing.doubts(margin=margin)
     if pooled is not None and pooled.unlike:
         doubts.append("the strata do not tell one story")
@@ -152,6 +151,3 @@ def could_have_shown(
 def _telling(sizes: Sequence[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
     """Strata that hold both groups."""
     return [one for one in sizes if one[0] and one[1]]
-
-
-__all__ = ["INDEPENDENT_WITHIN_MARGIN", "Judgement", "could_have_shown", "judge"]

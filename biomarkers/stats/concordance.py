@@ -87,7 +87,7 @@ def concordance_interval(
     Examples
     --------
     >>> print(concordance_interval([1, 2, 3, 4, 5, 6], [1, 3, 2, 4, 6, 5]))
-    0.8667 (95% CI 0.5271 to 0.9744)
+    0.8667 (95% CI 0.5398 to 0.973)
     """
     from scipy.special import stdtrit
 
