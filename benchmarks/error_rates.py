@@ -21,9 +21,7 @@ import numpy as np
 import numba
 
 from biomarkers.relate.permuted import binary_tests
-from biomarkers.relate.strata import aligned_ranks
 from biomarkers.stats.kernels import _statistics, coupled_labels
-from biomarkers.stats.permutation import linear_moments, prepare
 
 SIZES = {"52/19": (52, 19), "80/10": (80, 10), "200/60": (200, 60)}
 FAMILIES = (1, 5, 20, 50)
@@ -84,49 +82,121 @@ def trial(
     return levels, responder, strata
 
 
-@numba.njit(cache=True, nogil=True)
-def studentised_exceeds(
-    known: np.ndarray, order: np.ndarray, last: np.ndarray, position: np.ndarray, length: np.ndarray, block: np.ndarray,
-    need: np.ndarray, rare: int, reach: float, most: int, permutations: int, seed: int,
-) -> int:  # fmt: skip
-    """Count relabellings whose largest studentised statistic reaches the observed one, up to ``most``."""
-    np.random.seed(seed)  # noqa: NPY002  (numba's own generator)
-    n, m = known.shape[1], known.shape[0]
-    labels = np.zeros((m, 1, n), dtype=np.uint8)
-    orders = np.empty((1, n), dtype=np.int32)
-    hits = 0
-    for _ in range(permutations):
-        orders[0] = np.random.permutation(n)  # noqa: NPY002
-        coupled_labels(orders, known, block, need, rare, labels)
-        for j in range(m):
-            t, _energy = _statistics(labels[j, 0], order[j], last[j], position[j], length[j])
-            if abs(t) >= reach - 1e-9:
-                hits += 1
-                break
-        if hits >= most:
-            break
-    return hits
+@numba.njit(cache=True)
+def sort_markers(levels: np.ndarray, order: np.ndarray, last: np.ndarray, length: np.ndarray) -> None:
+    """Sort the patients of each marker by level, as `biomarkers.stats.permutation.prepare` does."""
+    n, m = levels.shape
+    for j in range(m):
+        k = 0
+        for i in np.argsort(levels[:, j], kind="mergesort"):  # NaN comes last
+            if not np.isnan(levels[i, j]):
+                order[j, k] = i
+                k += 1
+        length[j] = k
+        for i in range(k):
+            last[j, i] = 1 if i == k - 1 or levels[order[j, i + 1], j] != levels[order[j, i], j] else 0
 
 
-@numba.njit(cache=True, nogil=True)
-def linear_exceeds(
-    known: np.ndarray, scaled: np.ndarray, centre: np.ndarray, block: np.ndarray, need: np.ndarray, rare: int,
-    reach: float, most: int, permutations: int, seed: int,
-) -> int:  # fmt: skip
-    """Do the same with standardised sums of scores: (m, n) scores, (m,) their standardised means."""
-    np.random.seed(seed)  # noqa: NPY002
-    n, m = known.shape[1], known.shape[0]
-    labels = np.zeros((m, 1, n), dtype=np.uint8)
-    orders = np.empty((1, n), dtype=np.int32)
-    hits = 0
-    for _ in range(permutations):
-        orders[0] = np.random.permutation(n)  # noqa: NPY002
-        coupled_labels(orders, known, block, need, rare, labels)
-        for j in range(m):
-            total = -centre[j]
+@numba.njit(cache=True)
+def aligned(levels: np.ndarray, block: np.ndarray, strata: int, scores: np.ndarray) -> None:
+    """Fill van Elteren's scores, (m, n), as `biomarkers.relate.strata.aligned_ranks` does; 0 where there is no level."""
+    n, m = levels.shape
+    for j in range(m):
+        for s in range(strata):
+            size = 0
             for i in range(n):
-                total += labels[j, 0, i] * scaled[j, i]
-            if abs(total) >= reach - 1e-9:
+                size += block[i] == s and not np.isnan(levels[i, j])
+            for i in range(n):
+                if block[i] != s or np.isnan(levels[i, j]):
+                    continue
+                rank = 0.5
+                for other in range(n):
+                    if block[other] == s and not np.isnan(levels[other, j]):
+                        rank += 1.0 if levels[other, j] < levels[i, j] else 0.5 * (levels[other, j] == levels[i, j])
+                scores[j, i] = rank / (size + 1) - 0.5
+
+
+@numba.njit(cache=True)
+def standardise(
+    scores: np.ndarray, known: np.ndarray, block: np.ndarray, responder: np.ndarray, strata: int, centre: np.ndarray
+) -> None:
+    """Divide each marker's scores by the permutation deviation of their sum; fill the standardised means."""
+    m, n = scores.shape
+    for j in range(m):
+        mean = variance = 0.0
+        for s in range(strata):
+            size = first = 0
+            total = square = 0.0
+            for i in range(n):
+                if block[i] == s and known[j, i]:
+                    size += 1
+                    first += responder[i]
+                    total += scores[j, i]
+                    square += scores[j, i] ** 2
+            if size > 0:
+                mean += first * total / size
+            if size > 1:
+                variance += first * (size - first) / (size * (size - 1)) * (square - total * total / size)
+        spread = np.sqrt(variance) if variance > 1e-12 else np.inf
+        centre[j] = mean / spread
+        for i in range(n):
+            scores[j, i] /= spread
+
+
+@numba.njit(cache=True)
+def statistic(
+    j: int, labels: np.ndarray, order: np.ndarray, last: np.ndarray, position: np.ndarray, length: np.ndarray,
+    scores: np.ndarray, centre: np.ndarray, linear: bool,
+) -> float:  # fmt: skip
+    """Size of one marker's statistic: studentised, or with strata the standardised sum of scores; 0 if undefined."""
+    if linear:
+        total = -centre[j]
+        for i in range(len(labels)):
+            total += labels[i] * scores[j, i]
+        return abs(total)
+    t, _energy = _statistics(labels, order[j], last[j], position[j], length[j])
+    return 0.0 if np.isnan(t) else abs(t)
+
+
+@numba.njit(cache=True)
+def exceeds(
+    levels: np.ndarray, responder: np.ndarray, block: np.ndarray, strata: int, linear: bool, most: int,
+    permutations: int, seed: int,
+) -> int:  # fmt: skip
+    """Count relabellings whose largest statistic reaches the observed one, up to ``most``."""
+    np.random.seed(seed)
+    n, m = levels.shape
+    order, last = np.zeros((m, n), dtype=np.int32), np.zeros((m, n), dtype=np.uint8)
+    position, length = np.zeros((m, n)), np.zeros(m, dtype=np.int32)
+    known = np.zeros((m, n), dtype=np.uint8)
+    for j in range(m):
+        for i in range(n):
+            known[j, i] = not np.isnan(levels[i, j])
+    scores, centre = np.zeros((m, n)), np.zeros(m)
+    if linear:
+        aligned(levels, block, strata, scores)
+        standardise(scores, known, block, responder, strata, centre)
+    else:
+        sort_markers(levels, order, last, length)
+    rare = 1 if 2 * responder.sum() <= n else 0
+    need = np.zeros((m, strata), dtype=np.int64)
+    for j in range(m):
+        for i in range(n):
+            if known[j, i] and responder[i] == rare:
+                need[j, block[i]] += 1
+    reach = 0.0
+    for j in range(m):
+        reach = max(reach, statistic(j, responder, order, last, position, length, scores, centre, linear))
+    if reach == 0.0:
+        return most
+    labels, orders = np.zeros((m, 1, n), dtype=np.uint8), np.empty((1, n), dtype=np.int32)
+    hits = 0
+    for _ in range(permutations):
+        orders[0] = np.random.permutation(n)
+        coupled_labels(orders, known, block, need, rare, labels)
+        for j in range(m):
+            size = statistic(j, labels[j, 0], order, last, position, length, scores, centre, linear)
+            if size >= reach - 1e-9:
                 hits += 1
                 break
         if hits >= most:
@@ -139,40 +209,12 @@ def errs(
 ) -> bool:
     """Say whether the strongest biomarker's p, adjusted over the family, is at or below .05."""
     some = ~np.isnan(levels).all(axis=1)
-    levels, responder = levels[some], responder[some]
-    block = np.zeros(len(levels), dtype=np.int64) if strata is None else np.unique(strata[some], return_inverse=True)[1]
-    known = ~np.isnan(levels)
-    rare = 2 * responder.sum() <= len(responder)
-    group = responder if rare else ~responder
-    need = np.stack([np.bincount(block, column & group, minlength=int(block.max()) + 1) for column in known.T])
-    need, has = need.astype(np.int64), np.ascontiguousarray(known.T, dtype=np.uint8)
+    block = np.zeros(some.sum(), dtype=np.int64) if strata is None else strata[some].astype(np.int64)
     most = int(np.floor(ALPHA * (permutations + 1)))
-    if strata is None:
-        ready = prepare(levels)
-        label = responder.astype(np.uint8)
-        seen = [
-            abs(_statistics(label, ready.order[j], ready.last[j], ready.position[j], ready.length[j])[0])
-            for j in range(levels.shape[1])
-        ]
-        if np.isnan(seen).all():
-            return False
-        hits = studentised_exceeds(
-            has, ready.order, ready.last, ready.position, ready.length, block, need, int(rare), np.nanmax(seen), most,
-            permutations, seed,
-        )  # fmt: skip
-    else:
-        scores = aligned_ranks(levels, block)
-        mean, variance = linear_moments(scores, responder, block)
-        usable = variance > 0
-        if not usable.any():
-            return False
-        spread = np.sqrt(variance[usable])
-        scaled = np.ascontiguousarray((np.nan_to_num(scores[:, usable]) / spread).T)
-        centre = mean[usable] / spread
-        reach = np.abs(scaled @ responder.astype(float) - centre).max()
-        hits = linear_exceeds(
-            has[usable], scaled, centre, block, need[usable], int(rare), reach, most, permutations, seed
-        )
+    hits = exceeds(
+        levels[some], responder[some].astype(np.uint8), block, int(block.max()) + 1, strata is not None, most,
+        permutations, seed,
+    )  # fmt: skip
     return hits + 1 <= most
 
 
