@@ -3,11 +3,12 @@
     python benchmarks/error_rates.py [--trials 2000] [--permutations 199] [--only SIZE]
 
 Every trial is simulated: correlated levels (r = .3), every third with 40% tied at the bottom, response unrelated to
-them; with strata, three of them that differ in level and in response rate. A trial errs when any biomarker's p, adjusted
-over the family, is at or below .05, which is so when the strongest one's is. The statistics and the relabellings are
-those of `biomarkers.relate.permuted.binary_tests`, and the first trials of every cell are asked of it too; here they
-stop as soon as the p of the strongest is known to lie above .05, and no other p is counted. p = (b + 1) / (B + 1) holds its
-level at any B for which .05 (B + 1) is whole, so 199 relabellings say as much about the error as 99,999.
+them; with strata, three of them that differ in level and in response rate. A trial errs when any biomarker's p,
+adjusted over the family, is at or below .05, which is so when the strongest one's is. The statistics and the
+relabellings are those of `biomarkers.relate.permuted.binary_tests`, and the first trials of every cell are asked of it
+too; here they stop as soon as the p of the strongest is known to lie above .05, and no other p is counted.
+p = (b + 1) / (B + 1) holds its level at any B for which .05 (B + 1) is whole, so 199 relabellings say as much about the
+error as 99,999.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ import argparse
 import time
 from collections.abc import Callable
 
-import numpy as np
-
 import numba
+import numpy as np
 
 from biomarkers.relate.permuted import binary_tests
 from biomarkers.stats.kernels import _statistics, coupled_labels
@@ -85,7 +85,7 @@ def trial(
 @numba.njit(cache=True)
 def sort_markers(levels: np.ndarray, order: np.ndarray, last: np.ndarray, length: np.ndarray) -> None:
     """Sort the patients of each marker by level, as `biomarkers.stats.permutation.prepare` does."""
-    n, m = levels.shape
+    m = levels.shape[1]
     for j in range(m):
         k = 0
         for i in np.argsort(levels[:, j], kind="mergesort"):  # NaN comes last
@@ -99,7 +99,7 @@ def sort_markers(levels: np.ndarray, order: np.ndarray, last: np.ndarray, length
 
 @numba.njit(cache=True)
 def aligned(levels: np.ndarray, block: np.ndarray, strata: int, scores: np.ndarray) -> None:
-    """Fill van Elteren's scores, (m, n), as `biomarkers.relate.strata.aligned_ranks` does; 0 where there is no level."""
+    """Fill van Elteren's scores, (m, n), as `biomarkers.relate.strata.aligned_ranks` does; 0 without a level."""
     n, m = levels.shape
     for j in range(m):
         for s in range(strata):
@@ -146,7 +146,7 @@ def standardise(
 @numba.njit(cache=True)
 def statistic(
     j: int, labels: np.ndarray, order: np.ndarray, last: np.ndarray, position: np.ndarray, length: np.ndarray,
-    scores: np.ndarray, centre: np.ndarray, linear: bool,
+    scores: np.ndarray, centre: np.ndarray, linear: int,
 ) -> float:  # fmt: skip
     """Size of one marker's statistic: studentised, or with strata the standardised sum of scores; 0 if undefined."""
     if linear:
@@ -160,11 +160,11 @@ def statistic(
 
 @numba.njit(cache=True)
 def exceeds(
-    levels: np.ndarray, responder: np.ndarray, block: np.ndarray, strata: int, linear: bool, most: int,
+    levels: np.ndarray, responder: np.ndarray, block: np.ndarray, strata: int, linear: int, most: int,
     permutations: int, seed: int,
 ) -> int:  # fmt: skip
     """Count relabellings whose largest statistic reaches the observed one, up to ``most``."""
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  (what numba has)
     n, m = levels.shape
     order, last = np.zeros((m, n), dtype=np.int32), np.zeros((m, n), dtype=np.uint8)
     position, length = np.zeros((m, n)), np.zeros(m, dtype=np.int32)
@@ -192,7 +192,7 @@ def exceeds(
     labels, orders = np.zeros((m, 1, n), dtype=np.uint8), np.empty((1, n), dtype=np.int32)
     hits = 0
     for _ in range(permutations):
-        orders[0] = np.random.permutation(n)
+        orders[0] = np.random.permutation(n)  # noqa: NPY002
         coupled_labels(orders, known, block, need, rare, labels)
         for j in range(m):
             size = statistic(j, labels[j, 0], order, last, position, length, scores, centre, linear)
@@ -204,21 +204,21 @@ def exceeds(
     return hits
 
 
-def errs(
-    levels: np.ndarray, responder: np.ndarray, strata: np.ndarray | None, permutations: int, seed: int
-) -> bool:
+def errs(levels: np.ndarray, responder: np.ndarray, strata: np.ndarray | None, permutations: int, seed: int) -> bool:
     """Say whether the strongest biomarker's p, adjusted over the family, is at or below .05."""
     some = ~np.isnan(levels).all(axis=1)
     block = np.zeros(some.sum(), dtype=np.int64) if strata is None else strata[some].astype(np.int64)
     most = int(np.floor(ALPHA * (permutations + 1)))
     hits = exceeds(
-        levels[some], responder[some].astype(np.uint8), block, int(block.max()) + 1, strata is not None, most,
+        levels[some], responder[some].astype(np.uint8), block, int(block.max()) + 1, int(strata is not None), most,
         permutations, seed,
     )  # fmt: skip
     return hits + 1 <= most
 
 
-def rate(n: int, responders: int, markers: int, drop: Drop, *, stratified: bool, trials: int, permutations: int) -> float:
+def rate(
+    n: int, responders: int, markers: int, drop: Drop, *, stratified: bool, trials: int, permutations: int
+) -> float:
     """Share of trials with an error, and a look at the shipped tests in the first ones."""
     generator = np.random.default_rng([n, markers, stratified, len(drop.__name__)])
     errors = 0
@@ -240,7 +240,10 @@ def main() -> None:
     options = parser.parse_args()
     start = time.process_time()
     error = np.sqrt(ALPHA * (1 - ALPHA) / options.trials)
-    print(f"{options.trials:,} trials a cell, B = {options.permutations}; .05 + 2 Monte Carlo errors: {ALPHA + 2 * error:.4f}\n")
+    print(
+        f"{options.trials:,} trials a cell, B = {options.permutations}; "
+        f".05 + 2 Monte Carlo errors: {ALPHA + 2 * error:.4f}\n"
+    )
     print("| patients/responders | missing | strata | " + " | ".join(f"{m} biomarkers" for m in FAMILIES) + " |")
     print("|---|---|---|" + "---|" * len(FAMILIES))
     for size, (n, responders) in SIZES.items():

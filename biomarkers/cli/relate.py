@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "times",
     multiple=True,
     metavar="COL",
-    help="Column of a time above 0; with --event. ENDPOINT=COL, repeatable, where several time end points are asked for.",
+    help="Column of a time above 0; with --event. ENDPOINT=COL, repeatable, where several times are asked for.",
 )
 @click.option(
     "--event",
@@ -195,7 +195,9 @@ def _columns(texts: tuple[str, ...], option: str) -> str | dict[str, str] | None
         return named or None
     if len(texts) > 1:
         raise UsageError(
-            f"{option} is given several times", seen=" ".join(texts), allowed=f"{option} COLUMN, or ENDPOINT=COLUMN each"
+            f"{option} is given several times",
+            seen=" ".join(texts),
+            allowed=f"{option} COLUMN, or ENDPOINT=COLUMN each",
         )
     return texts[0]
 
@@ -210,7 +212,9 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _panel(data: Any, result: Relation, options: dict[str, Any], arguments: Mapping[str, Any], *, where: str) -> Sensitivity:
+def _panel(
+    data: Any, result: Relation, options: dict[str, Any], arguments: Mapping[str, Any], *, where: str
+) -> Sensitivity:
     """Ask the primary end point again under other choices, with everything else as it was asked."""
     from biomarkers.relate.endpoints import KINDS
     from biomarkers.relate.sensitivity import sensitivity
@@ -228,7 +232,9 @@ def _panel(data: Any, result: Relation, options: dict[str, Any], arguments: Mapp
         for name in ("time", "event"):
             kept = {end: column for end, column in arguments[name].items() if end in wanted}
             asked[name] = kept or None
-    elif KINDS.get(asked["endpoint"]) in ("binary", "ordered", "continuous") and asked["endpoint"] != "clinical_benefit":
+    elif (
+        KINDS.get(asked["endpoint"]) in ("binary", "ordered", "continuous") and asked["endpoint"] != "clinical_benefit"
+    ):
         asked["time"] = asked["event"] = None
     return sensitivity(data, site=options["site"], where=where, **asked)
 

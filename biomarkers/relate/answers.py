@@ -218,7 +218,7 @@ def _one_graded(
     *,
     progress: bool,
 ) -> tuple[Row, Association | None, str]:
-    """Relate one biomarker to a graded outcome; return its row, the association if there is one, and what is too few."""
+    """Relate one biomarker to a graded outcome: its row, the association if there is one, and what is too few."""
     known = ~np.isnan(level)
     timed = endpoint.kind == "time"
     outcome = (endpoint.time if timed else endpoint.value)[known]
@@ -229,9 +229,13 @@ def _one_graded(
         "n_responders": None if event is None else int(event.sum()),
     }  # fmt: skip
     problem = outcome_problem(x, outcome, event)
-    found: Association | str = problem or _association(name, endpoint, x, outcome, event, block, rules, progress=progress)
+    found: Association | str = problem or _association(
+        name, endpoint, x, outcome, event, block, rules, progress=progress
+    )
     if timed and problem is None:
-        raw, limit = (values[endpoint.rows][known] for values in (patients.levels[name].to_numpy(), patients.limit(name)))
+        raw, limit = (
+            values[endpoint.rows][known] for values in (patients.levels[name].to_numpy(), patients.limit(name))
+        )
         made.rows += median_rows(
             name, endpoint.name, raw, limit, outcome, endpoint.event[known] == 1, rules.cutoffs.get(name, ()), block
         )
@@ -325,9 +329,7 @@ def _at_cuts(
             note += f"; {unknown} below a limit above the cut: unknown, left out"
         rows += _unless(strata, count_rows(name, endpoint.name, counts, note=note))
         if strata is not None:
-            rows += stratified_count_rows(
-                name, endpoint.name, positive[told], responder[told], strata[told], note=note
-            )
+            rows += stratified_count_rows(name, endpoint.name, positive[told], responder[told], strata[told], note=note)
         if not negative:
             negative = {"responders_in_negative": counts.negative_responders, "negatives": counts.negative}
     return rows, negative

@@ -258,9 +258,7 @@ def question(table: pd.DataFrame | AnnData, options: Mapping[str, Any]) -> Quest
         else from_cohort(table, columns, timepoint=given["timepoint"], where=where)
     )
     present = [str(name) for name in patients.table.columns]
-    names, times = time_columns(
-        check_names(endpoint, columns=present), given["time"], given["event"], present=present
-    )
+    names, times = time_columns(check_names(endpoint, columns=present), given["time"], given["event"], present=present)
     defined = {
         "responders": tuple(rule["responders"]), "non_responders": rule["non_responders"],
         "not_evaluable": rule["not_evaluable"], "benefit_months": rule["benefit_months"],
@@ -384,9 +382,7 @@ def _flow(patients: Patients, points: Sequence[EndPoint], shown: Sequence[str]) 
     return pd.DataFrame(steps, columns=["step", "n", "reason"])
 
 
-def _data(
-    patients: Patients, points: Sequence[EndPoint], shown: Sequence[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _data(patients: Patients, points: Sequence[EndPoint], shown: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One row a patient with what the figures need, and the limits; patients that no end point counts are left out."""
     data = patients.levels[list(shown)].copy()
     data.insert(0, PATIENT, patients.frame[PATIENT])

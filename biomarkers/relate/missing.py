@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
-
-from dataclasses import dataclass
 
 from biomarkers.relate.binary import Row, row
 from biomarkers.stats.results import Estimate, Test
 from biomarkers.words import both_groups
-
 
 _GOES_WITH = 0.05  # having a level goes with response below this p
 

@@ -169,9 +169,7 @@ def median_rows(
     """
     ignored = "" if strata is None else "strata ignored; "
     within = "" if strata is None else ", within strata"
-    rows = [
-        row(biomarker, endpoint, "median, all patients", "median_time", median_survival(time, event), n=len(level))
-    ]
+    rows = [row(biomarker, endpoint, "median, all patients", "median_time", median_survival(time, event), n=len(level))]
     for cut in cuts:
         positive, negative = at_cut(level, limit, cut)
         note = f"positive at or above {cut:g}, fixed beforehand"
@@ -223,12 +221,12 @@ def too_few(outcome: np.ndarray, event: np.ndarray | None) -> str:
         (n,) outcomes or times, and whether the event was seen (None for outcomes that are no times).
     """
     if event is not None:
-        told, what = int(event.sum()), "events"
+        told = int(event.sum())
+        what = "event" if told == 1 else "events"
     else:
-        told, what = len(outcome) - int(np.unique(outcome, return_counts=True)[1].max()), "patients off the most common outcome"
-    if told >= FEWEST:
-        return ""
-    return f"{told} {what if told != 1 else what.replace('events', 'event').replace('patients', 'patient')}, {FEWEST} are needed"
+        told = len(outcome) - int(np.unique(outcome, return_counts=True)[1].max())
+        what = f"{'patient' if told == 1 else 'patients'} off the most common outcome"
+    return "" if told >= FEWEST else f"{told} {what}, {FEWEST} are needed"
 
 
 def intervals(

@@ -59,7 +59,9 @@ def within_strata(
     ranks = aligned_ranks(level[:, None], strata)[:, 0]
     scores = _scores(outcome, event, strata)
     words = "ranks against log-rank scores" if kind == "time" else "ranks against ranks"
-    test = association_permutation(ranks, scores, n_permutations=n, rng=seed, strata=strata, method=words, progress=progress)
+    test = association_permutation(
+        ranks, scores, n_permutations=n, rng=seed, strata=strata, method=words, progress=progress
+    )
     if math.isnan(test.p):
         return f"{test.note}: nothing can be tested"
     omnibus = distance_covariance_permutation(

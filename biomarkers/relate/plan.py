@@ -107,9 +107,8 @@ class Plan(Settings):
         if dict(censored) != dict(self.censored):
             found.append(f"censoring flags {_pairs(censored)} where the plan has {_pairs(self.censored)}")
         if sorted(filters) != sorted(self.filters):
-            found.append(
-                f"rows chosen by {', '.join(filters) or 'nothing'} where the plan has {', '.join(self.filters) or 'all rows'}"
-            )
+            planned_rows = ", ".join(self.filters) or "all rows"
+            found.append(f"rows chosen by {', '.join(filters) or 'nothing'} where the plan has {planned_rows}")
         return found
 
     def marked(self, verdicts: pd.DataFrame, departures: Sequence[str] = ()) -> pd.Series:

@@ -65,8 +65,8 @@ class Power:
         lines += [_within(row) for row in self.table.to_dict("records")]
         lines.append(f"The Bayes factor for independence cannot exceed {self.best_bf01:.2f}.")
         lines.append(
-            f"Simulated: {s['n_simulations']:,} cohorts a row, {s['n_permutations']:,} permutations each, others in every "
-            f"{_BLOCK} cohorts."
+            f"Simulated: {s['n_simulations']:,} cohorts a row, {s['n_permutations']:,} permutations each, others in "
+            f"every {_BLOCK} cohorts."
         )
         return "\n".join(lines)
 
@@ -293,7 +293,8 @@ def _detectable(theta: float, n_biomarkers: int) -> str:
 
 
 def _within(row: Mapping[Any, Any]) -> str:
-    shown = f"Independence within {row['margin']:.2f}: shown in {100 * row['power']:.0f}% of simulated cohorts with AUC one half"
+    share = f"{100 * row['power']:.0f}% of simulated cohorts with AUC one half"
+    shown = f"Independence within {row['margin']:.2f}: shown in {share}"
     if row["note"]:
         return f"{shown}; 80% is out of reach at any size: {row['note']}."
     if math.isnan(row["n_needed"]):

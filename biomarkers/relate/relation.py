@@ -98,7 +98,7 @@ def _paragraph(row: Mapping[Any, Any]) -> str:
 
 
 def _graded_sentences(row: Mapping[Any, Any]) -> str:
-    """An end point that is not yes or no: concordance and events, and no word of a margin or of exclusion."""
+    """Speak of concordance and events, and not of a margin or of exclusion."""
     events = "" if _gone(row["n_responders"]) else f" with {counted(int(row['n_responders']), 'event')}"
     short = "the outcome is associated with it" if row["verdict"] == DEPENDENT else _SHORT[row["verdict"]]
     limits = "no interval" if _gone(row["concordance_low95"]) else (
@@ -116,9 +116,10 @@ def _graded_sentences(row: Mapping[Any, Any]) -> str:
 
 
 def _binary_sentences(row: Mapping[Any, Any]) -> str:
+    limits = f"95% interval {row['auc_low95']:.2f} to {row['auc_high95']:.2f}"
     text = (
         f"{_SHORT[row['verdict']]}. In {int(row['n'])} patients, {counted(int(row['n_responders']), 'responder')}, the "
-        f"AUC was {row['auc']:.2f} (95% interval {row['auc_low95']:.2f} to {row['auc_high95']:.2f}; {_p_sentence(row)})."
+        f"AUC was {row['auc']:.2f} ({limits}; {_p_sentence(row)})."
     )
     if row["verdict"] in (INDEPENDENT_WITHIN_MARGIN, DEPENDENT_WITHIN_MARGIN):
         text += (

@@ -152,7 +152,11 @@ def on_one_scale(row: Mapping[Any, Any]) -> dict[Any, Any]:
     """Put a concordance where the panel has the AUC, for end points that are not yes or no."""
     made = dict(row)
     if math.isnan(made["auc"]) and not math.isnan(made["concordance"]):
-        for old, new in (("concordance", "auc"), ("concordance_low95", "auc_low95"), ("concordance_high95", "auc_high95")):
+        for old, new in (
+            ("concordance", "auc"),
+            ("concordance_low95", "auc_low95"),
+            ("concordance_high95", "auc_high95"),
+        ):
             made[new] = made[old]
     return made
 

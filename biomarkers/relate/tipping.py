@@ -75,9 +75,7 @@ def missing_choices(asked: Question, base: Relation, name: str) -> list[dict[str
 class _Placements:
     """Conclude with the missing levels of one biomarker put somewhere: ``conclude(responders, others) -> verdict``."""
 
-    def __init__(
-        self, asked: Question, levels: np.ndarray, at: int, strata: np.ndarray | None, *, start: str
-    ) -> None:
+    def __init__(self, asked: Question, levels: np.ndarray, at: int, strata: np.ndarray | None, *, start: str) -> None:
         self.asked, self.strata = asked, strata
         point, rules = asked.points[0], asked.rules
         family = next(some for some in rules.families(list(asked.patients.levels.columns)) if at in some)
@@ -99,9 +97,9 @@ class _Placements:
 
     def _verdict(self, levels: np.ndarray) -> str:
         rules = self.asked.rules
-        tests = binary_tests(
-            levels, self.responder, strata=self.strata, n_permutations=self.n, seed=rules.seed
-        ).of(self.place)
+        tests = binary_tests(levels, self.responder, strata=self.strata, n_permutations=self.n, seed=rules.seed).of(
+            self.place
+        )
         level = levels[:, self.place]
         known = ~np.isnan(level)
         found = judge(

@@ -142,7 +142,7 @@ def _value_and_error(agree: Array, pairs: Array) -> tuple[float, float]:
 
 
 def _score_limits(value: float, pairs: float, n: int, level: float) -> tuple[float, float]:
-    """Newcombe's method 5 with so many pairs among n patients: the values no further off than their own error allows."""
+    """Newcombe's method 5 with so many pairs among n patients: values no further off than their own error allows."""
     from scipy.special import ndtri
 
     z = float(ndtri(0.5 + level / 2))

@@ -33,9 +33,7 @@ class CutSearch:
     n: int
 
 
-def search_cuts(
-    level: Any, scores: Any, *, low: float = 0.1, high: float = 0.9, strata: Any = None
-) -> CutSearch:
+def search_cuts(level: Any, scores: Any, *, low: float = 0.1, high: float = 0.9, strata: Any = None) -> CutSearch:
     """Standardise the score sum below each cut and find the largest.
 
     Parameters

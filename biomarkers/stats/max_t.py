@@ -86,7 +86,9 @@ def max_t(
     draws = (
         relabellings(first, n_permutations=n_permutations, rng=rng, strata=blocks)
         if known.all()
-        else coupled_relabellings(known[:, usable][:, rising], first, n_permutations=n_permutations, rng=rng, strata=blocks)
+        else coupled_relabellings(
+            known[:, usable][:, rising], first, n_permutations=n_permutations, rng=rng, strata=blocks
+        )
     )
     for chunk in draws:
         for start in range(0, chunk.shape[-2], _ROWS):
@@ -105,7 +107,7 @@ def max_t(
 
 
 def _sums(labelled: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Sums of the scores in the first group, (b, m); labels are shared, (b, n), or each marker's own, (m, b, n)."""
+    """Add up the scores of the first group, (b, m); labels are shared, (b, n), or each marker's own, (m, b, n)."""
     if labelled.ndim == 2:
         shared: np.ndarray = labelled.astype(np.float32) @ scores
         return shared

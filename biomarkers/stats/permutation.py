@@ -390,9 +390,7 @@ def _run(prepared: Prepared, chunk: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     for j, own in enumerate(chunk):
         here = slice(j, j + 1)
         one = np.empty((2, len(own), 1))
-        two_sample(
-            own, prepared.order[here], prepared.last[here], prepared.position[here], prepared.length[here], *one
-        )
+        two_sample(own, prepared.order[here], prepared.last[here], prepared.position[here], prepared.length[here], *one)
         studentised[:, j], energy[:, j] = one[0, :, 0], one[1, :, 0]
     return studentised, energy
 

@@ -168,8 +168,8 @@ def _distance_covariance_sorted(
 ) -> tuple[float, float]:  # fmt: skip
     """Return n V2 and its p without distance matrices: n log n steps a permutation instead of n squared.
 
-    sum a_ij b_ij of the centred distances is sum |x_i - x_j| |y_i - y_j| - 2/n sum a_i b_i + a b / n^2 with the row sums
-    of the distances; only the first two change when patients change places (Huo and Szekely 2016).
+    sum a_ij b_ij of the centred distances is sum |x_i - x_j| |y_i - y_j| - 2/n sum a_i b_i + a b / n^2 with the row
+    sums of the distances; only the first two change when patients change places (Huo and Szekely 2016).
     """
     from biomarkers.stats.kernels import distance_products
 

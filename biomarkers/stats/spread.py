@@ -1,4 +1,4 @@
-"""Do two groups spread differently about a common middle? Rank tests of Ansari and Bradley and of Mood, and the larger."""
+"""Do two groups spread differently about a common middle? Ansari-Bradley's and Mood's rank tests, and the larger."""
 
 from __future__ import annotations
 

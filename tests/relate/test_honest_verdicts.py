@@ -27,7 +27,8 @@ def table(seed: int, n: int = 44) -> pd.DataFrame:
     generator = np.random.default_rng(seed)
     made = pd.DataFrame({
         "bor": generator.choice(["CR", "PR", "SD", "PD"], n), "site": generator.choice(["x", "y"], n),
-        "change": np.round(generator.normal(size=n) * 30), "months": np.round(generator.exponential(size=n) * 9 + 0.1, 1),
+        "change": np.round(generator.normal(size=n) * 30),
+        "months": np.round(generator.exponential(size=n) * 9 + 0.1, 1),
         "dead": (generator.random(n) < 0.7).astype(int),
         **{name: np.round(generator.normal(size=n), 1) for name in "abc"},
     })  # fmt: skip
@@ -68,9 +69,12 @@ def test_patients_without_any_level_change_no_p(route: str, seed: int) -> None:
     one = ask(data, route)
     two = ask(pd.concat([data, without_levels(seed, 25)], ignore_index=True), route)
     for column in ("p_dependence", "p_adjusted", "p_omnibus", "p_spread", "n"):
-        np.testing.assert_array_equal(one.verdicts[column].to_numpy(dtype=float), two.verdicts[column].to_numpy(dtype=float))
+        np.testing.assert_array_equal(
+            one.verdicts[column].to_numpy(dtype=float), two.verdicts[column].to_numpy(dtype=float)
+        )
     tests = [
-        found.table[found.table["p"].notna() & ~found.table["method"].str.contains("having a level")] for found in (one, two)
+        found.table[found.table["p"].notna() & ~found.table["method"].str.contains("having a level")]
+        for found in (one, two)
     ]
     pd.testing.assert_series_equal(*(rows.set_index("method")["p"] for rows in tests))
 
@@ -91,7 +95,7 @@ def test_family_with_missing_levels(faults: Path) -> None:
 
 
 def test_labels_of_markers_measured_in_other_patients_are_relabellings_of_each() -> None:
-    """Sizes of groups are held in every marker and stratum; equal patients get equal labels; each relabelling is as likely."""
+    """Sizes of groups are held in every marker and stratum; equal patients get equal labels; none is preferred."""
     generator = np.random.default_rng(3)
     known = generator.random((9, 3)) < 0.7
     known[:, 2] = known[:, 0]
@@ -163,15 +167,17 @@ def test_each_end_point_has_its_own_columns_or_stops(faults: Path) -> None:
         assert list(found["n_responders"]) == [24, 12]
         assert found["concordance"].nunique() == 2
     with pytest.raises(UsageError, match="not clear whose"):
-        relate(other.rename(columns={"PFS_m": "pfs_months", "PFS_e": "pfs_event"}), time="pfs_months", event="pfs_event",
-               **asked)  # type: ignore[arg-type]  # fmt: skip
+        both = other.rename(columns={"PFS_m": "pfs_months", "PFS_e": "pfs_event"})
+        relate(both, time="pfs_months", event="pfs_event", **asked)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="not asked for"):
         relate(data, time={"dor": "PFS_m"}, event={"dor": "PFS_e"}, **asked)  # type: ignore[arg-type]
 
 
 def test_part_of_a_plan_stays_in_its_family(faults: Path) -> None:
     data = pd.read_csv(faults / "tipping_family.csv")
-    whole = relate(data, plan=faults / "plan2.toml", response="BOR", n_permutations=9_999).verdicts.set_index("biomarker")
+    whole = relate(data, plan=faults / "plan2.toml", response="BOR", n_permutations=9_999).verdicts.set_index(
+        "biomarker"
+    )
     part = relate(data, plan=faults / "plan2.toml", response="BOR", levels=["A"], n_permutations=9_999)
     row = part.verdicts.iloc[0]
     assert list(part.verdicts["biomarker"]) == ["A"]
@@ -268,7 +274,9 @@ def test_the_panel_starts_from_the_verdict_and_changes_one_thing(faults: Path) -
     found = sensitivity(data, levels=["X"], response="BOR", lloq={"X": 1}, n_permutations=199).table
     bounds = found[found["setting"] == "worst and best case"].iloc[0]
     theta = relate(data, levels=["X"], response="BOR", lloq={"X": 1}, n_permutations=199).verdicts["auc"].item()
-    assert (bounds["auc_low95"], bounds["auc_high95"]) == pytest.approx((theta * 30 / 36, theta * 30 / 36 + 1 - 30 / 36))
+    assert (bounds["auc_low95"], bounds["auc_high95"]) == pytest.approx(
+        (theta * 30 / 36, theta * 30 / 36 + 1 - 30 / 36)
+    )
     family = pd.read_csv(faults / "tipping_family.csv")
     panel = sensitivity(family, levels=list("ABCDE"), response="BOR", cutoffs={"B": [0.5]}, n_permutations=999)
     tipping = panel.table[panel.table["setting"] == "tipping point"].iloc[0]
