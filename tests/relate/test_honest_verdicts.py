@@ -166,8 +166,8 @@ def test_each_end_point_has_its_own_columns_or_stops(faults: Path) -> None:
     for found in (named, own):
         assert list(found["n_responders"]) == [24, 12]
         assert found["concordance"].nunique() == 2
+    both = other.rename(columns={"PFS_m": "pfs_months", "PFS_e": "pfs_event"})
     with pytest.raises(UsageError, match="not clear whose"):
-        both = other.rename(columns={"PFS_m": "pfs_months", "PFS_e": "pfs_event"})
         relate(both, time="pfs_months", event="pfs_event", **asked)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="not asked for"):
         relate(data, time={"dor": "PFS_m"}, event={"dor": "PFS_e"}, **asked)  # type: ignore[arg-type]
