@@ -10,6 +10,7 @@ The independent simulation draws its own levels (by scipy's distributions), runs
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import brentq
@@ -30,8 +31,8 @@ DESIGNS = (
 )  # fmt: skip
 
 
-def own_levels(generator: np.random.Generator, family: Family, yes: int, no: int, theta: float, k: int) -> np.ndarray:
-    """(n, k) levels whose first column has the AUC asked for, the others one half."""
+def own_levels(family: Family, yes: int, no: int, theta: float, k: int) -> Callable[[np.random.Generator], np.ndarray]:
+    """Return what draws (n, k) levels whose first column has the AUC asked for, the others one half."""
     sd = family.spread if family.name == "unequal-variance" else 1.0
     cuts = {
         "zero-inflated": [norm.ppf(family.zero_share)],
@@ -49,10 +50,14 @@ def own_levels(generator: np.random.Generator, family: Family, yes: int, no: int
         return float((np.searchsorted(two, one, "left") + np.searchsorted(two, one, "right")).mean() / 2 / len(grid))
 
     shift = 0.0 if theta == 0.5 else brentq(lambda by: auc(by) - theta, -6, 6, xtol=1e-4)
-    latent = generator.standard_normal((yes + no, k))
-    latent[:yes] *= sd
-    latent[:yes, 0] += shift
-    return shown(latent)
+
+    def draw(generator: np.random.Generator) -> np.ndarray:
+        latent = generator.standard_normal((yes + no, k))
+        latent[:yes] *= sd
+        latent[:yes, 0] += shift
+        return shown(latent)
+
+    return draw
 
 
 def shares(
@@ -61,8 +66,9 @@ def shares(
     """Share of cohorts in which the first biomarker is called dependent, and independent."""
     generator = np.random.default_rng(seed)
     group, seen = np.arange(yes + no) < yes, []
+    draw = own_levels(family, yes, no, theta, k)
     for run in range(cohorts):
-        levels = own_levels(generator, family, yes, no, theta, k)
+        levels = draw(generator)
         tests = binary_tests(levels, group, strata=None, n_permutations=n, seed=run).of(0)
         level = levels[:, 0]
         found = judge(level, group, None, tests, margin=margin, alpha=0.05, missing=Missing.of(level, group, None))
