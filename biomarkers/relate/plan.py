@@ -104,8 +104,9 @@ class Plan(Settings):
         planned = self.response or _first_responses(table)
         if response is not None and planned is not None and response != planned:
             found.append(f"response column {response!r} where the plan has {planned!r}")
-        if dict(censored) != dict(self.censored):
-            found.append(f"censoring flags {_pairs(censored)} where the plan has {_pairs(self.censored)}")
+        flags = {level: flag for level, flag in censored.items() if level in self.levels}  # others are not planned
+        if flags != dict(self.censored):
+            found.append(f"censoring flags {_pairs(flags)} where the plan has {_pairs(self.censored)}")
         if sorted(filters) != sorted(self.filters):
             planned_rows = ", ".join(self.filters) or "all rows"
             found.append(f"rows chosen by {', '.join(filters) or 'nothing'} where the plan has {planned_rows}")

@@ -117,6 +117,8 @@ def sensitivity(
     if unknown := sorted(set(options) - set(_OPTIONS)):
         raise UsageError("the panel does not know this option", seen=", ".join(unknown), allowed=sorted(_OPTIONS))
     fixed = load_plan(plan) if plan is not None and not isinstance(plan, Plan) else plan
+    if fixed is not None and endpoint in fixed.endpoints:
+        fixed = fixed.model_copy(update={"endpoints": (endpoint,)})  # this one alone is asked again
     if not isinstance(table, pd.DataFrame):
         wanted = levels if fixed is None else fixed.family_of(levels or fixed.levels, table)
         table, names, found, patient, options = flat_cohort(table, wanted, options)

@@ -19,7 +19,7 @@ from biomarkers.stats.logistic import few, likelihood_ratio, prepared, target_of
 __all__ = ["cox_firth", "firth_logistic"]
 
 _AT_LIMIT = 1e-5  # how near the fall of the profile at a limit has to come to the quantile
-_FARTHEST, _ITERATIONS, _SMALL = 1e6, 500, 1e-6
+_FARTHEST, _ITERATIONS, _SMALL, _BEYOND = 1e6, 500, 1e-6, 1e6
 
 
 def firth_logistic(response: Any, covariates: Any, *, level: float = 0.95) -> Fit:
@@ -96,7 +96,7 @@ def _held_to_profile(y: Array, x: Array, best: Array, limits: Array, *, level: f
                 # the boundary between the classes stays where it is when all coefficients grow alike
                 far = best * (near[i] / best[i]) if abs(best[i]) > _SMALL else near
                 found = max(_profile(y, x, start, i)[0] for start in (near, far))
-                return reach - (top - found)
+                return max(reach - (top - found), -_BEYOND)
 
             at = abs(float(held[i - 1, side]) - float(best[i]))
             if math.isfinite(at) and abs(left(at)) <= _AT_LIMIT:
@@ -113,8 +113,11 @@ def _profile(y: Array, x: Array, start: Array, fixed: int | None) -> tuple[float
     """Largest penalised log likelihood with one coefficient held at its start, and where it is: Fisher scoring."""
     beta, free = np.array(start, dtype=np.float64), np.array([j != fixed for j in range(x.shape[1])])
     value, score, information = _penalised_parts(y, x, beta)
-    for _ in range(_ITERATIONS):
-        step = np.linalg.solve(information[np.ix_(free, free)], score[free])
+    for _ in range(_ITERATIONS if math.isfinite(value) else 0):
+        try:
+            step = np.linalg.solve(information[np.ix_(free, free)], score[free])
+        except np.linalg.LinAlgError:  # so far out that every fitted probability is 0 or 1
+            break
         size = 1.0
         while size > 1e-10:
             trial = beta.copy()
