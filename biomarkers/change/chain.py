@@ -148,10 +148,8 @@ def _between(rows: pd.DataFrame, logged: Collection[str]) -> dict[tuple[str, str
     found = table.groupby([keys.PATIENT, BIOMARKER, keys.TIMEPOINT], sort=False).agg(
         low=("low", "mean"), high=("level", "mean"), below=("below", "any")
     )
-    return {
-        label: (float(row.low), float(row.high), bool(row.below))
-        for label, row in zip(found.index, found.itertuples(index=False), strict=True)
-    }
+    values = (found[name].tolist() for name in ("low", "high", "below"))
+    return dict(zip(found.index.tolist(), zip(*values, strict=True), strict=True))
 
 
 def _why_unknown(high: float, component: Component) -> str:

@@ -210,10 +210,8 @@ def model_notes(statistics: pd.DataFrame, *, alpha: float) -> list[str]:
     """Say where the mixed model over three visits or more and the paired test come to different ends."""
     made = []
     for name, mine in statistics[statistics["endpoint"] == ENDPOINT].groupby(BIOMARKER, sort=False):
-        rows = mine.drop_duplicates("statistic").set_index("statistic")
-        if EVERY_VISIT not in rows.index or SIGNED_RANK not in rows.index:
-            continue
-        p, paired = (float(rows.loc[statistic, "p"]) for statistic in (EVERY_VISIT, SIGNED_RANK))
+        ps = dict(zip(mine["statistic"].tolist(), mine["p"].tolist(), strict=True))
+        p, paired = (float(ps.get(statistic, np.nan)) for statistic in (EVERY_VISIT, SIGNED_RANK))
         if np.isnan(p) or np.isnan(paired):
             continue
         if (p <= alpha) != (paired <= alpha):

@@ -240,7 +240,8 @@ def _scales(texts: tuple[str, ...], levels: tuple[str, ...]) -> dict[str, str]:
         else:
             whole = kind
     refuse_unknown(named, levels, "a scale")
-    return {name: kind for name in levels if (kind := named.get(name, whole)) is not None}
+    stated = named if whole is None else {**dict.fromkeys(levels, whole), **named}
+    return {name: stated[name] for name in levels if name in stated}
 
 
 def _counts(text: str) -> tuple[str, tuple[str, str]]:

@@ -110,7 +110,7 @@ def test_counts_below_the_limit_stand_at_it(shared_data: Path) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(0, 80), st.integers(0, 80), st.integers(1, 8), st.integers(1, 8)), min_size=2, max_size=8),
+    st.lists(st.tuples(*[st.integers(0, 80)] * 2, *[st.integers(1, 8)] * 2), min_size=2, max_size=8),
     st.sampled_from([2.0, 15.0, 40.0]),
     st.sampled_from(["linear", "percent"]),
 )  # fmt: skip
