@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,8 @@ def contradictions(
     Returns
     -------
     Columns ``patient, what, table, visits``: best overall response; best change, by more than a point; PFS, another
-    outcome or more than 14 days apart; visits after death; non-targets back after a complete response.
+    outcome or more than 14 days apart, or visits without progression after the table's event; visits after death;
+    non-targets back after a complete response.
     """
     made = [
         *_responses(patients, best),
@@ -75,17 +77,28 @@ def _progression(patients: pd.DataFrame, progression: pd.DataFrame) -> Iterator[
     if not {"pfs_months", "pfs_event"} <= set(patients.columns):
         return
     by_visits = {str(row[PATIENT]): row for row in progression.to_dict("records")}
-    events = event_numbers(patients["pfs_event"])
+    events, deaths = event_numbers(patients["pfs_event"]), death_days(patients)
     for name, months, event in zip(patients.index, patients["pfs_months"].astype(float), events, strict=True):
         if str(name) not in by_visits or np.isnan(months) or np.isnan(event):
             continue
-        row = by_visits[str(name)]
-        day, happened = float(row["day"]), int(row["event"])
-        same = int(event) == happened and (not happened or abs(months * DAYS_PER_MONTH - day) <= SAME_DAYS)
-        # followed longer than the last visit is no contradiction while nothing happened
-        if not same:
+        row, at = by_visits[str(name)], months * DAYS_PER_MONTH
+        day = float(row["day"])
+        if _apart(row, event=event == 1, at=at, death=deaths.get(str(name), np.inf)):
             mine = f"{'event' if event else 'no event'} at month {months:.3g}"
             yield str(name), "progression-free survival", mine, f"{row['reason']}, month {day / DAYS_PER_MONTH:.3g}"
+
+
+def _apart(row: Mapping[Hashable, Any], *, event: bool, at: float, death: float) -> bool:
+    """Say whether the table's PFS cannot be that of the visits.
+
+    Visits that end before the table's event contradict nothing: it may have been seen otherwise.
+    """
+    progressed = float(row["progression_day"])
+    if not event:
+        return min(progressed if progressed == progressed else np.inf, death) <= at + SAME_DAYS
+    if progressed == progressed:
+        return abs(progressed - at) > SAME_DAYS
+    return at > death + SAME_DAYS or float(row["last_evaluable_day"]) > at + SAME_DAYS
 
 
 def _after_death(patients: pd.DataFrame, visits: pd.DataFrame) -> Iterator[_Row]:
@@ -129,5 +142,5 @@ def told_in_words(table: pd.DataFrame, *, shown: int = 4) -> list[str]:
             for patient, one, other in zip(*parts, strict=True)
         ]
         more = f" and {len(cases) - shown} more" if len(cases) > shown else ""
-        made.append(f"{len(cases)} patients contradict themselves in {what}: {'; '.join(cases[:shown])}{more}")
+        made.append(f"{len(cases)} contradictions, {what}: {'; '.join(cases[:shown])}{more}")
     return made

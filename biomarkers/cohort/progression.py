@@ -14,7 +14,7 @@ from biomarkers.keys import NE, PATIENT, PD
 
 NewTherapyRule = Literal["ignore", "censor", "event"]
 NEW_THERAPY_RULES: tuple[NewTherapyRule, ...] = ("ignore", "censor", "event")
-PROGRESSION_COLUMNS = (PATIENT, "day", "event", "reason")
+PROGRESSION_COLUMNS = (PATIENT, "day", "event", "reason", "progression_day", "last_evaluable_day")
 
 
 def progression_free(
@@ -41,7 +41,8 @@ def progression_free(
     Returns
     -------
     Columns ``patient, day, event, reason``: days since the start of treatment. Without progression or death a patient
-    is followed up to the last visit that was evaluable, and up to day 0 when there is none.
+    is followed up to the last visit that was evaluable, and up to day 0 when there is none. Beside them, whatever the
+    rule, ``progression_day`` (first PD of the visits) and ``last_evaluable_day``.
 
     Raises
     ------
@@ -63,9 +64,11 @@ def progression_free(
         days, words = mine["day"].to_numpy(dtype=float)[1:], mine["response"].to_numpy()[1:]
         switched = float((new_therapy or {}).get(patient, np.nan))
         death = float((deaths or {}).get(patient, np.nan))
-        rows.append([patient, *_end(days, words, death, switched, rule)])
+        progressed = days[words == PD]
+        seen = float(progressed[0]) if len(progressed) else np.nan
+        rows.append([patient, *_end(days, words, death, switched, rule), seen, _last_evaluable(days, words)])
     made = pd.DataFrame(rows, columns=list(PROGRESSION_COLUMNS))
-    return made.astype({"day": float, "event": float})
+    return made.astype(dict.fromkeys(("day", "event", "progression_day", "last_evaluable_day"), float))
 
 
 def _end(days: np.ndarray, words: np.ndarray, death: float, switched: float, rule: str) -> tuple[float, int, str]:

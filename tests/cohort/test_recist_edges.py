@@ -197,7 +197,8 @@ def test_progression_free_survival_by_the_rule(
 
 def test_deaths_and_visits_that_tell_nothing() -> None:
     visits = derive_responses(_visits([100, 90, float("nan")]))
-    assert progression_free(visits).iloc[0].tolist() == ["A", 56.0, 0.0, "censored at the last evaluable visit"]
+    row = progression_free(visits).iloc[0]
+    assert row.tolist()[:4] == ["A", 56.0, 0.0, "censored at the last evaluable visit"]
     dead = progression_free(visits, deaths={"A": 400.0}).iloc[0]
     assert (dead["day"], dead["event"], dead["reason"]) == (400, 1, "death")
     nothing = progression_free(derive_responses(_visits([100, float("nan")]))).iloc[0]
@@ -273,7 +274,7 @@ def test_contradictions_are_listed() -> None:
     }
     row = found.contradictions.set_index(["patient", "what"]).loc[("B", "progression-free survival")]
     assert (row["table"], row["visits"]) == ("no event at month 6", "progression, month 3.68")
-    assert any("2 patients contradict themselves in progression-free survival" in note for note in found.notes)
+    assert any("2 contradictions, progression-free survival: B no event at month 6" in note for note in found.notes)
     assert (found.table["pfs_visits_event"] == [0, 1, 0, 1]).all()
 
 
@@ -293,3 +294,28 @@ def test_contradictions_and_pfs_by_the_visits_reach_the_study(tmp_path: Path) ->
 def test_best_responses_of_visits_that_were_stored() -> None:
     made = derive_responses(_visits([100, 70, 83]))
     assert best_responses(made)["response"].tolist() == ["SD"]
+
+
+@pytest.mark.parametrize(
+    ("months", "event", "contradicts"),
+    [
+        (3.7, 1, False),  # the day of the progression
+        (3.9, 1, False),  # within a visit window of it
+        (6.0, 1, True),
+        (2.0, 1, True),
+        (3.6, 0, True),  # followed to the progression, and none recorded
+        (6.0, 0, True),
+        (2.0, 0, False),  # the table's follow-up ended before
+    ],
+)
+def test_which_times_contradict_a_progression_of_the_visits(months: float, event: int, contradicts: bool) -> None:
+    clinical = pd.DataFrame({"patient": ["A"], "pfs_months": [months], "pfs_event": [event]})
+    found = read_patients(clinical, visits=_visits([100, 100, 130]))
+    assert bool(len(found.contradictions)) is contradicts
+
+
+@pytest.mark.parametrize(("months", "contradicts"), [(3.0, True), (3.6, False), (8.0, False)])
+def test_visits_that_end_before_an_event_contradict_nothing(months: float, contradicts: bool) -> None:
+    clinical = pd.DataFrame({"patient": ["A"], "pfs_months": [months], "pfs_event": [1]})
+    found = read_patients(clinical, visits=_visits([100, 100, 100]))
+    assert bool(len(found.contradictions)) is contradicts
