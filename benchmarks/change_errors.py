@@ -44,7 +44,7 @@ def trial(rng: np.random.Generator, n: int) -> pd.DataFrame:
     censored = rng.uniform(4, 24, n)
     seen, days = rng.random(n) < 0.4, np.arange(0, 14) * 56.0
     size = np.where(seen[:, None], rng.uniform(0.3, 0.69, (n, 1)), rng.uniform(0.75, 1.1, (n, 1)))
-    start = rng.integers(1, 4, n)  # the visit from which a responder's sum is small
+    start = rng.choice([1, 2, 3], n, p=[0.7, 0.2, 0.1])  # the visit from which a responder's sum is small
     sums = np.where(np.arange(14)[None, :] >= start[:, None], size, 1.0) * 100
     sums[:, 0] = 100
     rows = []
@@ -75,13 +75,13 @@ def landmarks(trials: int) -> None:
         rng = np.random.default_rng(n)
         cells = [("response_seen_months", at) for at in _MONTHS]
         cells += [("response_confirmed_months", 4.0), ("response_confirmed_months", 6.0), ("known_later", 2.0)]
-        hits = {(name, at, p): 0 for name, at in cells for p in ("p", "p_permutation")}
+        hits = {(name, at, p): 0 for name, at in cells for p in ("p", "p_asymptotic")}
         for _ in range(trials):
             patients = trial(rng, n)
             for name, at in cells:
                 with mock.patch("biomarkers.cohort.endpoints._PERMUTATIONS", 999):
                     row = survival_by_response(patients, endpoint="pfs", response_months=name, at=at).iloc[0]
-                for p in ("p", "p_permutation"):
+                for p in ("p", "p_asymptotic"):
                     hits[name, at, p] += bool(row[p] <= ALPHA)
         for (name, at, p), count in hits.items():
             show(f"landmark month {at:g}, n {n}, by {name}, {p}", count, trials)

@@ -198,8 +198,9 @@ def survival_by_response(
 
     Returns
     -------
-    One row: groups at the landmark, their numbers and events after it, log-rank chi-square and p, who was lost, what
-    the groups are by, and the p of the permuted log-rank statistic, which holds its level in small groups.
+    One row: groups at the landmark, their numbers and events after it, log-rank chi-square, the p of the permuted
+    log-rank statistic, who was lost, what the groups are by, and the asymptotic p, which rejects too often where one
+    group is small (.07 to .08 instead of .05 among 52 patients).
 
     Raises
     ------
@@ -230,12 +231,12 @@ def survival_by_response(
                 "events_responded": int(event[responded].sum()),
                 "events_not": int(event[~responded].sum()),
                 "chi2": test.statistic,
-                "p": test.p,
+                "p": permuted,
                 "note": f"{lost} patients with an event or censored before month {at:g} are left out"
                 + (f"; {test.note}" if test.note else "")
                 + (_FROM_THE_TABLE if response_months == f"{TTR}_months" else ""),
                 "grouped_by": response_months,
-                "p_permutation": permuted,
+                "p_asymptotic": test.p,
             }
         ]
     )

@@ -74,7 +74,8 @@ def test_a_response_of_the_table_alone_says_what_it_may_know() -> None:
     row = survival_by_response(patients, endpoint="pfs", at=3).iloc[0]
     assert row["grouped_by"] == "ttr_months"
     assert "the groups know the future" in row["note"]
-    assert 0 < row["p_permutation"] <= 1
+    assert 0 < row["p"] <= 1
+    assert 0 < row["p_asymptotic"] <= 1
 
 
 def test_one_group_only_has_a_note_and_no_p() -> None:
@@ -82,5 +83,5 @@ def test_one_group_only_has_a_note_and_no_p() -> None:
         {"pfs_months": [9.0, 8], "pfs_event": [1, 1], "ttr_months": [5.0, np.nan]}, index=["a", "b"]
     )
     row = survival_by_response(patients, endpoint="pfs", at=3).iloc[0]
-    assert np.isnan(row["p_permutation"])
+    assert np.isnan(row["p"])
     assert row["note"]
