@@ -67,20 +67,32 @@ def plot_pairs(change: Change, *, biomarker: str, ax: Axes | None = None) -> Axe
         ax.set_xticks([0, 1], [f"{point}\nn = {n}" for point, n in zip(points, _counts(values), strict=True)])
         ax.set_xlim(-0.3, 1.3)
         ax.set_ylabel(_level_label(change.settings["scale"][biomarker]))
-        ax.set_title(f"{biomarker}: {_verdict(change, biomarker)}", fontsize=9)
+        ax.set_title(_titled(biomarker, _verdict(change, biomarker)), fontsize=9)
         response_legend(ax, words, more=ax.get_legend_handles_labels()[0])
     return ax
 
 
 def _summary_line(ax: Axes, change: Change, biomarker: str, *, start: float) -> None:
     """Draw the stated change from the median baseline level, with its interval."""
-    row = change.table.set_index(BIOMARKER).loc[biomarker]
-    value, low, high = (float(row[name]) for name in ("hl_change", "ci_low", "ci_high"))
+    value, low, high = _hodges_lehmann(change, biomarker)
     ax.plot(
         [0, 1], [start, start + value], color=INK, lw=2.4, marker="s", ms=6, zorder=5, label=_stated(value, low, high)
     )
     if np.isfinite([low, high]).all():
         ax.plot([1.14, 1.14], [start + low, start + high], color=INK, lw=2.4, zorder=5, solid_capstyle="butt")
+
+
+def _titled(biomarker: str, said: str) -> str:
+    """Put a biomarker's name before what is said of it, in lines that fit."""
+    first, newline, rest = said.partition("\n")
+    return textwrap.fill(f"{biomarker}: {first}", _LABEL_WIDTH) + newline + rest
+
+
+def _hodges_lehmann(change: Change, biomarker: str) -> tuple[float, float, float]:
+    """Give the stated estimate with its interval."""
+    table = change.table.set_index(BIOMARKER)
+    value, low, high = (float(table[name][biomarker]) for name in ("hl_change", "ci_low", "ci_high"))
+    return value, low, high
 
 
 def _stated(value: float, low: float, high: float) -> str:
@@ -127,8 +139,7 @@ def plot_changes(change: Change, *, biomarker: str, ax: Axes | None = None) -> A
         still = np.flatnonzero(values == 0)
         ax.plot(still, np.zeros(len(still)), "o", ms=4, color=INK)
         ax.axhline(0, color=INK, lw=0.8)
-        stated = change.table.set_index(BIOMARKER).loc[biomarker]
-        value, low, high = (float(stated[name]) for name in ("hl_change", "ci_low", "ci_high"))
+        value, low, high = _hodges_lehmann(change, biomarker)
         if len(rows):
             ax.axhline(value, color=INK, lw=1.4, ls="--", label=_stated(value, low, high))
         ax.set_xticks([])
@@ -136,7 +147,7 @@ def plot_changes(change: Change, *, biomarker: str, ax: Axes | None = None) -> A
         hatched = "; hatched: a bound" if (rows["bound"] != "").any() else ""
         ax.set_xlabel(textwrap.fill(f"patients with a pair (n = {len(rows)}{hatched}{below})", _LABEL_WIDTH))
         ax.set_ylabel(_change_label(change.settings["scale"][biomarker]))
-        ax.set_title(f"{biomarker}: change per patient", fontsize=10)
+        ax.set_title(_titled(biomarker, "change per patient"), fontsize=9)
         response_legend(ax, words, more=ax.get_legend_handles_labels()[0])
     return ax
 

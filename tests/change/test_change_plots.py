@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from biomarkers.change.chain import Component
 from biomarkers.change.measure import measure_change
@@ -88,7 +90,11 @@ def test_figures_are_of_one_size_and_tables_may_break_their_cells(tmp_path: Path
 
     found = _found(components=[Component("<x>", 4), Component("<x>", 20, "<")])
     figures = save_change_figures(found, tmp_path / "figures")
-    assert len({Image.open(path).size for path in figures}) == 1
+    sizes = set()
+    for path in figures:
+        with Image.open(path) as image:
+            sizes.add(image.size)
+    assert len(sizes) == 1
     text = write_change_report(found, tmp_path / "r.html", figures=tmp_path / "figures").read_text()
     assert text.count('<section class="fitted">') == 3
     assert "hl change" in text
@@ -98,10 +104,18 @@ def test_figures_are_of_one_size_and_tables_may_break_their_cells(tmp_path: Path
 def test_labels_lie_inside_their_figure() -> None:
     for draw in (plot_pairs, plot_changes):
         for options in ({}, {"scale": "percent"}, {"lloq": {"<x>": 2.5}}):
-            ax = draw(_found(**options), biomarker="<x>")
+            name = "<x> of stromal CD8+ PD-1+ lymphocytes at the invasive margin, cells/mm2"
+            found = _found(**options)
+            table, pairs = (frame.replace({"biomarker": {"<x>": name}}) for frame in (found.table, found.pairs))
+            scales = {"scale": {name: found.settings["scale"]["<x>"]}}
+            found = replace(found, table=table, pairs=pairs, settings={**found.settings, **scales})
+            ax = draw(found, biomarker=name)
             figure = ax.get_figure()
             figure.canvas.draw()
-            for text in (ax.xaxis.label, ax.yaxis.label, ax.title, *ax.get_legend().get_texts()):
+            titles = [text for text in figure.findobj(Text) if text.get_text() and "<x>" in text.get_text()]
+            assert titles
+            labels = [label for label in (ax.xaxis.label, ax.yaxis.label) if label.get_text()]
+            for text in (*labels, *titles, *ax.get_legend().get_texts()):
                 box = text.get_window_extent()
                 assert box.x0 >= 0, text.get_text()
                 assert box.y0 >= 0, text.get_text()
