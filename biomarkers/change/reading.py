@@ -61,7 +61,8 @@ def _other_points(rows: pd.DataFrame, points: tuple[str, str]) -> Iterator[str]:
     more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
     near = near_misses(map(str, counts.index), points)
     said = "".join(f"; {other!r} resembles {point!r} and was NOT taken for it" for other, point in near.items())
-    yield f"samples at other time points are left out: {shown}{more}{said}"
+    used = " (only the mixed model over every visit uses them)"
+    yield f"samples at other time points are left out: {shown}{more}{said}{used}"
 
 
 def _scale_note(name: str, kind: str, levels: pd.Series) -> Iterator[str]:

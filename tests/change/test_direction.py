@@ -52,13 +52,14 @@ def test_direction_is_that_of_the_changes(sign: int, unchanged: int, scale: str)
     assert f"{unchanged} unchanged" in found.explain()
 
 
+@pytest.mark.slow
 def test_significant_changes_of_one_sign_never_get_the_other() -> None:
     """Simulated: 0-80% unchanged, all others of one sign, levels with decimals; the whole path of a table."""
     rng = np.random.default_rng(4)
     wrong = significant = 0
-    for _ in range(12):
+    for _ in range(3):
         changes = {}
-        signs = rng.choice([-1, 1], 20)
+        signs = rng.choice([-1, 1], 12)
         for at, sign in enumerate(signs):
             size = np.round(rng.exponential(1.0, 40) + 0.1, 1)
             size[rng.random(40) < rng.uniform(0, 0.8)] = 0
@@ -67,7 +68,7 @@ def test_significant_changes_of_one_sign_never_get_the_other() -> None:
         told = np.where(found["verdict"] == "increased", 1, np.where(found["verdict"] == "decreased", -1, 0))
         significant += int((told != 0).sum())
         wrong += int(((told != 0) & (told != signs)).sum())
-    assert significant > 150
+    assert significant > 25
     assert wrong == 0
 
 
@@ -152,7 +153,7 @@ def test_max_t_is_that_of_every_sign_pattern(seed: int) -> None:
 def test_max_t_beside_holm_and_chosen() -> None:
     rng = np.random.default_rng(2)
     shared = rng.normal(0.45, 1, 30)
-    changes = {f"b{i}": list(shared + rng.normal(0, 0.2, 30)) for i in range(8)}
+    changes = {f"b{i}": list(shared + rng.normal(0, 0.2, 30)) for i in range(4)}
     table, names = _table(changes, before=20.0), list(changes)
     holm = measure_change(table, levels=names, scale="log2")
     chosen = measure_change(table, levels=names, scale="log2", adjustment="max-t")
@@ -185,12 +186,12 @@ def test_a_model_over_every_visit_says_when_it_disagrees() -> None:
     row = alike.statistics.set_index("statistic").loc["mixed-model change, every visit"]
     assert row["value"] == pytest.approx(alike.pairs["change"].mean(), abs=0.05)
     assert "3 visits" in row["method"]
-    assert not any("mixed model" in note for note in alike.notes)
-    # eight pairs left: the paired test lacks power where the model still uses every other sample
-    late = (table["timepoint"] == "on_treatment") & (table["patient"].str[1:].astype(int) >= 7)
-    fewer = table[~late].copy()
-    fewer.loc[(fewer["timepoint"] == "on_treatment") & (fewer["patient"] == "P0"), "x"] -= 2.0
-    told = measure_change(fewer, levels=["x"], scale="log2", alpha=0.04)
+    assert not any("every visit finds" in note or "does not find a change" in note for note in alike.notes)
+    # five pairs are left: the paired test cannot be significant, the model still uses every other sample
+    late = (table["timepoint"] == "on_treatment") & (table["patient"].str[1:].astype(int) >= 5)
+    told = measure_change(table[~late], levels=["x"], scale="log2")
     paired = told.table["p"].iloc[0]
     model = told.statistics.set_index("statistic").loc["mixed-model change, every visit", "p"]
-    assert ((paired <= 0.04) != (model <= 0.04)) == any("mixed model over every visit" in note for note in told.notes)
+    assert model <= 0.05 < paired, "what the test is about"
+    assert any("mixed model over every visit finds a change" in note for note in told.notes)
+    assert any("only the mixed model over every visit uses them" in note for note in told.notes)
