@@ -14,7 +14,7 @@ def told_kind(levels: np.ndarray) -> tuple[Kind, str]:
     """Tell whether levels are linear or log2 from their values, and why.
 
     A logarithm compresses: its median stands near the middle of its range, while levels themselves crowd at the lower
-    end of theirs. Percentages and fractions look like other levels and are never told; they have to be stated.
+    end of theirs. Levels below 0 are not told: they are no linear levels, and are asked for. Percentages and fractions look like other levels and are never told; they have to be stated.
 
     Parameters
     ----------
@@ -36,6 +36,9 @@ def told_kind(levels: np.ndarray) -> tuple[Kind, str]:
         return "linear", "no level is known"
     low, high, middle = float(known.min()), float(known.max()), float(np.median(known))
     said = f"its values are {low:.4g} to {high:.4g}, median {middle:.4g}"
+    if low < 0:
+        # logarithms, z-scores or a mistake: as a linear level it is refused, and the message asks
+        return "linear", f"{said}: some are below 0"
     if high > LARGEST_LOG:
         return "linear", f"{said}: a log2 level above {LARGEST_LOG:g} does not occur"
     if high <= 1:

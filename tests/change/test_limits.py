@@ -17,6 +17,7 @@ from biomarkers.change.result import Change
 from biomarkers.change.tables import samples_of_table
 from biomarkers.change.told import told_kind
 from biomarkers.cohort.tables import read_table
+from biomarkers.errors import DataError
 
 TURNS = ["stays positive", "becomes positive", "becomes negative", "stays negative", "not_evaluable"]
 
@@ -226,6 +227,14 @@ def test_lognormal_levels_and_their_logs_are_told_apart(spread: float) -> None:
         for draw in rng.normal(1.0, spread, (200, 40))
     ]
     assert np.mean(right) / 2 > 0.9
+
+
+@pytest.mark.parametrize("low", [-9.97, -0.3])
+def test_levels_below_zero_are_asked_for(low: float) -> None:
+    table = _table([low, 4.2, 5.5, 6.1, 7.3, 8.8], [4.1, 4.9, 5.9, 6.3, 7.8, 9.0])
+    with pytest.raises(DataError, match=r"a linear level outside its range.*say so: --scale log2"):
+        _measure(table)
+    assert _measure(table, scale="log2").table["n_pairs"].iloc[0] == 6
 
 
 # -- nothing to test has a reason ---
