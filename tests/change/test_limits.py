@@ -209,6 +209,11 @@ def test_logs_are_told_from_values_whatever_the_name(name: str) -> None:
         ([0.1, 0.4, 0.7], "linear"),
         ([1, 2, 4, 8], "linear"),
         ([0.3, 0.6, 1.1, 1.9, 14.2], "linear"),
+        # on either side of 0.45 of the maximum, and of 25
+        ([0.5, 4.6, 10.0], "log2"),
+        ([0.5, 4.4, 10.0], "linear"),
+        ([8.5, 20.3, 24.9], "log2"),
+        ([8.5, 20.3, 25.1], "linear"),
         ([np.nan, np.nan], "linear"),
         ([], "linear"),
     ],
