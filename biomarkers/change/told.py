@@ -7,8 +7,8 @@ import numpy as np
 from biomarkers.change.scale import Kind
 
 LARGEST_LOG = 25.0  # log2 of 3e7: counts and intensities of a sample end below it
-# median over maximum, of 2,000 simulated sets of 20 to 40: lognormal levels of spread 0.7 have .23 to .28 (95% below .37
-# and .47), of spread 1 .12 to .17; log2 levels about 5 of the same spreads .68 to .78 (95% above .59)
+# median over maximum, of 2,000 simulated sets of 20 to 40: lognormal levels of spread 0.7 have .23 to .28 (95% below
+# .37 and .47), of spread 1 .12 to .17; log2 levels about 5 of the same spreads .68 to .78 (95% above .59)
 LEAST_MIDDLE = 0.45
 
 
