@@ -58,18 +58,14 @@ _FIRST: Final = {
     "biomarker": "biomarker",
     "verdict": "verdict",
     "n_pairs": "pairs",
-    "rose": "rose",
-    "fell": "fell",
-    "unchanged": "unchanged",
+    "turns": "rose / fell / unchanged",
     "in_words": "median change",
-    "hl_change": "Hodges-Lehmann",
-    "ci_low": "95% low",
-    "ci_high": "95% high",
+    "estimate": "Hodges-Lehmann (95% CI)",
     "p": "p",
     "p_adjusted": "p adjusted",
-    "p_by_response_adjusted": "p by resp.",
+    "p_by_response_adjusted": "p by response, adjusted",
 }
-_GATED: Final = {"gate": "gate", "called_increase": "called increase", "called_decrease": "called decrease"}
+_GATED: Final = {"gate": "gate", "calls": "called increase / decrease"}
 _PAIRS: Final = (
     keys.PATIENT,
     BIOMARKER,
@@ -107,7 +103,7 @@ def change_sections(change: Change, *, figures: Path | Sequence[Figure] | None =
         Section(
             "Change on treatment",
             paragraphs=[opening],
-            tables=[as_table(change.table[list(names)], names=names)],
+            tables=[as_table(_in_few_columns(change.table)[list(names)], names=names)],
             fitted=True,
         ),
         Section("Figures of change", figures=found, fitted=True),
@@ -115,6 +111,19 @@ def change_sections(change: Change, *, figures: Path | Sequence[Figure] | None =
         Section("What to know of the change", paragraphs=[*(f"{note}." for note in change.notes), closing]),
         Section("Behind the change", tables=folded, fitted=True),
     ]
+
+
+def _in_few_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Put what belongs together into one column, so that the table stays inside the page."""
+    rows = table.to_dict("records")
+    return table.assign(
+        turns=[f"{row['rose']} / {row['fell']} / {row['unchanged']}" for row in rows],
+        calls=[f"{row['called_increase']} / {row['called_decrease']}" for row in rows],
+        estimate=[
+            f"{row['hl_change']:+.3f} ({row['ci_low']:+.3f} to {row['ci_high']:+.3f})" if row["n_pairs"] else ""
+            for row in rows
+        ],
+    )
 
 
 def _upright(table: pd.DataFrame) -> pd.DataFrame:
