@@ -101,16 +101,18 @@ def families(trials: int) -> None:
                     d[rng.random((n, m)) < unchanged] = 0
                     d[rng.random((n, m)) < missing * rng.uniform(0.5, 1.5, m)] = np.nan
                     columns = [column[~np.isnan(column)] for column in d.T]
-                    groups = [yes[~np.isnan(column)] for column in d.T]
                     holm = adjust([signed_rank(column).p for column in columns])
                     jointly = signed_rank_family(d, n_flips=1999, rng=rng).p_step_down
-                    by = adjust(
-                        [wilcoxon_rank_sum(v[g], v[~g]).p for v, g in zip(columns, groups, strict=True)]
-                    )  # fmt: skip
-                    hits += [np.nanmin(p) <= ALPHA for p in (holm, jointly, by)]
+                    hits[:2] += [np.nanmin(p) <= ALPHA for p in (holm, jointly)]
+                    if not unchanged:  # exact given the ties, and slow
+                        groups = [yes[~np.isnan(column)] for column in d.T]
+                        pairs = zip(columns, groups, strict=True)
+                        by = adjust([wilcoxon_rank_sum(v[g], v[~g]).p for v, g in pairs])
+                        hits[2] += np.nanmin(by) <= ALPHA
                 what = f"{m} biomarkers, {missing:.0%} of pairs missing, {unchanged:.0%} unchanged"
                 for name, count in zip(("Holm", "max-T", "by response, Holm"), hits, strict=True):
-                    show(f"change, {what}, {name}", count, trials)
+                    if name[0] != "b" or not unchanged:
+                        show(f"change, {what}, {name}", count, trials)
 
 
 def directions(wanted: int) -> None:

@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from biomarkers.cohort.recist import NON_CR_NON_PD
+from biomarkers.cohort.tables import require_columns
 from biomarkers.errors import UsageError
 from biomarkers.keys import CR, NE, PATIENT, PD, PR, SD
 
 MISSING = "MISSING"
+_NEEDED = ("day", "response", "change_percent", "baseline_mm", "pr_carried", "target_response", "non_target")
 _ORDER = (CR, PR, SD, NON_CR_NON_PD, PD, NE)
 # a PR that no longer meets its criteria, and one whose targets are gone while non-targets were not looked at
 _CARRIED, _UNSEEN = "PR carried", "PR, non-targets not evaluated"
@@ -174,8 +176,8 @@ def best_responses(
     rules = rules or Confirmation()
     free = replace(rules, confirm_days=0)
     patients = visits[PATIENT].to_numpy()
-    names = ("day", "response", "change_percent", "baseline_mm", "pr_carried")
-    columns = {name: visits[name].to_numpy() for name in names}
+    require_columns(visits, _NEEDED, where="visits")
+    columns = {name: visits[name].to_numpy() for name in _NEEDED}
     columns["unseen"] = ((visits["target_response"] == CR) & (visits["non_target"] == NE)).to_numpy()
     starts = np.flatnonzero(np.r_[True, patients[1:] != patients[:-1]]) if len(patients) else np.array([], dtype=int)
     rows = []

@@ -200,7 +200,7 @@ def survival_by_response(
     -------
     One row: groups at the landmark, their numbers and events after it, log-rank chi-square, the p of the permuted
     log-rank statistic, who was lost, what the groups are by, and the asymptotic p, which rejects too often where one
-    group is small (.07 to .08 instead of .05 among 52 patients).
+    group is small (.06 to .07 instead of .05 among 52 patients).
 
     Raises
     ------

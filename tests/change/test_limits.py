@@ -263,3 +263,15 @@ def test_not_testable_says_why(before: list[object], after: list[object], lloq: 
     assert reason in found.explain()
     unknown = found.states[found.states["state"] == "not evaluable"]
     assert (unknown["reason"] != "").all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_patients_without_any_level_change_no_number(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    before, after = np.round(rng.uniform(1, 80, 12), 1), np.round(rng.uniform(1, 120, 12), 1)
+    table = _table(list(before), list(after), BOR=["PR"] * 5 + ["SD"] * 7)
+    more = _table([None] * 9, [None] * 9, BOR=["PD"] * 9).assign(patient=lambda t: "X" + t["patient"])
+    one = _measure(table, response="BOR", scale="linear")
+    other = _measure(pd.concat([table, more], ignore_index=True), response="BOR", scale="linear")
+    pd.testing.assert_frame_equal(one.table, other.table)
+    pd.testing.assert_frame_equal(one.statistics, other.statistics)
