@@ -1,6 +1,6 @@
 """How often `change` and landmark comparisons err on simulated trials in which nothing is true, or one sign is.
 
-    python benchmarks/change_errors.py [--trials 2000] [--only landmark families direction]
+    python benchmarks/change_errors.py [--trials 2000] [--only landmark families direction] [--biomarkers 1 5 20]
 
 landmark    response independent of PFS, visits every 8 weeks; error of log-rank by response from a landmark, groups by
             response seen, by response confirmed, and by what is confirmed only later (the way that is refused)
@@ -87,10 +87,10 @@ def landmarks(trials: int) -> None:
             show(f"landmark month {at:g}, n {n}, by {name}, {p}", count, trials)
 
 
-def families(trials: int) -> None:
+def families(trials: int, sizes: list[int]) -> None:
     """Error of the family of biomarkers, complete and with pairs missing by biomarker."""
     n, yes = 52, np.arange(52) < 19
-    for m in (1, 5, 20):
+    for m in sizes:
         for missing in (0.0, 0.3):
             for unchanged in (0.0, 0.5):
                 rng = np.random.default_rng([m, int(10 * missing), int(10 * unchanged)])
@@ -146,10 +146,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--only", nargs="*", default=["direction", "families", "landmark"])
+    parser.add_argument("--biomarkers", nargs="*", type=int, default=[1, 5, 20], help="Sizes of the families.")
     options = parser.parse_args()
     if "direction" in options.only:
         directions(5 * options.trials)
     if "families" in options.only:
-        families(options.trials)
+        families(options.trials, options.biomarkers)
     if "landmark" in options.only:
         landmarks(options.trials)
