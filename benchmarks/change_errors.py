@@ -19,6 +19,7 @@ import pandas as pd
 
 from biomarkers.change import group
 from biomarkers.change.measure import measure_change
+from biomarkers.change.result import direction_of
 from biomarkers.cohort.best_response import best_responses
 from biomarkers.cohort.columns import DAYS_PER_MONTH
 from biomarkers.cohort.endpoints import survival_by_response
@@ -116,7 +117,22 @@ def families(trials: int, sizes: list[int]) -> None:
 
 
 def directions(wanted: int) -> None:
-    """Count significant changes whose verdict has the sign that no change has."""
+    """Count significant changes whose direction is the one that no change has."""
+    rng = np.random.default_rng(11)
+    significant = wrong = 0
+    while significant < wanted:
+        n, sign, decimals = int(rng.integers(8, 60)), int(rng.choice([-1, 1])), int(rng.integers(0, 3))
+        d = sign * np.round(rng.exponential(2, n) + 10.0**-decimals, decimals)
+        d[rng.random(n) < rng.uniform(0, 0.8)] = 0
+        if d.any() and signed_rank(d).p <= ALPHA:
+            significant += 1
+            wrong += direction_of(d) != ("up" if sign > 0 else "down")
+    print(f"wrong direction: {wrong} of {significant} significant changes of one sign, 0-80% unchanged")
+    whole(wanted // 10)
+
+
+def whole(wanted: int) -> None:
+    """Count the same through the whole analysis of a table: scale, pairs, family, verdict."""
     rng = np.random.default_rng(7)
     significant = wrong = 0
     blank = {"biomarker": "", "endpoint": "change", "method": "", "statistic": "left out", "n": 0, "note": "left out"}
@@ -139,7 +155,7 @@ def directions(wanted: int) -> None:
         told = table["verdict"].map({"increased": 1, "decreased": -1}).fillna(0).to_numpy()
         significant += int((told != 0).sum())
         wrong += int(((told != 0) & (told != signs)).sum())
-    print(f"wrong direction: {wrong} of {significant} significant changes of one sign, 0-80% unchanged")
+    print(f"the same through the whole analysis: {wrong} of {significant}")
 
 
 if __name__ == "__main__":

@@ -214,7 +214,7 @@ def _summary(
         "p_by_response": by_response["p"],
         "p_pratt": pratt["p"],
         "p_paired_t": mean["p"],
-        "direction": _direction(change),
+        "direction": direction_of(change),
         "unchanged": int((change == 0).sum()),
         "rose": int((change > 0).sum()),
         "fell": int((change < 0).sum()),
@@ -252,7 +252,7 @@ def _verdict(row: Mapping[str, Any], alpha: float) -> str:
     return ROSE if row["direction"] == UP else FELL
 
 
-def _direction(change: np.ndarray) -> str:
+def direction_of(change: np.ndarray) -> str:
     """Direction of the signed-rank test that decides; pairs without change have none."""
     from biomarkers.stats.paired import signed_rank_z
 
