@@ -23,6 +23,7 @@ _LEAST_IF_NONE: Final = 0.2  # of that, where no valley lies above it: positive 
 _BARE: Final = 0.1  # how high a valley above a pile of cut noise may reach
 _FEWEST_USED: Final = 20  # cells that are not in the pile
 _RESAMPLES: Final = 60
+_LASTING_Z: Final = 2.5  # a shape, not a chance, is asked for: the valley was told from chance already
 _RESAMPLE_Z: Final = 2.0  # a resample of a real valley may show it this much less surely
 _SEEN: Final = 0.8  # share of resamples that show the valley, below which the gate is in doubt
 _FEWEST_TILES: Final = 9  # tiles are resampled whole from this many on
@@ -135,7 +136,7 @@ def _populations(
             )
             gate = float(np.median(gates)) if len(gates) else scale.level(valley.place)
             return gate, gates, len(gates) / _RESAMPLES
-    gap = find_gap(scaled, least=float(scale.of(np.array(bright))))
+    gap = find_gap(scaled[~cut], least=float(scale.of(np.array(_LEAST_IF_NONE * bright))))
     return None if gap is None else (scale.level(gap), _edges(even, scale.level(gap)), 1.0)
 
 
@@ -146,7 +147,8 @@ def _lasts(even: Floats, gate: float, shallow: float) -> bool:
     """
     scale = Scale(max(gate, 1e-12))
     least = float(scale.of(np.array(gate / 2)))
-    return find_valley(Histogram.of(scale.of(even)), least=least, shallow=shallow) is not None
+    histogram = Histogram.of(scale.of(even))
+    return find_valley(histogram, least=least, least_z=_LASTING_Z, shallow=shallow) is not None
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,8 @@ def _described(known: Floats, gate: float, gates: Floats, share: float, method: 
         gate, above = floor, known[known >= floor]
     snr = float((np.median(above) - negative) / spread) if len(above) else 0.0
     if snr < _LEAST_SNR:
-        flags.append(f"low signal: positive cells stand only {snr:.1f} standard deviations above negative ones")
+        near = f"low signal: positive cells would stand only {snr:.1f} standard deviations above negative ones"
+        return GateFit(np.nan, np.nan, np.nan, "none", mode_of(known), left_spread(known), 0.0, (*flags, near))
     if share < _SEEN:
         flags.append("the valley is not there in every resample")
     low, high = np.quantile(gates, (0.025, 0.975)) if len(gates) else (np.nan, np.nan)

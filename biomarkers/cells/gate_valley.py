@@ -10,16 +10,19 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 BINS: Final = 256
-_SMALLEST_PEAK: Final = 0.002  # share of cells in the lesser population, at least
+_SMALLEST_PEAK: Final = 0.002  # share of cells in the positive population, at least
+# and in the negative one: a few cells darker than all others (torn, at the edge) do not make all others positive
+_LOWER: Final = 0.02
 # how many standard errors of counting a valley lies below the lower of its peaks. Set on the negative-only shapes of
 # benchmarks/accuracy_gates.py (development seeds 0-199, 200 to 20,000 cells).
 LEAST_Z: Final = 4.5
 SHALLOW: Final = 0.8  # a valley less deep than this share of the lower of its two peaks is none
 _WIDTHS: Final = (1.0, 2.0, 4.0)  # widths of smoothing tried, in the rule of thumb's
-# chance of a gap as wide as the one below the brightest cells, if the tail went on as it comes
-GAP_CHANCE: Final = 1e-6
-_TAIL: Final = 40  # cells below a gap that say how tails go on
-_FEW: Final = 0.01  # share of cells above a gap, at most
+# chance of a gap as wide anywhere among the cells of a slide, if spacings went on as they come
+GAP_CHANCE: Final = 1e-4
+_TAIL: Final = 40  # cells beside a gap that say how spacings go on
+_FEWEST_BESIDE: Final = 15
+_UPPER: Final = 0.6  # share of cells above a gap, at most, when seen from the brightest
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def _valley(histogram: Histogram, width: float, least: float, least_z: float, sh
     from_left, from_right = np.maximum.accumulate(density), np.maximum.accumulate(density[::-1])[::-1]
     lower_peak = np.minimum(from_left, from_right)
     share = np.cumsum(counts) / counts.sum()
-    both = (share > _SMALLEST_PEAK) & (share < 1 - _SMALLEST_PEAK) & (lower_peak > 0)
+    both = (share > _LOWER) & (share < 1 - _SMALLEST_PEAK) & (lower_peak > 0)
     error = np.sqrt(np.maximum(lower_peak + density, 1e-12) / (2 * np.sqrt(np.pi) * width))
     z = (lower_peak - density) / error
     beside = np.pad(density, 1, mode="edge")
@@ -119,16 +122,16 @@ def _run(flat: NDArray[np.intp], best: int) -> int:
 
 
 def find_gap(scaled: Floats, *, least: float) -> float | None:
-    """Return the middle of a gap below a few bright cells that the tail of the others does not explain.
+    """Return the middle of a gap between cells that the spacing of those beside it does not explain; None without one.
 
     Where a tail falls off exponentially on the scale (a power law in levels), or faster, the distance between its i-th
-    and next brightest cell, times i, is exponential with one mean whatever i. The distance below the brightest cells is
-    held against the mean of those that follow it.
+    and next brightest cell, times i, is exponential with one mean whatever i. The distance at each place is held
+    against the mean of the 40 that follow it, from the brightest cells down, and from the darkest up.
 
     Parameters
     ----------
     scaled
-        (n,) levels on the scale.
+        (n,) levels on the scale, without those in a pile of cut noise.
     least
         Place on the scale below which no gate may lie.
 
@@ -136,21 +139,30 @@ def find_gap(scaled: Floats, *, least: float) -> float | None:
     ----------
     Spacings of exponential samples: Renyi 1953, Acta Math Hung 4:191.
     """
-    most = max(1, int(_FEW * len(scaled)))
-    if len(scaled) < most + _TAIL + 1:
+    ordered = np.sort(scaled)
+    found = [_gap(-ordered[::-1], first=1, last=_UPPER), _gap(ordered, first=_LOWER, last=1 - _UPPER)]
+    places = [(found[0][0], -found[0][1])] if found[0] else []
+    places += [found[1]] if found[1] else []
+    sure = [(chance, place) for chance, place in places if place >= least]
+    return min(sure)[1] if sure else None
+
+
+def _gap(rising: Floats, *, first: float, last: float) -> tuple[float, float] | None:
+    """Chance and middle of the least likely gap after the ``first`` to ``last`` lowest cells (share, or 1 cell)."""
+    n = len(rising)
+    start = 0 if first == 1 else int(np.ceil(first * n))
+    stop = min(int(last * n), n - _FEWEST_BESIDE - 1)
+    if stop <= start:
         return None
-    n = most + _TAIL + 1
-    top = -np.sort(-np.partition(scaled, len(scaled) - n)[-n:])
-    rank = np.arange(1, len(top))
-    spacing = rank * (top[:-1] - top[1:])
+    rank = np.arange(1, n)
+    spacing = rank * np.diff(rising)
     total = np.concatenate([[0.0], np.cumsum(spacing)])
-    best: tuple[float, float] | None = None
-    for i in range(most):
-        mean = (total[i + 1 + _TAIL] - total[i + 1]) / _TAIL
-        middle = (top[i] + top[i + 1]) / 2
-        if mean <= 0 or middle < least:
-            continue
-        chance = float((1 + spacing[i] / (_TAIL * mean)) ** -_TAIL)
-        if chance < GAP_CHANCE and (best is None or chance < best[0]):
-            best = (chance, float(middle))
-    return None if best is None else best[1]
+    at = np.arange(start, stop)
+    beside = np.minimum(_TAIL, n - 2 - at)
+    mean = (total[at + 1 + beside] - total[at + 1]) / beside
+    ratio = np.divide(spacing[at], mean, out=np.zeros(len(at)), where=mean > 0)
+    chance = (1 + ratio / beside) ** -beside
+    best = int(np.argmin(chance))
+    if chance[best] * n >= GAP_CHANCE:
+        return None
+    return float(chance[best]), float((rising[at[best]] + rising[at[best] + 1]) / 2)

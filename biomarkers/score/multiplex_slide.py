@@ -16,6 +16,7 @@ from biomarkers.cells.annotations import Annotations, read_annotations
 from biomarkers.cells.annotations_apply import OUTSIDE, apply_annotations, region_masks
 from biomarkers.cells.annotations_classes import EXCLUDING
 from biomarkers.cells.gates import (
+    NO_GATES,
     apply_gates,
     fit_gates,
     gates_of_slide,
@@ -26,6 +27,7 @@ from biomarkers.cells.gates import (
 from biomarkers.cells.phenotype import PHENOTYPE, assign_phenotypes, known_phenotypes, select_cells
 from biomarkers.collector import loads_when_first_called
 from biomarkers.panel import Panel, canonical_marker, load_panel
+from biomarkers.score.gate_moves import IMPORTED_PHENOTYPE
 from biomarkers.score.multiplex import panel_assay, score_multiplex_cells
 from biomarkers.score.regions import Regions, regions_from_cells, regions_from_masks
 from biomarkers.score.slide_score import SlideScore
@@ -199,6 +201,11 @@ def _scored(
 ) -> MultiplexScore:
     """Gate, name, place and score measured cells."""
     tile, notes = cleaned.raw, list(cleaned.warnings)
+    mpp, origin = full_mpp(tile), tile.attrs[keys.ORIGIN]
+    origin_um = (origin[0] * mpp, origin[1] * mpp)
+    if annotations is not None:  # first: gates are set on the cells that count
+        cells, said = apply_annotations(cells, annotations, mpp=mpp, classify=False)
+        notes += said
     if gates is None:
         gates = fit_gates({slide: cells}, panel=panel, few_levels=_few_levels(cleaned))
     else:
@@ -206,11 +213,6 @@ def _scored(
         notes += said
     cells, more = phenotyped(cells, panel=panel, gates=gates, slide=slide)
     notes += more
-    mpp, origin = full_mpp(tile), tile.attrs[keys.ORIGIN]
-    origin_um = (origin[0] * mpp, origin[1] * mpp)
-    if annotations is not None:
-        cells, said = apply_annotations(cells, annotations, mpp=mpp, classify=False)
-        notes += said
     regions = _regions(tile, cells, panel, labels=maps, annotations=annotations, origin_um=origin_um)
     cells.obs[keys.REGION] = _names(cells, regions)
     scores, components = score_multiplex_cells(cells, panel=panel, slide=slide, regions=regions)
@@ -257,8 +259,12 @@ def phenotyped(
     called = cells.copy() if gates is None else apply_gates(cells, gates, slide=slide)
     if gates is not None:
         weak = low_signal(called.uns["gates"]) if "flags" in called.uns["gates"] else []
-        notes += [f"{marker}: low signal, its gate separates nothing that could be seen" for marker in weak]
+        notes += [f"{marker}: low signal, its gate separates nothing that could be seen" for marker in weak
+            if marker not in called.uns[NO_GATES]]
+        notes += [f"no gate of {marker}: {why}" for marker, why in called.uns[NO_GATES].items()]
     _keep_imported_calls(called)
+    if panel.phenotypes and PHENOTYPE in called.obs:
+        called.obs[IMPORTED_PHENOTYPE] = called.obs[PHENOTYPE]
     if panel.phenotypes:
         unnamed, called = called, assign_phenotypes(called, panel.phenotypes)
         notes += _conflicts(cells=called, panel=panel, before=unnamed)
