@@ -54,6 +54,7 @@ def fit_gate(
     *,
     method: str = "valley",
     tiles: NDArray[np.integer] | None = None,
+    step: float = 0.0,
     rng: np.random.Generator | int = 0,
 ) -> GateFit:
     """Find the gate of one marker, where two populations can be told.
@@ -69,6 +70,8 @@ def fit_gate(
     tiles
         (n,) number of the tile of the image that each cell lies in, so that the gate's range says how it differs from
         place to place, not only from cell to cell.
+    step
+        The camera's step in the unit of the levels, where known: populations less than that apart are not told.
     rng
         Generator or seed of the resampling.
 
@@ -102,7 +105,7 @@ def fit_gate(
     if len(known) > _MANY:
         taken = np.sort(generator.choice(len(known), _MANY, replace=False))
         known, places = known[taken], None if places is None else places[taken]
-    found = _populations(known, method=method, tiles=places, generator=generator)
+    found = _populations(known, step, method=method, tiles=places, generator=generator)
     if found is None:
         return GateFit(
             np.nan, np.nan, np.nan, "none", mode_of(known), left_spread(known), 0.0, (*flags, NO_GATE)
@@ -112,15 +115,16 @@ def fit_gate(
 
 
 def _populations(
-    known: Floats, *, method: str, tiles: NDArray[np.integer] | None, generator: np.random.Generator
+    known: Floats, step: float, *, method: str, tiles: NDArray[np.integer] | None, generator: np.random.Generator
 ) -> tuple[float, Floats, float] | None:
     """Gate, gates of the resamples, and the share of them that showed one; None where no two populations are told."""
-    scale, even, cut = scale_of(known), without_steps(known), piled(known)
+    scale, even, cut = scale_of(known, step=step), without_steps(known, step=step), piled(known)
     scaled = scale.of(even)
     bright = _LEAST_OF_BRIGHT * float(np.quantile(even, BRIGHT_QUANTILE))
     # a pile at the lowest level is noise that was cut: what lies above it is looked at alone, and the pile is a
     # population of its own only where next to nothing lies just above it
     looks = [(~cut, SHALLOW), (np.ones(len(cut), bool), _BARE)] if cut.any() else [(~cut, SHALLOW)]
+    lowest_place = float(scale.of(np.array(_LEAST_IF_NONE * bright)))
     for lowest in (bright, _LEAST_IF_NONE * bright):
         least = float(scale.of(np.array(lowest)))
         for used, shallow in looks:
@@ -130,13 +134,13 @@ def _populations(
             valley = find_valley(histogram, least=least, shallow=shallow)
             if valley is None or not _lasts(even[used], scale.level(valley.place), shallow):
                 continue
-            look = _Look(scaled[used], histogram, valley, least, shallow, method)
+            look = _Look(scaled[used], histogram, valley, lowest_place, shallow, method)
             gates = np.array(
                 [scale.level(place) for place in look.resampled(tiles if tiles is None else tiles[used], generator)]
             )
             gate = float(np.median(gates)) if len(gates) else scale.level(valley.place)
             return gate, gates, len(gates) / _RESAMPLES
-    gap = find_gap(scaled[~cut], least=float(scale.of(np.array(_LEAST_IF_NONE * bright))))
+    gap = find_gap(scaled[~cut], least=lowest_place)
     return None if gap is None else (scale.level(gap), _edges(even, scale.level(gap)), 1.0)
 
 

@@ -31,15 +31,16 @@ class Scale:
         return float(np.sinh(place) * self.unit)
 
 
-def scale_of(values: Floats) -> Scale:
+def scale_of(values: Floats, *, step: float = 0.0) -> Scale:
     """Choose the unit: the spread of the negative cells, and at least a twentieth of what bright cells reach.
 
-    Below that, differences among negative cells (tissue, not marker) must not look like populations. Where noise was
-    cut at its lower end, cells pile up there and say nothing of its width: the median of the others above the pile is
-    the unit then, so that the rest of the noise falls off from the pile as it does on a linear scale.
+    Below that, differences among negative cells (tissue, not marker) must not look like populations; ``step`` is the
+    camera's, and differences below it were not seen. Where noise was cut at its lower end, cells pile up there and say
+    nothing of its width: the median of the others above the pile is the unit then, so that the rest of the noise falls
+    off from the pile as it does on a linear scale.
     """
     bright = float(np.quantile(values, BRIGHT_QUANTILE))
-    unit = max(left_spread(values), _SMALL_SHARE * bright, count_step(values), 1e-12)
+    unit = max(left_spread(values), _SMALL_SHARE * bright, count_step(values), step, 1e-12)
     above = values[~piled(values)]
     if 0 < len(above) < len(values):
         unit = max(unit, float(np.median(above)) - max(float(values.min()), 0.0))
@@ -86,21 +87,25 @@ def count_step(values: Floats) -> float:
     return step if whole else 0.0
 
 
-def without_steps(values: Floats) -> Floats:
-    """Spread the cells of each whole step over its neighbours; continuous levels are returned as they are.
+def without_steps(values: Floats, *, step: float = 0.0) -> Floats:
+    """Spread cells over the steps of the scale on which they were counted; continuous levels are returned as they are.
 
     The gaps between steps are the camera's, and must not look like gaps between populations. Each step becomes a
     triangle that ends at the next one, so that counts which fall off step by step stay a density that only falls.
+
+    Parameters
+    ----------
+    values
+        (n,) levels.
+    step
+        The camera's step, where levels are means of whole steps; levels on whole steps tell it themselves.
     """
-    step = count_step(values)
+    step = max(step, count_step(values))
     if step == 0:
         return values
     order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    sizes = np.diff(np.r_[starts, len(ordered)])
-    share = (np.arange(len(ordered)) - np.repeat(starts, sizes) + 0.5) / np.repeat(sizes, sizes)
+    share = np.empty(len(values))
+    # evenly spread among cells of one level, and among neighbours: multiples of the golden section
+    share[order] = ((np.arange(len(values)) + 0.5) * 0.6180339887498949) % 1.0
     triangle = np.where(share < 0.5, np.sqrt(2 * share) - 1, 1 - np.sqrt(2 * (1 - share)))
-    spread = np.empty_like(values)
-    spread[order] = ordered + step * triangle
-    return spread
+    return np.asarray(values + step * triangle)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 BATCH: Final = "*"  # stands for every slide in a gate table
+STEP: Final = "step"  # var: the camera's step in the unit of the levels
 NO_GATES: Final = "no_gate"  # uns: marker -> why no gate could be told
 GATE_COLUMNS: Final = (
     "slide", "marker", "compartment", "method", "gate", "gate_2", "gate_3", "gate_low", "gate_high", "n_cells",
@@ -160,10 +161,18 @@ def fit_gates(
                 for one, keep in zip(members, used, strict=True)
             ]
             values = np.concatenate(parts)
-            fit = fit_gate(values, method=method, tiles=tiles, rng=generator)
+            step = max(_step(one, marker) for one in members)
+            fit = fit_gate(values, method=method, tiles=tiles, step=step, rng=generator)
             extra = (few_levels or {}).get(marker, "")
             rows.append(_row(slide, marker, compartment, fit, values, extra))
     return pd.DataFrame(rows, columns=list(GATE_COLUMNS))
+
+
+def _step(cells: AnnData, marker: str) -> float:
+    """Give the camera's step of a marker, 0 where it is unknown."""
+    if STEP not in cells.var:
+        return 0.0
+    return float(np.nan_to_num(cells.var[STEP].iloc[list(cells.var_names).index(known_marker(cells, marker))]))
 
 
 def _counted(cells: AnnData) -> np.ndarray:

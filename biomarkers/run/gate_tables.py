@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from biomarkers import keys
-from biomarkers.cells.gates import fit_gates, marker_compartments
+from biomarkers.cells.gates import STEP, fit_gates, marker_compartments
 from biomarkers.errors import DataError, UsageError
 from biomarkers.files import write_csv, write_text
 from biomarkers.panel import load_panel
@@ -91,6 +91,9 @@ def _read(file: Path, panel: Panel) -> tuple[str, AnnData]:
     cells = ad.AnnData(values["mean"], obs=frame[more].set_index(index), var=pd.DataFrame(index=markers))
     if keys.X_UM in more and keys.Y_UM in more:
         cells.obsm[keys.SPATIAL] = frame[[keys.X_UM, keys.Y_UM]].to_numpy()
+    steps = frame.attrs.get("steps", {})
+    if steps:
+        cells.var[STEP] = [float(steps.get(marker, 0.0)) for marker in markers]
     for layer in layers:
         cells.layers[layer] = values[layer]
     return str(frame["slide"].iloc[0]), cells

@@ -52,20 +52,33 @@ def gate_moves(cells: AnnData, *, panel: Panel) -> Iterator[GateMove]:
     for marker, why in missing.items():
         everyone = np.arange(cells.n_obs)
         yield GateMove(marker, everyone, _recalled(cells, everyone, marker, np.ones(cells.n_obs, int), panel), why)
-    if gates is None:
-        return
-    for row in gates.to_dict("records"):
+    for marker in [] if gates is None else gates["marker"].astype(str):
+        for members, bins in _moved_bins(cells, marker):
+            yield GateMove(marker, members, _recalled(cells, members, marker, bins, panel))
+
+
+def call_moves(cells: AnnData, marker: str) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
+    """Go through both ends of one gate's range: the cells whose call changes, and whether they are positive then."""
+    for members, bins in _moved_bins(cells, marker):
+        yield members, bins > 0
+
+
+def _moved_bins(cells: AnnData, marker: str) -> Iterator[tuple[NDArray[np.intp], NDArray[np.int64]]]:
+    """Cells whose intensity bin changes at each end of a gate's range, and their bins there."""
+    gates: pd.DataFrame | None = cells.uns.get("gates")
+    rows = [] if gates is None else gates[gates["marker"] == marker].to_dict("records")
+    for row in rows:
         gate = float(row["gate"])
         ends = [float(row.get(name, np.nan)) for name in ("gate_low", "gate_high")]
         if not ends[0] <= gate <= ends[1]:  # no gate, no range, or the range of another gate than the one written in
             continue
-        values = gate_values(cells, marker=row["marker"], compartment=row["compartment"])
-        bins = cells.obs[keys.bin_column(row["marker"])].to_numpy(dtype=int)
+        values = gate_values(cells, marker=marker, compartment=row["compartment"])
+        bins = cells.obs[keys.bin_column(marker)].to_numpy(dtype=int)
         for end in ends:
             moved = _bins(values, row, end - gate)
             members = np.flatnonzero(moved != bins)
             if len(members):
-                yield GateMove(row["marker"], members, _recalled(cells, members, row["marker"], moved[members], panel))
+                yield members, moved[members]
 
 
 def _bins(values: NDArray[np.float64], row: Mapping[Any, Any], shift: float) -> NDArray[np.int64]:

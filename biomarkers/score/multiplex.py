@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from biomarkers import keys
+from biomarkers.cells.gates import NO_GATES
 from biomarkers.cells.phenotype import select_cells
 from biomarkers.config import Assay, Thresholds
 from biomarkers.panel import Panel, PanelScore
 from biomarkers.score import formulas
 from biomarkers.score.compute import score_frame
 from biomarkers.score.counts import combined_interval
-from biomarkers.score.gate_moves import GateMove, gate_moves, widened
+from biomarkers.score.gate_moves import GateMove, call_moves, gate_moves, widened
 from biomarkers.score.intervals import poisson, wilson
 from biomarkers.score.reach import within_reach_of
 from biomarkers.words import plural
@@ -114,6 +115,28 @@ def counted_cells(cells: AnnData) -> np.ndarray:
     if "excluded" not in cells.obs:
         return np.ones(cells.n_obs, dtype=bool)
     return ~cells.obs["excluded"].to_numpy(dtype=bool)
+
+
+def positive_counts(cells: AnnData, marker: str) -> tuple[int | None, float | None, float | None]:
+    """Count the positive cells of a marker, and give its share at both ends of the gate's range.
+
+    Returns
+    -------
+    The number, and the 95% interval of the share: counting and gate together. None where the cells were not called.
+    """
+    column, usable = keys.positive_column(marker), counted_cells(cells)
+    n = int(usable.sum())
+    if column not in cells.obs or marker in cells.uns.get(NO_GATES, {}) or not n:
+        return (0 if not n else None), None, None
+    called = cells.obs[column].to_numpy(dtype=bool)
+    positive = int((called & usable).sum())
+    ends = []
+    for members, flipped in call_moves(cells, marker):
+        ends.append(
+            int((called & usable).sum() + (flipped & usable[members]).sum() - (called & usable)[members].sum()) / n
+        )
+    low, high = widened(positive / n, wilson(positive, n), {marker: ends}, most=1.0)
+    return positive, low, high
 
 
 def panel_assay(panel: Panel) -> Assay:

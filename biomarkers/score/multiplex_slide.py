@@ -17,6 +17,7 @@ from biomarkers.cells.annotations_apply import OUTSIDE, apply_annotations, regio
 from biomarkers.cells.annotations_classes import EXCLUDING
 from biomarkers.cells.gates import (
     NO_GATES,
+    STEP,
     apply_gates,
     fit_gates,
     gates_of_slide,
@@ -28,10 +29,11 @@ from biomarkers.cells.phenotype import PHENOTYPE, assign_phenotypes, known_pheno
 from biomarkers.collector import loads_when_first_called
 from biomarkers.panel import Panel, canonical_marker, load_panel
 from biomarkers.score.gate_moves import IMPORTED_PHENOTYPE
-from biomarkers.score.multiplex import panel_assay, score_multiplex_cells
-from biomarkers.score.regions import Regions, regions_from_cells, regions_from_masks
+from biomarkers.score.multiplex import counted_cells, panel_assay, positive_counts, score_multiplex_cells
+from biomarkers.score.regions import Regions, implausible_densities, regions_from_cells, regions_from_masks
 from biomarkers.score.slide_score import SlideScore
 from biomarkers.score.tally import CLASS_SOURCE
+from biomarkers.score.tissue import tissue_in_picture
 from biomarkers.slide.label_maps import LabelMaps, read_labels
 
 if TYPE_CHECKING:
@@ -206,6 +208,10 @@ def _scored(
     if annotations is not None:  # first: gates are set on the cells that count
         cells, said = apply_annotations(cells, annotations, mpp=mpp, classify=False)
         notes += said
+    if tile.dtype.kind in "ui":
+        factor = cleaned.channels.set_index("marker")["factor"]
+        cells = cells.copy() if annotations is None else cells
+        cells.var[STEP] = factor.reindex([str(name) for name in cells.var_names]).to_numpy(dtype=float)
     if gates is None:
         gates = fit_gates({slide: cells}, panel=panel, few_levels=_few_levels(cleaned))
     else:
@@ -259,8 +265,11 @@ def phenotyped(
     called = cells.copy() if gates is None else apply_gates(cells, gates, slide=slide)
     if gates is not None:
         weak = low_signal(called.uns["gates"]) if "flags" in called.uns["gates"] else []
-        notes += [f"{marker}: low signal, its gate separates nothing that could be seen" for marker in weak
-            if marker not in called.uns[NO_GATES]]
+        notes += [
+            f"{marker}: low signal, its gate separates nothing that could be seen"
+            for marker in weak
+            if marker not in called.uns[NO_GATES]
+        ]
         notes += [f"no gate of {marker}: {why}" for marker, why in called.uns[NO_GATES].items()]
     _keep_imported_calls(called)
     if panel.phenotypes and PHENOTYPE in called.obs:
@@ -337,25 +346,36 @@ def _regions(
     annotations: Annotations | None,
     origin_um: tuple[float, float],
 ) -> Regions:
-    mpp, shape = float(tile.attrs[keys.MPP]), _size(tile)
-    if annotations is not None and keys.TUMOR in annotations.meanings:
-        x, y = tile.attrs[keys.ORIGIN]
-        step = float(tile.attrs.get(keys.DOWNSAMPLE, 1))
-        masks = region_masks(annotations, shape=shape, origin=(float(x), float(y)), downsample=step)
-        left_out = [name for name in (*EXCLUDING, OUTSIDE) if name in masks]
-        tissue = ~np.logical_or.reduce([masks[name] for name in left_out]) if left_out else np.ones(shape, bool)
-        return regions_from_masks(
-            tissue, masks[keys.TUMOR], mpp=mpp, origin_um=origin_um, margin_um=panel.margin_um, source="annotations"
-        )
+    """Find tissue, tumour, stroma and margin: as drawn, by a tissue map, or from the picture and its cells."""
+    mpp, shape, margin_um = float(tile.attrs[keys.MPP]), _size(tile), panel.margin_um
+    kept, tumor = _drawn(tile, annotations)
+    if kept is not None and tumor is not None:
+        return regions_from_masks(kept, tumor, mpp=mpp, origin_um=origin_um, margin_um=margin_um, source="annotations")
     names = [name.casefold() for name in labels.tissue_names]
     if labels.tissue is not None and "tumor" in names:
         tissue = np.isin(labels.tissue, [names.index(one) for one in ("tumor", "stroma") if one in names])
+        tissue = tissue if kept is None else tissue & kept
         tumor = labels.tissue == names.index("tumor")
-        return regions_from_masks(
-            tissue, tumor, mpp=mpp, origin_um=origin_um, margin_um=panel.margin_um, source="tissue map"
-        )
+        return regions_from_masks(tissue, tumor, mpp=mpp, origin_um=origin_um, margin_um=margin_um, source="tissue map")
     size = (shape[0] * mpp, shape[1] * mpp)
-    return regions_from_cells(cells, size_um=size, origin_um=origin_um, margin_um=panel.margin_um)
+    seen = tissue_in_picture(tile, cells, labels=labels.cells if labels.nuclei is None else labels.nuclei)
+    return regions_from_cells(
+        cells, size_um=size, origin_um=origin_um, margin_um=margin_um, tissue=seen, kept=kept, mpp=mpp
+    )
+
+
+def _drawn(tile: xr.DataArray, annotations: Annotations | None) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Which pixels annotations leave in, and which they call tumour; None where they say nothing of it."""
+    if annotations is None:
+        return None, None
+    x, y = tile.attrs[keys.ORIGIN]
+    step, shape = float(tile.attrs.get(keys.DOWNSAMPLE, 1)), _size(tile)
+    masks = region_masks(annotations, shape=shape, origin=(float(x), float(y)), downsample=step)
+    left_out = [name for name in EXCLUDING if name in masks]
+    if set(masks) - {*EXCLUDING, OUTSIDE}:
+        left_out.append(OUTSIDE)
+    kept = ~np.logical_or.reduce([masks[name] for name in left_out]) if left_out else np.ones(shape, bool)
+    return kept, masks.get(keys.TUMOR)
 
 
 def _named(path: Path) -> str:
@@ -385,9 +405,10 @@ def _slide_row(
     components: pd.DataFrame,
 ) -> dict[str, Any]:  # fmt: skip
     marker = panel_assay(panel).marker
-    n = int(cells.n_obs)
-    column = keys.positive_column(marker)
-    positive = int(cells.obs[column].sum()) if column in cells.obs else 0
+    usable = counted_cells(cells)
+    n = int(usable.sum())
+    positive, low, high = positive_counts(cells, marker)
+    notes = [*notes, *implausible_densities(cells, regions)]
     whole = components[components["region"] == "all"]
     return {
         "slide": slide,
@@ -398,11 +419,14 @@ def _slide_row(
         "tissue_mm2": regions.area_mm2("all"),
         "n_cells": n,
         "n_positive": positive,
-        "n_negative": n - positive,
-        "positive_fraction": positive / n if n else None,
+        "n_negative": None if positive is None else n - positive,
+        "positive_fraction": positive / n if n and positive is not None else None,
         "assay": panel.name,
         "marker": marker,
         "regions_by": regions.source,
+        "area_source": regions.area_source,
+        "positive_fraction_low": low,
+        "positive_fraction_high": high,
         **{f"{row['component']} present": row["call"] for row in whole.to_dict("records")},
     }
 

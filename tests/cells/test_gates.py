@@ -40,13 +40,13 @@ def cells_of(**columns):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 999), st.floats(0.02, 0.9), st.floats(300, 5000), st.sampled_from(["valley", "mixture"]))
+@given(st.integers(0, 999), st.floats(0.04, 0.9), st.floats(300, 5000), st.sampled_from(["valley", "mixture"]))
 def test_two_populations_are_parted(seed, share, bright, method):
     values, positive = two(seed, share=share, bright=bright)
     fit = fit_gate(values, method=method)
     assert np.mean((values >= fit.gate) != positive) < 0.02
     assert fit.low <= fit.gate <= fit.high
-    assert not fit.flags
+    assert not any("low signal" in flag for flag in fit.flags)
 
 
 @settings(max_examples=20, deadline=None)
@@ -59,11 +59,12 @@ def test_the_unit_of_the_camera_changes_no_call(seed, unit):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 999), st.sampled_from(["normal", "exponential", "lognormal"]))
-def test_noise_alone_is_never_parted_without_a_flag(seed, shape):
+def test_noise_alone_is_never_parted(seed, shape):
     rng = np.random.default_rng(seed)
     values = {"normal": rng.normal(0, 5, 1500), "exponential": rng.exponential(5, 1500),
               "lognormal": np.exp(rng.normal(2, 0.4, 1500))}[shape]  # fmt: skip
     fit = fit_gate(values)
+    assert np.isnan(fit.gate)
     assert any("low signal" in flag for flag in fit.flags)
 
 
@@ -79,7 +80,7 @@ def test_few_cells_and_equal_cells_are_flagged():
     assert any("at least 50" in flag for flag in fit_gate(two(1, n=30, share=0.5)[0]).flags)
     flat = fit_gate(np.full(100, 7.0))
     assert any("do not differ" in flag for flag in flat.flags)
-    assert flat.gate > 7
+    assert np.isnan(flat.gate)
 
 
 def test_each_marker_is_read_in_its_compartment():
