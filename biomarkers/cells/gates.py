@@ -229,7 +229,7 @@ def apply_gates(cells: AnnData, gates: pd.DataFrame, *, slide: str | None = None
     if chosen["marker"].duplicated().any():
         seen = chosen.loc[chosen["marker"].duplicated(), "marker"].tolist()
         raise DataError("one marker of a slide has two gates, under two names", where="gate table", seen=seen)
-    called = cells.copy()
+    called = with_own_obs(cells)
     for row in chosen.to_dict("records"):
         values = gate_values(cells, marker=row["marker"], compartment=row["compartment"])
         edges = [row["gate"], row.get("gate_2", np.nan), row.get("gate_3", np.nan)]
@@ -246,6 +246,19 @@ def apply_gates(cells: AnnData, gates: pd.DataFrame, *, slide: str | None = None
     }
     called.uns["gates"] = chosen.reset_index(drop=True).astype({"flags": str} if "flags" in chosen else {})
     return called
+
+
+def with_own_obs(cells: AnnData) -> AnnData:
+    """Copy cells but for their levels, which no call changes and which may be large."""
+    import anndata as ad
+
+    found = ad.AnnData(cells.X, obs=cells.obs.copy(), var=cells.var.copy(), uns=dict(cells.uns))
+    for name, layer in cells.layers.items():
+        if name is not None:  # anndata 0.13 lists X as None
+            found.layers[name] = layer
+    for name, places in cells.obsm.items():
+        found.obsm[name] = places
+    return found
 
 
 def write_gates(gates: pd.DataFrame, path: str | Path) -> None:

@@ -41,6 +41,7 @@ _UNIT_OF: Final[Mapping[str, str]] = {
     "density": "cells/mm2", "fraction": "fraction", "ratio": "ratio", "tps": "%", "cps": "score", "h_score": "score",
 }  # fmt: skip
 _TAIL = 0.025
+_PARTS: Final = ("tumor", "stroma", "margin")
 
 
 def panel_scores(panel: Panel) -> tuple[PanelScore, ...]:
@@ -94,11 +95,12 @@ def score_multiplex_cells(
     stated = dict(tissue_mm2) if isinstance(tissue_mm2, Mapping) else {"all": tissue_mm2}
     moves = list(gate_moves(cells, panel=panel))
     rows, calls = [], []
+    places = {name: _where(cells, regions, name) for name in ("all", *_PARTS)}
     for score in panel_scores(panel):
         masks = _selected(cells, score, usable)
         hung = _hung(score, masks, moves)
         for region in score.regions:
-            where = _where(cells, regions, region)
+            where = places[region]
             if where is None:
                 continue
             area = stated.get(region) if regions is None else regions.area_mm2(region)
@@ -240,7 +242,8 @@ def _rule(cells: AnnData, rule: str) -> np.ndarray:
     name = _bare(rule)
     known = cells.uns.get("phenotypes", {}).get("rules", {})
     if name in known and "phenotype" in cells.obs:
-        return (cells.obs["phenotype"].astype(str) == name).to_numpy()
+        named = cells.obs["phenotype"]
+        return np.asarray((named if named.dtype == "category" else named.astype(str)) == name)
     return select_cells(cells, rule)
 
 
@@ -249,10 +252,14 @@ def _where(cells: AnnData, regions: Regions | None, region: str) -> np.ndarray |
         return regions.members(cells, region) if region in regions.masks else None
     if region == "all":
         return np.ones(cells.n_obs, dtype=bool)
-    named = cells.obs[keys.REGION].astype(str).str.casefold() if keys.REGION in cells.obs else None
-    if named is None or not (named == region).any():
+    import pandas as pd
+
+    if keys.REGION not in cells.obs:
         return None
-    return (named == region).to_numpy()
+    told = pd.Categorical(cells.obs[keys.REGION].astype("category"))
+    codes = [code for code, name in enumerate(told.categories) if str(name).casefold() == region]
+    inside = np.isin(told.codes, codes)
+    return inside if inside.any() else None
 
 
 def _row(

@@ -24,6 +24,7 @@ from biomarkers.cells.gates import (
     low_signal,
     marker_compartments,
     read_gates,
+    with_own_obs,
 )
 from biomarkers.cells.phenotype import PHENOTYPE, assign_phenotypes, known_phenotypes, select_cells
 from biomarkers.collector import loads_when_first_called
@@ -262,7 +263,7 @@ def phenotyped(
     ``gates`` may be None for imported cells that are called already.
     """
     notes = []
-    called = cells.copy() if gates is None else apply_gates(cells, gates, slide=slide)
+    called = with_own_obs(cells) if gates is None else apply_gates(cells, gates, slide=slide)
     if gates is not None:
         weak = low_signal(called.uns["gates"]) if "flags" in called.uns["gates"] else []
         notes += [
