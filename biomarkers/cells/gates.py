@@ -153,7 +153,7 @@ def fit_gates(
     generator = np.random.default_rng(rng)
     rows = []
     for slide, members in groups.items():
-        used = [_counted(one) for one in members]
+        used = [counted_by_gates(one) for one in members]
         tiles = _tiles(members, used)
         for marker, compartment in marker_compartments(panel).items():
             parts = [
@@ -161,21 +161,21 @@ def fit_gates(
                 for one, keep in zip(members, used, strict=True)
             ]
             values = np.concatenate(parts)
-            step = max(_step(one, marker) for one in members)
+            step = max(camera_step(one, marker) for one in members)
             fit = fit_gate(values, method=method, tiles=tiles, step=step, rng=generator)
             extra = (few_levels or {}).get(marker, "")
             rows.append(_row(slide, marker, compartment, fit, values, extra))
     return pd.DataFrame(rows, columns=list(GATE_COLUMNS))
 
 
-def _step(cells: AnnData, marker: str) -> float:
+def camera_step(cells: AnnData, marker: str) -> float:
     """Give the camera's step of a marker, 0 where it is unknown."""
     if STEP not in cells.var:
         return 0.0
     return float(np.nan_to_num(cells.var[STEP].iloc[list(cells.var_names).index(known_marker(cells, marker))]))
 
 
-def _counted(cells: AnnData) -> np.ndarray:
+def counted_by_gates(cells: AnnData) -> np.ndarray:
     """Which cells are not left out by annotations, (n,): gates are set on those that are counted."""
     if "excluded" not in cells.obs:
         return np.ones(cells.n_obs, dtype=bool)

@@ -137,7 +137,7 @@ def _write_cells(cells: AnnData, path: Path, *, slide: str) -> None:
 def _scored(
     cells: AnnData, panel: Panel, gates: pd.DataFrame | None, *, slide: str, area_mm2: Mapping[str, float], out: Path
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    from biomarkers.score.multiplex import panel_assay, positive_counts, score_multiplex_cells
+    from biomarkers.score.multiplex import panel_assay, positive_counts, score_multiplex_cells, slide_status
     from biomarkers.score.multiplex_slide import phenotyped
     from biomarkers.score.regions import density_notes
 
@@ -148,12 +148,14 @@ def _scored(
         _write_cells(called, path, slide=slide)
     marker = panel_assay(panel).marker
     positive, low, high = positive_counts(called, marker)
+    reasons = scores["reason"][scores["status"] != keys.OK].unique()
+    unscored = [] if (scores["status"] == keys.OK).any() else [str(one) for one in reasons if one]
     notes += density_notes({"all": int(called.n_obs)}, {"all": area_mm2.get("all")})
     whole = components[components["region"] == "all"]
     row = {
         "slide": slide,
-        "status": keys.OK_WITH_WARNINGS if notes else keys.OK,
-        "reason": "; ".join(notes),
+        "status": slide_status(scores, notes or unscored),
+        "reason": "; ".join(notes or unscored),
         "mpp": None,
         "mpp_source": f"cell table ({called.uns['imported']['vendor']})",
         "tissue_mm2": area_mm2.get("all"),

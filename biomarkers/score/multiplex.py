@@ -119,6 +119,13 @@ def counted_cells(cells: AnnData) -> np.ndarray:
     return ~cells.obs["excluded"].to_numpy(dtype=bool)
 
 
+def slide_status(scores: pd.DataFrame, notes: Sequence[str]) -> str:
+    """Say how a slide fared: not evaluable where none of its scores is."""
+    if len(scores) and not (scores["status"] == keys.OK).any():
+        return keys.NOT_EVALUABLE
+    return keys.OK_WITH_WARNINGS if notes else keys.OK
+
+
 def positive_counts(cells: AnnData, marker: str) -> tuple[int | None, float | None, float | None]:
     """Count the positive cells of a marker, and give its share at both ends of the gate's range.
 

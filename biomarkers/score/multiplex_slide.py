@@ -15,6 +15,7 @@ from biomarkers import keys
 from biomarkers.cells.annotations import Annotations, read_annotations
 from biomarkers.cells.annotations_apply import OUTSIDE, apply_annotations, region_masks
 from biomarkers.cells.annotations_classes import EXCLUDING
+from biomarkers.cells.gate_shift import shift_notes
 from biomarkers.cells.gates import (
     NO_GATES,
     STEP,
@@ -30,7 +31,13 @@ from biomarkers.cells.phenotype import PHENOTYPE, assign_phenotypes, known_pheno
 from biomarkers.collector import loads_when_first_called
 from biomarkers.panel import Panel, canonical_marker, load_panel
 from biomarkers.score.gate_moves import IMPORTED_PHENOTYPE
-from biomarkers.score.multiplex import counted_cells, panel_assay, positive_counts, score_multiplex_cells
+from biomarkers.score.multiplex import (
+    counted_cells,
+    panel_assay,
+    positive_counts,
+    score_multiplex_cells,
+    slide_status,
+)
 from biomarkers.score.regions import Regions, implausible_densities, regions_from_cells, regions_from_masks
 from biomarkers.score.slide_score import SlideScore
 from biomarkers.score.tally import CLASS_SOURCE
@@ -224,7 +231,7 @@ def _scored(
     cells.obs[keys.REGION] = _names(cells, regions)
     scores, components = score_multiplex_cells(cells, panel=panel, slide=slide, regions=regions)
     assay = panel_assay(panel)
-    row = _slide_row(cells, slide, panel, tile=tile, regions=regions, notes=notes, components=components)
+    row = _slide_row(cells, slide, panel, tile=tile, regions=regions, notes=notes, components=components, scores=scores)
     empty = np.zeros(tile.shape[1:], np.int32)
     return MultiplexScore(
         slide=slide, assay=assay, marker=assay.marker, row=row, scores=scores, called=cells,
@@ -271,6 +278,7 @@ def phenotyped(
             for marker in weak
             if marker not in called.uns[NO_GATES]
         ]
+        notes += shift_notes(called)
         notes += [f"no gate of {marker}: {why}" for marker, why in called.uns[NO_GATES].items()]
     _keep_imported_calls(called)
     if panel.phenotypes and PHENOTYPE in called.obs:
@@ -403,7 +411,7 @@ def _names(cells: AnnData, regions: Regions) -> np.ndarray:
 
 def _slide_row(
     cells: AnnData, slide: str, panel: Panel, *, tile: xr.DataArray, regions: Regions, notes: list[str],
-    components: pd.DataFrame,
+    components: pd.DataFrame, scores: pd.DataFrame,
 ) -> dict[str, Any]:  # fmt: skip
     marker = panel_assay(panel).marker
     usable = counted_cells(cells)
@@ -413,7 +421,7 @@ def _slide_row(
     whole = components[components["region"] == "all"]
     return {
         "slide": slide,
-        "status": (keys.OK_WITH_WARNINGS if notes else keys.OK) if n else keys.NO_TISSUE,
+        "status": slide_status(scores, notes) if n else keys.NO_TISSUE,
         "reason": "; ".join(notes) if n else "no nuclei were found",
         "mpp": full_mpp(tile),
         "mpp_source": str(tile.attrs.get(keys.MPP_SOURCE, "")),

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 Mask = NDArray[np.bool_]
 GRID_UM: Final = 4.0
 _NEIGHBOURS: Final = 8  # that say how far apart cells stand here
-# in units of the local spacing 1 / sqrt(density). Where cells are strewn evenly, the nearest is farther than 1.6
-# spacings with a chance of exp(-pi 1.6^2) = 0.03%; half a spacing is how far tissue goes beyond its last cell.
-_REACH: Final = 1.6
+# in units of the local spacing 1 / sqrt(density). Where cells are strewn evenly, the nearest is farther than 1.7
+# spacings with a chance of exp(-pi 1.7^2) = 0.01%; half a spacing is how far tissue goes beyond its last cell.
+_REACH: Final = 1.7
 _BEYOND: Final = 0.5
 _SPACING_UM: Final = (8.0, 100.0)  # cells are 100 to 15,000 per mm2 where there is tissue
 _CLASSES: Final = 12  # sizes of reach that are told apart

@@ -32,6 +32,7 @@ kind = "density"
 cells = "CD3+ PD-1+"
 cutoff = 10
 """
+GLOW = '[channels.AF]\nmarker = "AF"\nrole = "autofluorescence"\n'
 INFORM = """
 name = "inform"
 [channels.DAPI]
@@ -49,11 +50,10 @@ of = "CK+"
 
 @pytest.mark.slow
 def test_an_image_and_a_panel(tmp_path):
-    scene = plant_multiplex(simulate_scene(rng=4, size_px=200, mpp=0.5, lymphocytes_per_mm2=2000), rng=4)
+    scene = plant_multiplex(simulate_scene(rng=4, size_px=320, mpp=0.5, lymphocytes_per_mm2=2000, pd1_share=0.4), rng=4)
     for name in ("SIM-001_baseline", "SIM-002_baseline"):
-        image = render_if(scene, markers=["PD-1", "CD3"], rng=4, af_channel=False)
-        write_if(tmp_path / f"{name}.ome.tif", image)
-    (tmp_path / "panel.toml").write_text(PANEL)
+        write_if(tmp_path / f"{name}.ome.tif", render_if(scene, markers=["PD-1", "CD3"], rng=4))
+    (tmp_path / "panel.toml").write_text(PANEL + GLOW)
     out = tmp_path / "out"
     words = ["score", str(tmp_path / "*.ome.tif"), "--panel", str(tmp_path / "panel.toml"), "--out", str(out)]
     assert run([*words, "--quiet"]) == 0
@@ -66,18 +66,29 @@ def test_an_image_and_a_panel(tmp_path):
     assert "Gates of SIM-001_baseline" in (out / "gates" / "SIM-001_baseline.html").read_text()
     gates = pd.read_csv(out / "gates" / "SIM-001_baseline.csv")
     assert set(gates["marker"]) == {"PD-1", "CD3"}
+    assert set(gates["slide"]) == {"*"}, "images of one batch share their gates"
+    assert len(pd.read_csv(out / "gates.csv")) == 2
+    for end in ("low", "high"):
+        assert slides[f"positive_fraction_{end}"].notna().all()
+    assert run([*words[:-1], str(tmp_path / "alone"), "--gates", "image", "--quiet", "--no-overlays"]) == 0
+    alone = pd.read_csv(tmp_path / "alone" / "gates" / "SIM-001_baseline.csv")
+    assert set(alone["slide"]) == {"SIM-001_baseline"}
+    assert not (tmp_path / "alone" / "gates.csv").exists()
     fitted = ["gates", str(out), "--panel", str(tmp_path / "panel.toml"), "--out", str(tmp_path / "batch.csv")]
     assert run(fitted) == 0
     batch = pd.read_csv(tmp_path / "batch.csv").set_index("marker")
     assert batch["slide"].tolist() == ["*", "*"]
     assert batch["n_cells"].tolist() == [slides["n_cells"].sum()] * 2
     assert (tmp_path / "batch.html").read_text().count("<svg") == 2
-    assert run([*words[:-1], str(tmp_path / "out3"), "--gates", str(tmp_path / "batch.csv"), "--quiet"]) == 0
+    assert (
+        run([*words[:-1], str(tmp_path / "out3"), "--gates", str(tmp_path / "batch.csv"), "--quiet", "--no-overlays"])
+        == 0
+    )
     called = pd.concat(pd.read_parquet(one) for one in sorted((tmp_path / "out3" / "cells").glob("*.parquet")))
     assert called["CD3_positive"].sum() == batch.loc["CD3", "n_positive"]
     assert run([*fitted[:1], str(tmp_path / "cells"), *fitted[2:]]) == 2
     gates.assign(slide="*", gate=1e6, gate_2=2e6, gate_3=3e6).to_csv(tmp_path / "gates.csv", index=False)
-    again = [*words[:-1], str(tmp_path / "out2"), "--gates", str(tmp_path / "gates.csv"), "--quiet"]
+    again = [*words[:-1], str(tmp_path / "out2"), "--gates", str(tmp_path / "gates.csv"), "--quiet", "--no-overlays"]
     assert run(again) == 0
     assert (pd.read_csv(tmp_path / "out2" / "scores.csv")["numerator"] == 0).all()
 
