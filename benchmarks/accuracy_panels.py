@@ -193,21 +193,31 @@ def real_fields(folder: Path) -> dict[str, tuple[Any, Panel]]:
 
 
 def crops(folder: Path) -> None:
-    print("largest change of a marker's positive share, points, when 1 to 20 px are cut off one side")
+    from biomarkers.cells.gates import gate_values
+
+    print(
+        "1 to 20 px cut off one side: largest change of a marker's positive share, points; and how much of it is gone"
+    )
+    print("when the crop is called with the gate of the whole image (the rest: other cells are left, not another gate)")
     for name, (tile, panel) in real_fields(folder).items():
-        whole = score_channels(tile, panel=panel, slide=name).gates.set_index("marker")["fraction"]
-        found: dict[str, list[float]] = {marker: [] for marker in whole.index}
+        whole = score_channels(tile, panel=panel, slide=name).gates.set_index("marker")
+        found: dict[str, list[tuple[float, float]]] = {marker: [] for marker in whole.index}
         for cut in (1, 2, 3, 5, 8, 12, 16, 20):
             for part in (np.s_[:, :, cut:], np.s_[:, :, :-cut], np.s_[:, cut:, :], np.s_[:, :-cut, :]):
-                gates = score_channels(tile[part], panel=panel, slide=name).gates.set_index("marker")["fraction"]
-                for marker in whole.index:
-                    found[marker].append(float(gates[marker]))
-        for marker, shares in found.items():
-            known = np.array([share for share in shares if np.isfinite(share)])
-            told = np.isfinite(whole[marker])
-            most = 100 * np.abs(known - whole[marker]).max() if told and len(known) else np.nan
-            print(f"  {name} {marker:6s} whole {100 * whole[marker]:6.2f}%  most {most:5.2f} points; "
-                  f"{len(known)} of {len(shares)} crops have a gate")  # fmt: skip
+                result = score_channels(tile[part], panel=panel, slide=name)
+                shares = result.gates.set_index("marker")["fraction"]
+                for marker, row in whole.iterrows():
+                    levels = gate_values(result.cells, marker=str(marker), compartment=row["compartment"])
+                    same = float((levels >= row["gate"]).mean()) if np.isfinite(row["gate"]) else np.nan
+                    found[str(marker)].append((float(shares[marker]), same))
+        for marker, pairs in found.items():
+            shares, same = np.array(pairs).T
+            known, own = np.isfinite(shares), float(whole.loc[marker, "fraction"])
+            told = np.isfinite(own) and known.any()
+            most = 100 * np.abs(shares[known] - own).max() if told else np.nan
+            gate = 100 * np.abs(shares[known] - same[known]).max() if told else np.nan
+            print(f"  {name} {marker:8s} whole {100 * own:6.2f}%  all {most:5.2f}, by the gate {gate:5.2f} points; "
+                  f"{known.sum()} of {len(shares)} crops have a gate")  # fmt: skip
 
 
 def own(folder: Path) -> None:

@@ -380,7 +380,7 @@ def _drawn(tile: xr.DataArray, annotations: Annotations | None) -> tuple[np.ndar
     x, y = tile.attrs[keys.ORIGIN]
     step, shape = float(tile.attrs.get(keys.DOWNSAMPLE, 1)), _size(tile)
     masks = region_masks(annotations, shape=shape, origin=(float(x), float(y)), downsample=step)
-    left_out = [name for name in EXCLUDING if name in masks]
+    left_out: list[str] = [name for name in EXCLUDING if name in masks]
     if set(masks) - {*EXCLUDING, OUTSIDE}:
         left_out.append(OUTSIDE)
     kept = ~np.logical_or.reduce([masks[name] for name in left_out]) if left_out else np.ones(shape, bool)

@@ -95,7 +95,7 @@ def regions_from_cells(
     shape = tuple(max(1, round(side / GRID_UM)) for side in size_um)
     place = cells.obs[[keys.X_UM, keys.Y_UM]].to_numpy(dtype=float) - np.asarray(origin_um)
     used = ~cells.obs["excluded"].to_numpy(dtype=bool) if "excluded" in cells.obs else np.ones(len(place), bool)
-    place = place[used]
+    everyone, place = place, place[used]  # cells of an ignored area show tissue too, up to where it was drawn
     row, column = (np.clip((place[:, axis] / GRID_UM).astype(int), 0, shape[1 - axis] - 1) for axis in (1, 0))
     area = cells.obs[keys.AREA_UM2].to_numpy(dtype=float)[used]
     area = np.where(np.isfinite(area), area, 100.0)
@@ -103,7 +103,9 @@ def regions_from_cells(
     cover = np.zeros(shape)
     np.add.at(cover, (row, column), area)
     source = "cells" if tissue is None else "picture"
-    tissue = tissue_around_cells(place, shape=(shape[0], shape[1]), grid_um=GRID_UM) if tissue is None else tissue
+    if tissue is None:
+        shown = place if kept is None else everyone
+        tissue = tissue_around_cells(shown, shape=(shape[0], shape[1]), grid_um=GRID_UM)
     tissue = tissue | (cover > 0)
     nests = None
     if tumor.any():
