@@ -102,6 +102,9 @@ def score_multiplex_cells(
         for region in score.regions:
             where = places[region]
             if where is None:
+                if regions is not None and keys.TUMOR in panel.classes:
+                    rows.append(_absent(cells, score, panel, regions, slide=slide, region=region))
+                    calls += [_call(score, rows[-1])] if score.cutoff is not None else []
                 continue
             area = stated.get(region) if regions is None else regions.area_mm2(region)
             row = _row(score, masks, where & usable, area, slide=slide, region=region)
@@ -110,6 +113,20 @@ def score_multiplex_cells(
             if score.cutoff is not None:
                 calls.append(_call(score, row))
     return score_frame(rows), pd.DataFrame(calls, columns=list(COMPONENT_COLUMNS))
+
+
+def _absent(
+    cells: AnnData, score: PanelScore, panel: Panel, regions: Regions, *, slide: str, region: str
+) -> dict[str, Any]:
+    """Make the row of a region that an image does not have, with the reason."""
+    hung = [marker for marker in cells.uns.get(NO_GATES, {}) if marker in panel.classes[keys.TUMOR]]
+    why = f"no gate of {', '.join(hung)} could be told" if hung else regions.source
+    return {
+        "slide": slide, "region": region, "marker": score.name, "score": _SCORE_OF[score.kind],
+        "value": math.nan, "unit": _UNIT_OF[score.kind], "ci_low": math.nan, "ci_high": math.nan,
+        "numerator": math.nan, "denominator": math.nan, "status": keys.NOT_EVALUABLE,
+        "reason": f"no {region} region: {why}",
+    }  # fmt: skip
 
 
 def counted_cells(cells: AnnData) -> np.ndarray:

@@ -186,3 +186,58 @@ def test_a_rule_that_names_nothing_stops_before_any_image(tmp_path):
         words = ["score", str(tmp_path / "a.tif"), "--panel", str(tmp_path / "panel.toml")]
         assert run([*words, "--out", str(tmp_path / "out")]) == 2
         assert not (tmp_path / "out" / "slides.csv").exists()
+
+
+GATED = """
+name = "gated"
+[channels.DAPI]
+marker = "DAPI"
+role = "nuclei"
+[channels.CD8]
+marker = "CD8"
+[[scores]]
+name = "CD8"
+kind = "density"
+cells = "CD8+"
+"""
+
+
+@pytest.mark.parametrize("name", ["gate_clipped_none_positive", "gate_gamma_none_positive"])
+def test_a_table_of_noise_has_no_positive_cells(tmp_path, shared_data, name):
+    folder = shared_data / "faults" / "panels"
+    words = [folder / f"{name}.csv", "--panel", folder / "panel_cd8.toml", "--fit-gates", "--mpp", 0.5, "--area-mm2", 1]
+    assert cells(*words, "--out", tmp_path / "out") == 0
+    (row,) = pd.read_csv(tmp_path / "out" / "scores.csv").to_dict("records")
+    assert (row["status"], np.isnan(row["value"])) == ("not_evaluable", True)
+    assert "no gate of CD8 could be told" in row["reason"]
+    (slide,) = pd.read_csv(tmp_path / "out" / "slides.csv").to_dict("records")
+    assert slide["status"] == "not_evaluable"
+    assert np.isnan(slide["positive_fraction"])
+    assert slide["area_source"] == "stated"
+    assert "not evaluable" in (tmp_path / "out" / "gates.html").read_text()
+
+
+def test_a_compartment_that_a_table_does_not_have_is_refused(tmp_path, shared_data):
+    table = shared_data / "images" / "spatialtime" / "cells_TMA1_3_B.csv.gz"
+    panel = tmp_path / "panel.toml"
+    panel.write_text(GATED)
+    words = [table, "--panel", panel, "--mpp", 0.5, "--area-mm2", 1, "--fit-gates", "--out", tmp_path / "out"]
+    with pytest.raises(DataError, match="no cell level of CD8") as refused:
+        cells(*words)
+    assert "nucleus, cytoplasm" in str(refused.value)
+    assert not (tmp_path / "out" / "scores.csv").exists()
+    panel.write_text(GATED.replace('marker = "CD8"', 'marker = "CD8"\ncompartment = "cytoplasm"'))
+    assert cells(*words) == 0
+
+
+@pytest.mark.parametrize("area", [0.000001, 1000.0])
+def test_an_implausible_density_is_told(tmp_path, area):
+    rows = "\n".join(f"{k},{5 if k % 2 else 900},{k % 20}0,{k // 20}0,80,s" for k in range(1, 201))
+    (tmp_path / "t.csv").write_text(f"CellID,CD8,X_centroid,Y_centroid,Area,imageid\n{rows}\n")
+    (tmp_path / "panel.toml").write_text(GATED)
+    (tmp_path / "g.csv").write_text("slide,marker,compartment,gate\n*,CD8,cell,100\n")
+    words = [tmp_path / "t.csv", "--panel", tmp_path / "panel.toml", "--mpp", 1, "--gates", tmp_path / "g.csv"]
+    assert cells(*words, "--area-mm2", area, "--out", tmp_path / "out") == 0
+    (slide,) = pd.read_csv(tmp_path / "out" / "slides.csv").to_dict("records")
+    assert slide["status"] == "ok_with_warnings"
+    assert "implausible" in slide["reason"]

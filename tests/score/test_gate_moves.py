@@ -12,6 +12,7 @@ from biomarkers.panel import Panel
 from biomarkers.score.intervals import wilson
 from biomarkers.score.multiplex import positive_counts, score_multiplex_cells
 from biomarkers.score.multiplex_slide import phenotyped
+from biomarkers.score.regions import regions_from_cells
 
 PANEL = Panel(
     name="p",
@@ -122,3 +123,15 @@ def test_immune_cells_out_of_reach_of_tumour_are_not_in_a_cps(reach, counted):
     row = score_multiplex_cells(ad.AnnData(np.zeros((4, 0)), obs=obs), panel=panel, slide="s")[0].iloc[0]
     assert row["numerator"] == counted
     assert ("not counted" in row["reason"]) == (counted < 3)
+
+
+@pytest.mark.parametrize(("ungated", "reason"), [(False, "no tumor cells"), (True, "no gate of A could be told")])
+def test_a_region_that_an_image_does_not_have_is_not_evaluable_with_the_reason(ungated, reason):
+    table = gates(gate=[np.nan if ungated else 5000.0, 300.0], gate_2=np.nan, gate_3=np.nan)
+    panel = PANEL.model_copy(update={"classes": {"tumor": "A+"}, "scores": PANEL.scores[1:2]})
+    named, _ = phenotyped(measured(), panel=panel, gates=table, slide="s")
+    regions = regions_from_cells(named, size_um=(10, 10_000), margin_um=50)
+    rows = score_multiplex_cells(named, panel=panel, slide="s", regions=regions)[0].set_index("region")
+    assert rows.loc["all", "status"] == ("not_evaluable" if ungated else "ok")
+    for region in ("tumor", "stroma", "margin"):
+        assert rows.loc[region, ["status", "reason"]].tolist() == ["not_evaluable", f"no {region} region: {reason}"]
