@@ -219,7 +219,7 @@ def numbers(values: pd.Series, *, column: str, where: Path) -> np.ndarray:
 
 
 def as_floats(values: pd.Series | pa.ChunkedArray | pa.Array) -> np.ndarray | None:
-    """Read text that is plain numbers or missing, fast; None where a value is anything else."""
+    """Read text that is plain numbers or missing, fast; None where a value is anything else, or infinite."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -230,7 +230,8 @@ def as_floats(values: pd.Series | pa.ChunkedArray | pa.Array) -> np.ndarray | No
         found = pc.if_else(missing, pa.scalar(None, pa.string()), trimmed).cast(pa.float64())
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         return None
-    return np.array(found.to_numpy(zero_copy_only=False) if isinstance(found, pa.Array) else found.to_numpy(), float)
+    numbers = found.to_numpy(zero_copy_only=False) if isinstance(found, pa.Array) else found.to_numpy()
+    return None if np.isinf(numbers).any() else np.array(numbers, dtype=float)
 
 
 def optional_numbers(frame: pd.DataFrame, column: str | None, *, where: Path) -> np.ndarray:
