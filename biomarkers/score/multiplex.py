@@ -119,7 +119,7 @@ def _absent(
     cells: AnnData, score: PanelScore, panel: Panel, regions: Regions, *, slide: str, region: str
 ) -> dict[str, Any]:
     """Make the row of a region that an image does not have, with the reason."""
-    hung = [marker for marker in cells.uns.get(NO_GATES, {}) if marker in panel.classes[keys.TUMOR]]
+    hung = [marker for marker in cells.uns.get(NO_GATES, {}) if marker in panel.classes["tumor"]]
     why = f"no gate of {', '.join(hung)} could be told" if hung else regions.source
     return {
         "slide": slide, "region": region, "marker": score.name, "score": _SCORE_OF[score.kind],
