@@ -13,8 +13,7 @@ import numpy as np
 
 from biomarkers import keys
 from biomarkers.cells.annotations import Annotations, read_annotations
-from biomarkers.cells.annotations_apply import OUTSIDE, apply_annotations, region_masks
-from biomarkers.cells.annotations_classes import EXCLUDING
+from biomarkers.cells.annotations_apply import apply_annotations
 from biomarkers.cells.gate_shift import shift_notes
 from biomarkers.cells.gates import (
     NO_GATES,
@@ -38,10 +37,10 @@ from biomarkers.score.multiplex import (
     score_multiplex_cells,
     slide_status,
 )
-from biomarkers.score.regions import Regions, implausible_densities, regions_from_cells, regions_from_masks
+from biomarkers.score.multiplex_regions import image_regions
+from biomarkers.score.regions import Regions, implausible_densities
 from biomarkers.score.slide_score import SlideScore
 from biomarkers.score.tally import CLASS_SOURCE
-from biomarkers.score.tissue import tissue_in_picture
 from biomarkers.slide.label_maps import LabelMaps, read_labels
 
 if TYPE_CHECKING:
@@ -227,7 +226,7 @@ def _scored(
         notes += said
     cells, more = phenotyped(cells, panel=panel, gates=gates, slide=slide)
     notes += more
-    regions = _regions(tile, cells, panel, labels=maps, annotations=annotations, origin_um=origin_um)
+    regions = image_regions(tile, cells, panel, labels=maps, annotations=annotations, origin_um=origin_um)
     cells.obs[keys.REGION] = _names(cells, regions)
     scores, components = score_multiplex_cells(cells, panel=panel, slide=slide, regions=regions)
     assay = panel_assay(panel)
@@ -344,47 +343,6 @@ def _few_levels(cleaned: Cleaned) -> Mapping[str, str]:
         if weak:
             found[str(marker)] = weak[0]
     return found
-
-
-def _regions(
-    tile: xr.DataArray,
-    cells: AnnData,
-    panel: Panel,
-    *,
-    labels: LabelMaps,
-    annotations: Annotations | None,
-    origin_um: tuple[float, float],
-) -> Regions:
-    """Find tissue, tumour, stroma and margin: as drawn, by a tissue map, or from the picture and its cells."""
-    mpp, shape, margin_um = float(tile.attrs[keys.MPP]), _size(tile), panel.margin_um
-    kept, tumor = _drawn(tile, annotations)
-    if kept is not None and tumor is not None:
-        return regions_from_masks(kept, tumor, mpp=mpp, origin_um=origin_um, margin_um=margin_um, source="annotations")
-    names = [name.casefold() for name in labels.tissue_names]
-    if labels.tissue is not None and "tumor" in names:
-        tissue = np.isin(labels.tissue, [names.index(one) for one in ("tumor", "stroma") if one in names])
-        tissue = tissue if kept is None else tissue & kept
-        tumor = labels.tissue == names.index("tumor")
-        return regions_from_masks(tissue, tumor, mpp=mpp, origin_um=origin_um, margin_um=margin_um, source="tissue map")
-    size = (shape[0] * mpp, shape[1] * mpp)
-    seen = tissue_in_picture(tile, cells, labels=labels.cells if labels.nuclei is None else labels.nuclei)
-    return regions_from_cells(
-        cells, size_um=size, origin_um=origin_um, margin_um=margin_um, tissue=seen, kept=kept, mpp=mpp
-    )
-
-
-def _drawn(tile: xr.DataArray, annotations: Annotations | None) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Which pixels annotations leave in, and which they call tumour; None where they say nothing of it."""
-    if annotations is None:
-        return None, None
-    x, y = tile.attrs[keys.ORIGIN]
-    step, shape = float(tile.attrs.get(keys.DOWNSAMPLE, 1)), _size(tile)
-    masks = region_masks(annotations, shape=shape, origin=(float(x), float(y)), downsample=step)
-    left_out: list[str] = [name for name in EXCLUDING if name in masks]
-    if set(masks) - {*EXCLUDING, OUTSIDE}:
-        left_out.append(OUTSIDE)
-    kept = ~np.logical_or.reduce([masks[name] for name in left_out]) if left_out else np.ones(shape, bool)
-    return kept, masks.get(keys.TUMOR)
 
 
 def _named(path: Path) -> str:

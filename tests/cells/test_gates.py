@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biomarkers.cells.gate_fit import fit_gate
+from biomarkers.cells.gate_shift import shift_notes
 from biomarkers.cells.gates import apply_gates, fit_gates, gate_values, low_signal, read_gates, write_gates
 from biomarkers.errors import DataError, UsageError
 from biomarkers.panel import Panel
@@ -150,3 +151,17 @@ def test_wrong_words(tmp_path):
     other = pd.DataFrame({"slide": ["x"], "marker": ["A"], "compartment": ["cell"], "gate": [1.0]})
     with pytest.raises(DataError, match="no row for this slide"):
         apply_gates(cells_of(A=[1], B=[1]), other, slide="y")
+
+
+def test_an_image_that_disagrees_with_the_shared_gate_is_told():
+    """Stained three times as bright: its negative cells pass the gate of the others."""
+    values, _ = two(8, share=0.3, bright=1500.0, noise=60.0)
+    alike, shifted = cells_of(A=values, B=values), cells_of(A=3 * values + 400, B=values)
+    gates = fit_gates({"x": alike}, panel=PANEL, per="batch")
+    assert shift_notes(apply_gates(alike, gates, slide="x")) == []
+    (note,) = shift_notes(apply_gates(shifted, gates, slide="y"))
+    assert note.startswith("A: this image's own gate")
+    own = fit_gates({"y": shifted}, panel=PANEL)
+    assert shift_notes(apply_gates(shifted, own, slide="y")) == [], "only shared gates are checked"
+    bright = cells_of(A=1500 + values[values < 300][:600], B=np.zeros(600))
+    assert "all positive, or shifted?" in shift_notes(apply_gates(bright, gates, slide="z"))[0]
