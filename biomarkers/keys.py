@@ -141,6 +141,13 @@ VERDICT_COLUMNS: Final = (
     "responders_in_negative",
     "negatives",
     "reason",
+    "p_spread",
+    "p_missing",
+    "auc_low_missing",
+    "auc_high_missing",
+    "concordance",
+    "concordance_low95",
+    "concordance_high95",
 )
 STATISTIC_COLUMNS: Final = (
     "biomarker",

@@ -69,7 +69,8 @@ class PanelScore(Settings):
     """One score of a panel.
 
     ``density`` counts ``cells`` per mm2, ``fraction`` the share of ``of`` that are also ``cells``, ``ratio`` ``cells``
-    per ``of``; ``tps`` and ``h_score`` read ``marker`` in ``of``, ``cps`` also in the immune cells ``cells``.
+    per ``of``; ``tps`` and ``h_score`` read ``marker`` in ``of``, ``cps`` also in the immune cells ``cells`` that lie
+    within ``reach_um`` of a cell of ``of`` (550 um, as in the H-DAB assays: half a field of 20x; ``inf`` takes all).
     ``cutoff`` declares from where on (``>=``), or below which (``<``), the component counts as present. Shares and
     H-scores of fewer than ``min_cells`` cells are not evaluable.
     """
@@ -83,6 +84,7 @@ class PanelScore(Settings):
     cutoff: float | None = None
     sign: Literal[">=", "<"] = ">="
     min_cells: Annotated[int, Field(ge=0)] = 50
+    reach_um: Annotated[float, Field(gt=0)] = 550.0
 
     @model_validator(mode="after")
     def _names_what_it_needs(self) -> Self:
