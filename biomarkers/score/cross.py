@@ -65,7 +65,7 @@ def cross_functions(
         Which of the regions: ``all`` (tissue), ``tumor``, ``stroma``, ``margin``.
     n_permutations
         How often target labels are moved over the cells that can bear them, as :func:`~biomarkers.score.space.
-        proximity_test` does; 0 leaves the last columns empty.
+        proximity_test` does, as often or, where cells are many, less often; 0 leaves the last columns empty.
     rng
         Generator or seed.
 

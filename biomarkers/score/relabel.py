@@ -18,7 +18,7 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 REGIONS, LOCAL = "regions", "local"
-# squares of so many radii: set on simulated nulls and planted attraction (benchmarks/accuracy_space.py squares)
+# squares of so many radii: XXXSQ
 SQUARE_RADII: Final = 8.0
 _CLEAR = 2.0  # times the criterion: there is no doubt that the share varies
 _PLANE_FROM, _CURVED_FROM = 12, 60  # cells of a stratum from which on a plane, a surface of second degree is taken off
@@ -26,9 +26,10 @@ _EVIDENCE = 2.0  # Akaike's: units of explained variation per term from which on
 _PIECE_RADII, _PIECE_SPACINGS = 1.0, 4.0  # a gap wider than both parts two pieces of tissue
 _ALPHA = 0.05
 _BY_COUNTS = 2000  # labels of a stratum from which on their sums are drawn through counts: speed only
+_BLOCK = 4096  # cells: speed only
 _LEAST_MOVES = 199  # however many cells
-_WORK = 4e8  # labels drawn, or pairs looked at, in all: XXX
-_PAIRS_CELL = 20.0  # so many pairs cost what moving the label of one cell costs
+_WORK = 4e8  # labels drawn in all, at 5 ns each: two seconds for each way of moving labels
+_PER_CELL, _PER_PAIR = 2.0, 0.25  # what a cell and a pair cost in one move of both kinds, in labels drawn
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class Chance:
     """A count beside what moved labels give: ``expected``, the 95% range ``low`` to ``high``, and the two-sided ``p``.
 
     ``n_moves`` says how often labels moved (p comes in steps of 1 / (n_moves + 1)), ``null`` how far: ``regions`` or
-    ``local``; ``p_regions`` and ``p_local`` are those of both. ``p_apart`` is that of labels that never pass from source
-    to other cells or back, NaN where that was not asked.
+    ``local``; ``p_regions`` and ``p_local`` are those of both, ``p_apart`` that of labels that never pass from source
+    to other cells or back (NaN where that was not asked).
     ``evidence`` is how much of the label's variation a gradient explains, per term (1 by chance, 2 decides).
     """
 
@@ -140,25 +141,25 @@ def moved_both(
     n: int, rng: np.random.Generator,
 ) -> Chance:  # fmt: skip
     """Hold the pairs of one kind with itself against labels that move; pairs begin at ``eligible`` cells only."""
-    from biomarkers.score.kernels.relabel import shuffled_joins, shuffled_pairs
+    from biomarkers.score.kernels.relabel import shuffled_pairs
 
     order, groups, squares = _layout(xy, region, radius_um)
     xy, target, movable = xy[order], target[order], movable[order]
     evidence = _evidence(xy, target, movable, groups, squares)
     place, begins, label = xy[movable], eligible[order][movable], target[movable]
     first, other = _neighbour_lists(place, begins, radius_um)
-    n = moves_for(n, len(place) * _PAIRS_CELL + len(other))
+    n = moves_for(n, _PER_CELL * len(place) + _PER_PAIR * len(other))
     everyone = np.ones(len(place), dtype=bool)
     found = {}
     for name, key, degree in ((REGIONS, groups, 0), (LOCAL, squares, 2)):
         strata = strata_of(place, everyone, key[movable], degree=degree)  # leaves the order: it is that of the squares
-        few, rarer, holders = _rarer_label(strata, label)
-        words = (label.astype(np.uint8), holders, strata.start, few, rarer)
+        start, k = strata.start, np.add.reduceat(label.astype(np.int64), strata.start[:-1])
         seed = int(rng.integers(2**31))
-        if degree:
-            sums = shuffled_pairs(*words, strata.terms, strata.inverse, first, other, n, seed)
-        else:  # in whole regions pairs are counted as they are
-            sums = shuffled_joins(*words, first, other, n, seed)
+        terms, moved = np.ascontiguousarray(strata.terms.T), np.tile(k, (n, 1))
+        if not degree:  # in whole regions pairs are counted as they are
+            terms = terms[:0]
+            start, moved = _in_blocks(start, k, n, np.random.default_rng(seed))
+        sums = shuffled_pairs(label.astype(np.float64), start, moved, terms, strata.inverse, first, other, seed)
         centre = float(sums.mean())
         found[name] = (float(sums[0]) - centre, sums[1:] - centre)
     near = other[np.repeat(label, np.diff(first))]
@@ -166,9 +167,14 @@ def moved_both(
 
 
 def moves_for(n: int, work: float) -> int:
-    """Say how often labels are moved: ``n`` times, or fewer where one move costs much ``work``, but not below 199.
+    """Say how often labels are moved: ``n`` times, or fewer where one move costs much ``work`` (labels drawn), but not below 199.
 
     .05 (B + 1) is whole, so that a test at 5% keeps its level.
+
+    Examples
+    --------
+    >>> moves_for(999, 1e5), moves_for(999, 5e5), moves_for(999, 1e8), moves_for(99, 1e8)
+    (999, 799, 199, 99)
     """
     affordable = 20 * int(_WORK / max(work, 1.0) / 20) - 1
     return min(n, max(_LEAST_MOVES, affordable))
@@ -205,17 +211,26 @@ def _moved_sums(
     return float(left[label].sum()), sums + shuffled_sums(left, strata.start, drawn, n, seed)
 
 
-def _rarer_label(strata: Strata, label: Bools) -> tuple[Ints, NDArray[np.uint8], NDArray[np.int32]]:
-    """Of each stratum: how many cells bear the rarer label, which one that is, and its cells, those that bear it first.
+def _in_blocks(start: Ints, k: Ints, n: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Part large strata into blocks that stay in a processor's cache, and draw how many labels each block gets.
 
-    The cells must lie in the order of the strata.
+    Labels that move within blocks, after their numbers were drawn (multivariate hypergeometric), move as if within the
+    whole stratum.
+
+    Returns
+    -------
+    Where blocks start, (blocks + 1,); labels of each block in each move, (n, blocks).
     """
-    size = np.diff(strata.start)
-    k = np.add.reduceat(label.astype(np.int64), strata.start[:-1])
-    rarer = (2 * k <= size).astype(np.uint8)
-    of = np.repeat(np.arange(len(size)), size)
-    holders = np.lexsort((label != rarer[of], of)).astype(np.int32)
-    return np.minimum(k, size - k), rarer, holders
+    starts, moved = [], []
+    for s, many in enumerate(k):
+        edges = np.arange(start[s], start[s + 1], _BLOCK)
+        sizes = np.diff(np.append(edges, start[s + 1]))
+        starts.append(edges)
+        one = len(sizes) == 1
+        moved.append(
+            np.full((n, 1), many) if one else rng.multivariate_hypergeometric(sizes, many, n, method="marginals")
+        )
+    return np.append(np.concatenate(starts), start[-1]).astype(np.int64), np.concatenate(moved, axis=1)
 
 
 def strata_of(xy: Floats, movable: Bools, key: Ints, *, degree: int) -> Strata:

@@ -12,7 +12,7 @@ import pandas as pd
 from biomarkers.cells.phenotype import select_cells
 from biomarkers.errors import DataError, UsageError
 from biomarkers.keys import REGION, SPATIAL
-from biomarkers.score.relabel import LOCAL, SQUARE_RADII, Chance, label_can_be_on, moved_both, moved_label
+from biomarkers.score.relabel import SQUARE_RADII, Chance, label_can_be_on, moved_both, moved_label
 
 _IMAGE_COLUMNS = ("slide", "imageid", "image", "library_id", "sample")  # what tables call the image of a cell
 _ALPHA = 0.05
@@ -172,7 +172,9 @@ def proximity_test(
     radius_um
         The radius.
     n_permutations
-        Number of times the labels are moved.
+        Number of times the labels are moved; fewer, but not below 199, where cells are many (where one kind is asked
+        about itself from about 90,000 cells on). ``n_permutations`` of the result says how many; p comes in steps of
+        1 / (n_permutations + 1).
     rng
         Generator or seed.
     among

@@ -60,74 +60,87 @@ def shuffled_sums(value, start, k, n, seed):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _move(label, place, low, high, few, one, state):  # type: ignore[no-untyped-def]
-    """Move the ``few`` labels of a stratum, held by the cells that ``place`` names first; ``one`` is the label."""
-    for i in range(few):
-        label[place[low + i]] = 1 - one
-    for i in range(few):
-        step, state = below(state, high - low - i)
-        at, to = low + i, low + i + step
-        drawn = place[to]
-        place[to] = place[at]
-        place[at] = drawn
-        label[drawn] = one
+def _move(labels, place, k, state):  # type: ignore[no-untyped-def]
+    """Give ``k`` random cells the label 1 and the others 0; ``place`` holds their numbers in any order."""
+    most = 1.0 if 2 * k > labels.size else 0.0
+    labels[:] = most
+    for i in range(min(k, labels.size - k)):
+        step, state = below(state, labels.size - i)
+        drawn = place[i + step]
+        place[i + step] = place[i]
+        place[i] = drawn
+        labels[drawn] = 1.0 - most
     return state
 
 
-@numba.njit(cache=True, nogil=True)
-def shuffled_joins(label, place, start, few, rarer, first, other, n, seed):  # type: ignore[no-untyped-def]
-    """Move labels within strata and count neighbours that both bear one, ``n`` + 1 times, first as they are.
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _take_off(labels, terms, low, inverse, sums):  # type: ignore[no-untyped-def]
+    """Leave of a stratum's labels, which begin at ``low``, what the terms (terms, cells) do not explain."""
+    high = low + labels.size
+    for c in range(sums.size):
+        term, one = terms[c, low:high], 0.0
+        for i in range(labels.size):
+            one += term[i] * labels[i]
+        sums[c] = one
+    for c in range(sums.size):
+        coefficient = 0.0
+        for d in range(sums.size):
+            coefficient += inverse[c, d] * sums[d]
+        term = terms[c, low:high]
+        for i in range(labels.size):
+            labels[i] -= term[i] * coefficient
 
-    ``other[first[i]:first[i + 1]]`` are the neighbours of i; ``rarer`` is the rarer label (0 or 1) of each stratum,
-    borne by ``few`` cells, which ``place`` names first.
+
+@numba.njit(cache=True, nogil=True)
+def shuffled_pairs(label, start, k, terms, inverse, first, other, seed):  # type: ignore[no-untyped-def]
+    """Sum products over neighbours of labels moved within strata, less what ``terms`` explain of them.
+
+    ``k[m, s]`` labels of stratum s are moved the m-th time; ``terms`` are (terms, cells), none where labels are taken
+    as they are; ``other[first[i]:first[i + 1]]`` are the neighbours of i.
+    The first of the sums is that of the labels as they are. Eight moves are looked at side by side.
     """
     state = np.uint64(seed)
+    n, width = len(k), len(terms)
     found = np.zeros(n + 1)
-    for one in range(n + 1):
-        if one > 0:
-            for s in range(few.size):
-                state = _move(label, place, start[s], start[s + 1], few[s], rarer[s], state)
-        total = 0
-        for i in range(label.size):
-            if label[i]:
-                for j in range(first[i], first[i + 1]):
-                    total += label[other[j]]
-        found[one] = total
-    return found
-
-
-@numba.njit(cache=True, nogil=True)
-def shuffled_pairs(label, place, start, few, rarer, terms, inverse, first, other, n, seed):  # type: ignore[no-untyped-def]
-    """As :func:`shuffled_joins`, of what ``terms`` leave of the labels; sums of products over neighbours."""
-    state = np.uint64(seed)
-    found = np.zeros(n + 1)
-    left = np.empty(label.size)
-    width = terms.shape[1]
-    sums, coefficient = np.empty(width), np.empty(width)
-    for one in range(n + 1):
-        for s in range(few.size):
+    held, sums = np.zeros((label.size, 8)), np.empty(width)
+    most = np.diff(start).max()
+    room, place = np.empty(most), np.empty(most, np.int32)
+    for begin in range(0, n + 1, 8):
+        many = min(8, n + 1 - begin)
+        for s in range(start.size - 1):
             low, high = start[s], start[s + 1]
-            if one > 0:
-                state = _move(label, place, low, high, few[s], rarer[s], state)
-            sums[:] = 0.0  # of the rarer label: what is left of the other is minus what is left of it
-            for i in range(low, low + few[s]):
-                for c in range(width):
-                    sums[c] += terms[place[i], c]
-            for c in range(width):
-                coefficient[c] = 0.0
-                for d in range(width):
-                    coefficient[c] += inverse[s, c, d] * sums[d]
-            sign = 1.0 if rarer[s] == 1 else -1.0
-            for i in range(low, high):
-                fitted = 0.0
-                for c in range(width):
-                    fitted += terms[i, c] * coefficient[c]
-                left[i] = sign * ((label[i] == rarer[s]) - fitted)
-        total = 0.0
+            labels, order = room[: high - low], place[: high - low]
+            for i in range(high - low):
+                order[i] = i
+            for lane in range(many):
+                if begin + lane == 0:
+                    labels[:] = label[low:high]
+                else:
+                    state = _move(labels, order, k[begin + lane - 1, s], state)
+                if width:
+                    _take_off(labels, terms, low, inverse[s], sums)
+                for i in range(high - low):
+                    held[low + i, lane] = labels[i]
+        a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = 0.0
         for i in range(label.size):
-            near = 0.0
+            b0 = b1 = b2 = b3 = b4 = b5 = b6 = b7 = 0.0
             for j in range(first[i], first[i + 1]):
-                near += left[other[j]]
-            total += left[i] * near
-        found[one] = total
+                to = other[j]
+                b0 += held[to, 0]
+                b1 += held[to, 1]
+                b2 += held[to, 2]
+                b3 += held[to, 3]
+                b4 += held[to, 4]
+                b5 += held[to, 5]
+                b6 += held[to, 6]
+                b7 += held[to, 7]
+            a0 += b0 * held[i, 0]
+            a1 += b1 * held[i, 1]
+            a2 += b2 * held[i, 2]
+            a3 += b3 * held[i, 3]
+            a4 += b4 * held[i, 4]
+            a5 += b5 * held[i, 5]
+            a6 += b6 * held[i, 6]
+            a7 += b7 * held[i, 7]
+        found[begin : begin + many] = np.array((a0, a1, a2, a3, a4, a5, a6, a7))[:many]
     return found

@@ -23,11 +23,14 @@ def lists_within(
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """List for each cell the counted others within the radius: ``other[first[i]:first[i + 1]]``."""
     first = np.zeros(len(xy) + 1, dtype=np.int64)
-    np.cumsum(counts_within(xy, counted, radius), out=first[1:])
+    if not len(xy):
+        return first, np.empty(0, dtype=np.int32)
+    x, y, order, rows, starts = _in_rows(xy, radius)
+    many = np.zeros(len(xy), dtype=np.int64)
+    _count(x, y, counted[order], rows, starts, radius, _ROOM * radius, order, many)
+    np.cumsum(many, out=first[1:])
     other = np.empty(first[-1], dtype=np.int32)
-    if len(xy):
-        x, y, order, rows, starts = _in_rows(xy, radius)
-        _list(x, y, counted[order], rows, starts, radius, _ROOM * radius, order, first, other)
+    _list(x, y, counted[order], rows, starts, radius, _ROOM * radius, order, first, other)
     return first, other
 
 
