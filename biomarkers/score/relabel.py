@@ -167,9 +167,9 @@ def moved_both(
 
 
 def moves_for(n: int, work: float) -> int:
-    """Say how often labels are moved: ``n`` times, or fewer where one move costs much ``work`` (labels drawn), but not below 199.
+    """Say how often labels are moved: ``n`` times, or fewer where one move costs much ``work``, but not below 199.
 
-    .05 (B + 1) is whole, so that a test at 5% keeps its level.
+    Work is counted in labels drawn. .05 (B + 1) is whole, so that a test at 5% keeps its level.
 
     Examples
     --------

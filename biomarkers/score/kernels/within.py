@@ -34,7 +34,10 @@ def lists_within(
     return first, other
 
 
-def _in_rows(xy, radius):  # type: ignore[no-untyped-def]
+def _in_rows(
+    xy: NDArray[np.float64], radius: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Return x, y and numbers of the cells by rows and from left to right, the rows, and where each begins."""
     row = np.floor((xy[:, 1] - xy[:, 1].min()) / (_ROOM * radius))
     order = np.lexsort((xy[:, 0], row))
     rows, starts = np.unique(row[order], return_index=True)
