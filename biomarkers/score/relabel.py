@@ -18,7 +18,7 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 REGIONS, LOCAL = "regions", "local"
-# squares of so many radii; by `benchmarks/accuracy_space.py squares 100`, 4 / 8 / 16 radii reject .04 to .05 / .06 to .07 /
+# squares of so many radii; in `benchmarks/accuracy_space.py squares 100`, 4 / 8 / 16 reject .04 to .05 / .06 to .07 /
 # .04 to .10 of nulls under a steep gradient and find 54 / 69 / 80% where 20% are attracted beside a gradient
 SQUARE_RADII: Final = 8.0
 _CLEAR = 2.0  # times the criterion: there is no doubt that the share varies

@@ -202,6 +202,8 @@ def proximity_test(
     if not start.any() or not end.any():
         return _no_test(source, target, radius, masks, f"no {target if start.any() else source} cells")
     movable = None if among is None else select_cells(cells, among)
+    if movable is not None and not movable.any():
+        return _no_test(source, target, radius, masks, f"no {among} cells that the target label could move over")
     chance = against_chance(
         xy, eligible=np.ones(len(xy), dtype=bool), source=start, target=end, movable=movable,
         region=region_codes(cells), radius_um=radius, n=n_permutations, rng=generator,

@@ -160,6 +160,13 @@ def test_labels_that_cannot_move_are_not_tested():
     assert found.note.startswith("not testable: the target label cannot move")
 
 
+def test_no_cell_that_could_bear_the_label_is_not_tested():
+    xy = np.random.default_rng(5).uniform(0, 100, (30, 2))
+    cells = cells_of(xy, np.arange(30) < 10, np.arange(30) < 15, A_positive=[False] * 30)
+    found = proximity_test(cells, source="S+", target="T+", radius_um=9, among="A+")
+    assert found.note == "not testable: no A+ cells that the target label could move over"
+
+
 def test_excluded_cells_are_in_no_statistic():
     rng = np.random.default_rng(6)
     xy, source, target = rng.uniform(0, 400, (300, 2)), rng.uniform(size=300) < 0.4, rng.uniform(size=300) < 0.4
