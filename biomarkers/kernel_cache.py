@@ -17,6 +17,7 @@ TAKEN_FROM = (
     "cells/contrast.py",
     "cells/filters.py",
     "cells/grow.py",
+    "cells/hue.py",
     "cells/kernels/distance.py",
     "cells/kernels/wanted.py",
     "cells/measure.py",
