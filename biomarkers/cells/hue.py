@@ -24,8 +24,11 @@ FINER = 16  # what is sought is told in 16ths of a thousandth, so that few place
 # a nucleus against what lies around it: um
 NUCLEUS_UM, AROUND_UM = 1.9, 5.1
 # least height of a nucleus's middle and of its rim above its surroundings, in FINER parts of a thousandth
-LEAST_TOP, LEAST_RIM = 60, 24
-LEAST_STAIN = 40  # thousandths of both stains together around a nucleus's middle: bare glass has none
+LEAST_TOP, LEAST_RIM = 90, 24
+LEAST_STAIN = 50  # thousandths of both stains together around a nucleus's middle: bare glass has none
+# mean of both stains in a nucleus, OD: glass and vacuoles among dark membranes are as high in hue, but hold no stain. Set
+# on the HER2 fields, whose palest nuclei hold 0.06 to 0.1
+LEAST_NUCLEUS_OD = 0.05
 SOFT_PX = 0.7  # smoothing of working pixels before outlines, px
 TIE_BITS = 14  # below a height, the signal itself: what tells equal heights apart
 TIE_MASK = (1 << TIE_BITS) - 1
@@ -34,7 +37,6 @@ LEAST_LINE, FULL_LINE = 50, 240
 LINE_UM = 1.0  # radius of what is wider than a line
 WAIT_UM = 3.0  # how far a cell would have grown meanwhile
 REACH_UM = 2.5  # beyond ``expansion_um``: room for waiting
-CONTRAST_SHARE = 0.28  # of ``min_contrast``: hematoxylin counts 0.18 here and 0.65 in density
 
 
 def signal(hematoxylin: Levels, dab: Levels, *, finer: int) -> Levels:

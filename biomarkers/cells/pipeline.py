@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from biomarkers import keys
 from biomarkers.cells.blocks import HALO_UM, Block, make_blocks
 from biomarkers.cells.contrast import (
     WorkingImage,
@@ -20,7 +21,7 @@ from biomarkers.cells.contrast import (
 )
 from biomarkers.cells.grow import Bodies, Labels
 from biomarkers.cells.hue import (
-    CONTRAST_SHARE,
+    LEAST_NUCLEUS_OD,
     LINE_UM,
     REACH_UM,
     WAIT_UM,
@@ -224,6 +225,9 @@ def _one_block(
         tools=tools,
         lines=found.lines,
     )
+    if plan.settings.nuclei_by == "hue" and seen.nuclei is None:
+        stained = np.flatnonzero(rows.layers[keys.NUCLEUS_MEAN].sum(axis=1) >= LEAST_NUCLEUS_OD)
+        rows, labels = rows.taken(stained), labels[stained]
     return rows.shifted(x=block.window[1].start, y=block.window[0].start), found, labels
 
 
@@ -271,8 +275,9 @@ def _steps(plan: Plan, mpp: float) -> int:
 
 def least_contrast(contrast: NDArray[np.float64], plan: Plan) -> float:
     """Return the contrast that tells nuclei from haze: it follows the slide's own, so pale stains are not lost."""
-    least = plan.settings.min_contrast * (CONTRAST_SHARE if plan.settings.nuclei_by == "hue" else 1.0)
-    if plan.plugin is not None:
+    least = plan.settings.min_contrast
+    # by hue, a nucleus's middle was asked to stand out before it was outlined
+    if plan.plugin is not None or plan.settings.nuclei_by == "hue":
         return -np.inf
     clear = contrast[contrast >= least]
     return max(least, plan.settings.least_of_median * float(np.median(clear))) if clear.size else np.inf

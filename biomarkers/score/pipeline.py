@@ -19,15 +19,14 @@ from biomarkers.collector import loads_when_first_called
 from biomarkers.config import Assay, Thresholds
 from biomarkers.score.classes import Classes, analysed_masks, classified
 from biomarkers.score.compute import WHOLE, compute_scores
-from biomarkers.score.neighbours import with_neighbours
+from biomarkers.score.contradictions import contradictions, staining_pattern
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.plain_cells import PlainCells
-from biomarkers.score.positivity import CYTOPLASMIC, OD_COLUMN, call_positivity
-from biomarkers.score.readings import marker_index
+from biomarkers.score.positivity import OD_COLUMN, STAINING_COLUMN, call_positivity
 from biomarkers.score.sensitivity import scores_of_cells, sensitivity_curve, swing
-from biomarkers.score.setup import read_setup
+from biomarkers.score.setup import cell_settings, read_setup
 from biomarkers.score.slide_score import NO_CELLS, SlideScore
-from biomarkers.score.tally import CLASS_SOURCE, analysed
+from biomarkers.score.tally import CLASS_SOURCE, Counts, analysed, count_cells
 from biomarkers.slide.tile import PlainTile, read_pixels
 
 if TYPE_CHECKING:
@@ -147,7 +146,6 @@ def score_tile(
 ) -> SlideScore:
     """Score a tile that was read already; see :func:`score_slide`."""
     from biomarkers.cells.find import find_in_light, look_at_tile
-    from biomarkers.cells.settings import CellSettings
     from biomarkers.stain import StainVectors
 
     level, doubt = (white, None) if white is not None else _glass_of(tile)
@@ -161,8 +159,7 @@ def score_tile(
     areas = {name: float(np.count_nonzero(mask)) * mpp * mpp / _UM2_PER_MM2 for name, mask in masks.items()}
     if not tissue.any():
         return _without_cells(task, keys.NO_TISSUE, "no tissue was found", white=level, tissue_mm2=0.0)
-    # stain was checked above; a stretch of outline is stained where it would be called 1+
-    settings = CellSettings(check_stain=False, membrane_od=thresholds.dab_od[0])
+    settings = cell_settings(assay, thresholds)
     found = find_in_light(
         tile,
         light,
@@ -174,7 +171,6 @@ def score_tile(
     )
     cells: Any = PlainCells.of_rows(found.rows, mpp=mpp, marker=marker, origin=found.origin)
     cells, notes = classified(cells, classes=classes, mpp=mpp)
-    cells = with_neighbours(cells, column=marker_index(cells, marker))
     thresholds = own_cuts(cells, assay=assay, thresholds=thresholds, marker=marker)
     task = replace(task, thresholds=thresholds)
     cells = call_positivity(cells, assay=assay, thresholds=thresholds, marker=marker)
@@ -190,15 +186,21 @@ def score_tile(
         tumor_mm2=_tumor_mm2(cells, areas),
         slide=slide,
     )
-    pattern = str(cells.uns["thresholds"]["pattern"])
-    if pattern == CYTOPLASMIC:
-        notes.append("the staining is cytoplasmic: only cells whose outline stands out clearly were called positive")
+    counts = count_cells(cells, assay=assay, marker=marker)
     if not cells.n_obs:
         notes.append(NO_CELLS)
+    notes += contradictions(
+        counts,
+        assay=assay,
+        thresholds=thresholds,
+        curve=curve,
+        stained_mm2=float(np.count_nonzero(stained & masks[WHOLE])) * mpp * mpp / _UM2_PER_MM2,
+        tissue_mm2=areas[WHOLE],
+    )
     warned = [one for one in (doubt, *found.warnings, *notes) if one]
     flags = {
         **{name: value for name, value in found.qc.items() if name not in keys.SLIDE_COLUMNS},
-        **_flags(task, cells, curve, evidence.kind, found.white),
+        **_flags(task, cells, counts, curve, evidence.kind, found.white),
     }
     return SlideScore(
         slide=slide,
@@ -312,14 +314,16 @@ def _row(
     }
 
 
-def _flags(task: _Task, cells: AnnData, curve: pd.DataFrame, stain: str, white: White) -> dict[str, Any]:
+def _flags(
+    task: _Task, cells: AnnData, counts: Counts, curve: pd.DataFrame, stain: str, white: White
+) -> dict[str, Any]:
     low, high = swing(curve)
     return {
         "assay": task.assay.name,
         "marker": task.marker,
         "stain": stain,
         "cut_od": task.thresholds.dab_od[0],
-        "staining_pattern": str(cells.uns["thresholds"]["pattern"]),
+        "staining_pattern": staining_pattern(counts),
         "classes_by": str(cells.uns[CLASS_SOURCE]["method"]),
         "n_excluded": int((~analysed(cells)).sum()),
         "white_r": float(white[0]),
@@ -379,5 +383,6 @@ def _no_cells(marker: str) -> PlainCells:
     cells.obs[OD_COLUMN.format(marker=marker)] = np.zeros(0)
     cells.obs[keys.positive_column(marker)] = np.zeros(0, dtype=bool)
     cells.obs[keys.bin_column(marker)] = np.zeros(0, dtype=np.int64)
+    cells.obs[STAINING_COLUMN.format(marker=marker)] = np.zeros(0, dtype="<U9")
     cells.uns[CLASS_SOURCE] = {"method": "none", "classes": []}
     return cells

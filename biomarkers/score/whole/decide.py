@@ -1,8 +1,8 @@
-"""What is decided once for a slide, on a fixed sample of it: white, tissue, cuts, staining pattern, quality."""
+"""What is decided once for a slide, on a fixed sample of it: white, tissue, cuts, quality."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +12,12 @@ from numpy.typing import NDArray
 from biomarkers.cells.find import doubt_about_mpp
 from biomarkers.cells.pipeline import Plan, grain_px, halo_px, least_contrast, see, window_rows
 from biomarkers.cells.plugin import SegmenterPlugin
-from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import Rows, in_reading_order, join_rows
 from biomarkers.config import Assay, Thresholds
 from biomarkers.score.classes import Classes, classified
-from biomarkers.score.neighbours import with_neighbours
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.plain_cells import PlainCells
-from biomarkers.score.positivity import call_positivity
-from biomarkers.score.readings import marker_index
+from biomarkers.score.setup import cell_settings
 from biomarkers.score.sensitivity import cuts_to_try, scaled
 from biomarkers.score.whole.windows import Core, around, inside, read_window
 from biomarkers.slide.reader import RGB
@@ -75,14 +72,13 @@ class Decided:
     """Everything that must be the same in every tile.
 
     ``task`` is what was asked for, with the cuts that hold on this slide; ``least_contrast`` is the optical density by
-    which a nucleus must stand out, ``patterns`` the slide's staining pattern at every 1+ cut of the sensitivity curve.
+    which a nucleus must stand out.
     """
 
     task: Task
     plan: Plan
     light: Light
     least_contrast: float
-    patterns: Mapping[float, str]
     quality: Quality
     warnings: tuple[str, ...]
 
@@ -134,7 +130,7 @@ class Sample:
 
 def look_into_sample(slide: Slide, task: Task, light: Light, *, crew: Crew = ALONE) -> Sample:
     """Begin to find the cells of up to 16 windows of 256 um that lie in tissue."""
-    settings = CellSettings(check_stain=False, membrane_od=task.thresholds.dab_od[0])
+    settings = cell_settings(task.assay, task.thresholds)
     plan = Plan(mpp=slide.mpp, white=light.white, vectors=light.vectors, settings=settings, plugin=task.segmenter)
     grain = grain_px(plan)
     side = max(1, round(WINDOW_UM / slide.mpp / grain)) * grain
@@ -159,10 +155,9 @@ def decide(sample: Sample) -> Decided:
     cells, _ = classified(cells, classes=task.classes, mpp=mpp)
     quality = sample.meter.quality(counts, solid=light.solid)
     doubts = [one for one in (light.doubt, doubt_about_white(light.white), doubt_about_mpp(rows, mpp)) if one]
-    cells = with_neighbours(cells, column=marker_index(cells, task.marker))
     cuts = own_cuts(cells, assay=task.assay, thresholds=task.thresholds, marker=task.marker)
     task = replace(task, thresholds=cuts)
-    return Decided(task, plan, light, least, _patterns(cells, task), quality, (*doubts, *quality.messages()))
+    return Decided(task, plan, light, least, quality, (*doubts, *quality.messages()))
 
 
 def _look_into(slide: Slide, tissue: TissueMap, core: Core, plan: Plan) -> tuple[Rows, RGB]:
@@ -171,11 +166,3 @@ def _look_into(slide: Slide, tissue: TissueMap, core: Core, plan: Plan) -> tuple
     rgb = read_window(slide, block.window)
     rows = window_rows(see(rgb, plan=plan), tissue.window(*block.window), block=block, plan=plan)
     return rows, rgb[inside(block)]
-
-
-def _patterns(cells: Any, task: Task) -> dict[float, str]:
-    patterns = {}
-    for cut, thresholds in task.cuts().items():
-        called = call_positivity(cells, assay=task.assay, thresholds=thresholds, marker=task.marker)
-        patterns[cut] = str(called.uns["thresholds"]["pattern"])
-    return patterns

@@ -23,6 +23,7 @@ from biomarkers.errors import SlideError
 from biomarkers.memory import give_back_memory, keep_freed_memory
 from biomarkers.score.classes import analysed_at
 from biomarkers.score.compute import WHOLE, score_frame, score_row
+from biomarkers.score.contradictions import contradictions, staining_pattern
 from biomarkers.score.sensitivity import curve_frame, scores_of_cells, swing
 from biomarkers.score.setup import Setup, White, read_setup
 from biomarkers.score.slide_score import NO_CELLS
@@ -258,6 +259,11 @@ class _Told:
         self._task, self._caller, self.areas, self._stained = task, caller, areas, stained_mm2
         self._own = task.thresholds.dab_od[0]
 
+    @property
+    def stained_mm2(self) -> float:
+        """Area of the analysed tissue that is stained."""
+        return self._stained.get(WHOLE, 0.0)
+
     def tally(self, cut: float, name: str = WHOLE) -> Tally:
         region = None if name == WHOLE else name
         return make_tally(
@@ -318,10 +324,19 @@ def _areas_mm2(slide: Slide, task: Task, light: Light) -> dict[str, float]:
 def _row(
     slide: Slide, task: Task, decided: Decided, caller: Caller, told: _Told, curve: pd.DataFrame
 ) -> dict[str, Any]:
-    bins = caller.counts(cut=task.thresholds.dab_od[0], region=None).of()
+    counts = caller.counts(cut=task.thresholds.dab_od[0], region=None)
+    bins = counts.of()
     low, high = swing(curve)
     evidence, quality, white = decided.light.evidence, decided.quality, decided.light.white
-    warned = [*decided.warnings, *caller.notes, *([] if caller.n_cells else [NO_CELLS])]
+    doubts = contradictions(
+        counts,
+        assay=task.assay,
+        thresholds=task.thresholds,
+        curve=curve,
+        stained_mm2=told.stained_mm2,
+        tissue_mm2=told.areas[WHOLE],
+    )
+    warned = [*decided.warnings, *caller.notes, *([] if caller.n_cells else [NO_CELLS]), *doubts]
     n, positive = sum(bins), sum(bins[1:])
     return {
         **_head(slide, task, keys.OK_WITH_WARNINGS if warned else keys.OK, "; ".join(warned)),
@@ -339,7 +354,7 @@ def _row(
         "assay": task.assay.name,
         "marker": task.marker,
         "cut_od": task.thresholds.dab_od[0],
-        "staining_pattern": decided.patterns[task.thresholds.dab_od[0]],
+        "staining_pattern": staining_pattern(counts),
         "classes_by": caller.class_method,
         "n_excluded": caller.n_excluded,
         "white_r": float(white[0]),
