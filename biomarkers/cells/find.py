@@ -23,6 +23,7 @@ from biomarkers.slide.tile import PlainTile, tile_rgb
 from biomarkers.slide.tissue import tissue_mask
 from biomarkers.stain.density import White, check_white
 from biomarkers.stain.evidence import DabEvidence, NotImmunostainError, dab_evidence
+from biomarkers.stain.plausibility import Plausibility, patches_of, plausibility
 from biomarkers.stain.quality import measure_quality
 from biomarkers.stain.vectors import StainVectors
 from biomarkers.stain.white import doubt_about_white, estimate_white
@@ -88,7 +89,13 @@ class Light:
 
     white: White
     evidence: DabEvidence
+    plausible: Plausibility
     tissue: NDArray[np.bool_]
+
+    @property
+    def refusal(self) -> str:
+        """Why the tile is no H-DAB immunostain, in words; empty where it may be one."""
+        return self.plausible.reason if self.evidence.scorable else self.evidence.reason
 
 
 @loads_when_first_called
@@ -127,7 +134,8 @@ def find_cells(
     Raises
     ------
     NotImmunostainError
-        The image is H&E or has no colour (unless ``settings.check_stain`` is False).
+        The image is no H-DAB immunostain: H&E, another chromogen, grey, noise, fluorescence, exchanged channels (unless
+        ``settings.check_stain`` is False).
     UsageError
         The pixel size is unknown or out of range, or the tile is not an 8-bit RGB tile.
 
@@ -142,8 +150,8 @@ def find_cells(
     um, _ = choose_mpp(stated, None, where=tile.attrs.get("slide") or "tile")
     tile = tile.assign_attrs({keys.MPP: um})
     light = look_at_tile(tile, white=white, vectors=vectors)
-    if settings.check_stain and not light.evidence.scorable:
-        raise NotImmunostainError(light.evidence.reason, where=tile.attrs.get("slide") or None)
+    if settings.check_stain and light.refusal:
+        raise NotImmunostainError(light.refusal, where=tile.attrs.get("slide") or None)
     return find_in_light(
         tile, light, vectors=vectors, settings=settings, marker=marker, segmenter=segmenter, progress=progress
     )
@@ -152,7 +160,13 @@ def find_cells(
 def look_at_tile(tile: xr.DataArray | PlainTile, *, white: White | None, vectors: StainVectors | None) -> Light:
     """Estimate glass (unless it is given), judge the stains and find tissue; ``tile`` knows its pixel size."""
     white = check_white(white) if white is not None else estimate_white(tile)
-    return Light(white, dab_evidence(tile, white=white, vectors=vectors), tissue_mask(tile, white=white))
+    mpp = float(tile.attrs[keys.MPP])
+    return Light(
+        white,
+        dab_evidence(tile, white=white, vectors=vectors),
+        plausibility(patches_of(tile_rgb(tile)), white=white, mpp=mpp, vectors=vectors),
+        tissue_mask(tile, white=white),
+    )
 
 
 def find_in_light(
@@ -180,7 +194,7 @@ def find_in_light(
         **vars(quality),
         **quality.flags(),
     }
-    doubts = [one for one in (doubt_about_white(white), doubt_about_mpp(rows, um)) if one]
+    doubts = [one for one in (doubt_about_white(white), doubt_about_mpp(rows, um), *light.plausible.doubts) if one]
     for doubt in doubts:
         warnings.warn(doubt, stacklevel=3)
     return CellMap(

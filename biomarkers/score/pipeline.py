@@ -154,8 +154,8 @@ def score_tile(
     task = _Task(tile, assay, slide, marker, thresholds, classes)
     light = look_at_tile(tile, white=level, vectors=vectors)
     evidence, tissue = light.evidence, light.tissue
-    if not evidence.scorable:
-        return _without_cells(task, keys.NOT_EVALUABLE, evidence.reason, white=level, tissue_mm2=None)
+    if light.refusal:
+        return _without_cells(task, keys.NOT_EVALUABLE, light.refusal, white=level, tissue_mm2=None)
     mpp = float(tile.attrs[keys.MPP])
     masks = analysed_masks(tissue, classes=classes, tile=tile)
     areas = {name: float(np.count_nonzero(mask)) * mpp * mpp / _UM2_PER_MM2 for name, mask in masks.items()}

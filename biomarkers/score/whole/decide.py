@@ -30,6 +30,7 @@ from biomarkers.slide.threads import ALONE, Crew
 from biomarkers.slide.tissue_map import TissueMap, map_tissue
 from biomarkers.stain import DabEvidence, StainVectors
 from biomarkers.stain.evidence import evidence_of_colours
+from biomarkers.stain.plausibility import Plausibility, plausibility
 from biomarkers.stain.quality import Counts, Quality, QualityMeter, solid_shares
 from biomarkers.stain.white import block_pairs, doubt_about_glass, doubt_about_white, white_of_samples
 
@@ -65,9 +66,15 @@ class Light:
     white: White
     vectors: StainVectors
     evidence: DabEvidence
+    plausible: Plausibility
     tissue: TissueMap
     solid: tuple[float, float]
     doubt: str | None = None
+
+    @property
+    def refusal(self) -> str:
+        """Why the slide is no H-DAB immunostain, in words; empty where it may be one."""
+        return self.plausible.reason if self.evidence.scorable else self.evidence.reason
 
 
 @dataclass(frozen=True)
@@ -91,17 +98,18 @@ def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, 
     """Estimate glass on patches spread over the slide, judge the stains, find tissue."""
     doubt = None
 
-    def seen(patches: list[RGB]) -> tuple[NDArray[np.uint8], NDArray[np.uint16] | None]:
-        colours = np.concatenate([patch[::2, ::2].reshape(-1, 3) for patch in patches])
-        return colours, _pairs(patches) if white is None else None
+    def seen(patches: list[RGB]) -> tuple[list[RGB], NDArray[np.uint16] | None]:
+        return patches, _pairs(patches) if white is None else None
 
     told = list(sample_rows(slide, seen, crew=crew))
-    colours = np.concatenate([some for some, _ in told])
+    patches = [patch for row, _ in told for patch in row]
+    colours = np.concatenate([patch[::2, ::2].reshape(-1, 3) for patch in patches])
     if white is None:
         pairs = np.concatenate([of_row for _, of_row in told if of_row is not None])
         white = white_of_samples(pairs)
         doubt = doubt_about_glass(pairs, white)
     evidence = evidence_of_colours(colours, white=white, vectors=vectors)
+    plausible = plausibility(patches, white=white, mpp=slide.mpp, vectors=vectors)
     stains = vectors or StainVectors()
     solid: dict[int, tuple[tuple[float, float], int]] = {}
 
@@ -111,7 +119,7 @@ def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, 
     tissue = map_tissue(slide, mpp=slide.mpp, white=white, also=look, crew=crew)
     shares, rows = zip(*(solid[row] for row in sorted(solid)), strict=True)
     pen, dark = np.average(np.array(shares), axis=0, weights=rows)
-    return Light(white, stains, evidence, tissue, (float(pen), float(dark)), doubt)
+    return Light(white, stains, evidence, plausible, tissue, (float(pen), float(dark)), doubt)
 
 
 def _pairs(patches: list[RGB]) -> NDArray[np.uint16]:
@@ -159,6 +167,7 @@ def decide(sample: Sample) -> Decided:
     cells, _ = classified(cells, classes=task.classes, mpp=mpp)
     quality = sample.meter.quality(counts, solid=light.solid)
     doubts = [one for one in (light.doubt, doubt_about_white(light.white), doubt_about_mpp(rows, mpp)) if one]
+    doubts += light.plausible.doubts
     cells = with_neighbours(cells, column=marker_index(cells, task.marker))
     cuts = own_cuts(cells, assay=task.assay, thresholds=task.thresholds, marker=task.marker)
     task = replace(task, thresholds=cuts)

@@ -1,0 +1,244 @@
+"""Does a picture look like an H-DAB immunostain? Features of its light and colours, each with the limits they were set by.
+
+Plain numpy on a fixed sample of small patches: what is told does not depend on tiles, threads or workers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biomarkers.slide.tissue import block_means
+from biomarkers.stain.density import White
+from biomarkers.stain.vectors import StainVectors
+
+RGB = NDArray[np.uint8]
+PATCH_PX, _PATCHES_ON_A_SIDE = 64, 12
+_SQUARE_UM = 1.0  # colours are judged on squares: single pixels carry the noise of camera and JPEG
+_STAINED_OD, _SATURATED_OD = 0.2, 1.3  # summed over the channels; of the densest channel, whose hue is lost
+_LEAST_SQUARES, _LEAST_ON_A_SIDE = 200, 50
+_SIDE = 0.10  # share of the density by which blue must exceed red (brown side), or red blue (blue side)
+_PINK, _GREEN = 0.10, 0.08  # share by which green exceeds, or stays below, both others
+_LITTLE_RED = 0.28  # share of red absorbance below which a square holds next to no hematoxylin
+_SMOOTH_PX, _PADDING = 8, 0.4  # of the white level: what is darker and without any grain was filled in
+_BOTH_STAND = 0.03
+
+
+class Limit(NamedTuple):
+    """Where a feature begins to be doubtful and where it refuses; what lies beyond is ``low`` or ``high``."""
+
+    doubtful: float
+    refused: float
+    beyond: str
+    words: str
+    of_chromogen: bool = False  # does not apply where the caller gave vectors of such a chromogen
+
+
+# Set on 41 real H-DAB fields of six sources (HER2, SP142, PD-1, Ki-67, FHL2) and 28 simulated ones, each as it is and
+# as JPEG 30-90, blurred by 0.5-1.5 px, contrast x 0.7-1.3 and brightness x 0.8-1.2, against 22 real H&E fields of five
+# sources, fluorescence, noise, grey and inverted copies, and the H-DAB fields recoloured. docs/refusal.md tells the
+# margin of each.
+LIMITS: Mapping[str, Limit] = {
+    "background_light": Limit(
+        0.65, 0.56, "low", "the smoothest tenth of the picture is dark, like fluorescence or an inverted picture"
+    ),
+    "neighbour_correlation": Limit(0.45, 0.30, "low", "neighbouring pixels have little in common, like noise"),
+    "chroma": Limit(0.030, 0.012, "low", "there is no colour: stains cannot be told apart"),
+    "pink_share": Limit(
+        0.08, 0.13, "high", "much of the stain is pink, like eosin (H&E), fast red, magenta or PAS", of_chromogen=True
+    ),
+    "green_share": Limit(
+        0.03, 0.05, "high", "some of the stain lets green light through best, which neither stain does", True
+    ),
+    "pale_red_balance": Limit(
+        -0.10, -0.14, "low", "what holds no hematoxylin is pink or red, not brown: eosin, fast red or magenta", True
+    ),
+    "brown_balance": Limit(
+        0.23, 0.06, "low", "the chromogen is redder than DAB, like AEC; if it is another, give its vectors", True
+    ),
+    "blue_over_brown": Limit(
+        1.45, math.inf, "high", "blue is far denser than brown: a pale blush, or red and blue were exchanged", True
+    ),
+    "blue_od": Limit(
+        0.55, 0.80, "high", "blue is denser than a counterstain: were red and blue exchanged (BGR for RGB)?", True
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Plausibility:
+    """What a picture's light and colours say against its being an H-DAB immunostain.
+
+    Attributes
+    ----------
+    features
+        The measured features by name; one that could not be measured (too little stain) is absent.
+
+        - ``background_light``: light of the smoothest tenth of 8 x 8 px squares, share of the white level.
+        - ``neighbour_correlation``: correlation (-1 to 1) of neighbouring pixels within patches of 64 px.
+        - ``chroma``: share of the density by which the densest channel exceeds the palest, mean over the stain.
+        - ``pink_share``, ``green_share``: shares (0-1) of the stain whose density in green exceeds, or stays below, that
+          of both other channels by a tenth of the three together.
+        - ``pale_red_balance``: (blue - green) / (blue + green) of the stain that absorbs next to no red.
+        - ``brown_balance``: (blue - green) / (blue - red) of the purest strong brown; DAB about 0.3 to 0.7.
+        - ``blue_over_brown``: density of the densest tenth of the blue side over that of the brown side.
+        - ``blue_od``: red less blue density of the bluest twentieth of the blue side.
+    skipped
+        Features whose limits do not apply, since the caller's own vectors are of such a chromogen.
+    """
+
+    features: Mapping[str, float]
+    skipped: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Why the picture is no H-DAB immunostain, in words; empty where nothing speaks against it."""
+        return tuple(self._said("refused"))
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What is unusual for an H-DAB immunostain without ruling it out, in words."""
+        refused = set(self.refusals)
+        return tuple(one for one in self._said("doubtful") if one not in refused)
+
+    @property
+    def reason(self) -> str:
+        """All refusals in one sentence."""
+        return "" if not self.refusals else "no H-DAB immunostain: " + "; ".join(self.refusals)
+
+    def margins(self) -> dict[str, tuple[float, float, float]]:
+        """Return value, limit of doubt and limit of refusal of each feature."""
+        return {name: (value, LIMITS[name].doubtful, LIMITS[name].refused) for name, value in self.features.items()}
+
+    def _said(self, level: str) -> list[str]:
+        said = []
+        for name, value in self.features.items():
+            limit = LIMITS[name]
+            edge = limit.refused if level == "refused" else limit.doubtful
+            beyond = value < edge if limit.beyond == "low" else value > edge
+            if beyond and name not in self.skipped:
+                said.append(f"{limit.words} ({name.replace('_', ' ')} {value:.2f}, limit {edge:g})")
+        return said
+
+
+def plausibility(
+    patches: Sequence[RGB], *, white: White, mpp: float | None, vectors: StainVectors | None = None
+) -> Plausibility:
+    """Judge whether patches of one picture can be of an H-DAB immunostain.
+
+    Parameters
+    ----------
+    patches
+        uint8 (height, width, 3) each, of up to 64 x 64 px, spread over the picture (:func:`patches_of`).
+    white
+        Level of empty glass (R, G, B).
+    mpp
+        Micrometres per pixel; colours are judged on squares of 1 um, or of a pixel where that is larger, or of two
+        pixels where it is unknown.
+    vectors
+        Given by the caller for another chromogen, they keep the rules that such a chromogen would break from applying.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> grey = np.repeat(np.random.default_rng(0).integers(90, 240, (64, 64, 1), dtype=np.uint8), 3, axis=2)
+    >>> "noise" in plausibility([grey], white=(240.0, 240.0, 240.0), mpp=0.5).reason
+    True
+    """
+    side = min(min(one.shape[:2]) for one in patches)
+    stack = np.stack([one[:side, :side] for one in patches])
+    features = _light(stack, white=white) | _colour(stack, white=white, mpp=mpp)
+    return Plausibility({name: round(value, 4) for name, value in features.items()}, _skipped(vectors))
+
+
+def patches_of(rgb: RGB) -> list[RGB]:
+    """Cut up to 12 x 12 patches of 64 px, evenly spread, from a picture; they cover one of up to 768 px a side."""
+    rows, columns = (_starts(length) for length in rgb.shape[:2])
+    return [rgb[y : y + PATCH_PX, x : x + PATCH_PX] for y in rows for x in columns]
+
+
+def _starts(length: int) -> list[int]:
+    parts = max(1, min(_PATCHES_ON_A_SIDE, length // PATCH_PX))
+    room = length - min(PATCH_PX, length)
+    return [room * (2 * at + 1) // (2 * parts) if parts > 1 or room else 0 for at in range(parts)]
+
+
+def _light(stack: RGB, *, white: White) -> dict[str, float]:
+    """Measure what light alone tells, in green, the channel that both stains absorb."""
+    green = stack[..., 1].astype(np.float32)
+    about = green - green.mean(axis=(1, 2), keepdims=True)
+    power = float(np.square(about, dtype=np.float64).mean())
+    shared = float(np.multiply(about[:, :, 1:], about[:, :, :-1], dtype=np.float64).mean())
+    found = {}
+    if power > 1.0:  # of grey levels squared: an empty field has nothing that could correlate
+        found["neighbour_correlation"] = shared / power
+    side = max(1, stack.shape[1] // _SMOOTH_PX * _SMOOTH_PX)
+    step = min(_SMOOTH_PX, side)
+    shape = (stack.shape[0], side // step, step, side // step, step)
+    squares = green[:, :side, :side].reshape(shape)
+    light, rough = squares.mean(axis=(2, 4)).ravel(), squares.std(axis=(2, 4)).ravel()
+    padding = (rough == 0) & (light < _PADDING * white[1])
+    if np.count_nonzero(padding) * 2 < padding.size:
+        light, rough = light[~padding], rough[~padding]
+    smoothest = np.argsort(rough, kind="stable")[: max(1, rough.size // 10)]
+    found["background_light"] = float(np.median(light[smoothest])) / white[1]
+    return found
+
+
+def _colour(stack: RGB, *, white: White, mpp: float | None) -> dict[str, float]:
+    """Measure what the colours of stained squares tell."""
+    side = stack.shape[1]
+    step = max(1, min(2 if mpp is None else round(_SQUARE_UM / mpp), side))
+    whole = stack[:, : side // step * step, : side // step * step]
+    means = block_means(np.ascontiguousarray(whole.reshape(-1, *whole.shape[2:])), step).reshape(-1, 3)
+    density = np.log10(np.asarray(white) / np.maximum(means, 1.0))
+    total = density.sum(axis=1)
+    stained = (total > _STAINED_OD) & (density.max(axis=1) < _SATURATED_OD)
+    if np.count_nonzero(stained) < _LEAST_SQUARES:
+        return {}
+    density, total = density[stained], total[stained]
+    red, green, blue = shares = (density / total[:, None]).T
+    weight = total / total.sum()
+    found = {
+        "chroma": float(weight @ (shares.max(axis=0) - shares.min(axis=0))),
+        "pink_share": float(weight[green - np.maximum(red, blue) > _PINK].sum()),
+        "green_share": float(weight[np.minimum(red, blue) - green > _GREEN].sum()),
+    }
+    pale_red = _purest(shares, total, red < _LITTLE_RED, by=-red)
+    if pale_red is not None:
+        found["pale_red_balance"] = float((pale_red[2] - pale_red[1]) / (pale_red[2] + pale_red[1]))
+    brown, bluish = blue - red > _SIDE, red - blue > _SIDE
+    both = [float(weight[one].sum()) for one in (brown, bluish)]
+    if both[0] > _BOTH_STAND and (purest := _purest(shares, total, brown, by=blue - red)) is not None:
+        found["brown_balance"] = float((purest[2] - purest[1]) / (purest[2] - purest[0]))
+        if both[1] > _BOTH_STAND:
+            found["blue_over_brown"] = float(np.quantile(total[bluish], 0.9) / np.quantile(total[brown], 0.9))
+    if np.count_nonzero(bluish) >= _LEAST_ON_A_SIDE:
+        found["blue_od"] = float(np.quantile((density[:, 0] - density[:, 2])[bluish], 0.95))
+    return found
+
+
+def _purest(
+    shares: NDArray[np.float64], total: NDArray[np.float64], side: NDArray[np.bool_], *, by: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """Return the mean shares of the purer half of the denser half of one side; None where it is hardly there."""
+    if np.count_nonzero(side) < _LEAST_ON_A_SIDE:
+        return None
+    dense = side & (total >= np.quantile(total[side], 0.5))
+    pure = dense & (by >= np.quantile(by[dense], 0.5))
+    mean: NDArray[np.float64] = shares[:, pure].mean(axis=1)
+    return mean
+
+
+def _skipped(vectors: StainVectors | None) -> frozenset[str]:
+    """Name the rules that do not apply: the caller's own vectors are of a chromogen that breaks them."""
+    if vectors is None:
+        return frozenset()
+    red, green, blue = (one / sum(vectors.dab) for one in vectors.dab)
+    as_dab = blue - red > _SIDE and (blue - green) / (blue - red) >= LIMITS["brown_balance"].doubtful
+    return frozenset() if as_dab else frozenset(name for name, limit in LIMITS.items() if limit.of_chromogen)
