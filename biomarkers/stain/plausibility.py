@@ -21,10 +21,12 @@ RGB = NDArray[np.uint8]
 PATCH_PX, _PATCHES_ON_A_SIDE = 64, 12
 _SQUARE_UM = 1.0  # colours are judged on squares: single pixels carry the noise of camera and JPEG
 _STAINED_OD, _SATURATED_OD = 0.2, 1.3  # summed over the channels; of the densest channel, whose hue is lost
-_LEAST_SQUARES, _LEAST_ON_A_SIDE = 200, 50
+_LEAST_SQUARES, _LEAST_ON_A_SIDE, _LEAST_OF_A_PATCH = 200, 50, 20
+_MOST, _HALF = 0.3, 0.5  # ink and folds spoil a part of a picture; what most of its stain shows is the stain
 _SIDE = 0.10  # share of the density by which blue must exceed red (brown side), or red blue (blue side)
-_PINK, _GREEN = 0.10, 0.08  # share by which green exceeds, or stays below, both others
+_PINK, _GREEN = 0.12, 0.08  # share by which green exceeds, or stays below, both others
 _LITTLE_RED = 0.28  # share of red absorbance below which a square holds next to no hematoxylin
+_LEAST_POWER = 16.0  # grey levels squared: glass with the noise of a camera has nothing that could correlate
 _SMOOTH_PX, _PADDING = 8, 0.4  # of the white level: what is darker and without any grain was filled in
 _BOTH_STAND = 0.03
 
@@ -45,15 +47,21 @@ class Limit(NamedTuple):
 # margin of each.
 LIMITS: Mapping[str, Limit] = {
     "background_light": Limit(
-        0.65, 0.56, "low", "the smoothest tenth of the picture is dark, like fluorescence or an inverted picture"
+        0.70, 0.62, "low", "smooth places are dark in most of the picture, as in fluorescence or an inverted picture"
     ),
     "neighbour_correlation": Limit(0.45, 0.30, "low", "neighbouring pixels have little in common, like noise"),
     "chroma": Limit(0.030, 0.012, "low", "there is no colour: stains cannot be told apart"),
     "pink_share": Limit(
-        0.08, 0.13, "high", "much of the stain is pink, like eosin (H&E), fast red, magenta or PAS", of_chromogen=True
+        0.06, math.inf, "high", "some of the stain is pink, like eosin, fast red, magenta or red ink", of_chromogen=True
+    ),
+    "pink_in_most": Limit(
+        0.018, 0.03, "high", "the stain is pink in most places, like eosin (H&E), fast red, magenta or PAS", True
     ),
     "green_share": Limit(
-        0.03, 0.05, "high", "some of the stain lets green light through best, which neither stain does", True
+        0.03, math.inf, "high", "some of the stain lets green light through best, like a green chromogen or ink", True
+    ),
+    "green_in_half": Limit(
+        0.03, 0.05, "high", "the stain lets green light through best in half of the places, unlike both stains", True
     ),
     "pale_red_balance": Limit(
         -0.10, -0.14, "low", "what holds no hematoxylin is pink or red, not brown: eosin, fast red or magenta", True
@@ -62,10 +70,10 @@ LIMITS: Mapping[str, Limit] = {
         0.23, 0.06, "low", "the chromogen is redder than DAB, like AEC; if it is another, give its vectors", True
     ),
     "blue_over_brown": Limit(
-        1.45, math.inf, "high", "blue is far denser than brown: a pale blush, or red and blue were exchanged", True
+        1.45, math.inf, "high", "blue is far denser than brown: a pale blush, ink, or red and blue were exchanged", True
     ),
     "blue_od": Limit(
-        0.55, 0.80, "high", "blue is denser than a counterstain: were red and blue exchanged (BGR for RGB)?", True
+        0.55, math.inf, "high", "blue is denser than a counterstain: ink, or red and blue exchanged (BGR for RGB)", True
     ),
 }
 
@@ -79,11 +87,13 @@ class Plausibility:
     features
         The measured features by name; one that could not be measured (too little stain) is absent.
 
-        - ``background_light``: light of the smoothest tenth of 8 x 8 px squares, share of the white level.
+        - ``background_light``: light of the smoothest tenth of the 8 x 8 px squares of a patch, which 30% of the patches
+          exceed; share of the white level.
         - ``neighbour_correlation``: correlation (-1 to 1) of neighbouring pixels within patches of 64 px.
         - ``chroma``: share of the density by which the densest channel exceeds the palest, mean over the stain.
         - ``pink_share``, ``green_share``: shares (0-1) of the stain whose density in green exceeds, or stays below, that
-          of both other channels by a tenth of the three together.
+          of both other channels by 12% or 8% of the three together.
+        - ``pink_in_most``, ``green_in_half``: the same share which patches with 70% or 50% of the stain reach.
         - ``pale_red_balance``: (blue - green) / (blue + green) of the stain that absorbs next to no red.
         - ``brown_balance``: (blue - green) / (blue - red) of the purest strong brown; DAB about 0.3 to 0.7.
         - ``blue_over_brown``: density of the densest tenth of the blue side over that of the brown side.
@@ -98,13 +108,15 @@ class Plausibility:
     @property
     def refusals(self) -> tuple[str, ...]:
         """Why the picture is no H-DAB immunostain, in words; empty where nothing speaks against it."""
-        return tuple(self._said("refused"))
+        return tuple(self._words(name, LIMITS[name].refused) for name in self._beyond("refused"))
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """What is unusual for an H-DAB immunostain without ruling it out, in words."""
-        refused = set(self.refusals)
-        return tuple(one for one in self._said("doubtful") if one not in refused)
+        refused = self._beyond("refused")
+        return tuple(
+            self._words(name, LIMITS[name].doubtful) for name in self._beyond("doubtful") if name not in refused
+        )
 
     @property
     def reason(self) -> str:
@@ -115,15 +127,15 @@ class Plausibility:
         """Return value, limit of doubt and limit of refusal of each feature."""
         return {name: (value, LIMITS[name].doubtful, LIMITS[name].refused) for name, value in self.features.items()}
 
-    def _said(self, level: str) -> list[str]:
-        said = []
-        for name, value in self.features.items():
-            limit = LIMITS[name]
-            edge = limit.refused if level == "refused" else limit.doubtful
-            beyond = value < edge if limit.beyond == "low" else value > edge
-            if beyond and name not in self.skipped:
-                said.append(f"{limit.words} ({name.replace('_', ' ')} {value:.2f}, limit {edge:g})")
-        return said
+    def _beyond(self, level: str) -> list[str]:
+        """Name the features that lie beyond their limit of doubt or of refusal."""
+        edges = {name: getattr(LIMITS[name], level) for name in self.features if name not in self.skipped}
+        low = {name: LIMITS[name].beyond == "low" for name in edges}
+        values = self.features
+        return [name for name, edge in edges.items() if (values[name] < edge if low[name] else values[name] > edge)]
+
+    def _words(self, name: str, edge: float) -> str:
+        return f"{LIMITS[name].words} ({name.replace('_', ' ')} {self.features[name]:.2f}, limit {edge:g})"
 
 
 def plausibility(
@@ -173,20 +185,22 @@ def _light(stack: RGB, *, white: White) -> dict[str, float]:
     green = stack[..., 1].astype(np.float32)
     about = green - green.mean(axis=(1, 2), keepdims=True)
     power = float(np.square(about, dtype=np.float64).mean())
-    shared = float(np.multiply(about[:, :, 1:], about[:, :, :-1], dtype=np.float64).mean())
+    across = float(np.multiply(about[:, :, 1:], about[:, :, :-1], dtype=np.float64).mean())
+    down = float(np.multiply(about[:, 1:], about[:, :-1], dtype=np.float64).mean())
     found = {}
-    if power > 1.0:  # of grey levels squared: an empty field has nothing that could correlate
-        found["neighbour_correlation"] = shared / power
+    if power > _LEAST_POWER:
+        found["neighbour_correlation"] = (across + down) / 2 / power
     side = max(1, stack.shape[1] // _SMOOTH_PX * _SMOOTH_PX)
     step = min(_SMOOTH_PX, side)
     shape = (stack.shape[0], side // step, step, side // step, step)
     squares = green[:, :side, :side].reshape(shape)
-    light, rough = squares.mean(axis=(2, 4)).ravel(), squares.std(axis=(2, 4)).ravel()
-    padding = (rough == 0) & (light < _PADDING * white[1])
-    if np.count_nonzero(padding) * 2 < padding.size:
-        light, rough = light[~padding], rough[~padding]
-    smoothest = np.argsort(rough, kind="stable")[: max(1, rough.size // 10)]
-    found["background_light"] = float(np.median(light[smoothest])) / white[1]
+    light, rough = (one.reshape(len(stack), -1) for one in (squares.mean(axis=(2, 4)), squares.std(axis=(2, 4))))
+    filled = ((rough == 0) & (light < _PADDING * white[1])).mean(axis=1) > _HALF
+    if filled.mean() < _HALF:
+        light, rough = light[~filled], rough[~filled]
+    smoothest = np.argsort(rough, axis=1, kind="stable")[:, : max(1, rough.shape[1] // 10)]
+    of_patches = np.median(np.take_along_axis(light, smoothest, axis=1), axis=1)
+    found["background_light"] = float(np.quantile(of_patches, 1 - _MOST)) / white[1]
     return found
 
 
@@ -201,13 +215,17 @@ def _colour(stack: RGB, *, white: White, mpp: float | None) -> dict[str, float]:
     stained = (total > _STAINED_OD) & (density.max(axis=1) < _SATURATED_OD)
     if np.count_nonzero(stained) < _LEAST_SQUARES:
         return {}
+    patch = np.repeat(np.arange(stack.shape[0]), stained.size // stack.shape[0])[stained]
     density, total = density[stained], total[stained]
     red, green, blue = shares = (density / total[:, None]).T
     weight = total / total.sum()
+    pink, through_green = green - np.maximum(red, blue) > _PINK, np.minimum(red, blue) - green > _GREEN
     found = {
         "chroma": float(weight @ (shares.max(axis=0) - shares.min(axis=0))),
-        "pink_share": float(weight[green - np.maximum(red, blue) > _PINK].sum()),
-        "green_share": float(weight[np.minimum(red, blue) - green > _GREEN].sum()),
+        "pink_share": float(weight[pink].sum()),
+        "pink_in_most": _reached(pink, total, patch, among=_MOST),
+        "green_share": float(weight[through_green].sum()),
+        "green_in_half": _reached(through_green, total, patch, among=_HALF),
     }
     pale_red = _purest(shares, total, red < _LITTLE_RED, by=-red)
     if pale_red is not None:
@@ -221,6 +239,21 @@ def _colour(stack: RGB, *, white: White, mpp: float | None) -> dict[str, float]:
     if np.count_nonzero(bluish) >= _LEAST_ON_A_SIDE:
         found["blue_od"] = float(np.quantile((density[:, 0] - density[:, 2])[bluish], 0.95))
     return found
+
+
+def _reached(there: NDArray[np.bool_], total: NDArray[np.float64], patch: NDArray[np.intp], *, among: float) -> float:
+    """Return the share of the stain for which something is ``there``, exceeded in all but ``among`` of the patches.
+
+    Patches weigh as their stain does; those with fewer than 20 stained squares are left out.
+    """
+    stain, part = np.bincount(patch, total), np.bincount(patch, total * there)
+    enough = np.bincount(patch) >= _LEAST_OF_A_PATCH
+    if not enough.any():
+        return 0.0
+    stain, share = stain[enough], part[enough] / stain[enough]
+    order = np.argsort(share, kind="stable")
+    upto = np.cumsum(stain[order])
+    return float(share[order][np.searchsorted(upto, among * upto[-1])])
 
 
 def _purest(
