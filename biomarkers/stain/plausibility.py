@@ -1,4 +1,4 @@
-"""Does a picture look like an H-DAB immunostain? Features of its light and colours, each with the limits they were set by.
+"""Does a picture look like an H-DAB immunostain? Features of its light and colours, each with its limits.
 
 Plain numpy on a fixed sample of small patches: what is told does not depend on tiles, threads or workers.
 """
@@ -38,7 +38,6 @@ class Limit(NamedTuple):
     refused: float
     beyond: str
     words: str
-    of_chromogen: bool = False  # does not apply where the caller gave vectors of such a chromogen
 
 
 # Set on 41 real H-DAB fields of six sources (HER2, SP142, PD-1, Ki-67, FHL2) and 28 simulated ones, each as it is and
@@ -51,31 +50,32 @@ LIMITS: Mapping[str, Limit] = {
     ),
     "neighbour_correlation": Limit(0.45, 0.30, "low", "neighbouring pixels have little in common, like noise"),
     "chroma": Limit(0.030, 0.012, "low", "there is no colour: stains cannot be told apart"),
-    "pink_share": Limit(
-        0.06, math.inf, "high", "some of the stain is pink, like eosin, fast red, magenta or red ink", of_chromogen=True
-    ),
+    "pink_share": Limit(0.06, math.inf, "high", "some of the stain is pink, like eosin, fast red, magenta or red ink"),
     "pink_in_most": Limit(
-        0.018, 0.03, "high", "the stain is pink in most places, like eosin (H&E), fast red, magenta or PAS", True
+        0.018, 0.03, "high", "the stain is pink in most places, like eosin (H&E), fast red, magenta or PAS"
     ),
     "green_share": Limit(
-        0.03, math.inf, "high", "some of the stain lets green light through best, like a green chromogen or ink", True
+        0.03, math.inf, "high", "some of the stain lets green light through best, like a green chromogen or ink"
     ),
     "green_in_half": Limit(
-        0.03, 0.05, "high", "the stain lets green light through best in half of the places, unlike both stains", True
+        0.03, 0.05, "high", "the stain lets green light through best in half of the places, unlike both stains"
     ),
     "pale_red_balance": Limit(
-        -0.10, -0.14, "low", "what holds no hematoxylin is pink or red, not brown: eosin, fast red or magenta", True
+        -0.10, -0.14, "low", "what holds no hematoxylin is pink or red, not brown: eosin, fast red or magenta"
     ),
     "brown_balance": Limit(
-        0.23, 0.06, "low", "the chromogen is redder than DAB, like AEC; if it is another, give its vectors", True
+        0.23, 0.06, "low", "the chromogen is redder than DAB, like AEC; if it is another, give its vectors"
     ),
     "blue_over_brown": Limit(
-        1.45, math.inf, "high", "blue is far denser than brown: a pale blush, ink, or red and blue were exchanged", True
+        1.45, math.inf, "high", "blue is far denser than brown: a pale blush, ink, or red and blue were exchanged"
     ),
     "blue_od": Limit(
-        0.55, math.inf, "high", "blue is denser than a counterstain: ink, or red and blue exchanged (BGR for RGB)", True
+        0.55, math.inf, "high", "blue is denser than a counterstain: ink, or red and blue exchanged (BGR for RGB)"
     ),
 }
+
+
+_OF_LIGHT = {"background_light", "neighbour_correlation", "chroma"}  # these hold for any chromogen
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,12 @@ class Plausibility:
     features
         The measured features by name; one that could not be measured (too little stain) is absent.
 
-        - ``background_light``: light of the smoothest tenth of the 8 x 8 px squares of a patch, which 30% of the patches
-          exceed; share of the white level.
+        - ``background_light``: light of the smoothest tenth of the 8 x 8 px squares of a patch, which 30% of the
+          patches exceed; share of the white level.
         - ``neighbour_correlation``: correlation (-1 to 1) of neighbouring pixels within patches of 64 px.
         - ``chroma``: share of the density by which the densest channel exceeds the palest, mean over the stain.
-        - ``pink_share``, ``green_share``: shares (0-1) of the stain whose density in green exceeds, or stays below, that
-          of both other channels by 12% or 8% of the three together.
+        - ``pink_share``, ``green_share``: shares (0-1) of the stain whose density in green exceeds, or stays below,
+          that of both other channels by 12% or 8% of the three together.
         - ``pink_in_most``, ``green_in_half``: the same share which patches with 70% or 50% of the stain reach.
         - ``pale_red_balance``: (blue - green) / (blue + green) of the stain that absorbs next to no red.
         - ``brown_balance``: (blue - green) / (blue - red) of the purest strong brown; DAB about 0.3 to 0.7.
@@ -274,4 +274,4 @@ def _skipped(vectors: StainVectors | None) -> frozenset[str]:
         return frozenset()
     red, green, blue = (one / sum(vectors.dab) for one in vectors.dab)
     as_dab = blue - red > _SIDE and (blue - green) / (blue - red) >= LIMITS["brown_balance"].doubtful
-    return frozenset() if as_dab else frozenset(name for name, limit in LIMITS.items() if limit.of_chromogen)
+    return frozenset() if as_dab else frozenset(LIMITS) - _OF_LIGHT

@@ -7,11 +7,11 @@ import io
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-from biomarkers.stain import StainVectors, estimate_white, optical_density
 from biomarkers.slide import make_tile
+from biomarkers.stain import StainVectors, estimate_white, optical_density
 
-# optical density (R, G, B). AEC and fast red: vectors of ImageJ's Colour Deconvolution (Landini); eosin: QuPath's default;
-# magenta: absorbs at 540-560 nm alone
+# optical density (R, G, B). AEC and fast red: vectors of ImageJ's Colour Deconvolution (Landini); eosin: QuPath's
+# default; magenta: absorbs at 540-560 nm alone
 CHROMOGENS = {
     "aec": (0.274, 0.680, 0.680),
     "fast_red": (0.214, 0.851, 0.478),
