@@ -15,8 +15,8 @@ from biomarkers.simulate.nuisance import Nuisance
 from biomarkers.simulate.scene import Scene, Seed
 
 # optical density (log10) of each stain in R, G, B: Ruifrok and Johnston 2001, Anal Quant Cytol Histol 23:291
-_HEMATOXYLIN: Final = (0.650, 0.704, 0.286)
-_DAB: Final = (0.268, 0.570, 0.776)
+HEMATOXYLIN_OD: Final = (0.650, 0.704, 0.286)
+DAB_OD: Final = (0.268, 0.570, 0.776)
 # hematoxylin amount in nuclei (low, high) and in cytoplasm, by class
 _NUCLEUS_OD: Final = {TUMOR: (0.32, 0.55), LYMPHOCYTE: (0.65, 0.95), MACROPHAGE: (0.30, 0.48), STROMA: (0.38, 0.62)}
 _CYTOPLASM_OD: Final = {TUMOR: 0.075, LYMPHOCYTE: 0.05, MACROPHAGE: 0.06, STROMA: 0.05}
@@ -152,7 +152,7 @@ def _pigment(scene: Scene, rng: np.random.Generator, per_100um2: float) -> np.nd
 
 
 def _mixed(hematoxylin: np.ndarray, dab: np.ndarray, rng: np.random.Generator, degrees: float) -> np.ndarray:
-    first, second = (_turned(np.array(vector), rng, degrees) for vector in (_HEMATOXYLIN, _DAB))
+    first, second = (_turned(np.array(vector), rng, degrees) for vector in (HEMATOXYLIN_OD, DAB_OD))
     density = np.empty((*dab.shape, 3), dtype=np.float32)
     for channel in range(3):
         density[..., channel] = hematoxylin * first[channel] + dab * second[channel]

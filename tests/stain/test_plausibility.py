@@ -9,15 +9,19 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from biomarkers.simulate.copies import CHROMOGENS, changed_copies, recoloured, without_colour
 from biomarkers.slide import make_tile
 from biomarkers.stain import StainVectors, estimate_white, plausibility
 from biomarkers.stain.plausibility import LIMITS, Plausibility, patches_of
-from tests.stain.recoloured import changed, grey, recoloured
 
 
 def judged(rgb: np.ndarray, mpp: float = 0.5, vectors: StainVectors | None = None) -> Plausibility:
     rgb = np.ascontiguousarray(rgb)
     return plausibility(patches_of(rgb), white=estimate_white(make_tile(rgb, mpp=mpp)), mpp=mpp, vectors=vectors)
+
+
+def dyed(rgb: np.ndarray, chromogen: str) -> np.ndarray:
+    return recoloured(rgb, chromogen=chromogen, white=estimate_white(make_tile(rgb, mpp=0.5)))
 
 
 @pytest.fixture(scope="module")
@@ -26,28 +30,28 @@ def true_hdab() -> np.ndarray:
 
 
 def test_a_true_immunostain_is_neither_refused_nor_doubted(true_hdab):
-    for name, copy in {"as it is": true_hdab, **changed(true_hdab)}.items():
+    for name, copy in {"as it is": true_hdab, **changed_copies(true_hdab)}.items():
         told = judged(copy)
         assert (told.refusals, told.doubts) == ((), ()), name
 
 
 @pytest.mark.parametrize("chromogen", ["aec", "fast_red", "magenta", "eosin"])
 def test_another_chromogen_is_refused(true_hdab, chromogen):
-    told = judged(recoloured(true_hdab, chromogen))
+    told = judged(dyed(true_hdab, chromogen))
     assert told.refusals
     assert told.reason.startswith("no H-DAB immunostain: ")
 
 
 def test_eosin_and_aec_are_called_by_their_colour(true_hdab):
-    assert "pink" in judged(recoloured(true_hdab, "eosin")).reason
-    assert "redder than DAB" in judged(recoloured(true_hdab, "aec")).reason
+    assert "pink" in judged(dyed(true_hdab, "eosin")).reason
+    assert "redder than DAB" in judged(dyed(true_hdab, "aec")).reason
 
 
 def test_vectors_of_the_chromogen_lift_the_rules_of_colour_alone(true_hdab):
-    aec = recoloured(true_hdab, "aec")
-    given = StainVectors(dab=(0.274, 0.680, 0.680), source="AEC of this lab")
+    aec = dyed(true_hdab, "aec")
+    given = StainVectors(dab=CHROMOGENS["aec"], source="AEC of this lab")
     assert not judged(aec, vectors=given).refusals
-    assert judged(grey(true_hdab), vectors=given).refusals
+    assert judged(without_colour(true_hdab), vectors=given).refusals
     assert judged(aec, vectors=StainVectors(source="given, but of DAB")).refusals
 
 
@@ -58,7 +62,7 @@ def test_red_and_blue_exchanged_is_doubted(true_hdab):
 
 def test_grey_inverted_and_noise_are_refused(true_hdab):
     noise = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
-    assert "no colour" in judged(grey(true_hdab)).reason
+    assert "no colour" in judged(without_colour(true_hdab)).reason
     assert "dark" in judged(255 - true_hdab).reason
     assert "noise" in judged(noise).reason
 
@@ -78,7 +82,7 @@ def test_black_padding_is_not_a_dark_picture(true_hdab):
 @pytest.mark.parametrize("mpp", [0.25, 0.35, 1.0])
 def test_no_pixel_size_changes_the_judgement(true_hdab, mpp):
     assert judged(true_hdab, mpp).refusals == ()
-    assert judged(recoloured(true_hdab, "fast_red"), mpp).refusals
+    assert judged(dyed(true_hdab, "fast_red"), mpp).refusals
 
 
 def test_turned_and_mirrored_pictures_are_judged_alike(true_hdab):
@@ -129,7 +133,7 @@ def test_between_the_limits_is_a_doubt_and_beyond_a_refusal():
 @pytest.mark.parametrize("tile", ["22_2", "6_2", "lung1"])
 def test_annotated_tiles_and_their_copies_are_not_refused(shared_data: Path, tile: str) -> None:
     rgb = np.asarray(Image.open(shared_data / f"images/hdab/{tile}.png").convert("RGB"))
-    for name, copy in {"as it is": rgb, **changed(rgb)}.items():
+    for name, copy in {"as it is": rgb, **changed_copies(rgb)}.items():
         assert judged(copy, 0.25).refusals == (), name
 
 
@@ -137,7 +141,7 @@ def test_annotated_tiles_and_their_copies_are_not_refused(shared_data: Path, til
 @pytest.mark.parametrize("tile", ["22_2", "6_2"])
 def test_annotated_tiles_in_another_chromogen_are_refused(shared_data: Path, tile: str, chromogen: str) -> None:
     rgb = np.asarray(Image.open(shared_data / f"images/hdab/{tile}.png").convert("RGB"))
-    assert judged(recoloured(rgb, chromogen), 0.25).refusals
+    assert judged(dyed(rgb, chromogen), 0.25).refusals
 
 
 @pytest.mark.parametrize("tile", ["22_2", "6_2", "lung1"])
