@@ -56,9 +56,10 @@ def render_hdab(scene: Scene, *, marker: str = "PD-L1", rng: Seed, nuisance: Nui
     effects = Nuisance.drawn(generator) if nuisance is None else nuisance
     hematoxylin = _hematoxylin(scene, generator) * np.float32(effects.hematoxylin)
     dab = _dab(scene, marker, generator) * np.float32(effects.dab) + np.float32(effects.background_dab_od)
-    if effects.pigment:
-        dab = dab + _pigment(scene, generator, effects.pigment)
+    pigment = _pigment(scene, generator, effects.pigment) if effects.pigment else None
     density = _mixed(hematoxylin, dab, generator, effects.stain_degrees)
+    if pigment is not None:
+        density += pigment[..., None]
     light = _light(density.shape[:2], generator, effects)
     return _photographed(density, light, generator, effects, scene.mpp)
 
@@ -141,7 +142,7 @@ def _noise(rng: np.random.Generator, shape: tuple[int, ...], sigma_px: float) ->
 
 
 def _pigment(scene: Scene, rng: np.random.Generator, per_100um2: float) -> np.ndarray:
-    """Anthracotic grains: small, near black."""
+    """Density of anthracotic grains, the same in all channels: small and black."""
     n = rng.poisson(per_100um2 * scene.area_mm2 * 1e4)
     rows, columns = scene.cell_labels.shape
     spots = np.zeros((rows, columns), dtype=np.float32)
