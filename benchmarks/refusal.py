@@ -26,7 +26,8 @@ from biomarkers.simulate.copies import changed_copies, recoloured, without_colou
 from biomarkers.slide import open_slide
 from biomarkers.stain import Plausibility, plausibility
 from biomarkers.stain.density import density_table
-from biomarkers.stain.plausibility import LIMITS, patches_of
+from biomarkers.stain.plausibility import LIMITS
+from biomarkers.stain.squares import patches_of
 from biomarkers.stain.white import block_pairs, white_of_samples
 
 ASSAYS = ("22c3", "sp142", "h-dab-nuclear", "h-dab-membrane")

@@ -21,10 +21,12 @@ from biomarkers.collector import loads_when_first_called
 from biomarkers.slide.pixelsize import choose_mpp
 from biomarkers.slide.tile import PlainTile, tile_rgb
 from biomarkers.slide.tissue import tissue_mask
+from biomarkers.stain.background import area_cut_od
 from biomarkers.stain.density import White, check_white
 from biomarkers.stain.evidence import DabEvidence, NotImmunostainError, dab_evidence
-from biomarkers.stain.plausibility import Plausibility, patches_of, plausibility
+from biomarkers.stain.plausibility import Plausibility, look_at_patches
 from biomarkers.stain.quality import measure_quality
+from biomarkers.stain.squares import patches_of
 from biomarkers.stain.vectors import StainVectors
 from biomarkers.stain.white import doubt_about_white, estimate_white
 
@@ -90,7 +92,13 @@ class Light:
     white: White
     evidence: DabEvidence
     plausible: Plausibility
+    dab_background_od: float
     tissue: NDArray[np.bool_]
+
+    @property
+    def area_cut_od(self) -> float:
+        """The amount of DAB from which a pixel counts as stained area."""
+        return area_cut_od(self.dab_background_od)
 
     @property
     def refusal(self) -> str:
@@ -160,13 +168,10 @@ def find_cells(
 def look_at_tile(tile: xr.DataArray | PlainTile, *, white: White | None, vectors: StainVectors | None) -> Light:
     """Estimate glass (unless it is given), judge the stains and find tissue; ``tile`` knows its pixel size."""
     white = check_white(white) if white is not None else estimate_white(tile)
-    mpp = float(tile.attrs[keys.MPP])
-    return Light(
-        white,
-        dab_evidence(tile, white=white, vectors=vectors),
-        plausibility(patches_of(tile_rgb(tile)), white=white, mpp=mpp, vectors=vectors),
-        tissue_mask(tile, white=white),
-    )
+    evidence = dab_evidence(tile, white=white, vectors=vectors)
+    patches, mpp = patches_of(tile_rgb(tile)), float(tile.attrs[keys.MPP])
+    plausible, background_od = look_at_patches(patches, white=white, mpp=mpp, vectors=vectors)
+    return Light(white, evidence, plausible, background_od, tissue_mask(tile, white=white))
 
 
 def find_in_light(

@@ -178,7 +178,7 @@ def score_tile(
     thresholds = own_cuts(cells, assay=assay, thresholds=thresholds, marker=marker)
     task = replace(task, thresholds=thresholds)
     cells = call_positivity(cells, assay=assay, thresholds=thresholds, marker=marker)
-    stained = _stained(tile, white=found.white, vectors=found.vectors, cut=thresholds.dab_od[0])
+    stained = _stained(tile, white=found.white, vectors=found.vectors, cut=light.area_cut_od)
     scores = _all_scores(task, cells, masks=masks, areas=areas, stained=stained)
     curve = sensitivity_curve(
         cells,
@@ -199,6 +199,7 @@ def score_tile(
     flags = {
         **{name: value for name, value in found.qc.items() if name not in keys.SLIDE_COLUMNS},
         **_flags(task, cells, curve, evidence.kind, found.white),
+        keys.AREA_CUT_OD: light.area_cut_od,
     }
     return SlideScore(
         slide=slide,

@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.slide.tissue import block_means
+from biomarkers.stain.background import dab_background_od
 from biomarkers.stain.density import White
+from biomarkers.stain.squares import Squares, square_densities, stacked
 from biomarkers.stain.vectors import StainVectors
 
 RGB = NDArray[np.uint8]
-PATCH_PX, _PATCHES_ON_A_SIDE = 64, 12
-_SQUARE_UM = 1.0  # colours are judged on squares: single pixels carry the noise of camera and JPEG
+_LIT = 36  # patches whose light is judged
 _STAINED_OD, _SATURATED_OD = 0.2, 1.3  # summed over the channels; of the densest channel, whose hue is lost
 _LEAST_SQUARES, _LEAST_ON_A_SIDE, _LEAST_OF_A_PATCH = 200, 50, 20
 _MOST, _HALF = 0.3, 0.5  # ink and folds spoil a part of a picture; what most of its stain shows is the stain
@@ -138,6 +138,24 @@ class Plausibility:
         return f"{LIMITS[name].words} ({name.replace('_', ' ')} {self.features[name]:.2f}, limit {edge:g})"
 
 
+class Look(NamedTuple):
+    """What a first look at a picture's patches tells: whether it can be H-DAB, and its background of DAB (OD)."""
+
+    plausible: Plausibility
+    background_od: float
+
+
+def look_at_patches(
+    patches: Sequence[RGB], *, white: White, mpp: float | None, vectors: StainVectors | None = None
+) -> Look:
+    """Judge patches as :func:`plausibility` does, and measure their background of DAB in the same look."""
+    stack = stacked(patches)
+    squares = square_densities(stack, white=white, mpp=mpp)
+    features = _light(stack[:: max(1, len(stack) // _LIT)], white=white) | _colour(squares)
+    rounded = {name: round(value, 4) for name, value in features.items()}
+    return Look(Plausibility(rounded, _skipped(vectors)), dab_background_od(squares, vectors=vectors or StainVectors()))
+
+
 def plausibility(
     patches: Sequence[RGB], *, white: White, mpp: float | None, vectors: StainVectors | None = None
 ) -> Plausibility:
@@ -146,7 +164,8 @@ def plausibility(
     Parameters
     ----------
     patches
-        uint8 (height, width, 3) each, of up to 64 x 64 px, spread over the picture (:func:`patches_of`).
+        uint8 (height, width, 3) each, of up to 64 x 64 px, spread over the picture
+        (:func:`biomarkers.stain.squares.patches_of`).
     white
         Level of empty glass (R, G, B).
     mpp
@@ -162,22 +181,7 @@ def plausibility(
     >>> "noise" in plausibility([grey], white=(240.0, 240.0, 240.0), mpp=0.5).reason
     True
     """
-    side = min(min(one.shape[:2]) for one in patches)
-    stack = np.stack([one[:side, :side] for one in patches])
-    features = _light(stack, white=white) | _colour(stack, white=white, mpp=mpp)
-    return Plausibility({name: round(value, 4) for name, value in features.items()}, _skipped(vectors))
-
-
-def patches_of(rgb: RGB) -> list[RGB]:
-    """Cut up to 12 x 12 patches of 64 px, evenly spread, from a picture; they cover one of up to 768 px a side."""
-    rows, columns = (_starts(length) for length in rgb.shape[:2])
-    return [rgb[y : y + PATCH_PX, x : x + PATCH_PX] for y in rows for x in columns]
-
-
-def _starts(length: int) -> list[int]:
-    parts = max(1, min(_PATCHES_ON_A_SIDE, length // PATCH_PX))
-    room = length - min(PATCH_PX, length)
-    return [room * (2 * at + 1) // (2 * parts) if parts > 1 or room else 0 for at in range(parts)]
+    return look_at_patches(patches, white=white, mpp=mpp, vectors=vectors).plausible
 
 
 def _light(stack: RGB, *, white: White) -> dict[str, float]:
@@ -204,24 +208,19 @@ def _light(stack: RGB, *, white: White) -> dict[str, float]:
     return found
 
 
-def _colour(stack: RGB, *, white: White, mpp: float | None) -> dict[str, float]:
+def _colour(squares: Squares) -> dict[str, float]:
     """Measure what the colours of stained squares tell."""
-    side = stack.shape[1]
-    step = max(1, min(2 if mpp is None else round(_SQUARE_UM / mpp), side))
-    whole = stack[:, : side // step * step, : side // step * step]
-    means = block_means(np.ascontiguousarray(whole.reshape(-1, *whole.shape[2:])), step).reshape(-1, 3)
-    density = np.log10(np.asarray(white) / np.maximum(means, 1.0))
-    total = density.sum(axis=1)
-    stained = (total > _STAINED_OD) & (density.max(axis=1) < _SATURATED_OD)
+    density, total = squares.density, squares.density.sum(axis=0)
+    stained = (total > _STAINED_OD) & (density.max(axis=0) < _SATURATED_OD)
     if np.count_nonzero(stained) < _LEAST_SQUARES:
         return {}
-    patch = np.repeat(np.arange(stack.shape[0]), stained.size // stack.shape[0])[stained]
-    density, total = density[stained], total[stained]
-    red, green, blue = shares = (density / total[:, None]).T
-    weight = total / total.sum()
+    density, total, patch = density[:, stained], total[stained], squares.patch[stained]
+    red, green, blue = shares = density / total
+    densest, palest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    weight = total.astype(np.float64) / float(total.sum(dtype=np.float64))
     pink, through_green = green - np.maximum(red, blue) > _PINK, np.minimum(red, blue) - green > _GREEN
     found = {
-        "chroma": float(weight @ (shares.max(axis=0) - shares.min(axis=0))),
+        "chroma": float(weight @ (densest - palest)),
         "pink_share": float(weight[pink].sum()),
         "pink_in_most": _reached(pink, total, patch, among=_MOST),
         "green_share": float(weight[through_green].sum()),
@@ -237,11 +236,11 @@ def _colour(stack: RGB, *, white: White, mpp: float | None) -> dict[str, float]:
         if both[1] > _BOTH_STAND:
             found["blue_over_brown"] = float(np.quantile(total[bluish], 0.9) / np.quantile(total[brown], 0.9))
     if np.count_nonzero(bluish) >= _LEAST_ON_A_SIDE:
-        found["blue_od"] = float(np.quantile((density[:, 0] - density[:, 2])[bluish], 0.95))
+        found["blue_od"] = float(np.quantile((density[0] - density[2])[bluish], 0.95))
     return found
 
 
-def _reached(there: NDArray[np.bool_], total: NDArray[np.float64], patch: NDArray[np.intp], *, among: float) -> float:
+def _reached(there: NDArray[np.bool_], total: NDArray[np.float32], patch: NDArray[np.intp], *, among: float) -> float:
     """Return the share of the stain for which something is ``there``, exceeded in all but ``among`` of the patches.
 
     Patches weigh as their stain does; those with fewer than 20 stained squares are left out.
@@ -257,14 +256,14 @@ def _reached(there: NDArray[np.bool_], total: NDArray[np.float64], patch: NDArra
 
 
 def _purest(
-    shares: NDArray[np.float64], total: NDArray[np.float64], side: NDArray[np.bool_], *, by: NDArray[np.float64]
+    shares: NDArray[np.float32], total: NDArray[np.float32], side: NDArray[np.bool_], *, by: NDArray[np.float32]
 ) -> NDArray[np.float64] | None:
     """Return the mean shares of the purer half of the denser half of one side; None where it is hardly there."""
     if np.count_nonzero(side) < _LEAST_ON_A_SIDE:
         return None
     dense = side & (total >= np.quantile(total[side], 0.5))
     pure = dense & (by >= np.quantile(by[dense], 0.5))
-    mean: NDArray[np.float64] = shares[:, pure].mean(axis=1)
+    mean: NDArray[np.float64] = shares[:, pure].mean(axis=1, dtype=np.float64)
     return mean
 
 

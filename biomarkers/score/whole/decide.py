@@ -29,8 +29,9 @@ from biomarkers.slide.slide import Slide
 from biomarkers.slide.threads import ALONE, Crew
 from biomarkers.slide.tissue_map import TissueMap, map_tissue
 from biomarkers.stain import DabEvidence, StainVectors
+from biomarkers.stain.background import area_cut_od
 from biomarkers.stain.evidence import evidence_of_colours
-from biomarkers.stain.plausibility import Plausibility, plausibility
+from biomarkers.stain.plausibility import Plausibility, look_at_patches
 from biomarkers.stain.quality import Counts, Quality, QualityMeter, solid_shares
 from biomarkers.stain.white import block_pairs, doubt_about_glass, doubt_about_white, white_of_samples
 
@@ -67,9 +68,15 @@ class Light:
     vectors: StainVectors
     evidence: DabEvidence
     plausible: Plausibility
+    dab_background_od: float
     tissue: TissueMap
     solid: tuple[float, float]
     doubt: str | None = None
+
+    @property
+    def area_cut_od(self) -> float:
+        """The amount of DAB from which a pixel counts as stained area."""
+        return area_cut_od(self.dab_background_od)
 
     @property
     def refusal(self) -> str:
@@ -109,7 +116,7 @@ def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, 
         white = white_of_samples(pairs)
         doubt = doubt_about_glass(pairs, white)
     evidence = evidence_of_colours(colours, white=white, vectors=vectors)
-    plausible = plausibility(patches, white=white, mpp=slide.mpp, vectors=vectors)
+    plausible, background_od = look_at_patches(patches, white=white, mpp=slide.mpp, vectors=vectors)
     stains = vectors or StainVectors()
     solid: dict[int, tuple[tuple[float, float], int]] = {}
 
@@ -119,7 +126,7 @@ def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, 
     tissue = map_tissue(slide, mpp=slide.mpp, white=white, also=look, crew=crew)
     shares, rows = zip(*(solid[row] for row in sorted(solid)), strict=True)
     pen, dark = np.average(np.array(shares), axis=0, weights=rows)
-    return Light(white, stains, evidence, plausible, tissue, (float(pen), float(dark)), doubt)
+    return Light(white, stains, evidence, plausible, background_od, tissue, (float(pen), float(dark)), doubt)
 
 
 def _pairs(patches: list[RGB]) -> NDArray[np.uint16]:

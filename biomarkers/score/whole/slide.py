@@ -348,6 +348,7 @@ def _row(
         "sensitivity_score": str(curve["score"].iloc[0]),
         "sensitivity_low": None if math.isnan(low) else low,
         "sensitivity_high": None if math.isnan(high) else high,
+        keys.AREA_CUT_OD: decided.light.area_cut_od,
     }
 
 
