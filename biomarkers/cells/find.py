@@ -26,6 +26,7 @@ from biomarkers.stain.density import White, check_white
 from biomarkers.stain.evidence import DabEvidence, NotImmunostainError, dab_evidence
 from biomarkers.stain.plausibility import Plausibility, look_at_patches
 from biomarkers.stain.quality import measure_quality
+from biomarkers.stain.scale import doubt_about_scale
 from biomarkers.stain.squares import patches_of
 from biomarkers.stain.vectors import StainVectors
 from biomarkers.stain.white import doubt_about_white, estimate_white
@@ -87,12 +88,16 @@ class CellMap:
 
 @dataclass(frozen=True)
 class Light:
-    """What the light of a tile says before cells are looked for: glass, stains, and where there is tissue."""
+    """What the light of a tile says before cells are looked for: glass, stains, where there is tissue.
+
+    ``scale`` says why the pixel size cannot be right, and why it is doubted; either may be empty.
+    """
 
     white: White
     evidence: DabEvidence
     plausible: Plausibility
     dab_background_od: float
+    scale: tuple[str, str]
     tissue: NDArray[np.bool_]
 
     @property
@@ -103,7 +108,7 @@ class Light:
     @property
     def refusal(self) -> str:
         """Why the tile is no H-DAB immunostain, in words; empty where it may be one."""
-        return self.plausible.reason if self.evidence.scorable else self.evidence.reason
+        return (self.plausible.reason or self.scale[0]) if self.evidence.scorable else self.evidence.reason
 
 
 @loads_when_first_called
@@ -170,8 +175,9 @@ def look_at_tile(tile: xr.DataArray | PlainTile, *, white: White | None, vectors
     white = check_white(white) if white is not None else estimate_white(tile)
     evidence = dab_evidence(tile, white=white, vectors=vectors)
     patches, mpp = patches_of(tile_rgb(tile)), float(tile.attrs[keys.MPP])
-    plausible, background_od = look_at_patches(patches, white=white, mpp=mpp, vectors=vectors)
-    return Light(white, evidence, plausible, background_od, tissue_mask(tile, white=white))
+    look = look_at_patches(patches, white=white, mpp=mpp, vectors=vectors)
+    scale = doubt_about_scale(look.detail_um, mpp=mpp)
+    return Light(white, evidence, look.plausible, look.background_od, scale, tissue_mask(tile, white=white))
 
 
 def find_in_light(
@@ -199,7 +205,11 @@ def find_in_light(
         **vars(quality),
         **quality.flags(),
     }
-    doubts = [one for one in (doubt_about_white(white), doubt_about_mpp(rows, um), *light.plausible.doubts) if one]
+    doubts = [
+        one
+        for one in (doubt_about_white(white), doubt_about_mpp(rows, um), light.scale[1], *light.plausible.doubts)
+        if one
+    ]
     for doubt in doubts:
         warnings.warn(doubt, stacklevel=3)
     return CellMap(

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from biomarkers.stain.background import dab_background_od
 from biomarkers.stain.density import White
-from biomarkers.stain.squares import Squares, square_densities, stacked
+from biomarkers.stain.scale import detail_um
+from biomarkers.stain.squares import Squares, square_densities, stacked, without_glass
 from biomarkers.stain.vectors import StainVectors
 
 RGB = NDArray[np.uint8]
@@ -139,10 +140,11 @@ class Plausibility:
 
 
 class Look(NamedTuple):
-    """What a first look at a picture's patches tells: whether it can be H-DAB, and its background of DAB (OD)."""
+    """What a first look at a picture's patches tells: can it be H-DAB, its background of DAB (OD), size of detail."""
 
     plausible: Plausibility
     background_od: float
+    detail_um: float
 
 
 def look_at_patches(
@@ -150,10 +152,13 @@ def look_at_patches(
 ) -> Look:
     """Judge patches as :func:`plausibility` does, and measure their background of DAB in the same look."""
     stack = stacked(patches)
-    squares = square_densities(stack, white=white, mpp=mpp)
+    tissue = without_glass(stack, white=white)
+    squares = square_densities(tissue, white=white, mpp=mpp)
     features = _light(stack[:: max(1, len(stack) // _LIT)], white=white) | _colour(squares)
     rounded = {name: round(value, 4) for name, value in features.items()}
-    return Look(Plausibility(rounded, _skipped(vectors)), dab_background_od(squares, vectors=vectors or StainVectors()))
+    background_od = dab_background_od(squares, vectors=vectors or StainVectors())
+    size_um = math.nan if mpp is None else detail_um(tissue, white=white, mpp=mpp)
+    return Look(Plausibility(rounded, _skipped(vectors)), background_od, size_um)
 
 
 def plausibility(

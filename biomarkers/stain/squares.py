@@ -40,10 +40,8 @@ def stacked(patches: Sequence[RGB]) -> RGB:
 def square_densities(stack: RGB, *, white: White, mpp: float | None) -> Squares:
     """Return the densities of squares of 1 um (of a pixel where that is larger, of 2 px where ``mpp`` is None).
 
-    At most 48 patches are looked at, evenly chosen among those that are no empty glass, and of 32,768 or more squares
-    every second, third ... one.
+    Of 32,768 or more squares every second, third ... one is taken.
     """
-    stack = stack[_judged(stack, white)]
     count, side = stack.shape[:2]
     step = max(1, min(_SQUARE_PX if mpp is None else round(_SQUARE_UM / mpp), side))
     across = side // step
@@ -59,14 +57,14 @@ def square_densities(stack: RGB, *, white: White, mpp: float | None) -> Squares:
     return Squares(density, np.repeat(np.arange(count), across * across)[every])
 
 
-def _judged(stack: RGB, white: White) -> NDArray[np.intp]:
-    """Choose patches by a coarse look at them."""
+def without_glass(stack: RGB, *, white: White) -> RGB:
+    """Return at most 48 patches, evenly chosen among those that are no empty glass by a coarse look at them."""
     look = np.maximum(stack[:, ::_LOOK_PX, ::_LOOK_PX].astype(np.float32), 1.0)
     dense = np.log10(np.asarray(white, np.float32) / look).sum(axis=3).mean(axis=(1, 2)) > _EMPTY_OD
     found = np.flatnonzero(dense) if dense.any() else np.arange(len(stack))
     if found.size <= _JUDGED:
-        return found
-    return found[(2 * np.arange(_JUDGED) + 1) * found.size // (2 * _JUDGED)]
+        return stack[found]
+    return stack[found[(2 * np.arange(_JUDGED) + 1) * found.size // (2 * _JUDGED)]]
 
 
 def _starts(length: int) -> list[int]:

@@ -33,6 +33,7 @@ from biomarkers.stain.background import area_cut_od
 from biomarkers.stain.evidence import evidence_of_colours
 from biomarkers.stain.plausibility import Plausibility, look_at_patches
 from biomarkers.stain.quality import Counts, Quality, QualityMeter, solid_shares
+from biomarkers.stain.scale import doubt_about_scale
 from biomarkers.stain.white import block_pairs, doubt_about_glass, doubt_about_white, white_of_samples
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Light:
     evidence: DabEvidence
     plausible: Plausibility
     dab_background_od: float
+    scale: tuple[str, str]
     tissue: TissueMap
     solid: tuple[float, float]
     doubt: str | None = None
@@ -81,7 +83,7 @@ class Light:
     @property
     def refusal(self) -> str:
         """Why the slide is no H-DAB immunostain, in words; empty where it may be one."""
-        return self.plausible.reason if self.evidence.scorable else self.evidence.reason
+        return (self.plausible.reason or self.scale[0]) if self.evidence.scorable else self.evidence.reason
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, 
         white = white_of_samples(pairs)
         doubt = doubt_about_glass(pairs, white)
     evidence = evidence_of_colours(colours, white=white, vectors=vectors)
-    plausible, background_od = look_at_patches(patches, white=white, mpp=slide.mpp, vectors=vectors)
+    first = look_at_patches(patches, white=white, mpp=slide.mpp, vectors=vectors)
+    scale = doubt_about_scale(first.detail_um, mpp=slide.mpp)
     stains = vectors or StainVectors()
     solid: dict[int, tuple[tuple[float, float], int]] = {}
 
@@ -126,7 +129,17 @@ def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, 
     tissue = map_tissue(slide, mpp=slide.mpp, white=white, also=look, crew=crew)
     shares, rows = zip(*(solid[row] for row in sorted(solid)), strict=True)
     pen, dark = np.average(np.array(shares), axis=0, weights=rows)
-    return Light(white, stains, evidence, plausible, background_od, tissue, (float(pen), float(dark)), doubt)
+    return Light(
+        white,
+        stains,
+        evidence,
+        first.plausible,
+        first.background_od,
+        scale,
+        tissue,
+        (float(pen), float(dark)),
+        doubt,
+    )
 
 
 def _pairs(patches: list[RGB]) -> NDArray[np.uint16]:
@@ -174,7 +187,7 @@ def decide(sample: Sample) -> Decided:
     cells, _ = classified(cells, classes=task.classes, mpp=mpp)
     quality = sample.meter.quality(counts, solid=light.solid)
     doubts = [one for one in (light.doubt, doubt_about_white(light.white), doubt_about_mpp(rows, mpp)) if one]
-    doubts += light.plausible.doubts
+    doubts += [one for one in (light.scale[1], *light.plausible.doubts) if one]
     cells = with_neighbours(cells, column=marker_index(cells, task.marker))
     cuts = own_cuts(cells, assay=task.assay, thresholds=task.thresholds, marker=task.marker)
     task = replace(task, thresholds=cuts)
