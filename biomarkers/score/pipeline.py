@@ -152,8 +152,8 @@ def score_tile(
     task = _Task(tile, assay, slide, marker, thresholds, classes)
     light = look_at_tile(tile, white=level, vectors=vectors)
     evidence, tissue = light.evidence, light.tissue
-    if not evidence.scorable:
-        return _without_cells(task, keys.NOT_EVALUABLE, evidence.reason, white=level, tissue_mm2=None)
+    if light.refusal:
+        return _without_cells(task, keys.NOT_EVALUABLE, light.refusal, white=level, tissue_mm2=None)
     mpp = float(tile.attrs[keys.MPP])
     masks = analysed_masks(tissue, classes=classes, tile=tile)
     areas = {name: float(np.count_nonzero(mask)) * mpp * mpp / _UM2_PER_MM2 for name, mask in masks.items()}
@@ -174,7 +174,7 @@ def score_tile(
     thresholds = own_cuts(cells, assay=assay, thresholds=thresholds, marker=marker)
     task = replace(task, thresholds=thresholds)
     cells = call_positivity(cells, assay=assay, thresholds=thresholds, marker=marker)
-    stained = _stained(tile, white=found.white, vectors=found.vectors, cut=thresholds.dab_od[0])
+    stained = _stained(tile, white=found.white, vectors=found.vectors, cut=light.area_cut_od)
     scores = _all_scores(task, cells, masks=masks, areas=areas, stained=stained)
     curve = sensitivity_curve(
         cells,
@@ -201,6 +201,7 @@ def score_tile(
     flags = {
         **{name: value for name, value in found.qc.items() if name not in keys.SLIDE_COLUMNS},
         **_flags(task, cells, counts, curve, evidence.kind, found.white),
+        keys.AREA_CUT_OD: light.area_cut_od,
     }
     return SlideScore(
         slide=slide,

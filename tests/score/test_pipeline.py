@@ -153,7 +153,7 @@ def test_white_and_vectors_from_a_file_are_those_that_count(painted, tmp_path):
 def test_tissue_without_a_cell_is_told(tmp_path):
     from biomarkers.score.whole import score_whole_slide
 
-    Image.fromarray(np.full((300, 300, 3), (190, 170, 200), np.uint8)).save(tmp_path / "pale.png")
+    Image.fromarray(np.full((300, 300, 3), (178, 172, 200), np.uint8)).save(tmp_path / "pale.png")
     asked = {"assay": "22c3", "mpp": 0.5, "white": (245.0, 245.0, 245.0)}
     held = score_slide(tmp_path / "pale.png", **asked)
     streamed = score_whole_slide(tmp_path / "pale.png", **asked, cells_to=tmp_path / "cells.parquet")

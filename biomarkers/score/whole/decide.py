@@ -26,8 +26,11 @@ from biomarkers.slide.slide import Slide
 from biomarkers.slide.threads import ALONE, Crew
 from biomarkers.slide.tissue_map import TissueMap, map_tissue
 from biomarkers.stain import DabEvidence, StainVectors
+from biomarkers.stain.background import area_cut_od
 from biomarkers.stain.evidence import evidence_of_colours
+from biomarkers.stain.plausibility import Plausibility, look_at_patches
 from biomarkers.stain.quality import Counts, Quality, QualityMeter, solid_shares
+from biomarkers.stain.scale import doubt_about_scale
 from biomarkers.stain.white import block_pairs, doubt_about_glass, doubt_about_white, white_of_samples
 
 if TYPE_CHECKING:
@@ -62,9 +65,22 @@ class Light:
     white: White
     vectors: StainVectors
     evidence: DabEvidence
+    plausible: Plausibility
+    dab_background_od: float
+    scale: tuple[str, str]
     tissue: TissueMap
     solid: tuple[float, float]
     doubt: str | None = None
+
+    @property
+    def area_cut_od(self) -> float:
+        """The amount of DAB from which a pixel counts as stained area."""
+        return area_cut_od(self.dab_background_od)
+
+    @property
+    def refusal(self) -> str:
+        """Why the slide is no H-DAB immunostain, in words; empty where it may be one."""
+        return (self.plausible.reason or self.scale[0]) if self.evidence.scorable else self.evidence.reason
 
 
 @dataclass(frozen=True)
@@ -87,17 +103,19 @@ def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, 
     """Estimate glass on patches spread over the slide, judge the stains, find tissue."""
     doubt = None
 
-    def seen(patches: list[RGB]) -> tuple[NDArray[np.uint8], NDArray[np.uint16] | None]:
-        colours = np.concatenate([patch[::2, ::2].reshape(-1, 3) for patch in patches])
-        return colours, _pairs(patches) if white is None else None
+    def seen(patches: list[RGB]) -> tuple[list[RGB], NDArray[np.uint16] | None]:
+        return patches, _pairs(patches) if white is None else None
 
     told = list(sample_rows(slide, seen, crew=crew))
-    colours = np.concatenate([some for some, _ in told])
+    patches = [patch for row, _ in told for patch in row]
+    colours = np.concatenate([patch[::2, ::2].reshape(-1, 3) for patch in patches])
     if white is None:
         pairs = np.concatenate([of_row for _, of_row in told if of_row is not None])
         white = white_of_samples(pairs)
         doubt = doubt_about_glass(pairs, white)
     evidence = evidence_of_colours(colours, white=white, vectors=vectors)
+    first = look_at_patches(patches, white=white, mpp=slide.mpp, vectors=vectors)
+    scale = doubt_about_scale(first.detail_um, mpp=slide.mpp)
     stains = vectors or StainVectors()
     solid: dict[int, tuple[tuple[float, float], int]] = {}
 
@@ -107,7 +125,17 @@ def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, 
     tissue = map_tissue(slide, mpp=slide.mpp, white=white, also=look, crew=crew)
     shares, rows = zip(*(solid[row] for row in sorted(solid)), strict=True)
     pen, dark = np.average(np.array(shares), axis=0, weights=rows)
-    return Light(white, stains, evidence, tissue, (float(pen), float(dark)), doubt)
+    return Light(
+        white,
+        stains,
+        evidence,
+        first.plausible,
+        first.background_od,
+        scale,
+        tissue,
+        (float(pen), float(dark)),
+        doubt,
+    )
 
 
 def _pairs(patches: list[RGB]) -> NDArray[np.uint16]:
@@ -155,6 +183,7 @@ def decide(sample: Sample) -> Decided:
     cells, _ = classified(cells, classes=task.classes, mpp=mpp)
     quality = sample.meter.quality(counts, solid=light.solid)
     doubts = [one for one in (light.doubt, doubt_about_white(light.white), doubt_about_mpp(rows, mpp)) if one]
+    doubts += [one for one in (light.scale[1], *light.plausible.doubts) if one]
     cuts = own_cuts(cells, assay=task.assay, thresholds=task.thresholds, marker=task.marker)
     task = replace(task, thresholds=cuts)
     return Decided(task, plan, light, least, quality, (*doubts, *quality.messages()))

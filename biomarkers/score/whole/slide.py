@@ -218,8 +218,8 @@ def _score(
     light = look_at(slide, white=setup.white, vectors=setup.vectors, crew=crew)
     if not light.tissue.any:
         return _without_cells(slide, task, light, keys.NO_TISSUE, "no tissue was found")
-    if not light.evidence.scorable:
-        return _without_cells(slide, task, light, keys.NOT_EVALUABLE, light.evidence.reason)
+    if light.refusal:
+        return _without_cells(slide, task, light, keys.NOT_EVALUABLE, light.refusal)
     decided, strips = stream_strips(slide, task, light, tile_px=tile_px, crew=crew, kept=kept)
     pale = crew.begun(functools.partial(DotPicture, slide, marker=task.marker), urgent=True) if picture else None
     task = decided.task
@@ -363,6 +363,7 @@ def _row(
         "sensitivity_score": str(curve["score"].iloc[0]),
         "sensitivity_low": None if math.isnan(low) else low,
         "sensitivity_high": None if math.isnan(high) else high,
+        keys.AREA_CUT_OD: decided.light.area_cut_od,
     }
 
 
