@@ -26,9 +26,9 @@ NUCLEUS_UM, AROUND_UM = 1.9, 5.1
 # least height of a nucleus's middle and of its rim above its surroundings, in FINER parts of a thousandth
 LEAST_TOP, LEAST_RIM = 90, 24
 LEAST_STAIN = 50  # thousandths of both stains together around a nucleus's middle: bare glass has none
-# mean of both stains in a nucleus, OD: glass and vacuoles among dark membranes are as high in hue, but hold no stain. Set
-# on the HER2 fields, whose palest nuclei hold 0.06 to 0.1
-LEAST_NUCLEUS_OD = 0.05
+# mean of both stains in a nucleus, OD: glass and vacuoles among dark membranes are as high in hue, but hold no stain.
+# Set on real HER2 fields, whose palest nuclei hold 0.06 to 0.1
+LEAST_NUCLEUS_OD = 0.06
 SOFT_PX = 0.7  # smoothing of working pixels before outlines, px
 TIE_BITS = 14  # below a height, the signal itself: what tells equal heights apart
 TIE_MASK = (1 << TIE_BITS) - 1
@@ -75,9 +75,7 @@ def heights(near: Levels, wide: Levels, stain: Levels) -> NDArray[np.int32]:
     return out
 
 
-def find_nuclei_by_hue(
-    work: WorkingImage, *, settings: CellSettings, tools: Tools
-) -> tuple[Labels, NDArray[np.int64]]:
+def find_nuclei_by_hue(work: WorkingImage, *, settings: CellSettings, tools: Tools) -> tuple[Labels, NDArray[np.int64]]:
     """Find nuclei by hue; see :func:`biomarkers.cells.nuclei.find_nuclei` for arguments and results.
 
     Contrasts are those of hue, in the same unit.

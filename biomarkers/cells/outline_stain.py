@@ -87,8 +87,6 @@ class OutlineStain:
     rim: Rim | None = None
 
 
-
-
 def outline_stain(
     soft: NDArray[np.int16],
     amounts: tuple[NDArray[np.int16], NDArray[np.int16]],
@@ -156,7 +154,7 @@ def outline_stain(
     around = np.stack([_maxima(one, owner, count + 1)[1:] for one in (dab, hematoxylin)], axis=1)
     rim = None
     if line is not None:
-        halves = (_half(_maxima(one[rows, columns], bins, size)) for one in (soft, line))
+        halves = (_half(_maxima(one[rows, columns].astype(np.int64), bins, size)) for one in (soft, line))
         dark = np.bincount(bodies.cells.ravel(), weights=(soft >= DARK).ravel(), minlength=count + 1)
         rim = Rim(*halves, dark[1:].astype(np.int64))
     return OutlineStain(stretches(top, stained), bands, np.maximum(highest, around), rim)

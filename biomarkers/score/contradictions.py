@@ -67,8 +67,8 @@ def contradictions(
     said = []
     if brown >= MUCH_BROWN and share < HARDLY_POSITIVE:
         said.append(
-            f"{100 * brown:.0f} % of the tissue is stained, yet {positive} of {cells} cells were called positive: look at"
-            " the overlay before the score is used"
+            f"{100 * brown:.0f} % of the tissue is stained, yet {positive} of {cells} cells were called positive:"
+            " look at the overlay before the score is used"
         )
     if brown < HARDLY_BROWN and share >= POSITIVE:
         said.append(
@@ -95,10 +95,11 @@ def _unclear(counts: Counts, *, assay: Assay, share: float) -> list[str]:
     if stained - share < UNCLEAR_SHARE or cells - numbers[NONE] < FEWEST_STAINED:
         return []
     where = ", ".join(f"{100 * numbers[name] / cells:.0f} % {_OF[name]}" for name in _OF if numbers[name])
-    return [
-        f"{100 * stained:.0f} % of the cells are stained ({where}), {100 * share:.0f} % were called positive: what is not"
-        " on the membrane does not count; intensity_percent in scores.csv is the reading without that rule"
-    ]
+    said = (
+        f"{100 * stained:.0f} % of the cells are stained ({where}), {100 * share:.0f} % were called positive: what is"
+        " not on the membrane does not count; intensity_percent in scores.csv is the reading without that rule"
+    )
+    return [said]
 
 
 def _jumps(curve: pd.DataFrame) -> list[str]:
@@ -112,7 +113,8 @@ def _jumps(curve: pd.DataFrame) -> list[str]:
     if np.isnan(shares).any() or shares.size < 2 or np.ptp(shares) < JUMP_SHARE:
         return []
     values = near["value"].to_numpy(dtype=float)
-    return [
+    said = (
         f"{first['score'].iloc[0]} goes from {values.max():.3g} to {values.min():.3g} while the 1+ cut moves from"
         f" {0.9 * own:.3g} to {1.1 * own:.3g} OD: it is the cut's doing"
-    ]
+    )
+    return [said]

@@ -9,7 +9,7 @@ import numpy as np
 from biomarkers import keys
 from biomarkers.cells.table import MEMBRANE_HALF, MEMBRANE_LINE
 from biomarkers.config import Thresholds
-from biomarkers.score.readings import layer, partial_level
+from biomarkers.score.readings import is_complete, layer, membrane_level, partial_level
 from biomarkers.score.stainings import CYTOPLASM, GRANULES, MEMBRANE, NONE, NUCLEUS
 
 if TYPE_CHECKING:
@@ -25,12 +25,14 @@ def membrane_evidence(cells: AnnData, *, cuts: Thresholds, column: int) -> np.nd
 
     At or above 0 the membrane is stained. Of the demands in :class:`biomarkers.config.Thresholds` the one that is met
     least decides, so evidence moves by as much as what was measured, and nothing in it depends on other cells but the
-    slide's counterstain. Where lines were not measured (tables of other software) the level alone decides.
+    slide's counterstain. Where lines were not measured (tables of other software) the level decides, for cells with
+    ``min_completeness`` of their outline stained.
     """
+    if MEMBRANE_HALF not in cells.layers or np.isnan(layer(cells, MEMBRANE_HALF, column)).all():
+        read = _log(np.nan_to_num(membrane_level(cells, column))) - np.log(cuts.dab_od[0] + _FLOOR_OD)
+        return np.where(is_complete(cells, cuts=cuts, column=column), read, -np.inf)
     own = partial_level(cells, column)
     level = _log(own) - np.log(cuts.dab_od[0] + _FLOOR_OD)
-    if MEMBRANE_HALF not in cells.layers or np.isnan(layer(cells, MEMBRANE_HALF, column)).all():
-        return np.asarray(level)
     outline = np.nan_to_num(layer(cells, MEMBRANE_HALF, column))
     line = np.log(np.maximum(np.nan_to_num(layer(cells, MEMBRANE_LINE, column)), 0) + _FLOOR_LINE_OD) - _log(outline)
     demands = [level]

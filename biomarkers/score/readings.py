@@ -8,10 +8,10 @@ import numpy as np
 
 from biomarkers import keys
 from biomarkers.cells.outline_stain import PARTIAL_SHARE
-from biomarkers.config import Assay, Compartment, Thresholds
-from biomarkers.errors import DataError, did_you_mean
 from biomarkers.cells.table import DARK_SHARE, MEMBRANE_HALF
 from biomarkers.cells.table import MEMBRANE_STAINED_MEAN as STAINED_MEAN
+from biomarkers.config import Assay, Compartment, Thresholds
+from biomarkers.errors import DataError, did_you_mean
 from biomarkers.score.once import told_once
 
 if TYPE_CHECKING:
@@ -71,10 +71,10 @@ def compartment_values(
     if compartment == "cell":
         return whole.copy()
     if compartment == "membrane":
-        value = layer(cells, MEMBRANE_HALF, column) if MEMBRANE_HALF in cells.layers else _membrane(cells, column)
-        value = np.where(np.isnan(value), _membrane(cells, column), value)
+        value = layer(cells, MEMBRANE_HALF, column) if MEMBRANE_HALF in cells.layers else membrane_level(cells, column)
+        value = np.where(np.isnan(value), membrane_level(cells, column), value)
     elif compartment == "membrane_or_cytoplasm":
-        membrane = _membrane(cells, column)
+        membrane = membrane_level(cells, column)
         if complete is not None:
             membrane = np.where(complete, membrane, layer(cells, keys.MEMBRANE_MEAN, column))
         value = np.fmax(membrane, layer(cells, keys.CYTOPLASM_MEAN, column))
@@ -83,7 +83,8 @@ def compartment_values(
     return np.where(np.isnan(value), whole, value)
 
 
-def _membrane(cells: AnnData, column: int) -> np.ndarray:
+def membrane_level(cells: AnnData, column: int) -> np.ndarray:
+    """Mean over the stained part of each outline, (n,); over the whole outline where nothing is stained."""
     whole = layer(cells, keys.MEMBRANE_MEAN, column)
     if STAINED_MEAN not in cells.layers:
         return whole

@@ -230,8 +230,8 @@ SCORES: dict[str, Score] = {
         Score(
             name="intensity_percent",
             title="Stained cells, whatever the pattern",
-            definition="100 x scored cells whose outline, cytoplasm, nucleus or granules reach the 1+ cut / scored cells;"
-            " the reading that does not ask whether the membrane is stained",
+            definition="100 x scored cells whose outline, cytoplasm, nucleus or granules reach the 1+ cut / scored"
+            " cells; the reading that does not ask whether the membrane is stained",
             unit="%",
             low=0,
             high=100,

@@ -51,7 +51,7 @@ def grow_to_membranes(labels: Labels, wait: NDArray[np.uint8], *, steps: int) ->
 
 
 def waits(line: NDArray[np.int16], *, most: int) -> NDArray[np.uint8]:
-    """Steps that growing cells wait; see :func:`biomarkers.cells.hue.waits`."""
+    """Tell how many steps growing cells wait; see :func:`biomarkers.cells.hue.waits`."""
     out = np.empty(line.shape, np.uint8)
     _waits(line, np.int32(most), out)
     return out

@@ -16,7 +16,6 @@ from biomarkers.cells.moments import PIXEL
 from biomarkers.cells.outline_stain import MILLI, OutlineStain
 from biomarkers.cells.table import COLUMNS, Rows
 
-
 _RIM = 26  # column of the level that half of the outline reaches; those of its lines and of dark pixels follow
 
 

@@ -81,7 +81,7 @@ def _rim(
     cells: Labels,
     count: int,
 ) -> Rim:
-    """Level that half of each cell's stretches reach, of the stain and of its thin lines, and each cell's dark pixels."""
+    """Level that half of each cell's stretches reach, of the stain and of its lines, and each cell's dark pixels."""
     top, halves = np.full((2, count * SECTORS), ABSENT, np.int32), np.zeros((2, count), np.int64)
     _highest_of_both(stretch, places, soft.reshape(-1), line.reshape(-1), *top)
     for one, half in zip(top, halves, strict=True):

@@ -17,8 +17,8 @@ from biomarkers.config import Assay, Thresholds
 from biomarkers.score.classes import Classes, classified
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.plain_cells import PlainCells
-from biomarkers.score.setup import cell_settings
 from biomarkers.score.sensitivity import cuts_to_try, scaled
+from biomarkers.score.setup import cell_settings
 from biomarkers.score.whole.windows import Core, around, inside, read_window
 from biomarkers.slide.reader import RGB
 from biomarkers.slide.sample import pick_windows, sample_rows
