@@ -172,6 +172,8 @@ def score_tile(
         segmenter=segmenter,
         progress=True,
     )
+    if found.refusal:
+        return _without_cells(task, keys.NOT_EVALUABLE, found.refusal, white=found.white, tissue_mm2=areas[WHOLE])
     cells: Any = PlainCells.of_rows(found.rows, mpp=mpp, marker=marker, origin=found.origin)
     cells, notes = classified(cells, classes=classes, mpp=mpp)
     cells = with_neighbours(cells, column=marker_index(cells, marker))

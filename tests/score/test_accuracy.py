@@ -44,12 +44,20 @@ def test_membranes_over_stained_cytoplasm_stay_membranes_at_every_scale(mpp, coa
     assert 50 <= told.tps <= 80
 
 
+def test_a_picture_out_of_focus_is_not_scored():
+    picture = draw(17, size_px=400, mpp=0.5, nuisance=Nuisance(defocus_um=4.0), crowding="dense", tps=0)
+    told = score(picture, mpp=0.5).result
+    assert told.row["status"] == "not_evaluable"
+    assert "out of focus" in told.row["reason"]
+    assert told.scores["value"].isna().all()
+
+
 @pytest.mark.parametrize(
     ("effects", "flag"),
     [
         ({"pen": True}, "pen"),
         ({"pigment": 2.0}, "pigment"),
-        ({"defocus_um": 2.0}, "blurred"),
+        ({"defocus_um": 1.2}, "blurred"),
         ({"dab": 3.0}, "over_stained"),
     ],
 )
