@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skimage.data
+from PIL import Image, ImageFilter
 
 from biomarkers.simulate.nuisance import Nuisance
 from tests.score.simulated import draw, halved, score
@@ -45,8 +46,8 @@ def test_membranes_over_stained_cytoplasm_stay_membranes_at_every_scale(mpp, coa
 
 
 def test_a_picture_out_of_focus_is_not_scored():
-    picture = draw(17, size_px=400, mpp=0.5, nuisance=Nuisance(defocus_um=4.0), crowding="dense", tps=0)
-    told = score(picture, mpp=0.5).result
+    blurred = Image.fromarray(skimage.data.immunohistochemistry()).filter(ImageFilter.GaussianBlur(8))
+    told = score(np.asarray(blurred), mpp=0.5).result
     assert told.row["status"] == "not_evaluable"
     assert "out of focus" in told.row["reason"]
     assert told.scores["value"].isna().all()
