@@ -60,6 +60,8 @@ class CellMap:
         Tissue area, stain evidence and the quality flags, plain values by name.
     warnings
         What a reader of the results must know, in words.
+    refusal
+        Why nothing of the tile can be scored (it is out of focus), in words; empty where it can.
     """
 
     rows: Rows = field(repr=False)
@@ -73,6 +75,7 @@ class CellMap:
     vectors: StainVectors
     qc: Mapping[str, Any]
     warnings: tuple[str, ...]
+    refusal: str = ""
 
     @cached_property
     def cells(self) -> ad.AnnData:
@@ -224,6 +227,7 @@ def find_in_light(
         vectors=vectors,
         qc=qc,
         warnings=(*doubts, *quality.messages()),
+        refusal=quality.refusal,
     )
 
 

@@ -169,6 +169,8 @@ def score_tile(
         segmenter=segmenter,
         progress=True,
     )
+    if found.refusal:
+        return _without_cells(task, keys.NOT_EVALUABLE, found.refusal, white=found.white, tissue_mm2=areas[WHOLE])
     cells: Any = PlainCells.of_rows(found.rows, mpp=mpp, marker=marker, origin=found.origin)
     cells, notes = classified(cells, classes=classes, mpp=mpp)
     thresholds = own_cuts(cells, assay=assay, thresholds=thresholds, marker=marker)

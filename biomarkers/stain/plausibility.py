@@ -43,8 +43,8 @@ class Limit(NamedTuple):
 
 # Set on 41 real H-DAB fields of six sources (HER2, SP142, PD-1, Ki-67, FHL2) and 28 simulated ones, each as it is and
 # as JPEG 30-90, blurred by 0.5-1.5 px, contrast x 0.7-1.3 and brightness x 0.8-1.2, against 22 real H&E fields of five
-# sources, fluorescence, noise, grey and inverted copies, and the H-DAB fields recoloured. docs/refusal.md tells the
-# margin of each.
+# sources, fluorescence, noise, grey and inverted copies, and the H-DAB fields recoloured. docs/pixels.md
+# and benchmarks/refusal.py tell the margin of each.
 LIMITS: Mapping[str, Limit] = {
     "background_light": Limit(
         0.70, 0.62, "low", "smooth places are dark in most of the picture, as in fluorescence or an inverted picture"

@@ -30,8 +30,8 @@ def test_an_empty_field_has_no_detail():
 
 
 def test_limits_stand_where_they_were_set():
-    assert (DOUBTED_UM, REFUSED_UM) == ((1.2, 11.0), (0.7, 20.0))
-    assert [tuple(map(bool, doubt_about_scale(um, mpp=0.5))) for um in (0.6, 1.0, 3.0, 12.0, 21.0)] == [
+    assert (DOUBTED_UM, REFUSED_UM) == ((1.2, 11.0), (0.7, 16.0))
+    assert [tuple(map(bool, doubt_about_scale(um, mpp=0.5))) for um in (0.6, 1.0, 3.0, 12.0, 17.0)] == [
         (True, False),
         (False, True),
         (False, False),

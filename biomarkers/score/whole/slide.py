@@ -221,6 +221,8 @@ def _score(
     if light.refusal:
         return _without_cells(slide, task, light, keys.NOT_EVALUABLE, light.refusal)
     decided, strips = stream_strips(slide, task, light, tile_px=tile_px, crew=crew, kept=kept)
+    if decided.quality.refusal:
+        return _without_cells(slide, task, light, keys.NOT_EVALUABLE, decided.quality.refusal)
     pale = crew.begun(functools.partial(DotPicture, slide, marker=task.marker), urgent=True) if picture else None
     task = decided.task
     areas = _areas_mm2(slide, task, light)
