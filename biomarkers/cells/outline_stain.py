@@ -154,9 +154,9 @@ def outline_stain(
     around = np.stack([_maxima(one, owner, count + 1)[1:] for one in (dab, hematoxylin)], axis=1)
     rim = None
     if line is not None:
-        halves = (_half(_maxima(one[rows, columns].astype(np.int64), bins, size)) for one in (soft, line))
+        level, lines = (_half(_maxima(one[rows, columns].astype(np.int64), bins, size)) for one in (soft, line))
         dark = np.bincount(bodies.cells.ravel(), weights=(soft >= DARK).ravel(), minlength=count + 1)
-        rim = Rim(*halves, dark[1:].astype(np.int64))
+        rim = Rim(level, lines, dark[1:].astype(np.int64))
     return OutlineStain(stretches(top, stained), bands, np.maximum(highest, around), rim)
 
 

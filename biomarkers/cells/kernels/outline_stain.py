@@ -69,7 +69,7 @@ def outline_stain(
     _divide(*around, squares.reshape(-1), *(one.reshape(-1) for one in amounts), *edges, sums, most)
     bands, highest = np.empty((3, 3, count - 1), np.int64), np.empty((count - 1, 2), np.int64)
     _take_apart(*sums, most, bands, highest)
-    rim = None if line is None else _rim(*around, soft, line, bodies.cells, count)
+    rim = None if line is None else _rim(around[0], around[1], soft, line, bodies.cells, count)
     return OutlineStain(Stretches(*levels[:, 1:]), Bands(*(Band(*band) for band in bands)), highest, rim)
 
 
@@ -88,7 +88,7 @@ def _rim(
         _half(one, half)
     dark = np.zeros(count, np.int64)
     _count_dark(cells, soft, np.int16(DARK), dark)
-    return Rim(*halves[:, 1:], dark[1:])
+    return Rim(halves[0, 1:], halves[1, 1:], dark[1:])
 
 
 @numba.njit(cache=True, nogil=True)
