@@ -36,6 +36,7 @@ TIE_MASK = (1 << TIE_BITS) - 1
 LEAST_LINE, FULL_LINE = 50, 240
 LINE_UM = 1.0  # radius of what is wider than a line
 WAIT_UM = 3.0  # how far a cell would have grown meanwhile
+TAKE_IN_UM = 1.0  # width of a membrane
 REACH_UM = 2.5  # beyond ``expansion_um``: room for waiting
 
 
@@ -113,7 +114,7 @@ def _high_enough(height: NDArray[np.int32], tops: NDArray[np.int32]) -> NDArray[
     return (np.cumsum(keep) * keep).astype(np.int32)
 
 
-def grow_to_membranes(labels: Labels, wait: NDArray[np.uint8], *, steps: int) -> Labels:
+def grow_to_membranes(labels: Labels, wait: NDArray[np.uint8], *, steps: int, last: int) -> Labels:
     """Grow labels as :func:`biomarkers.cells.grow.expand` does, but let each pixel wait before it is taken.
 
     Parameters
@@ -124,6 +125,8 @@ def grow_to_membranes(labels: Labels, wait: NDArray[np.uint8], *, steps: int) ->
         Steps that a pixel holds out after a label first stands beside it, uint8 (rows, columns).
     steps
         How many steps are made.
+    last
+        In how many of them, at the end, no pixel holds out: a cell takes in the membrane that it waited at.
 
     Returns
     -------
@@ -135,7 +138,7 @@ def grow_to_membranes(labels: Labels, wait: NDArray[np.uint8], *, steps: int) ->
     for step in range(steps):
         highest, lowest = neighbour_extremes(out, diagonal=step % 2 == 1)
         reached = free & (highest > 0)
-        taken = reached & (left == 0)
+        taken = reached & ((left == 0) | (step >= steps - last))
         left = left - (reached & ~taken)
         free = free & ~taken
         out = np.where(taken & (highest == lowest), highest, out)

@@ -24,6 +24,7 @@ from biomarkers.cells.hue import (
     LEAST_NUCLEUS_OD,
     LINE_UM,
     REACH_UM,
+    TAKE_IN_UM,
     WAIT_UM,
     find_nuclei_by_hue,
     hue_contrast,
@@ -261,7 +262,7 @@ def _grown_to_membranes(nuclei: Labels, contrast: NDArray[np.int64], seen: Seen,
     line = thin_lines(soft, steps=max(1, round(LINE_UM / work.mpp)), tools=tools)
     wait = tools.waits(line, most=max(1, round(WAIT_UM / work.mpp)))
     steps = max(1, round((plan.settings.expansion_um + REACH_UM) / work.mpp))
-    cells = tools.grow_to_membranes(nuclei, wait, steps=steps)
+    cells = tools.grow_to_membranes(nuclei, wait, steps=steps, last=max(1, round(TAKE_IN_UM / work.mpp)))
     bodies = _at_full_size(tools.told_parts(nuclei, cells), work.factor, seen.amounts[0].shape)
     shape = seen.amounts[0].shape
     lines = (soft, line) if work.factor == 1 else tuple(_repeated(one, work.factor, shape) for one in (soft, line))

@@ -77,7 +77,7 @@ class _Waits(Protocol):
 
 
 class _GrowToMembranes(Protocol):
-    def __call__(self, labels: Labels, wait: NDArray[np.uint8], *, steps: int) -> Labels: ...
+    def __call__(self, labels: Labels, wait: NDArray[np.uint8], *, steps: int, last: int) -> Labels: ...
 
 
 class _Describe(Protocol):

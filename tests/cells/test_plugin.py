@@ -107,7 +107,7 @@ def test_what_cannot_be_used_is_said(installed, name, message):
     ("answer", "message"),
     [
         (np.zeros((4, 5), np.int32), "no label image"),
-        (np.zeros((4, 4), np.float32), "no label image"),
+        (np.full((4, 4), 0.5, np.float32), "no label image"),
         (np.full((4, 4), -1), "negative labels"),
     ],
 )

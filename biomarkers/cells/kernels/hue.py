@@ -39,14 +39,14 @@ def heights(near: NDArray[np.int16], wide: NDArray[np.int16], stain: NDArray[np.
     return out
 
 
-def grow_to_membranes(labels: Labels, wait: NDArray[np.uint8], *, steps: int) -> Labels:
+def grow_to_membranes(labels: Labels, wait: NDArray[np.uint8], *, steps: int, last: int) -> Labels:
     """Grow labels that wait at membranes; see :func:`biomarkers.cells.hue.grow_to_membranes`."""
     few = labels.dtype == np.int16 or int(labels.max(initial=0)) < FEW
     kind: Any = np.int16 if few else np.int32
     rows, columns = min(labels.shape[0], _BAND + 2 * steps) + 2, labels.shape[1] + 2
     now, then, left = (np.empty((rows, columns), kind) for _ in range(3))
     out = np.empty(labels.shape, kind)
-    _grow(np.ascontiguousarray(labels), wait, steps, now, then, left, np.empty(0, np.uint16 if few else np.uint32), out)
+    _grow(np.ascontiguousarray(labels), wait, (steps, last), now, then, left, np.empty(0, np.uint16 if few else np.uint32), out)
     return out
 
 
@@ -88,12 +88,13 @@ def _waits(line, most, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _grow(labels, wait, steps, now, then, left, plain, out):  # type: ignore[no-untyped-def]
+def _grow(labels, wait, counts, now, then, left, plain, out):  # type: ignore[no-untyped-def]
     """Grow in bands that stay in the cache, in a frame: -1 is free, 0 and above a label less one, -2 a line between.
 
     ``plain`` is empty and only tells the type in which what is no label is larger than any label.
     """
     rows, columns = labels.shape
+    steps, last_steps = counts
     kind, free = now.dtype.type, now.dtype.type(-1)
     for one in (now, then):
         one[0], one[:, 0], one[:, columns + 1] = free, free, free
@@ -108,6 +109,8 @@ def _grow(labels, wait, steps, now, then, left, plain, out):  # type: ignore[no-
             now[size + 1, x], then[size + 1, x] = free, free
         one, other = now, then
         for step in range(steps):
+            if step == steps - last_steps:
+                left[:] = 0
             if step % 2 == 0:
                 _four(one, left, size, columns, plain, other)
             else:
