@@ -35,7 +35,8 @@ class Thresholds(Settings):
     Membrane assays ask each cell whether what is stained is its membrane. Two fifths of its outline must reach the 1+
     cut on the cell's own side of the border that neighbours share, and ``own_share`` of the level up to that border:
     else a neighbour's membrane shows. Of the outline's level at least ``line_share`` must be a thin line (where the
-    level is 0.1 OD; times (level / 0.1)^``line_rise``): cytoplasm is broad. Or the outline is so dark that no line need
+    level is 0.1 OD; times (level / 0.1)^``line_rise``): cytoplasm is broad; and the level must be ``cytoplasm_ratio`` times
+    the cell's mean cytoplasm. Or the outline is so dark that no line need
     be told: ``counterstain_ratio`` times the red optical density of the slide's nuclei, and ``inside_ratio`` times the
     cell's nucleus. 0 switches a rule off (no line, no own side, no darkness asked for). ``counterstain_od`` is the red
     optical density of the nuclei; 0 takes it from the slide's own cells.
@@ -52,6 +53,7 @@ class Thresholds(Settings):
     own_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     line_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     line_rise: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    cytoplasm_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
     counterstain_ratio: Annotated[float, Field(ge=0, le=20)] = 0.0
     inside_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
     counterstain_od: Annotated[float, Field(ge=0, lt=3)] = 0.0

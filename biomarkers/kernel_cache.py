@@ -27,6 +27,9 @@ TAKEN_FROM = (
     "cells/regions.py",
     "cells/table.py",
     "slide/tissue.py",
+    "stain/density.py",
+    "stain/field.py",
+    "stain/whole_numbers.py",
 )
 _PACKAGE = Path(__file__).parent
 _STAMP = "biomarkers_kernels.txt"

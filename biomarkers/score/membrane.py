@@ -35,12 +35,15 @@ def membrane_evidence(cells: AnnData, *, cuts: Thresholds, column: int) -> np.nd
     level = _log(own) - np.log(cuts.dab_od[0] + _FLOOR_OD)
     outline = np.nan_to_num(layer(cells, MEMBRANE_HALF, column))
     line = np.log(np.maximum(np.nan_to_num(layer(cells, MEMBRANE_LINE, column)), 0) + _FLOOR_LINE_OD) - _log(outline)
-    demands = [level]
+    demands = [level, _log(outline) - np.log(cuts.dab_od[0] + _FLOOR_OD)]
     if cuts.own_share > 0:
         demands.append(_log(own) - _log(outline) - np.log(cuts.own_share))
     if cuts.line_share > 0:
         least = np.log(cuts.line_share) + cuts.line_rise * (_log(outline) - np.log(_AT_OD))
         demands.append(line - least)
+    if cuts.cytoplasm_ratio > 0:
+        cytoplasm = np.nan_to_num(layer(cells, keys.CYTOPLASM_MEAN, column))
+        demands.append(_log(outline) - _log(cytoplasm) - np.log(cuts.cytoplasm_ratio))
     lines = np.minimum.reduce(demands)
     if cuts.counterstain_ratio == 0:
         return np.asarray(lines)

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from biomarkers import keys
-from biomarkers.cells import CellSettings, find_cells
+from biomarkers.cells import find_cells
 from biomarkers.config import load_assay
 from biomarkers.errors import DataError, SlideError, UsageError
 from biomarkers.score import anchor_thresholds, score_slide, score_tile, write_anchor
 from biomarkers.score.classes import Classes
 from biomarkers.score.outputs import cell_frame, rounded
+from biomarkers.score.setup import cell_settings
 from biomarkers.slide import read_tile
 from tests.score.painted import save, save_areas
 
@@ -229,7 +230,7 @@ def test_plain_cells_and_their_annotated_data_say_the_same(assumed):
     assert {name: cells.obs[name].tolist() for name in cells.obs} == {
         name: plain.obs[name].to_numpy().tolist() for name in plain.obs.columns
     }
-    assert cells.uns["thresholds"]["pattern"] == plain.uns["thresholds"]["pattern"]
+    assert cells.uns["thresholds"]["source"] == plain.uns["thresholds"]["source"]
     assert cells.var_names.tolist() == ["PD-L1", "hematoxylin"]
     assert cells.obs_names.tolist() == plain.obs_names
     as_table = cell_frame(cells, slide=assumed.slide)
@@ -249,8 +250,8 @@ def test_what_is_changed_in_the_cells_is_shown(painted):
 
 def test_cells_are_numbered_and_placed_as_find_cells_does(painted):
     tile = read_tile(painted[0], mpp=0.25, region=(40, 60, 300, 280))
-    found = find_cells(tile, settings=CellSettings(check_stain=False), progress=False)
     assay = load_assay("22c3")
+    found = find_cells(tile, settings=cell_settings(assay, assay.thresholds), progress=False)
     scored = score_tile(
         tile, assay=assay, slide="s", marker="PD-L1", thresholds=assay.thresholds, classes=Classes(), white=found.white
     )
@@ -265,7 +266,7 @@ def test_an_image_without_cells_has_the_columns_of_one_with(painted, tmp_path):
     Image.fromarray(np.full((300, 300, 3), 240, np.uint8)).save(tmp_path / "glass.png")
     empty = score_slide(tmp_path / "glass.png", assay="22c3", mpp=0.25)
     full = score_slide(painted[0], assay="22c3", mpp=0.25)
-    assert set(full.table().columns) - set(empty.table().columns) == {"excluded", "neighbour_od"}
+    assert set(full.table().columns) - set(empty.table().columns) == {"excluded"}
     assert set(empty.cells.layers) == set(full.cells.layers)
 
 

@@ -99,6 +99,14 @@ def test_a_small_change_of_a_cell_changes_its_evidence_a_little():
         assert np.abs(np.diff(evidence)).max() < 0.06
 
 
+def test_an_outline_that_is_hardly_darker_than_its_cytoplasm_is_no_membrane():
+    strict = RULES.model_copy(update={"cytoplasm_ratio": 1.4, "counterstain_ratio": 0.0})
+    cells = outlined([0.29, 0.29], line=0.2)
+    cells.layers["cytoplasm_mean"] = np.array([[0.20], [0.21]])  # 0.30 / 0.21 is 1.43, 0.30 / 0.22 is 1.36
+    assert bins(cells, thresholds=strict) == [1, 0]
+    assert bins(cells, thresholds=strict.model_copy(update={"cytoplasm_ratio": 0.0})) == [1, 1]
+
+
 def test_granules_make_immune_and_unknown_cells_positive_but_no_tumor_cell():
     cells = outlined([0.05] * 4)
     cells.obs["cell_class"] = ["tumor", "lymphocyte", "unknown", "macrophage"]
@@ -175,8 +183,8 @@ def test_a_dot_of_stain_does_not_make_an_immune_cell_positive():
 @pytest.mark.parametrize(
     ("assay", "edges", "own", "line", "rise", "dark", "inside", "granules"),
     [
-        ("22c3", (0.1, 0.19, 0.34), 0.68, 0.244, 0.14, 2.0, 1.2, 0.0),
-        ("sp142", (0.1, 0.19, 0.34), 0.68, 0.244, 0.14, 2.0, 1.2, 0.03),
+        ("22c3", (0.085, 0.19, 0.34), 0.676, 0.219, 0.194, 2.39, 1.1, 0.0),
+        ("sp142", (0.085, 0.19, 0.34), 0.676, 0.219, 0.194, 2.39, 1.1, 0.03),
         ("h-dab-membrane", (0.25, 0.4, 0.9), 0.14, 0.178, 0.39, 3.66, 2.0, 0.0),
     ],
 )

@@ -46,7 +46,16 @@ def grow_to_membranes(labels: Labels, wait: NDArray[np.uint8], *, steps: int, la
     rows, columns = min(labels.shape[0], _BAND + 2 * steps) + 2, labels.shape[1] + 2
     now, then, left = (np.empty((rows, columns), kind) for _ in range(3))
     out = np.empty(labels.shape, kind)
-    _grow(np.ascontiguousarray(labels), wait, (steps, last), now, then, left, np.empty(0, np.uint16 if few else np.uint32), out)
+    _grow(
+        np.ascontiguousarray(labels),
+        wait,
+        (steps, last),
+        now,
+        then,
+        left,
+        np.empty(0, np.uint16 if few else np.uint32),
+        out,
+    )
     return out
 
 
