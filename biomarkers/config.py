@@ -40,7 +40,8 @@ class Thresholds(Settings):
     with a median step from inside to outline below ``pattern_od`` (optical density). 0 switches a rule off.
 
     Where ``follow_sd`` is above 0 the cuts follow each slide's unstained cells, within ``follow_range`` (optical
-    density): see :func:`biomarkers.score.own_cuts`. ``source`` says where the numbers come from.
+    density): see :func:`biomarkers.score.own_cuts`. ``set_at_mpp`` is the pixel size (um/px) of the controls that cuts
+    were anchored on; ``source`` says where the numbers come from.
     """
 
     dab_od: tuple[OpticalDensity, OpticalDensity, OpticalDensity]
@@ -54,6 +55,7 @@ class Thresholds(Settings):
     follow_sd: Annotated[float, Field(ge=0, le=20)] = 0.0
     follow_od: Annotated[float, Field(ge=0, lt=1)] = 0.0
     follow_range: tuple[OpticalDensity, OpticalDensity] = (0.07, 0.2)
+    set_at_mpp: Annotated[float, Field(gt=0)] | None = None
     source: str
 
     @model_validator(mode="after")
@@ -174,4 +176,7 @@ def _usage_error(error: ValidationError, model: type[BaseModel], where: str) -> 
         )
     if first["type"] == "missing":
         return UsageError(f"the setting {key!r} is missing", where=where)
+    if first["type"] == "value_error" and isinstance(first["input"], Mapping):  # a check of several settings at once
+        place = f"{key}: " if first["loc"] else ""
+        return UsageError(place + first["msg"].removeprefix("Value error, "), where=where)
     return UsageError(f"setting {key!r}: {first['msg']}", where=where, seen=first["input"])

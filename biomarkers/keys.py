@@ -91,6 +91,11 @@ SLIDE_COLUMNS: Final = (
 
 # -- cohort: AnnData, obs = samples (a patient at a time point), var = biomarkers ---
 PATIENT: Final = "patient"
+# what tables call the column of the patient, in small letters with _ for blanks, dots and hyphens
+PATIENT_NAMES: Final = (
+    PATIENT, "patient_id", "patientid", "patient_no", "patient_number", "subject", "subject_id", "subjid", "usubjid",
+    "id",
+)  # fmt: skip
 TIMEPOINT: Final = "timepoint"
 BASELINE: Final = "baseline"
 ON_TREATMENT: Final = "on_treatment"

@@ -236,7 +236,7 @@ def apply_gates(cells: AnnData, gates: pd.DataFrame, *, slide: str | None = None
         bins = np.zeros(cells.n_obs, dtype=np.int64)
         for edge in edges:
             if np.isfinite(edge):
-                bins += np.nan_to_num(values, nan=-np.inf) >= edge
+                bins += np.isfinite(values) & (values >= edge)  # neither a missing nor an infinite level is stained
         called.obs[keys.positive_column(row["marker"])] = bins > 0
         called.obs[keys.bin_column(row["marker"])] = bins
     called.uns[NO_GATES] = {

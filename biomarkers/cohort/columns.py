@@ -11,7 +11,7 @@ from pydantic import Field
 from biomarkers.config import Settings, parse
 from biomarkers.errors import UsageError
 from biomarkers.files import read_toml
-from biomarkers.keys import BASELINE, PATIENT, RESPONSE, SAMPLE, TIMEPOINT
+from biomarkers.keys import BASELINE, PATIENT_NAMES, RESPONSE, SAMPLE, TIMEPOINT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,18 +27,7 @@ MONTHS_PER: Mapping[str, float] = {
 
 # names under which a column is found when the map does not say; it is found only when exactly one of them is there
 _USUAL: Mapping[str, tuple[str, ...]] = {
-    "patient": (
-        PATIENT,
-        "patient_id",
-        "patientid",
-        "patient_no",
-        "patient_number",
-        "subject",
-        "subject_id",
-        "subjid",
-        "usubjid",
-        "id",
-    ),
+    "patient": PATIENT_NAMES,
     "response": (
         RESPONSE,
         "best_overall_response",

@@ -219,7 +219,11 @@ def _check_assays(tasks: Iterable[Task], score: ScoreSettings) -> None:
                 where=task.file,
                 hint="Name one with --assay (see 'biomarkers assays'), or in the manifest's column 'assay'.",
             )
-        load_assay(name)
+        assay = load_assay(name)
+        if score.thresholds is not None and Path(score.thresholds).is_file():
+            from biomarkers.score.anchor import read_thresholds
+
+            read_thresholds(Path(score.thresholds), assay=assay, marker=score.marker or assay.marker)
 
 
 def _job(

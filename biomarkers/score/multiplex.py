@@ -11,9 +11,10 @@ import numpy as np
 
 from biomarkers import keys
 from biomarkers.cells.gates import NO_GATES
-from biomarkers.cells.phenotype import select_cells
+from biomarkers.cells.phenotype import positive_cells, select_cells
 from biomarkers.config import Assay, Thresholds
 from biomarkers.panel import Panel, PanelScore
+from biomarkers.rules import is_rule_of_calls
 from biomarkers.score import formulas
 from biomarkers.score.compute import score_frame
 from biomarkers.score.counts import combined_interval
@@ -50,7 +51,7 @@ def panel_scores(panel: Panel) -> tuple[PanelScore, ...]:
         return panel.scores
     found = [PanelScore(name=name, kind="density", cells=f'"{name}"') for name in panel.phenotypes]
     markers = [one.marker for one in panel.channels.values() if one.role == "marker"]
-    return (*found, *(PanelScore(name=f"{marker}+", kind="density", cells=f"{marker}+") for marker in markers))
+    return (*found, *(PanelScore(name=f"{marker}+", kind="density", cells=f'"{marker}"+') for marker in markers))
 
 
 def score_multiplex_cells(
@@ -208,7 +209,7 @@ def _selected(cells: AnnData, score: PanelScore, usable: np.ndarray | None = Non
     if score.of:
         found["of"] = _rule(cells, score.of)
     if score.marker:
-        found["positive"] = select_cells(cells, f"{score.marker}+")
+        found["positive"] = positive_cells(cells, score.marker)
         name = keys.bin_column(score.marker)
         found["bins"] = cells.obs[name].to_numpy() if name in cells.obs else None
     if score.kind == "cps" and usable is not None and keys.X_UM in cells.obs:
@@ -262,13 +263,10 @@ def _with_gates(
 
 
 def _rule(cells: AnnData, rule: str) -> np.ndarray:
-    """Select cells; a quoted phenotype of the panel that no cell of this slide has selects none."""
-    name = _bare(rule)
-    known = cells.uns.get("phenotypes", {}).get("rules", {})
-    if name in known and "phenotype" in cells.obs:
-        named = cells.obs["phenotype"]
-        return np.asarray((named if named.dtype == "category" else named.astype(str)) == name)
-    return select_cells(cells, rule)
+    """Select cells; the name of one of the panel's phenotypes needs no quotes, however many words it has."""
+    name = rule.strip()
+    named = name in cells.uns.get("phenotypes", {}).get("rules", {}) and not is_rule_of_calls(name)
+    return select_cells(cells, f'"{name}"' if named else rule)
 
 
 def _where(cells: AnnData, regions: Regions | None, region: str) -> np.ndarray | None:

@@ -207,11 +207,12 @@ def numbers(values: pd.Series, *, column: str, where: Path) -> np.ndarray:
     if text.str.contains(",", regex=False).any() and not text.str.contains(".", regex=False).any():
         text = text.str.replace(",", ".", regex=False)
     found = pd.to_numeric(text, errors="coerce")
-    wrong = found.isna() & (text != "nan")
+    wrong = (found.isna() & (text != "nan")) | np.isinf(found)  # an infinite number is none that was measured
     if wrong.any():
         row = int(np.flatnonzero(wrong.to_numpy())[0])
+        what = "text" if np.isnan(found.iloc[row]) else "an infinite number"
         raise DataError(
-            f"column {column!r} holds text where a number is needed",
+            f"column {column!r} holds {what} where a number is needed",
             where=f"{where}, row {row + 2}",
             seen=values.iloc[row],
         )
