@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections import Counter
 
 import numpy as np
 from scipy.stats import kstest
 
+from biomarkers.keys import DEPENDENT, DEPENDENT_WITHIN_MARGIN, INCONCLUSIVE, INDEPENDENT_WITHIN_MARGIN
 from biomarkers.relate.families import FAMILIES, Family
-from biomarkers.relate.power import power
+from biomarkers.relate.power import simulated_verdicts
 from biomarkers.stats.permutation_marginal import marginal_permutation
 
 SHAPES = (*(Family(name) for name in FAMILIES), Family("unequal-variance", spread=1 / 3))
@@ -28,15 +30,18 @@ def characteristics(n: int, responders: int, simulations: int, permutations: int
     print("| levels | true AUC | dependent | within .10 | within .15 | within .20 | inconclusive at .15 | at .20 |")
     print("|---|---|---|---|---|---|---|---|")
     for seed, family in enumerate(SHAPES):
-        found = power(
-            n, n_responders=responders, thetas=THETAS, margins=MARGINS, levels=family, n_simulations=simulations,
-            n_permutations=permutations, rng=seed,
-        ).characteristics  # fmt: skip
+        generator = np.random.default_rng(seed)
         for theta in THETAS:
-            rows = found[found["theta"] == theta].set_index("margin")
-            dependent = rows["dependent"].iloc[0] + rows["dependent_within_margin"].iloc[0]
-            within = " | ".join(f"{rows['independent_within_margin'][m]:.3f}" for m in MARGINS)
-            left = " | ".join(f"{rows['inconclusive'][m]:.3f}" for m in (0.15, 0.20))
+            drawn = family.draw(
+                generator, n_yes=responders, n_no=n - responders, size=simulations, shift=family.shift(theta)
+            )
+            found = simulated_verdicts(
+                drawn, responders, margins=MARGINS, n_permutations=permutations, rng=int(generator.integers(2**31))
+            )
+            shares = {margin: Counter(verdicts) for margin, verdicts in found.items()}
+            dependent = sum(shares[MARGINS[0]][name] for name in (DEPENDENT, DEPENDENT_WITHIN_MARGIN)) / simulations
+            within = " | ".join(f"{shares[m][INDEPENDENT_WITHIN_MARGIN] / simulations:.3f}" for m in MARGINS)
+            left = " | ".join(f"{shares[m][INCONCLUSIVE] / simulations:.3f}" for m in (0.15, 0.20))
             print(f"| {family.name}: {family.label} | {theta:.2f} | {dependent:.3f} | {within} | {left} |", flush=True)
     error = np.sqrt(0.05 * 0.95 / simulations)
     print(f"\nMonte-Carlo standard error at .05: {error:.4f}; .05 + 2 of them: {0.05 + 2 * error:.4f}\n")

@@ -133,6 +133,9 @@ def statistics(folder: Path) -> None:
     levels = np.random.default_rng(0).normal(size=(24, 2))
     first = np.arange(24) < 9
     joint_permutation(levels, first, n_permutations=20)
+    levels[0, 0] = np.nan
+    joint_permutation(levels, first, n_permutations=20)
+    levels[0, 0] = 0.0
     marginal_permutation(levels, first, n_permutations=20)
     hsic_permutation(levels[:, 0], levels[:, 1], n_permutations=20)
 

@@ -35,18 +35,19 @@ class Thresholds(Settings):
     Membrane assays ask each cell whether what is stained is its membrane. Two fifths of its outline must reach the 1+
     cut on the cell's own side of the border that neighbours share, and ``own_share`` of the level up to that border:
     else a neighbour's membrane shows. Of the outline's level at least ``line_share`` must be a thin line (where the
-    level is 0.1 OD; times (level / 0.1)^``line_rise``): cytoplasm is broad; and the level must be ``cytoplasm_ratio`` times
-    the cell's mean cytoplasm. Or the outline is so dark that no line need
-    be told: ``counterstain_ratio`` times the red optical density of the slide's nuclei, and ``inside_ratio`` times the
-    cell's nucleus. 0 switches a rule off (no line, no own side, no darkness asked for). ``counterstain_od`` is the red
-    optical density of the nuclei; 0 takes it from the slide's own cells.
+    level is 0.1 OD; times (level / 0.1)^``line_rise``): cytoplasm is broad; and the level must be ``cytoplasm_ratio``
+    times the cell's mean cytoplasm. Or the outline is so dark that no line need be told: ``counterstain_ratio`` times
+    the red optical density of the slide's nuclei, and ``inside_ratio`` times the cell's nucleus. 0 switches a rule off
+    (no line, no own side, no darkness asked for). ``counterstain_od`` is the red optical density of the nuclei; 0 takes
+    it from the slide's own cells.
 
     ``min_completeness`` is the least share (0-1) of an immune cell's outline that is stained, below which it is read
     over its whole outline; ``granule_share`` the share of a cell's area that is stained darkly, from which on an immune
     cell, or one of no known class, is positive whatever its outline: granular staining. 0 switches it off.
 
     Where ``follow_sd`` is above 0 the cuts follow each slide's unstained cells, within ``follow_range`` (optical
-    density): see :func:`biomarkers.score.own_cuts`. ``source`` says where the numbers come from.
+    density): see :func:`biomarkers.score.own_cuts`. ``set_at_mpp`` is the pixel size (um/px) of the controls that cuts
+    were anchored on; ``source`` says where the numbers come from.
     """
 
     dab_od: tuple[OpticalDensity, OpticalDensity, OpticalDensity]
@@ -62,6 +63,7 @@ class Thresholds(Settings):
     follow_sd: Annotated[float, Field(ge=0, le=20)] = 0.0
     follow_od: Annotated[float, Field(ge=0, lt=1)] = 0.0
     follow_range: tuple[OpticalDensity, OpticalDensity] = (0.07, 0.2)
+    set_at_mpp: Annotated[float, Field(gt=0)] | None = None
     source: str
 
     @model_validator(mode="after")
@@ -179,4 +181,7 @@ def _usage_error(error: ValidationError, model: type[BaseModel], where: str) -> 
         )
     if first["type"] == "missing":
         return UsageError(f"the setting {key!r} is missing", where=where)
+    if first["type"] == "value_error" and isinstance(first["input"], Mapping):  # a check of several settings at once
+        place = f"{key}: " if first["loc"] else ""
+        return UsageError(place + first["msg"].removeprefix("Value error, "), where=where)
     return UsageError(f"setting {key!r}: {first['msg']}", where=where, seen=first["input"])

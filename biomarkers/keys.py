@@ -93,6 +93,11 @@ AREA_CUT_OD: Final = "area_cut_od"  # amount of DAB from which a pixel counts in
 
 # -- cohort: AnnData, obs = samples (a patient at a time point), var = biomarkers ---
 PATIENT: Final = "patient"
+# what tables call the column of the patient, in small letters with _ for blanks, dots and hyphens
+PATIENT_NAMES: Final = (
+    PATIENT, "patient_id", "patientid", "patient_no", "patient_number", "subject", "subject_id", "subjid", "usubjid",
+    "id",
+)  # fmt: skip
 TIMEPOINT: Final = "timepoint"
 BASELINE: Final = "baseline"
 ON_TREATMENT: Final = "on_treatment"
@@ -138,6 +143,13 @@ VERDICT_COLUMNS: Final = (
     "responders_in_negative",
     "negatives",
     "reason",
+    "p_spread",
+    "p_missing",
+    "auc_low_missing",
+    "auc_high_missing",
+    "concordance",
+    "concordance_low95",
+    "concordance_high95",
 )
 STATISTIC_COLUMNS: Final = (
     "biomarker",

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from biomarkers.config import Compartment, Settings, parse
 from biomarkers.errors import DataError, UsageError, did_you_mean
 from biomarkers.files import read_toml
+from biomarkers.rules import Call, Comparison, Either, Not, Phenotype, Rule, is_rule_of_calls, parse_rule
 
 NAME_CHANNELS: Final = (
     "Export the image with channel names, give a folder with one TIFF a channel, or name them in Python (names=)."
@@ -68,7 +69,8 @@ class PanelScore(Settings):
     """One score of a panel.
 
     ``density`` counts ``cells`` per mm2, ``fraction`` the share of ``of`` that are also ``cells``, ``ratio`` ``cells``
-    per ``of``; ``tps`` and ``h_score`` read ``marker`` in ``of``, ``cps`` also in the immune cells ``cells``.
+    per ``of``; ``tps`` and ``h_score`` read ``marker`` in ``of``, ``cps`` also in the immune cells ``cells`` that lie
+    within ``reach_um`` of a cell of ``of`` (550 um, as in the H-DAB assays: half a field of 20x; ``inf`` takes all).
     ``cutoff`` declares from where on (``>=``), or below which (``<``), the component counts as present. Shares and
     H-scores of fewer than ``min_cells`` cells are not evaluable.
     """
@@ -82,6 +84,7 @@ class PanelScore(Settings):
     cutoff: float | None = None
     sign: Literal[">=", "<"] = ">="
     min_cells: Annotated[int, Field(ge=0)] = 50
+    reach_um: Annotated[float, Field(gt=0)] = 550.0
 
     @model_validator(mode="after")
     def _names_what_it_needs(self) -> Self:
@@ -119,10 +122,32 @@ class Panel(Settings):
         if len(nuclei) != 1:
             msg = f"exactly one channel must have the role 'nuclei', found {nuclei}"
             raise ValueError(msg)
-        markers = [channel.marker for channel in self.channels.values() if channel.role != "ignore"]
-        twice = sorted({marker for marker in markers if markers.count(marker) > 1})
+        shown = [channel.marker for channel in self.channels.values() if channel.role != "ignore"]
+        markers = [canonical_marker(marker) for marker in shown]
+        twice = sorted({one for one, marker in zip(shown, markers, strict=True) if markers.count(marker) > 1})
         if twice:
             msg = f"two channels show the same marker: {twice}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _rules_can_be_read_and_names_mean_one_thing(self) -> Self:
+        rules = [*self.phenotypes.items(), *self.classes.items()]
+        rules += [(score.name, rule) for score in self.scores for rule in (score.cells, score.of) if rule]
+        try:
+            for name, rule in rules:
+                if rule.strip() not in self.phenotypes:
+                    _read(rule, where=name)
+            markers = [channel.marker for channel in self.channels.values()]
+            refuse_names_of_markers(self.phenotypes, markers=markers, where="phenotypes")
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        named = [(score.name, score.kind) for score in self.scores]
+        twice = sorted({name for name, kind in named if named.count((name, kind)) > 1})
+        called = [score.name for score in self.scores if score.cutoff is not None]
+        twice += sorted({name for name in called if called.count(name) > 1})
+        if twice:
+            msg = f"two scores have one name: {twice}"
             raise ValueError(msg)
         return self
 
@@ -169,6 +194,57 @@ class Panel(Settings):
                 raise DataError(message, where=where, seen=name, allowed=there)
             found[name] = key
         return found
+
+
+def refuse_names_of_markers(rules: Mapping[str, str], *, markers: Iterable[str], where: str) -> None:
+    """Refuse phenotypes whose name means something else already: a marker, its call, or a rule over markers.
+
+    ``CD8+`` is what the gate of CD8 says; a phenotype of that name with the rule ``CD8+ CK-`` would give two rows of
+    one name. A name that reads as a rule over markers (``CD3+ CD8+``) may stand for that very rule only.
+
+    Raises
+    ------
+    UsageError
+        A phenotype has such a name, or quotes in it.
+    """
+    known = {canonical_marker(marker) for marker in markers}
+    for name, rule in rules.items():
+        problem = _taken(name, rule, known)
+        if problem:
+            hint = "Give the phenotype a name of its own, for example 'CTL'."
+            raise UsageError(f"{problem}: two things would have one name", where=where, seen=name, hint=hint)
+
+
+def _taken(name: str, rule: str, markers: set[str]) -> str:
+    if '"' in name or "'" in name or not name.strip():
+        return "a phenotype's name is empty or holds quotes"
+    if canonical_marker(name.strip().rstrip("+-")) in markers:
+        return "a phenotype has the name of a marker"
+    if is_rule_of_calls(name) and _canonical(parse_rule(name)) != _canonical(parse_rule(rule)):
+        return f"a phenotype's name reads as another rule than its own ({rule})"
+    return ""
+
+
+def _canonical(rule: Rule) -> object:
+    """Return what a rule says in a form that does not depend on the order or spelling of its parts."""
+    if isinstance(rule, Call):
+        return "call", canonical_marker(rule.marker), rule.positive
+    if isinstance(rule, Comparison):
+        return "level", canonical_marker(rule.marker), rule.compartment, rule.sign, rule.limit
+    if isinstance(rule, Phenotype):
+        return "phenotype", rule.name
+    if isinstance(rule, Not):
+        if isinstance(rule.rule, Call):
+            return "call", canonical_marker(rule.rule.marker), not rule.rule.positive
+        return "not", _canonical(rule.rule)
+    return ("or" if isinstance(rule, Either) else "and"), frozenset(map(_canonical, rule.parts))
+
+
+def _read(rule: str, *, where: str) -> None:
+    try:
+        parse_rule(rule)
+    except UsageError as error:
+        raise UsageError(error.what, where=where, seen=error.seen, allowed=error.allowed, hint=error.hint) from error
 
 
 def check_channel_names(there: Sequence[str], *, where: object) -> None:

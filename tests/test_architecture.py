@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "biomarkers"
 GROUND = (
     "errors", "keys", "files", "finished", "config", "provenance", "panel", "sources", "assays", "kernel_cache",
-    "notice", "collector", "memory", "words",
+    "notice", "collector", "memory", "words", "rules",
 )  # fmt: skip
 ORDER = (
     "stats",

@@ -135,8 +135,10 @@ def cell_labels(cells: AnnData, annotations: Annotations, *, mpp: float) -> np.n
 
 def _label_points(labels: np.ndarray, cells: AnnData, annotations: Annotations, mpp: float) -> None:
     points = [(x * mpp, y * mpp, meaning) for x, y, meaning in annotations.points if meaning in keys.CELL_CLASSES]
-    if not points or cells.n_obs == 0:
+    if not points:
         return
+    if cells.n_obs == 0:
+        raise DataError("no cell was found where points label some", where=annotations.source, seen=len(points))
     from scipy.spatial import KDTree
 
     centres = cells.obs[[keys.X_UM, keys.Y_UM]].to_numpy(dtype=np.float64)

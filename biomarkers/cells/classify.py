@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 PROBABILITY = "cell_class_probability"  # obs: how sure the classifier is of the class it gave
+_SAME_SIZE, _SAME_ANGLE = 1.25, 10.0  # times the pixel size, degrees between stain vectors
 _CLIP = 4.0  # spreads from the centre: further out a feature says no more
 _NOT_JSON = (b"\x80", b"PK", b"\x1f\x8b", b"\x89HDF")  # pickle, zip (npz, skops), gzip, HDF5
 _MAX_BYTES = 50_000_000
@@ -47,6 +48,9 @@ class ClassifierFile(Settings):
     made_utc: str
     made_with: str
     note: str = "Research use only."
+    mpp: float | None = None
+    hematoxylin_vector: tuple[float, float, float] | None = None
+    marker: str | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -81,7 +85,7 @@ class CellClassifier:
 
     @property
     def accuracy(self) -> float:
-        """Share of labelled cells it got right in slides it had not seen."""
+        """Share of labelled cells it got right in patients, or slides, it had not seen."""
         return float(self.content.cross_validation["accuracy"])
 
     def probabilities(self, cells: AnnData) -> np.ndarray:
@@ -106,6 +110,40 @@ class CellClassifier:
         logits = terms @ np.array(self.content.weights).T + np.array(self.content.offsets)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return odds / odds.sum(axis=1, keepdims=True)
+
+    def check(
+        self,
+        *,
+        mpp: float | None = None,
+        hematoxylin_vector: tuple[float, float, float] | None = None,
+        marker: str | None = None,
+    ) -> None:
+        """Refuse slides that are not like those it was trained on; what either does not know is not compared.
+
+        Raises
+        ------
+        DataError
+            The pixel size (um/px) differs by more than a quarter, the stain vector by more than 10 degrees, or it is
+            another marker.
+        """
+        own = self.content
+        hint = "Train on tiles that were imaged and stained as these slides are."
+        if own.mpp is not None and mpp is not None and not 1 / _SAME_SIZE <= mpp / own.mpp <= _SAME_SIZE:
+            allowed = f"{own.mpp / _SAME_SIZE:.3g} to {own.mpp * _SAME_SIZE:.3g} um/px"
+            raise DataError(
+                "the classifier was trained at another pixel size", seen=f"{mpp:.4g} um/px", allowed=allowed, hint=hint
+            )
+        if own.hematoxylin_vector is not None and hematoxylin_vector is not None:
+            from biomarkers.stain.vectors import angle_deg
+
+            apart = angle_deg(own.hematoxylin_vector, hematoxylin_vector)
+            if apart > _SAME_ANGLE:
+                what = "the classifier was trained on another stain: the hematoxylin vectors differ"
+                raise DataError(what, seen=f"{apart:.0f} degrees", allowed=f"up to {_SAME_ANGLE:g}", hint=hint)
+        if own.marker is not None and marker is not None and own.marker != marker:
+            raise DataError(
+                "the classifier was trained on slides of another marker", seen=marker, allowed=own.marker, hint=hint
+            )
 
     def apply(self, cells: AnnData) -> AnnData:
         """Return a copy of ``cells`` (of one slide) with ``cell_class`` and its probability in ``obs``."""

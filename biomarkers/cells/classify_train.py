@@ -1,4 +1,4 @@
-"""Labelled cells of several slides -> a classifier with its accuracy on slides it had not seen."""
+"""Labelled cells of several patients -> a classifier with its accuracy on patients it had not seen."""
 
 from __future__ import annotations
 
@@ -21,20 +21,35 @@ if TYPE_CHECKING:
 
 _MIN_LABELLED = 20  # cells a class
 _PENALTY = 0.05  # inverse strength of the L2 penalty
-_FOLDS = 5
+_FOLDS = 10  # at most: the more, the nearer each is trained to all that there is
+_FEW = 0.1  # share of labels below which a class is named as rare
+_ABSENT = -30.0  # logit of a class that a fold's training cells do not hold
 
 
 @dataclass(frozen=True)
 class LabelledCells:
-    """The cells of one slide and the class an annotator gave each, (n_cells,) text; empty text for no label."""
+    """The cells of one slide and the class an annotator gave each, (n_cells,) text; empty text for no label.
+
+    ``patient`` is whose slide it is (empty: not known); ``mpp`` (um/px) and ``hematoxylin_vector`` are what the cells
+    were measured at and by.
+    """
 
     slide: str
     cells: AnnData
     labels: np.ndarray
+    patient: str = ""
+    mpp: float | None = None
+    hematoxylin_vector: tuple[float, float, float] | None = None
 
 
-def train_classifier(items: Iterable[LabelledCells], *, penalty: float = _PENALTY) -> CellClassifier:
-    """Train a cell classifier and measure it on slides held out in turn.
+def train_classifier(
+    items: Iterable[LabelledCells], *, penalty: float = _PENALTY, marker: str | None = None
+) -> CellClassifier:
+    """Train a cell classifier and measure it on patients held out in turn.
+
+    Patients are held out where every slide's is known and there are two or more, slides otherwise: tiles of one patient
+    look alike, and a classifier that has seen some of them looks better on the others than on a new patient.
+    Probabilities are calibrated by one temperature, fitted to the held-out cells (Guo 2017, ICML 70:1321).
 
     Parameters
     ----------
@@ -42,11 +57,13 @@ def train_classifier(items: Iterable[LabelledCells], *, penalty: float = _PENALT
         Labelled cells, one entry a slide.
     penalty
         Inverse strength of the L2 penalty of the logistic regression.
+    marker
+        The stained marker of the slides; kept, so that slides of another are refused.
 
     Returns
     -------
-    The classifier, trained on all slides; its ``content.cross_validation`` holds accuracy, the balanced accuracy
-    (mean of the classes' recalls), recall by class, the confusion table, and whether slides were held out whole.
+    The classifier, trained on all slides; its ``content.cross_validation`` holds the balanced accuracy (mean of the
+    classes' recalls), recall by class, the confusion table, accuracy, the calibration error, and what was held out.
 
     Raises
     ------
@@ -64,8 +81,13 @@ def train_classifier(items: Iterable[LabelledCells], *, penalty: float = _PENALT
         [np.column_stack([table[name] for name in names])[keep] for table, keep in zip(tables, labelled, strict=True)]
     )
     truth = np.concatenate([item.labels.astype(str)[keep] for item, keep in zip(items, labelled, strict=True)])
-    groups = np.repeat(np.arange(len(items)), [int(keep.sum()) for keep in labelled])
+    unit, of_slide = _units(items)
+    groups = np.repeat(of_slide, [int(keep.sum()) for keep in labelled])
     centre, spread, weights, offsets, classes = _fit(values, truth, penalty)
+    checked, temperature = _cross_validate(values, truth, groups, penalty, unit=unit)
+    checked["n_slides"] = len(items)
+    sizes = [item.mpp for item in items if item.mpp is not None]
+    vectors = [item.hematoxylin_vector for item in items if item.hematoxylin_vector is not None]
     content = ClassifierFile(
         format="biomarkers-cell-classifier",
         version=1,
@@ -74,10 +96,13 @@ def train_classifier(items: Iterable[LabelledCells], *, penalty: float = _PENALT
         classes=tuple(classes),
         centre=_floats(centre),
         spread=_floats(spread),
-        weights=tuple(_floats(row) for row in weights),
-        offsets=_floats(offsets),
+        weights=tuple(_floats(row / temperature) for row in weights),
+        offsets=_floats(offsets / temperature),
         slides={item.slide: _counts(item.labels) for item in items},
-        cross_validation=_cross_validate(values, truth, groups, penalty),
+        cross_validation=checked,
+        mpp=float(np.median(sizes)) if sizes else None,
+        hematoxylin_vector=_floats3(np.mean(vectors, axis=0)) if vectors else None,
+        marker=marker,
         made_utc=datetime.now(tz=UTC).isoformat(timespec="seconds"),
         made_with=f"biomarkers {metadata.version('biomarkers')}",
     )
@@ -122,29 +147,56 @@ def _fit(
     return centre, spread, weights, offsets, [str(name) for name in model.classes_]
 
 
-def _cross_validate(values: np.ndarray, truth: np.ndarray, groups: np.ndarray, penalty: float) -> dict[str, Any]:
-    guess = np.empty(truth.size, dtype=object)
-    grouped = len(set(groups.tolist())) > 1
+def _units(items: list[LabelledCells]) -> tuple[str, np.ndarray]:
+    """Say what is held out, patients or slides, and number it by slide."""
+    patients = [item.patient.strip() for item in items]
+    if all(patients) and len(set(patients)) > 1:
+        return "patients", np.unique(patients, return_inverse=True)[1].ravel()
+    return ("slides of one patient" if all(patients) and len(items) > 1 else "slides"), np.arange(len(items))
+
+
+def _cross_validate(
+    values: np.ndarray, truth: np.ndarray, groups: np.ndarray, penalty: float, *, unit: str
+) -> tuple[dict[str, Any], float]:
+    """Hold out groups in turn; returns what was found, and the temperature that calibrates the logits."""
+    classes = sorted(set(truth))
+    n_groups = len(set(groups.tolist()))
+    logits = np.full((truth.size, len(classes)), _ABSENT)
     for train, test in _folds(truth, groups):
         if len(set(truth[train])) < 2:
-            raise DataError("one slide holds all labels but those of one class: label every class on several slides")
-        centre, spread, weights, offsets, classes = _fit(values[train], truth[train], penalty)
-        logits = expand(values[test], centre=centre, spread=spread) @ weights.T + offsets
-        guess[test] = np.array(classes, dtype=object)[logits.argmax(axis=1)]
-    classes = sorted(set(truth))
+            raise DataError(f"one of the {unit} holds all labels but those of one class: label every class on several")
+        centre, spread, weights, offsets, known = _fit(values[train], truth[train], penalty)
+        columns = np.searchsorted(classes, known)
+        found = expand(values[test], centre=centre, spread=spread) @ weights.T + offsets
+        logits[np.ix_(test, columns)] = found - found.max(axis=1, keepdims=True)
+    guess = np.array(classes)[logits.argmax(axis=1)]
     confusion = {
         name: {other: int(((truth == name) & (guess == other)).sum()) for other in classes} for name in classes
     }
-    recall = {name: confusion[name][name] / max(1, sum(confusion[name].values())) for name in classes}
+    count = {name: sum(confusion[name].values()) for name in classes}
+    recall = {name: confusion[name][name] / max(1, count[name]) for name in classes}
+    own = np.searchsorted(classes, truth)
+    temperature = _temperature(logits, own)
+    held_out = f"whole {unit}" if n_groups > 1 else "cells of the one slide (optimistic)"
+    caution = ""
+    if unit == "slides" and n_groups > 1:
+        caution = "whose slides they are is not known: optimistic where several are of one patient"
+    elif unit == "slides of one patient":
+        caution = "all are of one patient: how well it does on others is not known"
     return {
-        "accuracy": float((guess == truth).mean()),
         "balanced_accuracy": float(np.mean(list(recall.values()))),
+        "accuracy": float((guess == truth).mean()),
         "recall": recall,
         "confusion": confusion,
+        "rare": [name for name in classes if count[name] < _FEW * truth.size],
+        "calibration_error": _calibration_error(logits / temperature, own),
+        "temperature": temperature,
         "n_cells": int(truth.size),
-        "n_slides": len(set(groups.tolist())),
-        "held_out": "whole slides" if grouped else "cells of the one slide (optimistic)",
-    }
+        "n_groups": n_groups,
+        "grouped_by": unit,
+        "held_out": held_out,
+        "caution": caution,
+    }, temperature
 
 
 def _folds(truth: np.ndarray, groups: np.ndarray) -> Iterable[tuple[np.ndarray, np.ndarray]]:
@@ -153,7 +205,33 @@ def _folds(truth: np.ndarray, groups: np.ndarray) -> Iterable[tuple[np.ndarray, 
     n_groups = len(set(groups.tolist()))
     if n_groups > 1:
         return GroupKFold(n_splits=min(_FOLDS, n_groups)).split(truth, truth, groups)
-    return StratifiedKFold(n_splits=_FOLDS).split(truth, truth)
+    return StratifiedKFold(n_splits=5).split(truth, truth)
+
+
+def _probability(logits: np.ndarray) -> np.ndarray:
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    found: np.ndarray = odds / odds.sum(axis=1, keepdims=True)
+    return found
+
+
+def _temperature(logits: np.ndarray, own: np.ndarray) -> float:
+    """Find what logits are divided by so that held-out cells are as likely as they can be."""
+    from scipy.optimize import minimize_scalar
+
+    def loss(log_temperature: float) -> float:
+        chance = _probability(logits / np.exp(log_temperature))[np.arange(own.size), own]
+        return float(-np.log(np.maximum(chance, 1e-12)).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.2), np.log(20)), method="bounded").x))
+
+
+def _calibration_error(logits: np.ndarray, own: np.ndarray, *, bins: int = 10) -> float:
+    """Mean gap between how sure and how often right, over ten bins of sureness, weighted by their cells."""
+    probability = _probability(logits)
+    sure, right = probability.max(axis=1), probability.argmax(axis=1) == own
+    place = np.minimum((sure * bins).astype(int), bins - 1)
+    gaps = [abs(sure[place == one].mean() - right[place == one].mean()) * (place == one).mean() for one in set(place)]
+    return float(sum(gaps))
 
 
 def _counts(labels: np.ndarray) -> dict[str, int]:
@@ -164,3 +242,8 @@ def _counts(labels: np.ndarray) -> dict[str, int]:
 def _floats(values: np.ndarray) -> tuple[float, ...]:
     # seven digits are more than the fit knows, and keep the file small
     return tuple(float(f"{value:.7g}") for value in values)
+
+
+def _floats3(values: np.ndarray) -> tuple[float, float, float]:
+    x, y, z = _floats(values)
+    return x, y, z

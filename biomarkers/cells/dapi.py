@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 NUCLEUS_UM = 10.0  # the diameter for which the finder's constants stand
 _WORKING_MPP = 0.5
 _BACKGROUND_PERCENT, _BRIGHT_PERCENT = 5.0, 99.0
+_RARER_PERCENTS = (99.3, 99.5, 99.7, 99.8, 99.9, 99.95, 99.99)
+_TOP = 4  # of these: the brightest 0.1%
+_TOP_TIMES = 2.5  # the brightest 0.1% of nuclei are at most this much brighter than bright nuclei
+_BACKGROUND_SD = 1.645  # standard deviations between the 5th percentile of noise and its middle
+_NOISE_SD = (
+    4.0,
+    8.0,
+    40.0,
+)  # above the middle: what is no noise; what a rarer percentile must reach; where there is none
+_FINE_SD = 12.0  # the same told by how much neighbouring pixels differ, where nuclei cover half the picture
 _BRIGHT_OD, _MOST_OD = 0.40, 0.60  # evidence of a bright nucleus, and of the brightest, in the finder's unit
 _FEWEST_PX = 4.0  # a nucleus must be at least so wide
 _SAMPLE = 1_000_000
@@ -150,10 +160,29 @@ def _together(parts: Sequence[_Found], shape: tuple[int, ...]) -> tuple[Map, Map
 
 
 def nuclear_levels(plane: NDArray) -> tuple[float, float]:
-    """Level of background (5th percentile) and of bright nuclei (99th) in a plane of nuclear dye."""
+    """Level of background (5th percentile) and of bright nuclei in a plane of nuclear dye.
+
+    Bright is the 99th percentile, where nuclei cover some per cent of the picture. Where they cover less, that is the
+    rim of a nucleus or noise, and the first higher percentile that the brightest are not far above is taken; where none
+    stands out of noise there are no nuclei, and the level lies far above all noise.
+    """
     step = max(1, int(np.sqrt(plane.size / _SAMPLE)))
-    low, high = np.percentile(plane[::step, ::step], (_BACKGROUND_PERCENT, _BRIGHT_PERCENT))
-    return float(low), float(high)
+    seen = plane[::step, ::step]
+    low, middle, high = np.percentile(seen, (_BACKGROUND_PERCENT, 50.0, _BRIGHT_PERCENT))
+    noise = float(middle - low) / _BACKGROUND_SD
+    beside = np.abs(np.diff(plane[::step].astype(np.float32), axis=1)) if plane.shape[1] > 1 else np.zeros(1)
+    fine = float(np.median(beside)) * 1.4826 / np.sqrt(2)
+    rarer = np.percentile(seen, _RARER_PERCENTS)
+    top = float(rarer[_TOP]) - float(low)
+    clear = noise <= 0 or high - middle >= _NOISE_SD[0] * noise or high - low >= _FINE_SD * fine
+    if clear and top <= _TOP_TIMES * (high - low):
+        return float(low), float(high)
+    for level in rarer:
+        if level - middle >= _NOISE_SD[1] * noise and top <= _TOP_TIMES * (level - low):
+            return float(low), float(level)
+    if clear:
+        return float(low), float(high)
+    return float(low), float(middle + _NOISE_SD[2] * noise)
 
 
 def nuclear_evidence(plane: NDArray, *, scale: float, levels: tuple[float, float] | None = None) -> NDArray[np.int16]:

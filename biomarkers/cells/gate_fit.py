@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from biomarkers.cells.gate_mixture import equally_likely
+from biomarkers.cells.gate_scale import BRIGHT_QUANTILE, Scale, left_spread, mode_of, piled, scale_of, without_steps
+from biomarkers.cells.gate_valley import BINS, SHALLOW, Histogram, Valley, find_gap, find_valley
+
 Floats = NDArray[np.float64]
 METHODS: Final = ("valley", "mixture")
-_BINS: Final = 256
+NO_GATE: Final = "low signal: one population only; give a gate, or gate the batch together"
 _FEWEST: Final = 50  # cells
-_SHALLOW: Final = 0.8  # a valley less deep than this share of the lower of its two peaks is none
-_SMALLEST_PEAK: Final = 0.002  # share of cells in the lesser population, at least
 _FLOOR_SD: Final = 3.0  # no gate lies nearer to the negatives than this
-_NOISE_SD: Final = 5.0  # where the gate lies when there is nothing but noise
 _LEAST_SNR: Final = 4.0
-_SMALL_SHARE: Final = 0.05
 _LEAST_OF_BRIGHT: Final = 0.1  # of the level of the brightest 0.5%: below this bleed-through and haze make populations
+_LEAST_IF_NONE: Final = 0.2  # of that, where no valley lies above it: positive cells may differ by more than tenfold
+_BARE: Final = 0.1  # how high a valley above a pile of cut noise may reach
+_FEWEST_USED: Final = 20  # cells that are not in the pile
 _RESAMPLES: Final = 60
+_LASTING_Z: Final = 2.5  # a shape, not a chance, is asked for: the valley was told from chance already
+_RESAMPLE_Z: Final = 2.0  # a resample of a real valley may show it this much less surely
+_SEEN: Final = 0.8  # share of resamples that show the valley, below which the gate is in doubt
+_FEWEST_TILES: Final = 9  # tiles are resampled whole from this many on
+_MANY: Final = 200_000  # cells that a gate is found from, at most: more change nothing that can be seen
 
 
 @dataclass(frozen=True)
 class GateFit:
-    """A gate: a cell at or above ``gate`` is positive.
+    """A gate: a cell at or above ``gate`` is positive. NaN: no two populations can be told, so no cell is called.
 
-    ``low`` and ``high`` hold 95% of the gates of resampled cells. ``negative`` and ``spread`` are the median and the
-    standard deviation of the negative cells, ``snr`` how many of these the positive cells' median lies higher.
+    ``low`` and ``high`` hold 95% of the gates of resampled cells and tiles. ``negative`` and ``spread`` are the median
+    and the standard deviation of the negative cells, ``snr`` how many of these the positive cells' median lies higher.
     ``flags`` say what is doubtful; ``low signal`` means that the gate separates nothing that could be seen.
     """
 
@@ -41,8 +49,15 @@ class GateFit:
     flags: tuple[str, ...]
 
 
-def fit_gate(values: Floats, *, method: str = "valley", rng: np.random.Generator | int = 0) -> GateFit:
-    """Find the gate of one marker.
+def fit_gate(
+    values: Floats,
+    *,
+    method: str = "valley",
+    tiles: NDArray[np.integer] | None = None,
+    step: float = 0.0,
+    rng: np.random.Generator | int = 0,
+) -> GateFit:
+    """Find the gate of one marker, where two populations can be told.
 
     Parameters
     ----------
@@ -50,171 +65,161 @@ def fit_gate(values: Floats, *, method: str = "valley", rng: np.random.Generator
         (n,) levels above background, one a cell; NaN is left out.
     method
         ``valley``: the least density between the two populations. ``mixture``: where two normal distributions are
-        equally likely. Both on the scale asinh(level / noise), which is linear near 0 and logarithmic above.
+        equally likely. Both on the scale asinh(level / noise), which is linear near 0 and logarithmic above, and both
+        only where a valley (or a gap below a few bright cells) stands out of chance.
+    tiles
+        (n,) number of the tile of the image that each cell lies in, so that the gate's range says how it differs from
+        place to place, not only from cell to cell.
+    step
+        The camera's step in the unit of the levels, where known: populations less than that apart are not told.
     rng
         Generator or seed of the resampling.
 
     Returns
     -------
-    GateFit. Where no two populations can be seen, the gate lies 5 standard deviations above the negatives and is
-    flagged ``low signal``: it is never placed inside noise without saying so.
+    GateFit. ``gate`` is NaN where no two populations can be told (all cells negative, all positive, or a continuum):
+    noise is never parted into negative and positive cells.
 
     References
     ----------
     Levels on asinh scales and gates at valleys: Finak 2010, BMC Bioinformatics 11:546.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(1).normal(0, 20, 2000)
+    >>> bool(np.isnan(fit_gate(noise).gate))
+    True
+    >>> gate = fit_gate(np.r_[noise, np.random.default_rng(2).normal(800, 100, 500)]).gate
+    >>> 100 < gate < 600
+    True
     """
-    known = values[np.isfinite(values)]
+    there = np.isfinite(values)
+    known = values[there]
     flags = [f"{len(known)} cells, at least {_FEWEST} wanted"] if len(known) < _FEWEST else []
     if len(known) < 3 or np.ptp(known) == 0:
-        level = float(known.max()) if len(known) else 0.0
+        level = float(known.max()) if len(known) else np.nan
         flags.append("low signal: cells do not differ")
-        return GateFit(np.nextafter(level, np.inf), np.nan, np.nan, "none", level, 0.0, 0.0, tuple(flags))
-    unit = _noise(known)
-    scaled = np.arcsinh(known / unit)
-    edges = np.linspace(scaled.min(), scaled.max(), _BINS + 1)
-    counts = np.histogram(scaled, edges)[0].astype(float)
-    middle = (edges[1:] + edges[:-1]) / 2
-    width = _bandwidth(scaled, edges[1] - edges[0])
-    least = float(np.arcsinh(_LEAST_OF_BRIGHT * np.quantile(known, 0.995) / unit))
-    place = _place(counts, middle, width, least, method)
-    if place is None:
-        return _without_valley(known, flags)
-    draws = np.random.default_rng(rng).multinomial(int(counts.sum()), counts / counts.sum(), size=_RESAMPLES)
-    others = [
-        other for draw in draws if (other := _place(draw.astype(float), middle, width, least, method)) is not None
-    ]
-    gate = float(np.sinh(place) * unit)
+        return GateFit(np.nan, np.nan, np.nan, "none", level, 0.0, 0.0, tuple(flags))
+    generator = np.random.default_rng(rng)
+    places = None if tiles is None else np.asarray(tiles)[there]
+    if len(known) > _MANY:
+        taken = np.sort(generator.choice(len(known), _MANY, replace=False))
+        known, places = known[taken], None if places is None else places[taken]
+    found = _populations(known, step, method=method, tiles=places, generator=generator)
+    if found is None:
+        return GateFit(
+            np.nan, np.nan, np.nan, "none", mode_of(known), left_spread(known), 0.0, (*flags, NO_GATE)
+        )  # fmt: skip
+    gate, gates, share = found
+    return _described(known, gate, gates, share, method, flags)
+
+
+def _populations(
+    known: Floats, step: float, *, method: str, tiles: NDArray[np.integer] | None, generator: np.random.Generator
+) -> tuple[float, Floats, float] | None:
+    """Gate, gates of the resamples, and the share of them that showed one; None where no two populations are told."""
+    scale, even, cut = scale_of(known, step=step), without_steps(known, step=step), piled(known)
+    scaled = scale.of(even)
+    bright = _LEAST_OF_BRIGHT * float(np.quantile(even, BRIGHT_QUANTILE))
+    # a pile at the lowest level is noise that was cut: what lies above it is looked at alone, and the pile is a
+    # population of its own only where next to nothing lies just above it
+    looks = [(~cut, SHALLOW), (np.ones(len(cut), bool), _BARE)] if cut.any() else [(~cut, SHALLOW)]
+    lowest_place = float(scale.of(np.array(_LEAST_IF_NONE * bright)))
+    for lowest in (bright, _LEAST_IF_NONE * bright):
+        least = float(scale.of(np.array(lowest)))
+        for used, shallow in looks:
+            if used.sum() < _FEWEST_USED:
+                continue
+            histogram = Histogram.of(scaled[used])
+            valley = find_valley(histogram, least=least, shallow=shallow)
+            if valley is None or not _lasts(even[used], scale.level(valley.place), shallow):
+                continue
+            look = _Look(scaled[used], histogram, valley, lowest_place, shallow, method)
+            gates = np.array(
+                [scale.level(place) for place in look.resampled(tiles if tiles is None else tiles[used], generator)]
+            )
+            gate = float(np.median(gates)) if len(gates) else scale.level(valley.place)
+            return gate, gates, len(gates) / _RESAMPLES
+    gap = find_gap(scaled[~cut], least=lowest_place)
+    return None if gap is None else (scale.level(gap), _edges(even, scale.level(gap)), 1.0)
+
+
+def _lasts(even: Floats, gate: float, shallow: float) -> bool:
+    """Tell whether two populations stand apart on a scale that is linear up to the gate, too.
+
+    A logarithm makes a hollow between levels near zero and the rest of a single, skewed population; there it is none.
+    """
+    scale = Scale(max(gate, 1e-12))
+    least = float(scale.of(np.array(gate / 2)))
+    histogram = Histogram.of(scale.of(even))
+    return find_valley(histogram, least=least, least_z=_LASTING_Z, shallow=shallow) is not None
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A valley and what it was found in, to be found again in resamples."""
+
+    scaled: Floats
+    histogram: Histogram
+    valley: Valley
+    least: float
+    shallow: float
+    method: str
+
+    def resampled(self, tiles: NDArray[np.integer] | None, generator: np.random.Generator) -> list[float]:
+        """Places of the gate where tiles (whole), then cells, are drawn again."""
+        counts, found = self.histogram.counts, []
+        by_tile = self._by_tile(tiles)
+        for _ in range(_RESAMPLES):
+            shares = counts
+            if by_tile is not None:
+                shares = generator.multinomial(len(by_tile), np.full(len(by_tile), 1 / len(by_tile))) @ by_tile
+            if shares.sum() == 0:
+                continue
+            drawn = generator.multinomial(int(counts.sum()), shares / shares.sum()).astype(float)
+            place = self._again(self.histogram.with_counts(drawn))
+            found += [] if place is None else [place]
+        return found
+
+    def _again(self, drawn: Histogram) -> float | None:
+        widths = (self.valley.width,)
+        other = find_valley(drawn, least=self.least, widths=widths, least_z=_RESAMPLE_Z, shallow=self.shallow)
+        if other is None or self.method != "mixture":
+            return None if other is None else other.place
+        return equally_likely(drawn.counts, drawn.middle, least=self.least) or other.place
+
+    def _by_tile(self, tiles: NDArray[np.integer] | None) -> Floats | None:
+        """Cells of each tile by bin, (tiles, bins); None where there are too few tiles to resample."""
+        if tiles is None:
+            return None
+        names, which = np.unique(tiles, return_inverse=True)
+        if len(names) < _FEWEST_TILES:
+            return None
+        middle = self.histogram.middle
+        at = np.clip(((self.scaled - middle[0]) / (middle[1] - middle[0]) + 0.5).astype(np.int64), 0, BINS - 1)
+        counts = np.bincount(which * BINS + at, minlength=len(names) * BINS)
+        return counts.reshape(len(names), BINS).astype(float)
+
+
+def _edges(even: Floats, gate: float) -> Floats:
+    """Both ends of the gap that a gate lies in."""
+    below, above = even[even < gate], even[even >= gate]
+    return np.array([(float(below.max()) + gate) / 2, (float(above.min()) + gate) / 2])
+
+
+def _described(known: Floats, gate: float, gates: Floats, share: float, method: str, flags: list[str]) -> GateFit:
     below, above = known[known < gate], known[known >= gate]
-    negative, spread = float(np.median(below)), max(_left_spread(below), 1e-3 * gate)
+    negative = float(np.median(below)) if len(below) else 0.0
+    spread = max(left_spread(below), 1e-3 * gate)
     floor = negative + _FLOOR_SD * spread
     if gate < floor:
         gate, above = floor, known[known >= floor]
     snr = float((np.median(above) - negative) / spread) if len(above) else 0.0
     if snr < _LEAST_SNR:
-        flags.append(f"low signal: positive cells stand only {snr:.1f} standard deviations above negative ones")
-    if len(others) < 0.8 * _RESAMPLES:
+        near = f"low signal: positive cells would stand only {snr:.1f} standard deviations above negative ones"
+        return GateFit(np.nan, np.nan, np.nan, "none", mode_of(known), left_spread(known), 0.0, (*flags, near))
+    if share < _SEEN:
         flags.append("the valley is not there in every resample")
-    low, high = np.sinh(np.quantile(others, (0.025, 0.975))) * unit if others else (np.nan, np.nan)
-    return GateFit(gate, min(float(low), gate), max(float(high), gate), method, negative, spread, snr, tuple(flags))
-
-
-def _without_valley(known: Floats, flags: list[str]) -> GateFit:
-    """Tell a single population: the gate stands above all noise, and the flag says that it separates nothing."""
-    negative, spread = _mode(known), max(_left_spread(known), 1e-12)
-    gate = max(negative + _NOISE_SD * spread, _LEAST_OF_BRIGHT * float(np.quantile(known, 0.995)))
-    flags.append("low signal: one population only; give a gate, or gate the batch together")
-    return GateFit(gate, np.nan, np.nan, "noise", negative, spread, 0.0, tuple(flags))
-
-
-def _noise(values: Floats) -> float:
-    """Return the unit of the asinh scale: the spread of negative cells, or a twentieth of what bright cells reach.
-
-    Below that, differences among negative cells (tissue, not marker) must not look like populations.
-    """
-    return max(_left_spread(values), _SMALL_SHARE * float(np.quantile(values, 0.995)), 1e-12)
-
-
-def _mode(values: Floats) -> float:
-    """Most frequent level: the middle of the shortest interval with a third of the cells."""
-    ordered = np.sort(values)
-    n = max(1, len(ordered) // 3)
-    start = int(np.argmin(ordered[n:] - ordered[:-n])) if len(ordered) > n else 0
-    return float(np.median(ordered[start : start + n + 1]))
-
-
-def _left_spread(values: Floats) -> float:
-    """Return the spread of the main population's left half, mirrored: positive cells do not enter it."""
-    if not len(values):
-        return 0.0
-    mode = _mode(values)
-    left = mode - values[values <= mode]
-    return float(1.4826 * np.median(left)) if len(left) else 0.0
-
-
-def _bandwidth(scaled: Floats, step: float) -> float:
-    """Width of the smoothing in bins: that of the narrower bulk, not of the whole range."""
-    q1, q3 = np.quantile(scaled, (0.25, 0.75))
-    spread = min(float(scaled.std()), float(q3 - q1) / 1.34) or float(scaled.std())
-    return max(1.5, 0.9 * spread * len(scaled) ** -0.2 / step)
-
-
-def _place(counts: Floats, middle: Floats, width: float, least: float, method: str) -> float | None:
-    return _mixture(counts, middle, least) if method == "mixture" else _valley(counts, middle, width, least)
-
-
-def _valley(counts: Floats, middle: Floats, width: float, least: float) -> float | None:
-    """Return the deepest valley of the smoothed density at or above ``least`` that has a population on both sides."""
-    from scipy import ndimage
-
-    density = ndimage.gaussian_filter1d(counts, width, mode="constant")
-    total = counts.sum()
-    from_left, from_right = np.maximum.accumulate(density), np.maximum.accumulate(density[::-1])[::-1]
-    lower_peak = np.minimum(from_left, from_right)
-    share = np.cumsum(counts) / total
-    both = (share > _SMALLEST_PEAK) & (share < 1 - _SMALLEST_PEAK) & (lower_peak > 0)
-    depth = np.where(both, 1 - density / np.maximum(lower_peak, 1e-12), 0)
-    # a peak that a few cells make is chance: the lesser one must stand out of counting noise
-    solid = lower_peak - density > 2 * np.sqrt(np.maximum(lower_peak, 1e-12) / (2 * np.sqrt(np.pi) * width))
-    candidates = (depth >= 1 - _SHALLOW) & solid & (middle >= least)
-    if not candidates.any():
-        return None
-    score = np.where(candidates, (lower_peak - density) * np.minimum(share, 1 - share) ** 0.25, -np.inf)
-    best = int(np.argmax(score))
-    flat = np.flatnonzero(candidates & (density <= density[best] + 0.02 * lower_peak[best]))
-    around = flat[np.abs(flat - best) <= _run(flat, best)]
-    return float(middle[around].mean())
-
-
-def _run(flat: NDArray[np.intp], best: int) -> int:
-    """Reach of the flat stretch around the best bin (an empty gap between two populations is one)."""
-    at = int(np.searchsorted(flat, best))
-    left = right = at
-    while left > 0 and flat[left] - flat[left - 1] == 1:
-        left -= 1
-    while right < len(flat) - 1 and flat[right + 1] - flat[right] == 1:
-        right += 1
-    return int(max(best - flat[left], flat[right] - best))
-
-
-def _mixture(counts: Floats, middle: Floats, least: float) -> float | None:
-    """Return where two normal distributions are equally likely; None when one of them is no population of its own."""
-    best: tuple[float, tuple[float, ...]] | None = None
-    share = np.cumsum(counts) / counts.sum()
-    for start in (0.3, 0.5, 0.7, 0.9, 0.97, 0.99):
-        fit = _em(counts, middle, float(middle[np.searchsorted(share, start)]))
-        if fit is not None and (best is None or fit[0] > best[0]):
-            best = fit
-    if best is None:
-        return None
-    weight, mean1, sd1, mean2, sd2 = best[1]
-    apart = abs(mean2 - mean1) / np.sqrt((sd1**2 + sd2**2) / 2)
-    if apart < 2 or not _SMALLEST_PEAK < weight < 1 - _SMALLEST_PEAK:
-        return None
-    grid = np.linspace(mean1, mean2, 400)
-    lower = np.log(weight) - np.log(sd1) - (grid - mean1) ** 2 / (2 * sd1**2)
-    upper = np.log(1 - weight) - np.log(sd2) - (grid - mean2) ** 2 / (2 * sd2**2)
-    crossed = np.flatnonzero(upper >= lower)
-    return max(float(grid[crossed[0]]), least) if len(crossed) else None
-
-
-def _em(counts: Floats, x: Floats, cut: float) -> tuple[float, tuple[float, ...]] | None:
-    """Fit two normal distributions to binned values by expectation and maximisation, from a first cut."""
-    upper = (x >= cut).astype(float)
-    n, step = counts.sum(), x[1] - x[0]
-    for _ in range(200):
-        heavy = counts * upper
-        w2 = heavy.sum() / n
-        if not 1e-4 < w2 < 1 - 1e-4:
-            return None
-        light = counts - heavy
-        m1, m2 = (light * x).sum() / light.sum(), (heavy * x).sum() / heavy.sum()
-        s1 = max(np.sqrt((light * (x - m1) ** 2).sum() / light.sum()), step)
-        s2 = max(np.sqrt((heavy * (x - m2) ** 2).sum() / heavy.sum()), step)
-        p1 = (1 - w2) / s1 * np.exp(-((x - m1) ** 2) / (2 * s1**2))
-        p2 = w2 / s2 * np.exp(-((x - m2) ** 2) / (2 * s2**2))
-        total = np.maximum(p1 + p2, 1e-300)
-        renewed = np.where(x < m1, 0.0, p2 / total)
-        if np.abs(renewed - upper).max() < 1e-6:
-            break
-        upper = renewed
-    return float((counts * np.log(total)).sum()), (float(1 - w2), float(m1), float(s1), float(m2), float(s2))
+    low, high = np.quantile(gates, (0.025, 0.975)) if len(gates) else (np.nan, np.nan)
+    fit = GateFit(gate, float(low), float(high), method, negative, spread, snr, tuple(flags))
+    return replace(fit, low=min(fit.low, gate), high=max(fit.high, gate)) if len(gates) else fit

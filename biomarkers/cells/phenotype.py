@@ -1,38 +1,43 @@
 """Which cells are which: rules such as ``CD3+ CD8+`` or ``CK+ or TFE3+`` over the markers of a cell table.
 
-    rule   = all { "or" all }
-    all    = one { ["and"] one }
-    one    = "not" one | "(" rule ")" | name "+" | name "-" | name comparison number | "quoted phenotype"
-
-``name+`` asks the column ``<name>_positive`` or, in tables made elsewhere, a phenotype of that very name; a comparison
-asks the mean over the whole cell.
+The grammar stands in :mod:`biomarkers.rules`. ``name+`` asks the column ``<name>_positive`` or, in tables made
+elsewhere, a phenotype of that very name; a comparison asks the mean over the whole cell, or over the compartment that
+it names. What the cells do not have, or have no value for, is an error and never a "no".
 """
 
 from __future__ import annotations
 
 import operator
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import UsageError, did_you_mean
-from biomarkers.keys import positive_column
-from biomarkers.panel import canonical_marker
+from biomarkers import keys
+from biomarkers.cells.channels import MEMBRANE_UPPER
+from biomarkers.errors import DataError, UsageError, did_you_mean
+from biomarkers.panel import canonical_marker, refuse_names_of_markers
+from biomarkers.rules import COMPARTMENTS, Call, Comparison, Either, Not, Phenotype, Rule, parse_rule
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 PHENOTYPE: Final = "phenotype"
 OTHER: Final = "other"
-_TOKEN = re.compile(r"""\s*(?:(>=|<=|>|<)|([()])|"([^"]*)"|'([^']*)'|([^\s()<>"'=]+))""")
+_CALL = keys.positive_column("")  # what the names of call columns end with
 _COMPARE: Final[Mapping[str, Callable[[np.ndarray, float], np.ndarray]]] = {
     ">": operator.gt,
     ">=": operator.ge,
     "<": operator.lt,
     "<=": operator.le,
+}
+# compartment -> layers it is read from; the first that is there (None is X, the whole cell)
+_LAYERS: Final[Mapping[str, tuple[str | None, ...]]] = {
+    "cell": (None,),
+    "nucleus": (keys.NUCLEUS_MEAN,),
+    "cytoplasm": (keys.CYTOPLASM_MEAN,),
+    "membrane": (MEMBRANE_UPPER, keys.MEMBRANE_MEAN),
 }
 
 
@@ -44,7 +49,8 @@ def select_cells(cells: AnnData, rule: str) -> np.ndarray:
     cells
         Cells with ``<marker>_positive`` columns, or a ``phenotype`` column.
     rule
-        For example ``CD3+ CD8+``, ``CK+ or TFE3+``, ``CK+ PD-L1 > 3``, ``not (CD68+ or CK+)``, ``"T cell"``.
+        For example ``CD3+ CD8+``, ``CK+ or TFE3+``, ``CK+ PD-L1 > 3``, ``!(CD68+ or CK+)``, ``"T cell"``; the grammar
+        stands in :mod:`biomarkers.rules`.
 
     Returns
     -------
@@ -54,8 +60,23 @@ def select_cells(cells: AnnData, rule: str) -> np.ndarray:
     ------
     UsageError
         The rule is malformed, or names a marker or phenotype that the cells do not have.
+    DataError
+        The cells have no level in the compartment that a comparison asks for, or some have none (NaN, infinite), or a
+        call is missing.
+
+    Examples
+    --------
+    >>> import anndata, numpy, pandas
+    >>> obs = pandas.DataFrame({"CD3_positive": [True, False]}, index=["1", "2"])
+    >>> select_cells(anndata.AnnData(numpy.zeros((2, 0)), obs=obs), "!CD3+").tolist()
+    [False, True]
     """
-    return _Rule(cells, rule).mask()
+    return _selected(cells, parse_rule(rule), rule)
+
+
+def positive_cells(cells: AnnData, marker: str) -> np.ndarray:
+    """Say which cells are called positive for a marker, by its name alone, (n,); errors as :func:`select_cells`."""
+    return _called(cells, marker, f"{marker}+")
 
 
 def assign_phenotypes(cells: AnnData, rules: Mapping[str, str]) -> AnnData:
@@ -76,8 +97,9 @@ def assign_phenotypes(cells: AnnData, rules: Mapping[str, str]) -> AnnData:
     Raises
     ------
     UsageError
-        A rule is malformed or names what the cells do not have.
+        A rule is malformed or names what the cells do not have, or a phenotype has the name of a marker.
     """
+    refuse_names_of_markers(rules, markers=[*_call_columns(cells), *map(str, cells.var_names)], where="phenotypes")
     masks = {name: select_cells(cells, rule) for name, rule in rules.items()}
     names = np.full(cells.n_obs, OTHER, dtype=object)
     for name, mask in reversed(masks.items()):
@@ -101,127 +123,122 @@ def known_phenotypes(cells: AnnData) -> list[str]:
     """Phenotypes that exist, also those that no cell of this image has: of the rules, or of the other images."""
     if PHENOTYPE not in cells.obs:
         return []
-    found = set(cells.obs[PHENOTYPE].astype(str))
+    found = set(cells.obs[PHENOTYPE].dropna().astype(str))
     found |= set(cells.uns.get("phenotypes", {}).get("rules", {}))
     return sorted(found | set(cells.uns.get("imported", {}).get("phenotypes", ())))
 
 
-class _Rule:
-    """A recursive-descent reader of one rule."""
+def _selected(cells: AnnData, rule: Rule, text: str) -> np.ndarray:
+    if isinstance(rule, Call):
+        found = _called(cells, rule.marker, text)
+        return found if rule.positive else ~found
+    if isinstance(rule, Comparison):
+        return _compared(cells, rule, text)
+    if isinstance(rule, Phenotype):
+        return _of_phenotype(cells, rule.name, text)
+    if isinstance(rule, Not):
+        return ~_selected(cells, rule.rule, text)
+    parts = [_selected(cells, part, text) for part in rule.parts]
+    found = np.any(parts, axis=0) if isinstance(rule, Either) else np.all(parts, axis=0)
+    return np.asarray(found, dtype=bool)
 
-    def __init__(self, cells: AnnData, text: str) -> None:
-        self._cells, self._text = cells, text
-        self._tokens = _tokens(text)
-        self._at = 0
 
-    def mask(self) -> np.ndarray:
-        if not self._tokens:
-            raise self._wrong("the rule is empty")
-        found = self._any()
-        if self._at < len(self._tokens):
-            raise self._wrong(f"{self._tokens[self._at][1]!r} was not expected")
-        return found
+def _called(cells: AnnData, marker: str, text: str) -> np.ndarray:
+    columns = _call_columns(cells)
+    name = _same_marker(marker, columns, text)
+    if name is not None:
+        return _flags(cells, keys.positive_column(name))
+    known = known_phenotypes(cells)
+    if f"{marker}+" in known:
+        return (cells.obs[PHENOTYPE].astype(str) == f"{marker}+").to_numpy()
+    raise _unknown("marker or phenotype", f"{marker}+", [*columns, *known], text)
 
-    def _any(self) -> np.ndarray:
-        found = self._all()
-        while self._word("or"):
-            found = found | self._all()
-        return found
 
-    def _all(self) -> np.ndarray:
-        found = self._one()
-        while self._word("and") or self._starts_one():
-            found = found & self._one()
-        return found
+def _call_columns(cells: AnnData) -> list[str]:
+    """Markers that the cells are called for."""
+    return [str(name).removesuffix(_CALL) for name in cells.obs.columns if str(name).endswith(_CALL)]
 
-    def _one(self) -> np.ndarray:
-        if self._word("not"):
-            return ~self._one()
-        if self._at >= len(self._tokens):
-            raise self._wrong("something is missing at its end")
-        kind, text = self._tokens[self._at]
-        self._at += 1
-        if (kind, text) == ("bracket", "("):
-            found = self._any()
-            if not self._take("bracket", ")"):
-                raise self._wrong("a bracket is not closed")
-            return found
-        if kind == "quoted":
-            return self._phenotype(text)
-        if kind != "word":
-            raise self._wrong(f"{text!r} was not expected")
-        if self._at < len(self._tokens) and self._tokens[self._at][0] == "compare":
-            return self._comparison(text)
-        if text[-1] in "+-" and len(text) > 1:
-            found = self._positive(text[:-1])
-            return found if text[-1] == "+" else ~found
-        return self._phenotype(text)
 
-    def _comparison(self, name: str) -> np.ndarray:
-        sign = self._tokens[self._at][1]
-        self._at += 1
-        try:
-            limit = float(self._tokens[self._at][1])
-        except (IndexError, ValueError) as error:
-            raise self._wrong(f"a number must follow {sign!r}") from error
-        self._at += 1
-        marker = canonical_marker(name)
-        if marker not in self._cells.var_names:
-            raise self._unknown("marker", name, list(self._cells.var_names))
-        return _COMPARE[sign](np.asarray(self._cells[:, marker].X, dtype=float)[:, 0], limit)
-
-    def _positive(self, name: str) -> np.ndarray:
-        obs = self._cells.obs
-        for candidate in (name, canonical_marker(name)):
-            if positive_column(candidate) in obs:
-                return obs[positive_column(candidate)].to_numpy(dtype=bool)
-        if f"{name}+" in known_phenotypes(self._cells):
-            return (obs[PHENOTYPE].astype(str) == f"{name}+").to_numpy()
-        known = [column.removesuffix("_positive") for column in obs.columns if column.endswith("_positive")]
-        if PHENOTYPE in obs:
-            known += [str(value) for value in obs[PHENOTYPE].unique()]
-        raise self._unknown("marker or phenotype", f"{name}+", known)
-
-    def _phenotype(self, name: str) -> np.ndarray:
-        if PHENOTYPE not in self._cells.obs:
-            raise self._unknown("phenotype", name, [])
-        known = known_phenotypes(self._cells)
-        if name not in known:
-            raise self._unknown("phenotype", name, known)
-        return (self._cells.obs[PHENOTYPE].astype(str) == name).to_numpy()
-
-    def _word(self, word: str) -> bool:
-        return self._take("word", word)
-
-    def _take(self, kind: str, text: str) -> bool:
-        if self._at < len(self._tokens) and self._tokens[self._at] == (kind, text):
-            self._at += 1
-            return True
-        return False
-
-    def _starts_one(self) -> bool:
-        if self._at >= len(self._tokens):
-            return False
-        kind, text = self._tokens[self._at]
-        return (kind in ("word", "quoted") and (kind, text) != ("word", "or")) or (kind, text) == ("bracket", "(")
-
-    def _wrong(self, what: str) -> UsageError:
-        return UsageError(f"cannot read the phenotype rule: {what}", seen=self._text, hint='For example: "CD3+ CD8+".')
-
-    def _unknown(self, what: str, name: str, known: list[str]) -> UsageError:
-        return UsageError(
-            f"no such {what} in these cells", seen=name, allowed=known or "(none)", hint=did_you_mean(name, known)
+def _same_marker(name: str, known: Sequence[str], text: str) -> str | None:
+    """Find a marker by its very name, else by an alias; None where there is none."""
+    if name in known:
+        return name
+    same = [one for one in known if canonical_marker(one) == canonical_marker(name)]
+    if len(same) > 1:
+        raise UsageError(
+            f"several markers could be {name!r}", where=f"rule {text!r}", seen=same, hint="Use their name."
         )
+    return same[0] if same else None
 
 
-def _tokens(text: str) -> list[tuple[str, str]]:
-    tokens, position = [], 0
-    while position < len(text.rstrip()):
-        found = _TOKEN.match(text, position)
-        if not found:
-            raise UsageError("cannot read the phenotype rule", seen=text, hint=f"at {text[position:].strip()!r}")
-        compare, bracket, double, single, word = found.groups()
-        kinds = (("compare", compare), ("bracket", bracket), ("quoted", double), ("quoted", single), ("word", word))
-        tokens += [(kind, value) for kind, value in kinds if value is not None]
-        position = found.end()
-    return tokens
+def _flags(cells: AnnData, column: str) -> np.ndarray:
+    """Read a call column; a missing call, or a word, is an error: neither is a "yes"."""
+    values = cells.obs[column]
+    if values.dtype == bool:
+        return values.to_numpy()
+    wrong = ~values.isin([0, 1, True, False]).to_numpy() | values.isna().to_numpy()
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        raise DataError(
+            f"{int(wrong.sum())} of {cells.n_obs} cells have no call in {column!r}",
+            where=f"cell {cells.obs_names[first]}", seen=str(values.iloc[first]), allowed="true or false",
+        )  # fmt: skip
+    return values.to_numpy(dtype=bool)
+
+
+def _compared(cells: AnnData, rule: Comparison, text: str) -> np.ndarray:
+    names = [str(name) for name in cells.var_names]
+    name = _same_marker(rule.marker, names, text)
+    if name is None:
+        raise _unknown("marker", rule.marker, names, text)
+    values = _level(cells, name, rule.compartment)
+    wrong = np.ones(cells.n_obs, dtype=bool) if values is None else ~np.isfinite(values)
+    if "excluded" in cells.obs:
+        wrong &= ~cells.obs["excluded"].to_numpy(dtype=bool)
+    if values is None or wrong.any():
+        raise _without_level(cells, name, rule, wrong, text)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(_COMPARE[rule.sign](values, rule.limit), dtype=bool)
+
+
+def _level(cells: AnnData, name: str, compartment: str) -> np.ndarray | None:
+    """Levels of a marker, or None where the cells were not measured there."""
+    column = [str(one) for one in cells.var_names].index(name)
+    for layer in _LAYERS[compartment]:
+        if layer is None or layer in cells.layers:
+            values = np.asarray((cells.X if layer is None else cells.layers[layer])[:, column], dtype=float).ravel()
+            return None if len(values) and np.isnan(values).all() else values
+    return None
+
+
+def _without_level(cells: AnnData, name: str, rule: Comparison, wrong: np.ndarray, text: str) -> DataError:
+    """Say which levels there are where one that a rule asks for is missing."""
+    there = [f"{name}:{one}" for one in COMPARTMENTS if _level(cells, name, one) is not None]
+    asked = f"{name}:{rule.compartment}"
+    if asked not in there:
+        what, seen = f"the cells have no level {asked!r}", None
+    else:
+        values = _level(cells, name, rule.compartment)
+        first = int(np.flatnonzero(wrong)[0])
+        what = f"{int(wrong.sum())} of {cells.n_obs} cells have no finite level {asked!r}"
+        seen = f"{np.nan if values is None else values[first]} in cell {cells.obs_names[first]}"
+    hint = f'Write "{there[-1]} {rule.sign} {rule.limit:g}", for example.' if there and asked not in there else None
+    return DataError(what, where=f"rule {text!r}", seen=seen, allowed=there or "(none)", hint=hint)
+
+
+def _of_phenotype(cells: AnnData, name: str, text: str) -> np.ndarray:
+    known = known_phenotypes(cells)
+    if name not in known:
+        markers = [*_call_columns(cells), *map(str, cells.var_names)]
+        if canonical_marker(name) in map(canonical_marker, markers):
+            hint = f"Write {name}+ or {name}- for its calls."
+            raise UsageError("a marker alone is no rule", where=f"rule {text!r}", seen=name, hint=hint)
+        raise _unknown("phenotype", name, known, text)
+    return (cells.obs[PHENOTYPE].astype(str) == name).to_numpy()
+
+
+def _unknown(what: str, name: str, known: list[str], text: str) -> UsageError:
+    return UsageError(
+        f"no such {what} in these cells", where=f"rule {text!r}", seen=name, allowed=known or "(none)",
+        hint=did_you_mean(name, known),
+    )  # fmt: skip

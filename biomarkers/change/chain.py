@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,9 +36,22 @@ class Component:
         """Name to show."""
         return self.name or f"{self.level} {self.sign} {self.cutoff:g}"
 
-    def present(self, levels: np.ndarray) -> np.ndarray:
-        """Return which levels count as present, (n,) bool."""
-        return levels >= self.cutoff if self.sign == ">=" else levels < self.cutoff
+    def state(self, low: float, high: float, *, below: bool) -> str:
+        """State of a level that lies between two values, ``below`` the upper one or at it.
+
+        Examples
+        --------
+        A level of ``<1`` at a cut of 1 is negative, ``<5`` is unknown.
+
+        >>> Component("TPS", 1).state(-np.inf, 1, below=True), Component("TPS", 1).state(-np.inf, 5, below=True)
+        ('negative', 'not evaluable')
+        """
+        if np.isnan(high):
+            return UNKNOWN
+        under = high <= self.cutoff if below else high < self.cutoff
+        if not under and low < self.cutoff:
+            return UNKNOWN
+        return POSITIVE if under == (self.sign == "<") else NEGATIVE
 
 
 def parse_component(text: str) -> Component:
@@ -66,36 +79,48 @@ def parse_component(text: str) -> Component:
     return Component(found["level"].strip(), cutoff, "<" if found["sign"] == "<" else ">=")
 
 
-def component_states(rows: pd.DataFrame, components: Sequence[Component], *, points: tuple[str, str]) -> pd.DataFrame:
+def component_states(
+    rows: pd.DataFrame,
+    components: Sequence[Component],
+    *,
+    points: tuple[str, str],
+    logged: Collection[str] = (),
+    known: Sequence[str] = (),
+) -> pd.DataFrame:
     """State of every component of every patient at both time points.
 
     Parameters
     ----------
     rows
         Samples: patient, timepoint, response, biomarker, level (several samples of a patient at a time point count as
-        present when their mean does).
+        present when their mean does) and, where limits are known, ``censored``: the level lies somewhere below the
+        limit that stands in its place, so it is below any cut-off from the limit up, and unknown at a lower one.
     components
         The links, in the order of the chain.
     points
         Baseline and on-treatment time points.
+    logged
+        Levels that are logarithms: what is below their limit has no least value; of others it is 0.
+    known
+        Levels that exist beside those of ``rows``, though nobody has a value.
 
     Returns
     -------
-    Columns ``patient, response, component, timepoint, level, state``, every combination present: what was not
-    measured is ``not evaluable``.
+    Columns ``patient, response, component, timepoint, level, state, reason``, every combination present: what was not
+    measured is ``not evaluable``, and ``reason`` says why.
 
     Raises
     ------
     UsageError
         A component's level does not exist, or two components share a name.
     """
-    have = [str(name) for name in dict.fromkeys(rows[BIOMARKER])]
+    have = [str(name) for name in dict.fromkeys([*rows[BIOMARKER], *known])]
     titles = [component.title for component in components]
     if len(set(titles)) < len(titles):
         raise UsageError("two components share a name", seen=", ".join(titles))
     mine = rows[rows[keys.TIMEPOINT].isin(points)]
     patients = mine.drop_duplicates(keys.PATIENT)[[keys.PATIENT, keys.RESPONSE]]
-    means = mine.groupby([keys.PATIENT, BIOMARKER, keys.TIMEPOINT], sort=False)["level"].mean().to_dict()
+    between = _between(mine, logged)
     made: list[list[Any]] = []
     for component in components:
         if component.level not in have:
@@ -107,11 +132,30 @@ def component_states(rows: pd.DataFrame, components: Sequence[Component], *, poi
             )
         for patient, response in zip(patients[keys.PATIENT], patients[keys.RESPONSE], strict=True):
             for point in points:
-                level = float(means.get((patient, component.level, point), np.nan))
-                present = bool(component.present(np.array([level]))[0])
-                state = UNKNOWN if np.isnan(level) else (POSITIVE if present else NEGATIVE)
-                made.append([patient, response, component.title, point, level, state])
-    return pd.DataFrame(made, columns=[keys.PATIENT, keys.RESPONSE, "component", keys.TIMEPOINT, "level", "state"])
+                low, high, below = between.get((patient, component.level, point), (np.nan, np.nan, False))
+                state = component.state(low, high, below=below)
+                reason = "" if state != UNKNOWN else _why_unknown(high, component)
+                made.append([patient, response, component.title, point, high, state, reason])
+    columns = [keys.PATIENT, keys.RESPONSE, "component", keys.TIMEPOINT, "level", "state", "reason"]
+    return pd.DataFrame(made, columns=columns)
+
+
+def _between(rows: pd.DataFrame, logged: Collection[str]) -> dict[tuple[str, str, str], tuple[float, float, bool]]:
+    """Least and largest value of each level, and whether it is below the largest."""
+    table = rows.assign(below=rows["censored"].astype(bool) if "censored" in rows else False)
+    least = np.where(table[BIOMARKER].isin(list(logged)), -np.inf, 0.0)
+    table["low"] = np.where(table["below"], least, table["level"])
+    found = table.groupby([keys.PATIENT, BIOMARKER, keys.TIMEPOINT], sort=False).agg(
+        low=("low", "mean"), high=("level", "mean"), below=("below", "any")
+    )
+    values = (found[name].tolist() for name in ("low", "high", "below"))
+    return dict(zip(found.index.tolist(), zip(*values, strict=True), strict=True))
+
+
+def _why_unknown(high: float, component: Component) -> str:
+    if np.isnan(high):
+        return "not measured"
+    return f"below {high:g}, and the cut-off is {component.cutoff:g}"
 
 
 def conversions(states: pd.DataFrame, *, points: tuple[str, str]) -> pd.DataFrame:
@@ -140,12 +184,14 @@ def conversions(states: pd.DataFrame, *, points: tuple[str, str]) -> pd.DataFram
             **dict(zip(CONVERSIONS, (cells[0][0], cells[1][0], cells[0][1], cells[1][1]), strict=True)),
             "not_evaluable": int((~both).sum()),
         }
+        limited = int(mine.loc[mine["reason"].str.startswith("below"), keys.PATIENT].nunique())
+        told = f"{limited} below a limit that is above the cut-off" if limited else ""
         row |= {
             "share_change": np.nan,
             "ci_low": np.nan,
             "ci_high": np.nan,
             "p_mcnemar": np.nan,
-            "note": "no patient has both states",
+            "note": "; ".join(text for text in ("no patient has both states", told) if text),
         }
         if both.any():
             test, share = mcnemar_exact(cells), paired_difference(cells)
@@ -154,7 +200,7 @@ def conversions(states: pd.DataFrame, *, points: tuple[str, str]) -> pd.DataFram
                 "ci_low": share.low,
                 "ci_high": share.high,
                 "p_mcnemar": test.p,
-                "note": test.note,
+                "note": "; ".join(text for text in (test.note, told) if text),
             }
         made.append(row)
     return pd.DataFrame(made)

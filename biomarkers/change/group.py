@@ -11,7 +11,7 @@ import pandas as pd
 
 from biomarkers import keys
 from biomarkers.change.ancova import response_effect
-from biomarkers.change.pairs import BIOMARKER, BOTH_BELOW
+from biomarkers.change.pairs import AT_LEAST, AT_MOST, BIOMARKER, BOTH_BELOW, NO_BOUND
 from biomarkers.change.scale import Scale
 from biomarkers.cohort.response import Responders
 from biomarkers.stats.results import Estimate, Test
@@ -19,6 +19,10 @@ from biomarkers.words import both_groups
 
 ENDPOINT = "change"
 BY_RESPONSE = "change by response"
+SIGNED_RANK, PRATT = "signed-rank sum", "signed-rank sum, unchanged pairs ranked"
+HL_CHANGED = "Hodges-Lehmann change, changed pairs only"
+MEAN, AGREEMENT = "mean change", "agreement of the time points"
+EVERY_VISIT = "mixed-model change, every visit"
 _MOST_WORK = 3e8  # sign-flip sums counted, less than a second
 MIN_PAIRS = 6  # with 5 pairs the smallest two-sided signed-rank p is 0.0625
 
@@ -39,8 +43,10 @@ def group_statistics(pairs: pd.DataFrame, rows: pd.DataFrame, scale: Scale, *, p
 
     Returns
     -------
-    Rows with ``keys.STATISTIC_COLUMNS``: median and Hodges-Lehmann change, exact signed-rank and sign-flip tests, and
-    a mixed model as sensitivity.
+    Rows with ``keys.STATISTIC_COLUMNS``: median and Hodges-Lehmann change over all pairs; the exact signed-rank test,
+    in which pairs without change take no part (Wilcoxon), Pratt's version, in which they are ranked, and the
+    Hodges-Lehmann change of the pairs that changed; sign-flip and paired t test; the agreement of the two time points
+    (ICC); a mixed model of the two time points, and of all visits where there are more, as sensitivity.
     """
     from biomarkers.stats.paired import hodges_lehmann_paired, signed_rank
 
@@ -56,10 +62,37 @@ def group_statistics(pairs: pd.DataFrame, rows: pd.DataFrame, scale: Scale, *, p
         _row(name, ENDPOINT, "median of the changes", "median change", np.median(change), n=len(change), note=notes)
     )
     made.append(_estimate(name, ENDPOINT, "Hodges-Lehmann change", hodges_lehmann_paired(change), scale.label))
-    made.append(_test(name, ENDPOINT, "signed-rank sum", signed_rank(change)))
+    made.append(_test(name, ENDPOINT, SIGNED_RANK, signed_rank(change)))
+    if (change == 0).any() and (change != 0).any():
+        moved = hodges_lehmann_paired(change[change != 0])
+        made.append(_estimate(name, ENDPOINT, HL_CHANGED, moved, "the pairs of Wilcoxon's test"))
+    made.append(_test(name, ENDPOINT, PRATT, signed_rank(change, zeros="pratt")))
     made.append(_sign_flip(name, change))
+    made.append(_mean(name, change))
+    made.append(_agreement(name, have))
     made.append(_mixed(name, rows, points))
+    mine = rows[rows[BIOMARKER] == name]
+    if mine[keys.TIMEPOINT].nunique() > len(points):
+        made.append(_mixed(name, rows, points, every_visit=True))
     return _frame(made)
+
+
+def _mean(name: str, change: np.ndarray) -> dict[str, Any]:
+    from biomarkers.stats.paired import paired_t
+
+    estimate, test = paired_t(change)
+    return {**_estimate(name, ENDPOINT, MEAN, estimate), "p": test.p}
+
+
+def _agreement(name: str, have: pd.DataFrame) -> dict[str, Any]:
+    """ICC of the two time points: how far the baseline level tells the later one."""
+    from biomarkers.stats.agreement import intraclass_correlation
+
+    both = have[["baseline_scaled", "on_treatment_scaled"]].to_numpy(dtype=float)
+    if len(both) < 2:
+        note = "one pair: agreement cannot be told"
+        return _row(name, ENDPOINT, "ICC(A,1), two-way random", AGREEMENT, n=len(both), note=note)
+    return _estimate(name, ENDPOINT, AGREEMENT, intraclass_correlation(both))
 
 
 def response_statistics(pairs: pd.DataFrame, responders: Responders) -> pd.DataFrame:
@@ -136,35 +169,59 @@ def completeness(pairs: pd.DataFrame, responders: Responders | None) -> pd.DataF
     return pd.DataFrame(made, columns=[BIOMARKER, keys.RESPONSE, "patients", "with_pair", "p_fisher"])
 
 
-def _mixed(name: str, rows: pd.DataFrame, points: tuple[str, str]) -> dict[str, Any]:
-    """Mixed model with a random patient: every sample counts, with or without a partner."""
-    mine = rows[(rows[BIOMARKER] == name) & rows[keys.TIMEPOINT].isin(points)]
+def _mixed(name: str, rows: pd.DataFrame, points: tuple[str, str], *, every_visit: bool = False) -> dict[str, Any]:
+    """Mixed model with a random patient: every sample counts, with or without a partner.
+
+    With every visit, each time point has a mean of its own, and the change is that between the two ``points``.
+    """
+    mine = rows[(rows[BIOMARKER] == name) & rows[keys.TIMEPOINT].notna()]
+    mine = mine if every_visit else mine[mine[keys.TIMEPOINT].isin(points)]
+    others = [str(point) for point in dict.fromkeys(mine[keys.TIMEPOINT]) if point not in points]
     method = "linear mixed model, random patient, REML, all samples"
+    statistic = "mixed-model change"
+    if every_visit:
+        method, statistic = f"{method} of {len(others) + 2} visits", EVERY_VISIT
     n = mine[keys.PATIENT].nunique()
-    if n < MIN_PAIRS or len(mine) <= n + 1:
-        return _row(
-            name, ENDPOINT, method, "mixed-model change", n=n, note=f"{n} patients, {len(mine)} samples: too few"
-        )
+    if n < MIN_PAIRS or len(mine) <= n + 1 + len(others):
+        return _row(name, ENDPOINT, method, statistic, n=n, note=f"{n} patients, {len(mine)} samples: too few")
     import statsmodels.api as sm
 
-    later = (mine[keys.TIMEPOINT] == points[1]).to_numpy(dtype=float)
+    visits = [(mine[keys.TIMEPOINT] == point).to_numpy(dtype=float) for point in (points[1], *others)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what matters is read from the fit
         try:
-            design = np.column_stack([np.ones(len(later)), later])
+            design = np.column_stack([np.ones(len(mine)), *visits])
             fit = sm.MixedLM(mine["scaled"].to_numpy(), design, groups=mine[keys.PATIENT].to_numpy()).fit(reml=True)
             value, (low, high), p = float(fit.params[1]), fit.conf_int()[1], float(fit.pvalues[1])
         except np.linalg.LinAlgError:
-            return _row(name, ENDPOINT, method, "mixed-model change", n=n, note="the model could not be fitted")
+            return _row(name, ENDPOINT, method, statistic, n=n, note="the model could not be fitted")
     if not np.isfinite([value, low, high, p]).all():
-        return _row(name, ENDPOINT, method, "mixed-model change", n=n, note="the model could not be fitted")
+        return _row(name, ENDPOINT, method, statistic, n=n, note="the model could not be fitted")
     note = f"sensitivity: {len(mine)} samples of {n} patients, normal approximation"
     return {
-        **_row(name, ENDPOINT, method, "mixed-model change", value, n=n, note=note),
+        **_row(name, ENDPOINT, method, statistic, value, n=n, note=note),
         "ci_low": low,
         "ci_high": high,
         "p": p,
     }
+
+
+def model_notes(statistics: pd.DataFrame, *, alpha: float) -> list[str]:
+    """Say where the mixed model over three visits or more and the paired test come to different ends."""
+    made = []
+    for name, mine in statistics[statistics["endpoint"] == ENDPOINT].groupby(BIOMARKER, sort=False):
+        ps = dict(zip(mine["statistic"].tolist(), mine["p"].tolist(), strict=True))
+        p, paired = (float(ps.get(statistic, np.nan)) for statistic in (EVERY_VISIT, SIGNED_RANK))
+        if np.isnan(p) or np.isnan(paired):
+            continue
+        if (p <= alpha) != (paired <= alpha):
+            finds, other = ("finds", "does not") if p <= alpha else ("does not find", "does")
+            made.append(
+                f"{name}: the mixed model over every visit {finds} a change (p = {p:.3g}), the paired test {other} "
+                f"(p = {paired:.3g}): visits without a partner, or a few large changes, may be why; the "
+                "paired test decides"
+            )
+    return made
 
 
 def _sign_flip(name: str, change: np.ndarray) -> dict[str, Any]:
@@ -180,11 +237,14 @@ def _sign_flip(name: str, change: np.ndarray) -> dict[str, Any]:
 
 def _bound_notes(have: pd.DataFrame) -> list[str]:
     made = []
-    both, one = int((have["bound"] == BOTH_BELOW).sum()), int(have["bound"].isin(["at least", "at most"]).sum())
+    both, one = int((have["bound"] == BOTH_BELOW).sum()), int(have["bound"].isin([AT_LEAST, AT_MOST]).sum())
+    open_ = int((have["bound"] == NO_BOUND).sum())
     if both:
         made.append(f"{both} pairs below the limit at both times: no quantifiable change, counted as zero")
     if one:
         made.append(f"{one} changes are bounds (a level below its limit): taken at the bound")
+    if open_:
+        made.append(f"{open_} changes have no known direction (a limit above the other level): counted as zero")
     return made
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from biomarkers import keys
 from biomarkers.change.chain import Component, chain_table, component_states, conversions, parse_component
-from biomarkers.change.group import completeness, group_statistics, response_statistics
+from biomarkers.change.group import completeness, group_statistics, model_notes, response_statistics
 from biomarkers.change.masking import masking_notes
 from biomarkers.change.pairs import (
     BIOMARKER,
@@ -22,7 +22,7 @@ from biomarkers.change.pairs import (
 )
 from biomarkers.change.reading import reading_notes
 from biomarkers.change.repeatability import Gate, Repeatability, call_changes, repeatability
-from biomarkers.change.result import Change, summarise
+from biomarkers.change.result import ADJUSTMENTS, Adjustment, Change, summarise
 from biomarkers.change.scale import Scale
 from biomarkers.change.tables import pooled, samples_of_table
 from biomarkers.cohort.response import NotEvaluable, Responders, respond
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _NAMED = 6
+_ADJUSTED = {
+    "holm": "Holm over the biomarkers, exact signed-rank test",
+    "max-t": "step-down maximum over the biomarkers, signed-rank statistics, signs flipped by patient",
+}
 
 
 def measure_change(
@@ -44,7 +48,7 @@ def measure_change(
     baseline: str = keys.BASELINE,
     on_treatment: str = keys.ON_TREATMENT,
     response: str | None = None,
-    scale: str | Mapping[str, str] = "linear",
+    scale: str | Mapping[str, str] | None = None,
     offset: float | Mapping[str, float] | None = None,
     lloq: Mapping[str, float] | None = None,
     censored: Mapping[str, str] | None = None,
@@ -58,6 +62,7 @@ def measure_change(
     responders: Sequence[str] = (keys.CR, keys.PR),
     not_evaluable: NotEvaluable = "exclude",
     alpha: float = 0.05,
+    adjustment: Adjustment = "holm",
     where: str = "table",
 ) -> Change:
     """Measure the change of levels from baseline to on-treatment.
@@ -78,7 +83,8 @@ def measure_change(
         Column of the best overall response in a table; a cohort has its own.
     scale
         What the levels of a table are: ``linear``, ``log2``, ``percent`` or ``fraction``, for all or by name. A cohort
-        says it itself.
+        says it itself. Of a level for which nothing is said, linear or log2 is told from the values, and a note says
+        so.
     offset
         What is added before a logarithm, for all or by name. By default half a count where counts are known, else 1
         (linear), 0.5 (percent), 0.005 (fraction).
@@ -108,7 +114,10 @@ def measure_change(
     responders, not_evaluable
         Who responded (see :func:`biomarkers.respond`).
     alpha
-        Two-sided level of the group tests, after Holm's adjustment over the biomarkers.
+        Two-sided level of the group tests, after adjustment over the biomarkers.
+    adjustment
+        ``holm``, or ``max-t``: step-down maximum of the signed-rank statistics, the signs of a patient's changes
+        flipped jointly. Both stand in the table.
     where
         Name of the table for messages.
 
@@ -121,6 +130,8 @@ def measure_change(
     """
     if not 0 < alpha < 1:
         raise UsageError("alpha must lie between 0 and 1", seen=alpha)
+    if adjustment not in ADJUSTMENTS:
+        raise UsageError("unknown adjustment over the biomarkers", seen=adjustment, allowed=ADJUSTMENTS)
     if isinstance(table, pd.DataFrame):
         samples = samples_of_table(
             table,
@@ -132,6 +143,7 @@ def measure_change(
             lloq=lloq or {},
             censored=censored,
             counts=counts,
+            offset=offset,
             where=where,
         )
     else:
@@ -140,22 +152,25 @@ def measure_change(
     points = (baseline, on_treatment)
     rows = add_scaled(samples, scales)
     once = add_scaled(pooled(samples), scales) if several == "pool" else rows
-    pairs = make_pairs(once, baseline=baseline, on_treatment=on_treatment, several=several)
+    pairs = make_pairs(once, baseline=baseline, on_treatment=on_treatment, several=several, occurring=samples.points)
     noise = _repeatabilities(replicates, replicate_of, scales, where)
     pairs["call"] = _calls(pairs, noise, gate)
     found = _responders(pairs, responders, not_evaluable)
     statistics = _statistics(pairs, rows, scales, points, found)
     links = [parse_component(item) if isinstance(item, str) else item for item in components]
-    states = component_states(once, links, points=points)
+    logged = [name for name, kind in samples.kinds.items() if kind == "log2"]
+    states = component_states(once, links, points=points, logged=logged, known=list(samples.kinds))
+    summary = summarise(pairs, statistics, scales, noise, gate=gate, alpha=alpha, adjustment=adjustment)
+    notes = _notes(samples, pairs, scales, noise, drug, found, points)
     return Change(
-        table=summarise(pairs, statistics, scales, noise, gate=gate, alpha=alpha),
+        table=summary,
         pairs=pairs,
         statistics=statistics,
         completeness=completeness(pairs, found),
         states=states,
         conversions=conversions(states, points=points),
         chain=chain_table(states),
-        notes=tuple(_notes(samples, pairs, scales, noise, drug, found, points)),
+        notes=(*notes, *model_notes(statistics, alpha=alpha)),
         settings={
             "levels": list(scales),
             "baseline": baseline,
@@ -174,7 +189,8 @@ def measure_change(
             "responders": list(responders),
             "not_evaluable": not_evaluable,
             "alpha": alpha,
-            "adjustment": "Holm over the biomarkers, exact signed-rank test",
+            "adjustment": _ADJUSTED[adjustment],
+            "scale_told_from_values": list(samples.told),
         },
     )
 
@@ -238,6 +254,8 @@ def _statistics(
         made.append(group_statistics(mine, rows, scale, points=points))
         if found is not None:
             made.append(response_statistics(mine, found))
+    if not made:
+        return pd.DataFrame(columns=list(keys.STATISTIC_COLUMNS))
     return pd.concat(made, ignore_index=True)
 
 

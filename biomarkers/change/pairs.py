@@ -33,6 +33,8 @@ PAIR_COLUMNS = (
     "reason",
 )
 EXACT, AT_LEAST, AT_MOST, BOTH_BELOW = "", "at least", "at most", "both below limit"
+NO_BOUND = "direction unknown"  # a limit lies beyond the other level, or each side is below a limit in part
+_DIGITS = 12  # changes that agree to so many digits of the levels are equal: 6.2 - 6.1 and 0.1 differ in binary
 SEVERAL = ("refuse", "pool", "mean")
 
 
@@ -42,7 +44,8 @@ class Samples:
 
     ``rows`` has patient, timepoint, response, biomarker, level, censored, numerator, denominator; ``kinds`` says what
     each biomarker is (see :class:`biomarkers.change.scale.Scale`), ``markers`` and ``assays`` which protein or gene,
-    ``units`` in what it is measured where that is known.
+    ``units`` in what it is measured where that is known, ``told`` why a kind that nobody stated was taken, and
+    ``points`` the time points that occur, with a level or without.
     """
 
     rows: pd.DataFrame
@@ -50,6 +53,8 @@ class Samples:
     markers: Mapping[str, str]
     assays: Mapping[str, str]
     units: Mapping[str, str] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
+    points: tuple[str, ...] = ()
 
 
 def samples_of_cohort(cohort: AnnData, levels: Sequence[str] | None) -> Samples:
@@ -85,6 +90,7 @@ def samples_of_cohort(cohort: AnnData, levels: Sequence[str] | None) -> Samples:
         dict(zip(names, var["marker"].astype(str), strict=True)),
         dict(zip(names, var["assay"].astype(str), strict=True)),
         dict(zip(names, var["unit"].astype(str), strict=True)),
+        points=tuple(dict.fromkeys(cohort.obs[keys.TIMEPOINT].astype(str))),
     )
 
 
@@ -113,14 +119,17 @@ def add_scaled(samples: Samples, scales: Mapping[str, Scale]) -> pd.DataFrame:
         mine = rows[BIOMARKER] == name
         part = rows[mine]
         try:
-            scaled = scale.apply(part["level"].to_numpy(), part["numerator"].to_numpy(), part["denominator"].to_numpy())
+            columns = (part[column].to_numpy() for column in ("level", "numerator", "denominator"))
+            scaled = scale.apply(*columns, censored=part["censored"].to_numpy(dtype=bool))
         except DataError as error:
             raise DataError(error.what, where=name, seen=error.seen, allowed=error.allowed, hint=error.hint) from error
         rows.loc[mine, "scaled"] = scaled
     return rows
 
 
-def make_pairs(rows: pd.DataFrame, *, baseline: str, on_treatment: str, several: str = "refuse") -> pd.DataFrame:
+def make_pairs(
+    rows: pd.DataFrame, *, baseline: str, on_treatment: str, several: str = "refuse", occurring: Sequence[str] = ()
+) -> pd.DataFrame:
     """Pair baseline and on-treatment levels of each patient.
 
     Parameters
@@ -132,11 +141,15 @@ def make_pairs(rows: pd.DataFrame, *, baseline: str, on_treatment: str, several:
     several
         Several samples of a patient at a time point: ``refuse``, or ``mean`` of their scaled levels (``pool`` was done
         before: :func:`biomarkers.change.tables.pooled`).
+    occurring
+        Time points of the table beside those of ``rows``, which hold no level.
 
     Returns
     -------
     ``PAIR_COLUMNS``, one row for every patient with a level at either time point. A level at its lower limit makes
-    the change a bound (``at least``, ``at most``); with both there, there is no quantifiable change.
+    the change a bound (``at least``, ``at most``); with both there, there is no quantifiable change, and where the
+    limit lies beyond the other level its direction is unknown: both count as 0, so that a limit never enlarges a
+    change. Changes are rounded to twelve digits of the biomarker's largest level, so that equal ones are equal.
 
     Raises
     ------
@@ -145,7 +158,7 @@ def make_pairs(rows: pd.DataFrame, *, baseline: str, on_treatment: str, several:
     DataError
         Several samples and no rule.
     """
-    _check_timepoints(rows, baseline, on_treatment)
+    _check_timepoints([*rows[keys.TIMEPOINT].dropna(), *occurring], baseline, on_treatment)
     if several not in SEVERAL:
         raise UsageError("no such rule for several samples", seen=several, allowed=SEVERAL)
     key, points = [keys.PATIENT, BIOMARKER, keys.TIMEPOINT], (baseline, on_treatment)
@@ -159,16 +172,23 @@ def make_pairs(rows: pd.DataFrame, *, baseline: str, on_treatment: str, several:
             seen=f"{int(counts.max())} samples; {int((counts > 1).sum())} such cases",
             hint="Choose --several pool (sums of counts, where there are counts) or --several mean.",
         )
-    once = mine.groupby(key, sort=False).agg(
-        level=("level", "mean"),
-        scaled=("scaled", "mean"),
-        censored=("censored", "all"),
-        response=(keys.RESPONSE, "first"),
+    partly = mine["partly_censored"] if "partly_censored" in mine else pd.Series(data=False, index=mine.index)
+    once = (
+        mine.assign(whole=mine["censored"] & ~partly)
+        .groupby(key, sort=False)
+        .agg(
+            level=("level", "mean"),
+            scaled=("scaled", "mean"),
+            censored=("censored", "any"),
+            whole=("whole", "all"),
+            response=(keys.RESPONSE, "first"),
+        )
     )
+    decimals = _decimals(mine)
     cells = {label: _Cell(*row) for label, row in zip(once.index, once.itertuples(index=False), strict=True)}
     order = mine.drop_duplicates([keys.PATIENT, BIOMARKER])[[keys.PATIENT, BIOMARKER]]
     made = [
-        _pair(patient, name, [cells.get((patient, name, point)) for point in points], points)
+        _pair(patient, name, [cells.get((patient, name, point)) for point in points], points, decimals[name])
         for patient, name in zip(order[keys.PATIENT], order[BIOMARKER], strict=True)
     ]
     return pd.DataFrame(made, columns=list(PAIR_COLUMNS))
@@ -178,21 +198,24 @@ class _Cell(NamedTuple):
     level: float
     scaled: float
     censored: bool
+    whole: bool  # all of it lies below the limit, not one sample of several
     response: str | float
 
 
-def _pair(patient: str, name: str, cells: Sequence[_Cell | None], points: tuple[str, str]) -> dict[str, Any]:
+def _decimals(rows: pd.DataFrame) -> dict[str, int]:
+    """Decimals to which changes of each biomarker are told apart."""
+    largest = rows["scaled"].abs().groupby(rows[BIOMARKER], sort=False).max()
+    return {str(name): _DIGITS - int(np.ceil(np.log10(size))) if size > 0 else 300 for name, size in largest.items()}
+
+
+def _pair(
+    patient: str, name: str, cells: Sequence[_Cell | None], points: tuple[str, str], decimals: int
+) -> dict[str, Any]:
     lacking = [point for cell, point in zip(cells, points, strict=True) if cell is None]
     words = [cell.response for cell in cells if cell is not None and isinstance(cell.response, str)]
-    empty = _Cell(np.nan, np.nan, censored=False, response=np.nan)
+    empty = _Cell(np.nan, np.nan, censored=False, whole=False, response=np.nan)
     before, after = (empty if cell is None else cell for cell in cells)
-    bound = EXACT
-    if not lacking:
-        # a level below its limit at baseline makes the rise larger than it looks, one on treatment the fall
-        bound = {(True, True): BOTH_BELOW, (True, False): AT_LEAST, (False, True): AT_MOST}.get(
-            (bool(before.censored), bool(after.censored)), EXACT
-        )
-    change = np.nan if lacking else (0.0 if bound == BOTH_BELOW else after.scaled - before.scaled)
+    change, bound = (np.nan, EXACT) if lacking else _bounded(before, after, decimals)
     return {
         keys.PATIENT: patient,
         BIOMARKER: name,
@@ -210,6 +233,19 @@ def _pair(patient: str, name: str, cells: Sequence[_Cell | None], points: tuple[
     }
 
 
+def _bounded(before: _Cell, after: _Cell, decimals: int) -> tuple[float, str]:
+    """Change and what kind of bound it is."""
+    change = round(after.scaled - before.scaled, decimals) + 0.0  # no negative zero
+    if before.censored and after.censored:
+        return 0.0, BOTH_BELOW if before.whole and after.whole else NO_BOUND
+    if before.censored:
+        # what lies below its limit at baseline rose by more than it looks; a limit above the later level tells nothing
+        return (change, AT_LEAST) if change >= 0 else (0.0, NO_BOUND)
+    if after.censored:
+        return (change, AT_MOST) if change <= 0 else (0.0, NO_BOUND)
+    return change, EXACT
+
+
 def refuse_unknown(given: Mapping[str, Any], levels: Sequence[str], what: str) -> None:
     """Refuse a setting for a level that is not measured: it would silently do nothing.
 
@@ -224,8 +260,8 @@ def refuse_unknown(given: Mapping[str, Any], levels: Sequence[str], what: str) -
             raise UsageError(f"{what} for a level that is not there", seen=name, allowed=list(levels), hint=hint)
 
 
-def _check_timepoints(rows: pd.DataFrame, baseline: str, on_treatment: str) -> None:
-    have = [str(point) for point in dict.fromkeys(rows[keys.TIMEPOINT].dropna())]
+def _check_timepoints(points: Sequence[str], baseline: str, on_treatment: str) -> None:
+    have = [str(point) for point in dict.fromkeys(points)]
     for name in (baseline, on_treatment):
         if name not in have:
             raise UsageError(

@@ -9,6 +9,8 @@ import pandas as pd
 
 from biomarkers import keys
 from biomarkers.change.pairs import BIOMARKER, Samples
+from biomarkers.change.scale import KINDS
+from biomarkers.change.told import told_kind
 from biomarkers.cohort.ids import look_alikes, near_misses
 
 _SHARE = {"tps", "percent", "percentage", "pct", "prozent"}
@@ -31,8 +33,19 @@ def reading_notes(samples: Samples, *, points: tuple[str, str]) -> list[str]:
         notes.append(alike)
     for name, kind in samples.kinds.items():
         levels = samples.rows.loc[samples.rows[BIOMARKER] == name, "level"]
-        notes += _scale_note(name, kind, levels)
+        if name in samples.told:
+            notes.append(_told_note(name, kind, samples.told[name]))
+        else:
+            notes += _scale_note(name, kind, levels)
     return notes
+
+
+def _told_note(name: str, kind: str, why: str) -> str:
+    others = ", ".join(other for other in KINDS if other != kind)
+    return (
+        f"{name}: no scale was stated and it is taken as {kind} ({why}); if it is something else "
+        f"({others}), say so (--scale '{name}=KIND')"
+    )
 
 
 def _other_points(rows: pd.DataFrame, points: tuple[str, str]) -> Iterator[str]:
@@ -48,7 +61,8 @@ def _other_points(rows: pd.DataFrame, points: tuple[str, str]) -> Iterator[str]:
     more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
     near = near_misses(map(str, counts.index), points)
     said = "".join(f"; {other!r} resembles {point!r} and was NOT taken for it" for other, point in near.items())
-    yield f"samples at other time points are left out: {shown}{more}{said}"
+    used = " (only the mixed model over every visit uses them)"
+    yield f"samples at other time points are left out: {shown}{more}{said}{used}"
 
 
 def _scale_note(name: str, kind: str, levels: pd.Series) -> Iterator[str]:
@@ -59,5 +73,10 @@ def _scale_note(name: str, kind: str, levels: pd.Series) -> Iterator[str]:
         yield f"{name}: taken as a linear level; if it is a percentage, say so (--scale '{name}=percent')"
     elif kind == "linear" and words & _LOGGED:
         yield f"{name}: taken as a linear level; if it is a logarithm, say so (--scale '{name}=log2')"
+    elif kind == "linear" and len(levels) and told_kind(levels.to_numpy(dtype=float))[0] == "log2":
+        yield (
+            f"{name}: taken as a linear level, as stated, though its values ({low:.4g} to {high:.4g}) look like "
+            f"logarithms; if they are, say so (--scale '{name}=log2')"
+        )
     elif kind == "percent" and 0 < high <= 1:
         yield f"{name}: no level is above 1; if these are fractions, say so (--scale '{name}=fraction')"

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from biomarkers import keys
-from biomarkers.change.group import BY_RESPONSE, ENDPOINT, MIN_PAIRS
-from biomarkers.change.pairs import BIOMARKER, BOTH_BELOW
+from biomarkers.change.chain import CONVERSIONS
+from biomarkers.change.group import BY_RESPONSE, ENDPOINT, MEAN, MIN_PAIRS, PRATT, SIGNED_RANK
+from biomarkers.change.pairs import BIOMARKER, BOTH_BELOW, NO_BOUND
 from biomarkers.change.repeatability import DECREASE, INCREASE, Gate, Repeatability
 from biomarkers.change.scale import Scale
 
@@ -43,7 +44,16 @@ SUMMARY_COLUMNS = (
     "scale",
     "in_words",
     "reason",
+    "unchanged",
+    "direction",
+    "p_pratt",
+    "p_paired_t",
+    "p_max_t",
+    "note",
 )
+Adjustment = Literal["holm", "max-t"]
+ADJUSTMENTS: tuple[Adjustment, ...] = ("holm", "max-t")
+UP, DOWN = "up", "down"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +64,9 @@ class Change:
     ----------
     table
         One row a biomarker (``SUMMARY_COLUMNS``): the verdict is ``increased``, ``decreased``, ``no change shown`` (not
-        the same as unchanged) or ``not_testable``; changes are on the scale that stands in ``scale``.
+        the same as unchanged) or ``not_testable``; changes are on the scale that stands in ``scale``. ``direction`` is
+        that of the signed-rank test which decides: pairs without change have none. ``note`` says where the estimate
+        over all pairs, or Pratt's version of the test, speaks otherwise.
     pairs
         One row a patient and biomarker: both levels, the change, its bound, the per-patient call, or why there is none.
     statistics
@@ -135,17 +147,31 @@ def summarise(
     *,
     gate: Gate,
     alpha: float,
+    adjustment: Adjustment = "holm",
 ) -> pd.DataFrame:
-    """One row a biomarker, with Holm's adjustment over the biomarkers."""
+    """One row a biomarker, adjusted over the biomarkers; ``max-t`` flips a patient's signs jointly."""
     from biomarkers.stats.adjust import adjust
 
     made = [_summary(name, pairs, statistics, scale, noise.get(name), gate) for name, scale in scales.items()]
     table = pd.DataFrame(made)
+    table["p_max_t"] = _max_t(pairs, list(scales))
     for name in ("p", "p_by_response"):
         p = table[name].to_numpy(dtype=float)
         table[f"{name}_adjusted"] = adjust(p) if table[name].notna().any() else np.nan
+    if adjustment == "max-t":
+        table["p_adjusted"] = table["p_max_t"]
     table["verdict"] = [_verdict(row, alpha) for row in _records(table)]
+    table["note"] = [_doubt(row, alpha) for row in _records(table)]
     return table.reindex(columns=list(SUMMARY_COLUMNS))
+
+
+def _max_t(pairs: pd.DataFrame, names: list[str]) -> np.ndarray:
+    from biomarkers.stats.paired_family import signed_rank_family
+
+    changes = pairs.pivot_table(index=keys.PATIENT, columns=BIOMARKER, values="change").reindex(columns=names)
+    if changes.empty:
+        return np.full(len(names), np.nan)
+    return np.asarray(signed_rank_family(changes.to_numpy(dtype=float)).p_step_down, dtype=float)
 
 
 def _summary(
@@ -161,17 +187,20 @@ def _summary(
     change = have["change"].to_numpy(dtype=float)
     found = _picker(statistics, name)
     hl = found(ENDPOINT, "Hodges-Lehmann change")
-    test = found(ENDPOINT, "signed-rank sum")
+    test, pratt, mean = (found(ENDPOINT, statistic) for statistic in (SIGNED_RANK, PRATT, MEAN))
     by_response = found(BY_RESPONSE, "rank sum of the changes")
     n = len(have)
-    quantified = int((have["bound"] != BOTH_BELOW).sum())
+    below = int((have["bound"] == BOTH_BELOW).sum())
+    quantified = n - int(have["bound"].isin([BOTH_BELOW, NO_BOUND]).sum())
     reason = ""
     if n == 0:
-        reason = "no patient has both levels"
+        reason = "no patient has both levels" if len(mine) else "no sample has a level"
     elif quantified == 0:
         reason = "every pair is below its limit: no quantifiable change"
     elif n < MIN_PAIRS:
         reason = f"{n} pair{'' if n == 1 else 's'} cannot reach p < 0.05 two-sided: {MIN_PAIRS} needed"
+    elif not change.any():
+        reason = f"none of {n} pairs changed: nothing can be tested"
     return {
         BIOMARKER: name,
         "n_pairs": n,
@@ -183,11 +212,15 @@ def _summary(
         "p": test["p"],
         "test": test["method"] if isinstance(test["method"], str) else "",
         "p_by_response": by_response["p"],
+        "p_pratt": pratt["p"],
+        "p_paired_t": mean["p"],
+        "direction": direction_of(change),
+        "unchanged": int((change == 0).sum()),
         "rose": int((change > 0).sum()),
         "fell": int((change < 0).sum()),
         "called_increase": int((have["call"] == INCREASE).sum()),
         "called_decrease": int((have["call"] == DECREASE).sum()),
-        "both_below_limit": n - quantified,
+        "both_below_limit": below,
         "sdw": np.nan if noise is None else noise.sdw,
         "gate": np.nan if noise is None else noise.gate(gate),
         "gate_low": np.nan if noise is None else noise.low,
@@ -216,18 +249,55 @@ def _verdict(row: Mapping[str, Any], alpha: float) -> str:
         return keys.NOT_TESTABLE
     if row["p_adjusted"] > alpha:
         return NOT_SHOWN
-    return ROSE if row["hl_change"] > 0 else FELL
+    return ROSE if row["direction"] == UP else FELL
+
+
+def direction_of(change: np.ndarray) -> str:
+    """Direction of the signed-rank test that decides; pairs without change have none."""
+    from biomarkers.stats.paired import signed_rank_z
+
+    z = signed_rank_z(change) if change.any() else 0.0
+    return UP if z > 0 else (DOWN if z < 0 else "")
+
+
+def _doubt(row: Mapping[str, Any], alpha: float) -> str:
+    """Say where the estimate over all pairs and the test over the changed ones differ."""
+    if row["verdict"] == keys.NOT_TESTABLE:
+        return ""
+    moved, n = row["rose"] + row["fell"], row["n_pairs"]
+    made = []
+    if moved < MIN_PAIRS:
+        made.append(f"only {moved} of {n} pairs changed: the test, over these alone, cannot reach p < 0.05")
+    if row["verdict"] in (ROSE, FELL):
+        sign = 1 if row["direction"] == UP else -1
+        if row["hl_change"] * sign < 0:
+            made.append(
+                f"direction in doubt: the test over the {moved} pairs that changed speaks for a level that "
+                f"{row['verdict']}, the Hodges-Lehmann change over all {n} pairs has the other sign"
+            )
+        elif row["unchanged"] and row["ci_low"] <= 0 <= row["ci_high"]:
+            made.append(
+                f"{row['unchanged']} of {n} pairs did not change: the test is over the {moved} others, median and "
+                f"Hodges-Lehmann change are over all {n} and their interval holds 0"
+            )
+    if not np.isnan(row["p_pratt"]) and (row["p"] <= alpha) != (row["p_pratt"] <= alpha):
+        made.append(f"with the unchanged pairs ranked (Pratt) p = {row['p_pratt']:.3g}, without them {row['p']:.3g}")
+    return "; ".join(made)
 
 
 def _sentence(row: Mapping[str, Any]) -> str:
     name = row[BIOMARKER]
     if row["verdict"] == keys.NOT_TESTABLE:
         return f"{name}: not testable ({row['reason'] or 'the test is undefined'})."
+    shown = f"{name}, {NOT_SHOWN}" if row["verdict"] == NOT_SHOWN else f"{name} {row['verdict']}"
     text = (
-        f"{name} {row['verdict']}: median change {row['median_change']:+.3f} ({row['in_words']}) in {row['n_pairs']} "
-        f"pairs, Hodges-Lehmann {row['hl_change']:+.3f} (95% CI {row['ci_low']:+.3f} to {row['ci_high']:+.3f}), "
+        f"{shown}: median change {row['median_change']:+.3f} ({row['in_words']}) in {row['n_pairs']} "
+        f"pairs ({row['rose']} rose, {row['fell']} fell, {row['unchanged']} unchanged), Hodges-Lehmann "
+        f"{row['hl_change']:+.3f} (95% CI {row['ci_low']:+.3f} to {row['ci_high']:+.3f}), "
         f"{signed_rank_words(row['test'])} p = {row['p']:.3g}, adjusted {row['p_adjusted']:.3g}; scale: {row['scale']}."
     )
+    if row["note"]:
+        text += f" {row['note'][0].upper()}{row['note'][1:]}."
     if not np.isnan(row["p_by_response"]):
         text += (
             f" Change by response: p = {row['p_by_response']:.3g}, adjusted {row['p_by_response_adjusted']:.3g}"
@@ -235,8 +305,8 @@ def _sentence(row: Mapping[str, Any]) -> str:
         )
     if not np.isnan(row["gate"]):
         text += (
-            f" Beyond technical noise (gate {row['gate']:.3g}): {row['called_increase']} patients up, "
-            f"{row['called_decrease']} down."
+            f" Beyond technical noise (gate {row['gate']:.3g}): called an increase in {row['called_increase']} and a "
+            f"decrease in {row['called_decrease']} of {row['n_pairs']} patients."
         )
     return text
 
@@ -253,15 +323,19 @@ def signed_rank_words(method: str) -> str:
 
 
 def _conversion_sentence(row: Mapping[str, Any]) -> str:
+    both = sum(int(row[name]) for name in CONVERSIONS)
+    if not both:
+        return f"{row['component']}: {row['note']}; {row['not_evaluable']} patients not evaluable."
     text = (
-        f"{row['component']}: {row['becomes positive']} became positive, {row['becomes negative']} negative, "
-        f"{row['stays positive']} stayed positive, {row['stays negative']} negative"
+        f"{row['component']}: of {both} patients with both states {row['becomes positive']} became positive, "
+        f"{row['becomes negative']} became negative, {row['stays positive']} stayed positive, "
+        f"{row['stays negative']} stayed negative"
     )
     if row["not_evaluable"]:
-        text += f", {row['not_evaluable']} not evaluable at one time point or both"
-    return text + (
-        f"; exact McNemar p = {row['p_mcnemar']:.3g}." if not np.isnan(row["p_mcnemar"]) else f"; {row['note']}."
-    )
+        text += f"; {row['not_evaluable']} more are not evaluable at one time point or both"
+    if not np.isnan(row["p_mcnemar"]):
+        text += f"; exact McNemar p = {row['p_mcnemar']:.3g}"
+    return f"{text}; {row['note']}." if row["note"] else f"{text}."
 
 
 def _chain_sentences(chain: pd.DataFrame) -> list[str]:

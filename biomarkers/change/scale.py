@@ -46,9 +46,17 @@ class Scale:
         return f"difference of logits, {added} added to both sides"
 
     def apply(
-        self, level: np.ndarray, numerator: np.ndarray | None = None, denominator: np.ndarray | None = None
+        self,
+        level: np.ndarray,
+        numerator: np.ndarray | None = None,
+        denominator: np.ndarray | None = None,
+        *,
+        censored: np.ndarray | None = None,
     ) -> np.ndarray:
         """Bring levels, (n,), to the scale; missing stays missing.
+
+        Where ``censored`` says that a level stands at its lower limit, its count is the one that gives the limit: the
+        smaller count that was seen would make a change larger than the limit allows.
 
         Raises
         ------
@@ -60,6 +68,10 @@ class Scale:
             return level
         if self.counts and numerator is not None and denominator is not None:
             yes, all_ = np.asarray(numerator, dtype=float), np.asarray(denominator, dtype=float)
+            if censored is not None and np.any(censored):
+                low = np.asarray(censored, dtype=bool)
+                at_limit = level * all_ / self._unit(level, yes, all_, ~low)
+                yes = np.where(low, np.maximum(yes, at_limit), yes)
             if self.kind == "linear":
                 return np.asarray(np.log2((yes + HALF_COUNT) / all_), dtype=float)
             return np.asarray(np.log((yes + HALF_COUNT) / (all_ - yes + HALF_COUNT)), dtype=float)
@@ -78,6 +90,13 @@ class Scale:
         if self.offset == 0 and bool(((level <= 0) | (level >= top)).any()):
             raise DataError("a logit of 0 or 1 needs an offset", seen=0.0, hint="Give an offset above 0.")
         return np.asarray(np.log((level + self.offset) / (top - level + self.offset)), dtype=float)
+
+    def _unit(self, level: np.ndarray, yes: np.ndarray, all_: np.ndarray, exact: np.ndarray) -> float:
+        """Level of one count in one unit of its denominator: 100 of a percentage, per area what the levels show."""
+        if self.kind in _TOP:
+            return _TOP[self.kind]
+        known = exact & (yes > 0) & (level > 0)
+        return float(np.median(level[known] * all_[known] / yes[known])) if known.any() else 1.0
 
     def in_words(self, change: float) -> str:
         """Say what a change on this scale means.

@@ -11,6 +11,7 @@ import pandas as pd
 
 from biomarkers import keys
 from biomarkers.change.pairs import BIOMARKER, Samples, refuse_unknown
+from biomarkers.change.told import told_kind
 from biomarkers.cohort.ids import identifiers
 from biomarkers.cohort.recist import yes_no
 from biomarkers.cohort.response import normalise_responses
@@ -29,10 +30,11 @@ def samples_of_table(
     patient: str,
     timepoint: str,
     response: str | None,
-    scale: str | Mapping[str, str],
+    scale: str | Mapping[str, str] | None,
     lloq: Mapping[str, float],
     censored: Mapping[str, str] | None = None,
     counts: Mapping[str, tuple[str, str]] | None = None,
+    offset: float | Mapping[str, float] | None = None,
     where: str,
 ) -> Samples:
     """Take levels from any table with a row a sample.
@@ -49,13 +51,16 @@ def samples_of_table(
     patient, timepoint, response
         Columns of the patient, the time point and the best overall response.
     scale
-        What the levels are, for all or by name.
+        What the levels are, for all or by name; what is not said is told from the values
+        (:func:`biomarkers.change.told.told_kind`) and stands in ``told``.
     lloq
         Lower limits, by name.
     censored
         Columns that say yes where a level stands at its lower limit, by name of the level.
     counts
         Columns of the counts behind a level, by name: (positive, all), or (positive, area) for a density.
+    offset
+        Offsets by name or for all: an offset above 0 is for levels that are no logarithms.
     where
         Name of the table for messages.
 
@@ -73,7 +78,7 @@ def samples_of_table(
     refuse_unknown(lloq, levels, "a lower limit")
     refuse_unknown(censored, levels, "a mark of the lower limit")
     refuse_unknown(counts, levels, "counts")
-    refuse_unknown({} if isinstance(scale, str) else scale, levels, "a scale")
+    refuse_unknown(scale if isinstance(scale, Mapping) else {}, levels, "a scale")
     frame = pd.DataFrame(
         {
             keys.PATIENT: identifiers(table[patient], where=f"{where} column {patient!r}"),
@@ -85,18 +90,42 @@ def samples_of_table(
         require_columns(table, [response], where=where)
         frame[keys.RESPONSE] = normalise_responses(table[response], where=f"{where} column {response!r}")
     _refuse_two_responses(frame, table, where)
-    kinds = {name: scale if isinstance(scale, str) else scale.get(name, "linear") for name in levels}
+    stated = {name: scale.get(name) if isinstance(scale, Mapping) else scale for name in levels}
+    kinds: dict[str, str] = {}
+    told: dict[str, str] = {}
     parts = []
     for name in levels:
         part = frame.copy()
         part[BIOMARKER] = name
         part["level"], part["censored"] = _limited(table, name, lloq.get(name), where)
+        kinds[name] = stated[name] or _told(part["level"], name, counts=counts, offset=offset, told=told)
         if name in censored:
             part["censored"] |= yes_no(table, censored[name], default=False, where=where)
         part["numerator"], part["denominator"] = _counts(table, name, counts.get(name), kinds[name], where)
         parts.append(part[part["level"].notna()])
     rows = pd.concat(parts, ignore_index=True)
-    return Samples(rows, kinds, {name: name for name in levels}, dict.fromkeys(levels, ""))
+    points = tuple(str(point) for point in dict.fromkeys(frame[keys.TIMEPOINT].dropna()))
+    names = {name: name for name in levels}
+    return Samples(rows, kinds, names, dict.fromkeys(levels, ""), told=told, points=points)
+
+
+def _told(
+    level: pd.Series,
+    name: str,
+    *,
+    counts: Mapping[str, tuple[str, str]],
+    offset: float | Mapping[str, float] | None,
+    told: dict[str, str],
+) -> str:
+    """Tell the kind of a level that nobody stated, and keep why."""
+    added = offset.get(name) if isinstance(offset, Mapping) else offset
+    if name in counts:
+        kind, told[name] = "linear", "it has counts behind it"
+    elif added is not None:
+        kind, told[name] = "linear", "an offset is named for it"
+    else:
+        kind, told[name] = told_kind(level.to_numpy(dtype=float))
+    return kind
 
 
 def pooled(samples: Samples) -> Samples:
@@ -123,10 +152,12 @@ def pooled(samples: Samples) -> Samples:
     sums = {name: (name, lambda column: column.sum(min_count=1)) for name in ("level", "numerator", "denominator")}
     made = weighed.groupby(key, sort=False, as_index=False, dropna=False).agg(
         **sums,
-        censored=("censored", "all"),
+        censored=("censored", "any"),
+        whole=("censored", "all"),
         response=(keys.RESPONSE, "first"),
         n_samples=(BIOMARKER, "size"),
     )
+    made["partly_censored"] = made["censored"] & ~made.pop("whole")
     many = made.pop("n_samples") > 1
     made["level"] = (made["level"] / made["denominator"]).where(many, made["level"])
     return replace(samples, rows=made)

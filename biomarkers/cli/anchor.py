@@ -23,7 +23,9 @@ def anchor(runs: tuple[Path, ...], out: Path, method: str, quantile: float) -> i
 
     RUN: folders that 'biomarkers score' wrote for the control slides. The 1+
     cut becomes a high quantile of their unstained cells; 2+ and 3+ move by the
-    same optical density. The file keeps slides, counts, quantile and date.
+    same optical density. The file keeps assay, marker, pixel size, DAB vector,
+    slides, counts, quantile and date; 'score' refuses it for other slides.
+    Controls that are stained or disagree are refused.
 
     \b
     biomarkers score controls/ --assay 22c3 --stain batch.toml --out controls-scored/
@@ -33,14 +35,18 @@ def anchor(runs: tuple[Path, ...], out: Path, method: str, quantile: float) -> i
     Research use only.
     """  # noqa: D301
     from biomarkers.errors import UsageError
-    from biomarkers.run.read_cells import cells_of_runs
+    from biomarkers.run.read_cells import cells_of_runs, looks_of_runs
     from biomarkers.score import anchor_thresholds, write_anchor
 
     if out.suffix.lower() != ".toml":
         raise UsageError("cuts are kept in a .toml file", where=out, seen=out.suffix)
     cells, assay, marker = cells_of_runs(runs)
     chosen = "batch" if method == "batch" else "negative_control"
-    found = anchor_thresholds(cells, assay=assay, method=chosen, quantile=quantile, marker=marker)
+    mpp, dab_vector, pictures = looks_of_runs(runs)
+    found = anchor_thresholds(
+        cells, assay=assay, method=chosen, quantile=quantile, marker=marker, mpp=mpp, dab_vector=dab_vector,
+        pictures=pictures,
+    )  # fmt: skip
     write_anchor(found, out)
     click.echo(f"{assay.name}, {marker}: {found.n_cells:,} cells of {len(found.slides)} control slides")
     before, after = _shown(found.replaced_dab_od), _shown(found.thresholds.dab_od)

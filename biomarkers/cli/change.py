@@ -30,7 +30,7 @@ _P_VALUES = ("p_adjusted", "p_by_response_adjusted")
     multiple=True,
     metavar="KIND | COL=KIND",
     help="What the levels of a table are, all or one: linear, log2, percent or fraction; a cohort says it itself; "
-    "repeatable.  [default: linear]",
+    "repeatable.  [default: linear or log2, told from the values, and said]",
 )
 @click.option(
     "--counts",
@@ -85,6 +85,14 @@ _P_VALUES = ("p_adjusted", "p_by_response_adjusted")
     help="Several samples of one patient at one time point; pool: sums of counts.",
 )
 @click.option("--drug", help="The treatment, so that epitope masking can be judged.")
+@click.option(
+    "--adjust",
+    "adjustment",
+    type=click.Choice(["holm", "max-t"]),
+    default="holm",
+    show_default=True,
+    help="Adjustment of the group tests over the biomarkers; both stand in summary.csv.",
+)
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Two-sided level of the group tests.")
 @click.option("--responders", default="CR,PR", show_default=True, help="Words that count as response.")
 @click.option(
@@ -117,6 +125,7 @@ def change(
     gate: str,
     several: str,
     drug: str | None,
+    adjustment: str,
     alpha: float,
     responders: str,
     not_evaluable: str,
@@ -155,6 +164,7 @@ def change(
         "drug": drug,
         "responders": tuple(word.strip() for word in responders.split(",")),
         "not_evaluable": not_evaluable,
+        "adjustment": adjustment,
         "alpha": alpha,
         "replicates": None if replicates is None else read_table(replicates, text=(replicate_of,)),
         "replicate_of": replicate_of,
@@ -214,13 +224,13 @@ def _write(made: Change, out: Path, *, inputs: list[Path], figures: bool, simula
 
 
 def _scales(texts: tuple[str, ...], levels: tuple[str, ...]) -> dict[str, str]:
-    """Read scales: one for all levels, then those that are named."""
+    """Read scales: one for all levels, then those that are named; what is not said is told from the values."""
     from biomarkers.change.pairs import refuse_unknown
     from biomarkers.change.scale import KINDS
     from biomarkers.errors import UsageError
 
-    named = {}
-    whole = "linear"
+    named: dict[str, str] = {}
+    whole: str | None = None
     for text in texts:
         name, equals, kind = text.rpartition("=")
         if kind not in KINDS:
@@ -230,7 +240,8 @@ def _scales(texts: tuple[str, ...], levels: tuple[str, ...]) -> dict[str, str]:
         else:
             whole = kind
     refuse_unknown(named, levels, "a scale")
-    return {name: named.get(name, whole) for name in levels}
+    stated = named if whole is None else {**dict.fromkeys(levels, whole), **named}
+    return {name: stated[name] for name in levels if name in stated}
 
 
 def _counts(text: str) -> tuple[str, tuple[str, str]]:

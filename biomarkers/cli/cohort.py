@@ -75,6 +75,23 @@ _ROLES = ("patient", "response", "sample", "timepoint", "treated", "first_dose",
 @click.option("--min-sd-days", type=float, default=28, show_default=True, help="SD counts from this day on.")
 @click.option("--max-ne-between", type=int, default=1, show_default=True, help="NE visits before a confirmation.")
 @click.option("--sd-between", is_flag=True, help="One SD may stand between two PR.")
+@click.option(
+    "--carried-confirms",
+    is_flag=True,
+    help="A PR that is only carried forward (sum no longer 30% below baseline) confirms an earlier one.",
+)
+@click.option(
+    "--new-therapy",
+    metavar="COLUMN[:UNIT]",
+    help="Start of another treatment of the tumour, a date or a time since the start; responses after it do not count.",
+)
+@click.option(
+    "--new-therapy-pfs",
+    type=click.Choice(["ignore", "censor", "event"]),
+    default="ignore",
+    show_default=True,
+    help="What that start is to PFS by the visits.",
+)
 @click.option("--immune", is_flag=True, help="Derive iRECIST responses as well.")
 @click.option(
     "--transform",
@@ -90,6 +107,13 @@ _ROLES = ("patient", "response", "sample", "timepoint", "treated", "first_dose",
     multiple=True,
     metavar="MONTHS",
     help="Compare PFS and OS by response from this month on; repeatable.",
+)
+@click.option(
+    "--landmark-response",
+    type=click.Choice(["seen", "confirmed"]),
+    default="seen",
+    show_default=True,
+    help="At a landmark a response counts from the visit at which it was seen, or from the one that confirmed it.",
 )
 @click.option("--cube", type=_FILE, help="Also write patient x time point x biomarker as netCDF, FILE.nc.")
 @click.option("--figures/--no-figures", default=True, show_default=True, help="Draw flow, waterfall, swimmer, ...")
@@ -131,7 +155,11 @@ def cohort(out: Path, **options: Any) -> None:
         if options["scores"] or options["levels"]:
             study, made = _join(patients, columns, options), [out]
     summary = summarise_study(
-        study, baseline=options["baseline"], transform=options["transform"], landmarks=options["landmarks"]
+        study,
+        baseline=options["baseline"],
+        transform=options["transform"],
+        landmarks=options["landmarks"],
+        landmark_response=options["landmark_response"],
     )
     if made:
         from biomarkers.cohort.store import write_cohort
@@ -162,6 +190,7 @@ def _patients(columns: ColumnMap, options: dict[str, Any]) -> Patients:
         min_sd_days=options["min_sd_days"],
         max_ne_between=options["max_ne_between"],
         sd_between=options["sd_between"],
+        carried_confirms=options["carried_confirms"],
     )
     return read_patients(
         options["clinical"],
@@ -171,6 +200,7 @@ def _patients(columns: ColumnMap, options: dict[str, Any]) -> Patients:
         rules=rules,
         immune=options["immune"],
         response_from=options["response_from"],
+        new_therapy_rule=options["new_therapy_pfs"],
     )
 
 
@@ -200,7 +230,15 @@ def _columns(options: dict[str, Any]) -> ColumnMap:
     base["lloq"] = {**base["lloq"], **{name: _number(value, "--lloq") for name, value in limits.items()}}
     if options["visit_time"] is not None:
         base["visits"] = {**base["visits"], **_visit_time(options["visit_time"])}
+    if options["new_therapy"] is not None:
+        base["new_therapy"], base["new_therapy_unit"] = _new_therapy(options["new_therapy"])
     return ColumnMap.model_validate(base)
+
+
+def _new_therapy(text: str) -> tuple[str, str | None]:
+    """Read COLUMN, or COLUMN:UNIT."""
+    column, colon, unit = text.rpartition(":")
+    return (column, unit) if colon and unit in _UNITS else (text, None)
 
 
 def _endpoint(text: str) -> tuple[str, dict[str, object]]:

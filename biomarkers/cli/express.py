@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     "--scale",
     help="counts, cpm, tpm, linear, log2, log1p, log10, zscore, nanostring or microarray.  [default: found]",
 )
+@click.option(
+    "--log-offset", type=float, help="What was added before logarithms were taken: log2(x + 0.001).  [default: found]"
+)
 @click.option("--layer", help="Layer of an h5ad, zarr or loom file: X, raw, or a layer's name.")
 @click.option("--normalise", default="cpm", show_default=True, help="Of counts: cpm, tmm, or ratio (median of ratios).")
 @click.option("--score-genes", is_flag=True, help="Signatures by scanpy's score_genes too.")

@@ -19,6 +19,9 @@ import click
 @click.option("--zero-share", type=float, default=0.0, show_default=True, help="Share tied at the bottom.")
 @click.option("--n-levels", type=click.IntRange(2), help="An ordinal marker with so many levels.")
 @click.option("--spread", type=float, help="Responders vary so many times as much as others.")
+@click.option(
+    "--biomarkers", type=click.IntRange(1), default=1, show_default=True, help="Biomarkers that p is adjusted over."
+)
 @click.option("--simulations", type=click.IntRange(10), default=2000, show_default=True, help="Cohorts for each AUC.")
 @click.option("--permutations", type=click.IntRange(99), default=1999, show_default=True, help="Of each cohort.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
@@ -49,6 +52,7 @@ def power(out: Path | None, **options: Any) -> None:
         alpha=options["alpha"],
         levels=_family(options),
         missing_share=options["missing_share"],
+        n_biomarkers=options["biomarkers"],
         n_simulations=options["simulations"],
         n_permutations=options["permutations"],
         rng=options["seed"],

@@ -25,8 +25,20 @@ if TYPE_CHECKING:
     multiple=True,
     help="Column of site, batch or tumor type: patients change places within a stratum only; repeatable.",
 )
-@click.option("--time", help="Column of a time above 0; with --event.")
-@click.option("--event", help="Column of its event: 1 = it happened, 0 = censored.")
+@click.option(
+    "--time",
+    "times",
+    multiple=True,
+    metavar="COL",
+    help="Column of a time above 0; with --event. ENDPOINT=COL, repeatable, where several times are asked for.",
+)
+@click.option(
+    "--event",
+    "events",
+    multiple=True,
+    metavar="COL",
+    help="Column of its event: 1 = it happened, 0 = censored; or ENDPOINT=COL.",
+)
 @click.option(
     "--endpoint",
     "endpoints",
@@ -38,9 +50,7 @@ if TYPE_CHECKING:
 @click.option(
     "--benefit-months",
     type=float,
-    default=6.0,
-    show_default=True,
-    help="How long SD must last to count as clinical benefit.",
+    help="How long SD must last to count as clinical benefit.  [default: 6]",
 )
 @click.option("--covariate", "covariates", multiple=True, help="Numeric column to adjust an estimate for; repeatable.")
 @click.option("--responder", "responders", multiple=True, help="Word that counts as response.  [default: CR, PR]")
@@ -48,12 +58,10 @@ if TYPE_CHECKING:
 @click.option(
     "--not-evaluable",
     type=click.Choice(["exclude", "nonresponder"]),
-    default="exclude",
-    show_default=True,
-    help="What NE is: left out, or no response.",
+    help="What NE is: left out, or no response.  [default: exclude]",
 )
-@click.option("--margin", type=float, default=0.15, show_default=True, help="Margin of independence, AUC scale.")
-@click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the tests.")
+@click.option("--margin", type=float, help="Margin of independence, AUC scale.  [default: 0.15]")
+@click.option("--alpha", type=float, help="Level of the tests.  [default: 0.05]")
 @click.option("--cutoff", "cutoffs", multiple=True, metavar="COL=1", help="Cut fixed beforehand; repeatable.")
 @click.option(
     "--search-cuts", is_flag=True, help="Search the best cut too, with p and effect corrected for the search."
@@ -112,21 +120,24 @@ def relate(
     arguments = {
         "levels": list(options["levels"]) or None,
         "endpoint": list(options["endpoints"]) or ["orr"],
-        "responders": list(options["responders"]) or ["CR", "PR"],
+        "responders": list(options["responders"]) or None,
         "non_responders": list(options["non_responders"]) or None,
         "cutoffs": _cuts(options["cutoffs"]),
         "lloq": {name: values[0] for name, values in _cuts(options["limits"]).items()},
         "censored": dict(_pair(text) for text in options["flags"]),
         "n_permutations": options["permutations"],
         "rng": options["seed"],
-        **{name: options[name] for name in ("response", "patient", "strata", "time", "event", "best_change",
+        "time": _columns(options["times"], "--time"),
+        "event": _columns(options["events"], "--event"),
+        "filters": list(only),
+        **{name: options[name] for name in ("response", "patient", "strata", "best_change",
                                             "benefit_months", "covariates", "search_cuts", "not_evaluable", "margin",
                                             "alpha", "plan", "timepoint")},
     }  # fmt: skip
     if options["site"] and not panel:
         raise click.UsageError("--site belongs to --sensitivity")
     result = ask(data, where=table.name, progress=sys.stderr.isatty(), **arguments)
-    others = _panel(data, result, options, where=table.name) if panel else None
+    others = _panel(data, result, options, arguments, where=table.name) if panel else None
     if simulated:
         import dataclasses
 
@@ -174,6 +185,23 @@ def _cuts(texts: tuple[str, ...]) -> dict[str, list[float]]:
     return made
 
 
+def _columns(texts: tuple[str, ...], option: str) -> str | dict[str, str] | None:
+    """Read COL once, or ENDPOINT=COL any number of times."""
+    from biomarkers.errors import UsageError
+    from biomarkers.relate.endpoints import KINDS
+
+    named = {end: column for end, equals, column in (text.partition("=") for text in texts) if equals and end in KINDS}
+    if len(named) == len(texts):
+        return named or None
+    if len(texts) > 1:
+        raise UsageError(
+            f"{option} is given several times",
+            seen=" ".join(texts),
+            allowed=f"{option} COLUMN, or ENDPOINT=COLUMN each",
+        )
+    return texts[0]
+
+
 def _pair(text: str) -> tuple[str, str]:
     """Read COL=FLAG."""
     from biomarkers.errors import UsageError
@@ -184,23 +212,31 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _panel(data: Any, result: Relation, options: dict[str, Any], *, where: str) -> Sensitivity:
-    """Ask again under other choices, with everything else as it was asked."""
+def _panel(
+    data: Any, result: Relation, options: dict[str, Any], arguments: Mapping[str, Any], *, where: str
+) -> Sensitivity:
+    """Ask the primary end point again under other choices, with everything else as it was asked."""
+    from biomarkers.relate.endpoints import KINDS
     from biomarkers.relate.sensitivity import sensitivity
 
-    kept = ("responders", "non_responders", "not_evaluable", "margin", "alpha", "cutoffs", "lloq", "censored", "strata")
-    return sensitivity(
-        data,
-        levels=result.settings["levels"],
-        response=options["response"],
-        patient=options["patient"],
-        site=options["site"],
-        timepoint=options["timepoint"],
-        where=where,
-        rng=options["seed"],
-        n_permutations=min(options["permutations"], 9_999),
-        **{name: result.settings[name] for name in kept},
-    )
+    asked = {
+        **arguments,
+        "levels": result.settings["levels"],
+        "endpoint": result.settings["endpoint"][0],
+        "search_cuts": False,
+        "n_permutations": min(options["permutations"], 9_999),
+    }
+    named = (arguments["time"], arguments["event"])
+    if any(isinstance(columns, dict) for columns in named):  # those of the other end points are not asked for here
+        wanted = {asked["endpoint"], "pfs"} if asked["endpoint"] == "clinical_benefit" else {asked["endpoint"]}
+        for name in ("time", "event"):
+            kept = {end: column for end, column in arguments[name].items() if end in wanted}
+            asked[name] = kept or None
+    elif (
+        KINDS.get(asked["endpoint"]) in ("binary", "ordered", "continuous") and asked["endpoint"] != "clinical_benefit"
+    ):
+        asked["time"] = asked["event"] = None
+    return sensitivity(data, site=options["site"], where=where, **asked)
 
 
 def _write(
@@ -240,9 +276,14 @@ def _summary(result: Relation, notes: list[str], report: Path, *, panel: Sensiti
     from tabulate import tabulate
 
     rule = "NE counts as no response" if result.settings["not_evaluable"] == "nonresponder" else "NE is left out"
-    click.echo(f"Response: {result.definition} ({rule}).\n")
+    yes_no = result.heading == "Responders"
+    click.echo(f"Response: {result.definition} ({rule}).\n" if yes_no else f"End point: {result.definition}.\n")
     rows = [_line(row) for row in result.verdicts.to_dict("records")]
-    heads = ["biomarker", "end point", "n", "responders", "verdict", "AUC", "95% CI", "p", "p adjusted", "p omnibus"]
+    graded = result.verdicts["margin"].isna() & (result.verdicts["verdict"] != "not_testable")
+    scale, count = ("AUC", "responders") if not graded.any() else ("concordance", "events")
+    if graded.any() and not graded.all():
+        scale, count = "AUC / concordance", "responders / events"
+    heads = ["biomarker", "end point", "n", count, "verdict", scale, "95% CI", "p", "p adjusted", "p omnibus"]
     click.echo(tabulate(rows, headers=heads, tablefmt="simple", disable_numparse=True))
     for line in _conventional(result):
         click.echo(line)
@@ -261,9 +302,11 @@ def _summary(result: Relation, notes: list[str], report: Path, *, panel: Sensiti
 
 
 def _line(row: Mapping[Any, Any]) -> list[str]:
+    name = "auc" if _number(row["concordance"], 3) == "-" else "concordance"
+    value, low, high = (_number(row[column], 3) for column in (name, f"{name}_low95", f"{name}_high95"))
     return [
         str(row["biomarker"]), str(row["endpoint"]), str(row["n"]), _count(row["n_responders"]), str(row["verdict"]),
-        _number(row["auc"], 3), f"{_number(row['auc_low95'], 3)}-{_number(row['auc_high95'], 3)}",
+        value, "-" if low == "-" else f"{low}-{high}",
         _number(row["p_dependence"], 4), _number(row["p_adjusted"], 4), _number(row["p_omnibus"], 4),
     ]  # fmt: skip
 
@@ -278,6 +321,7 @@ def _conventional(result: Relation) -> list[str]:
             a, t = auc.iloc[0], test.iloc[0]
             interval = f"{a['value']:.3f} (95% {a['ci_low']:.3f}-{a['ci_high']:.3f})"
             p = f"Wilcoxon p {_number(t['p'], 3)} (normal approximation)"
+            p += "; strata ignored" if "strata ignored" in str(a["note"]) else ""
             lines.append(f"As papers print it, {name}: AUC {interval} by DeLong; {p}")
     return ["", *lines] if lines else []
 

@@ -29,7 +29,7 @@ _REASON_WIDTH, _NAME_WIDTH = 70, 48
 @click.option("--stain", type=click.Path(), help="White level and stain vectors (TOML) for the whole batch.")
 @click.option("--segmenter", help="An installed finder of nuclei (StarDist, Cellpose ...) in place of ours.")
 @click.option("--panel", type=click.Path(), help="A multiplex panel (TOML) instead of an assay: mIF images.")
-@click.option("--gates", type=click.Path(), help="A gate table (CSV) for the panel.  [default: fitted to each image]")
+@click.option("--gates", help="A gate table (CSV) for the panel, or 'image'.  [default: fitted to all images together]")
 @click.option("--labels", type=click.Path(), help="Folder of label maps (<slide>.tif) for the panel's images.")
 @click.option("--skip", multiple=True, help="Leave out slides whose name or file matches (*, ?); they keep a row.")
 @click.option("--workers", type=int, help="Worker processes.  [default: 1]")
@@ -60,7 +60,9 @@ def score(inputs: tuple[str, ...], out: Path, config: Path | None, quiet: bool, 
     overlays/*.png, thumbnails/*.jpg, geojson/*.geojson (for QuPath),
     sensitivity/*.csv (each score as a function of its cut), stain/*.toml,
     logs/*.log and run.json; with --panel gates/*.csv and gates/*.html, a page to
-    check each image's gates. Run it again to go on where it stopped; finished
+    check each image's gates. Several images of a panel share their gates
+    (gates.csv, from a first run in first/), since an image may hold no positive
+    cell; --gates image fits them to each. Run it again to go on where it stopped; finished
     slides are not scored twice.
 
     TPS, CPS and IC need to know tumour cells: give annotations with tumour

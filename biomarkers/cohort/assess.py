@@ -74,6 +74,7 @@ def assess(
     first_dose: Mapping[str, pd.Timestamp] | None = None,
     rules: Confirmation | None = None,
     immune: bool = False,
+    new_therapy: Mapping[str, float] | None = None,
 ) -> Assessment:
     """Derive the response of every visit and the best overall response of every patient.
 
@@ -93,6 +94,9 @@ def assess(
         Confirmation rules; by default 28 days.
     immune
         Derive iRECIST as well.
+    new_therapy
+        Day on which a patient started another treatment of the tumour: responses after it do not count, and the visits
+        say so in ``after_new_therapy``.
 
     Raises
     ------
@@ -131,9 +135,14 @@ def assess(
         where=where,
     )
     derived = immune_responses(derived) if immune else derived
-    best = best_responses(derived, rules=rules)
+    best = best_responses(derived, rules=rules, new_therapy=new_therapy)
+    counted = derived
+    if new_therapy:
+        start = derived[PATIENT].map(new_therapy).astype(float)
+        derived = derived.assign(after_new_therapy=(derived["day"] > start).to_numpy())
+        counted = derived[~derived["after_new_therapy"]]
     if immune:
-        words = derived[derived["immune_response"] != ""].groupby(PATIENT, sort=False)["immune_response"].apply(list)
+        words = counted[counted["immune_response"] != ""].groupby(PATIENT, sort=False)["immune_response"].apply(list)
         best["immune_response"] = [best_immune_response(words.get(name, [])) for name in best[PATIENT]]
     return Assessment(derived, best, rules or Confirmation(), tuple(notes))
 
@@ -144,8 +153,13 @@ def recist_words(best: pd.DataFrame, notes: list[str]) -> pd.Series:
     A patient without a visit after baseline is NE, and Non-CR/non-PD (no target lesions) is SD.
     """
     words = best.set_index(PATIENT)["response"]
-    for old, new, why in ((MISSING, NE, "no visit after baseline"), (NON_CR_NON_PD, SD, "Non-CR/non-PD")):
-        names = [str(name) for name in words.index[words == old]]
+    switched = best.set_index(PATIENT)["n_after_new_therapy"] > 0
+    for old, some, new, why in (
+        (MISSING, ~switched, NE, "no visit after baseline"),
+        (MISSING, switched, NE, "no visit before the start of a new therapy"),
+        (NON_CR_NON_PD, words.notna(), SD, "Non-CR/non-PD"),
+    ):
+        names = [str(name) for name in words.index[(words == old) & some]]
         if names:
             notes.append(f"{len(names)} patients with {why} count as {new}: {_first(names)}")
     return words.replace({MISSING: NE, NON_CR_NON_PD: SD})

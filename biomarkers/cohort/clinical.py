@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from biomarkers.cohort.columns import MONTHS_PER, ColumnMap, EventColumns, find_column, own_endpoints
+from biomarkers.cohort.columns import (
+    DAYS_PER_MONTH,
+    MONTHS_PER,
+    ColumnMap,
+    EventColumns,
+    TimeUnit,
+    find_column,
+    own_endpoints,
+)
 from biomarkers.cohort.dates import date_column
 from biomarkers.cohort.endpoints import TREATED
 from biomarkers.cohort.ids import identifiers, look_alikes
@@ -18,6 +26,15 @@ from biomarkers.errors import DataError, UsageError
 from biomarkers.keys import PATIENT, RESPONSE
 
 FIRST_DOSE = "first_dose"
+NEW_THERAPY = "new_therapy_day"
+_UNIT_OF_NAME: dict[str, TimeUnit] = {
+    "day": "days",
+    "days": "days",
+    "week": "weeks",
+    "weeks": "weeks",
+    "month": "months",
+    "months": "months",
+}
 _YES = ("1", "true", "yes", "y", "treated")
 _NO = ("0", "false", "no", "n", "untreated", "not treated")
 
@@ -70,7 +87,9 @@ def read_clinical(table: pd.DataFrame, *, columns: ColumnMap, where: str) -> Cli
         made[TREATED] = _yes_no(table, treated, where)
     if (first_dose := find("first_dose")) is not None:
         made[FIRST_DOSE] = date_column(table, first_dose, where=where, order=columns.date_order)
-    used |= {response, treated, first_dose}
+    if (new_therapy := find("new_therapy")) is not None:
+        made[NEW_THERAPY] = _new_therapy(table, new_therapy, columns, made.get(FIRST_DOSE), where)
+    used |= {response, treated, first_dose, new_therapy}
     for name, event in {**_own_endpoints(table, columns, where, notes), **columns.endpoints}.items():
         made[f"{name}_months"], made[f"{name}_event"] = event_columns(table, event, where=where)
         used |= {event.time, event.event}
@@ -133,6 +152,49 @@ def event_columns(table: pd.DataFrame, event: EventColumns, *, where: str) -> tu
         )
     flags = words.map(lambda word: word in happened, na_action="ignore").astype("boolean")
     return months, flags
+
+
+def _new_therapy(
+    table: pd.DataFrame, column: str, columns: ColumnMap, first_dose: pd.Series | None, where: str
+) -> pd.Series:
+    """Day since the start of treatment on which another treatment of the tumour began; missing where none did."""
+    cells = table[column].dropna()
+    if table[column].dtype.kind != "M" and pd.to_numeric(cells, errors="coerce").notna().all():
+        unit = columns.new_therapy_unit or _unit_of_name(column)
+        if unit is None:
+            raise UsageError(
+                f"the unit of {column!r} was not said",
+                where=where,
+                hint="Write --new-therapy COLUMN:days (weeks, months, years), or new_therapy_unit in the column map.",
+            )
+        days = numeric_column(table, column, where=where) * MONTHS_PER[unit] * DAYS_PER_MONTH
+    else:
+        when = date_column(table, column, where=where, order=columns.date_order)
+        start = pd.Series(pd.NaT, index=table.index) if first_dose is None else pd.to_datetime(first_dose)
+        lone = [int(i) for i in np.flatnonzero((when.notna() & start.isna()).to_numpy())]
+        if lone:
+            raise DataError(
+                "the day of a new therapy cannot be counted",
+                where=f"{where} {row_names(table, lone)}",
+                hint="A date needs its patient's date of first dose (--first-dose).",
+            )
+        days = (when - start).dt.days.astype(float)
+    early = [int(i) for i in np.flatnonzero((days < 0).to_numpy())]
+    if early:
+        raise DataError(
+            f"column {column!r}: a new therapy began before the first dose",
+            where=f"{where} {row_names(table, early)}",
+            seen=f"day {float(days.iloc[early[0]]):g}",
+            hint="Earlier treatments do not belong here: leave the cell empty.",
+        )
+    return days.round(6)
+
+
+def _unit_of_name(column: str) -> TimeUnit | None:
+    for ending, unit in _UNIT_OF_NAME.items():
+        if column.strip().casefold().endswith(ending):
+            return unit
+    return None
 
 
 def _own_endpoints(table: pd.DataFrame, columns: ColumnMap, where: str, notes: list[str]) -> dict[str, EventColumns]:
@@ -207,7 +269,7 @@ def _one_row_a_patient(made: pd.DataFrame, *, where: str, several: bool, notes: 
 
 
 def _concerns_patient(name: str) -> bool:
-    return name in (RESPONSE, TREATED, FIRST_DOSE) or name.endswith(("_months", "_event"))
+    return name in (RESPONSE, TREATED, FIRST_DOSE, NEW_THERAPY) or name.endswith(("_months", "_event"))
 
 
 def _differing(made: pd.DataFrame, *, several: bool) -> list[str]:

@@ -11,7 +11,7 @@ from pydantic import Field
 from biomarkers.config import Settings, parse
 from biomarkers.errors import UsageError
 from biomarkers.files import read_toml
-from biomarkers.keys import BASELINE, PATIENT, RESPONSE, SAMPLE, TIMEPOINT
+from biomarkers.keys import BASELINE, PATIENT_NAMES, RESPONSE, SAMPLE, TIMEPOINT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,18 +27,7 @@ MONTHS_PER: Mapping[str, float] = {
 
 # names under which a column is found when the map does not say; it is found only when exactly one of them is there
 _USUAL: Mapping[str, tuple[str, ...]] = {
-    "patient": (
-        PATIENT,
-        "patient_id",
-        "patientid",
-        "patient_no",
-        "patient_number",
-        "subject",
-        "subject_id",
-        "subjid",
-        "usubjid",
-        "id",
-    ),
+    "patient": PATIENT_NAMES,
     "response": (
         RESPONSE,
         "best_overall_response",
@@ -54,6 +43,15 @@ _USUAL: Mapping[str, tuple[str, ...]] = {
     "first_dose": ("first_dose", "first_dose_date"),
     "sample_date": ("sample_date", "biopsy_date", "collection_date"),
     "sample_day": ("sample_day", "biopsy_day"),
+    "new_therapy": (
+        "new_therapy_day",
+        "new_therapy_date",
+        "new_therapy_start",
+        "new_therapy_months",
+        "subsequent_therapy_day",
+        "subsequent_therapy_date",
+        "subsequent_therapy_start",
+    ),
 }
 
 
@@ -94,7 +92,8 @@ class ColumnMap(Settings):
     ``endpoints`` maps a short name (``pfs``, ``os``) to :class:`EventColumns`; ``timepoints`` renames time points
     (``{"Pre" = "baseline", "C3D1" = "on_treatment"}``); ``lloq`` gives biomarkers their lower limit of
     quantification in the unit of their levels; ``default_timepoint`` is what a sample without a time point is;
-    ``visits`` names the columns of a table of tumor sums or lesions.
+    ``visits`` names the columns of a table of tumor sums or lesions; ``new_therapy`` is the start of another treatment
+    of the tumour, a date or a time since the start in ``new_therapy_unit`` (told by names that end in day or months).
     Dates stand in ISO form or are told apart by ``date_order``.
     """
 
@@ -111,6 +110,8 @@ class ColumnMap(Settings):
     timepoints: Mapping[str, str] = Field(default_factory=dict)
     lloq: Mapping[str, float] = Field(default_factory=dict)
     visits: VisitColumns = Field(default_factory=VisitColumns)
+    new_therapy: str | None = None
+    new_therapy_unit: TimeUnit | None = None
     default_timepoint: str = BASELINE
     date_order: Literal["iso", "day_first", "month_first"] = "iso"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from biomarkers.cohort.recist import TargetState, Visit, overall_response, target_response
+from biomarkers.cohort.recist import TargetState, Visit, next_state, overall_response, target_response
 from biomarkers.cohort.tables import require_columns
 from biomarkers.keys import CR, NE, PATIENT, PD, PR, SD
 
@@ -98,7 +98,8 @@ def _patient(rows: pd.DataFrame) -> list[str]:
         word = _step(overall, target, visit, pending)
         pending = _next(word, target, visit, pending)
         # the smallest sum stays the bar while progression is pending
-        state = after if word != IUPD else TargetState(state.baseline_mm, _smaller(state.nadir_mm, visit.sum_mm))
+        smaller = TargetState(state.baseline_mm, _smaller(state.nadir_mm, visit.sum_mm))
+        state = smaller if word == IUPD else next_state(after, overall)
         made.append(word)
     return made
 

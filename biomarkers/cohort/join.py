@@ -17,6 +17,7 @@ from biomarkers.cohort.match import Matched, match
 from biomarkers.cohort.measurements import ASSAY, BIOMARKER, DENOMINATOR, NUMERATOR, gather
 from biomarkers.cohort.patients import Patients, ResponseFrom, first_doses, load_table, read_patients
 from biomarkers.cohort.pooling import Several, one_value
+from biomarkers.cohort.progression import NewTherapyRule
 from biomarkers.cohort.samples import DATE, DAY, check_dates, read_samples, sample_lookup, timepoint_word
 from biomarkers.cohort.tables import table_notes
 from biomarkers.errors import DataError, UsageError, did_you_mean
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 Source = str | Path | pd.DataFrame
 NOTES, PATIENTS, UNMATCHED, NOT_EVALUABLE, SOURCES = "notes", "patients", "unmatched", "not_evaluable", "sources"
-VISITS, BEST = "visits", "best_responses"
+VISITS, BEST, CONTRADICTIONS, CONFIRM_DAYS = "visits", "best_responses", "contradictions", "confirm_days"
 _BELOW = "below_lloq"
 
 
@@ -41,6 +42,7 @@ def build_cohort(
     rules: Confirmation | None = None,
     immune: bool = False,
     response_from: ResponseFrom | None = None,
+    new_therapy_rule: NewTherapyRule = "ignore",
     columns: ColumnMap | None = None,
     several: Several = "refuse",
     baseline: str = keys.BASELINE,
@@ -66,6 +68,8 @@ def build_cohort(
         Tumor measurements, from which RECIST responses are derived (see :func:`biomarkers.assess`).
     response_from
         Whose best overall response counts, ``table`` or ``visits``; by default the table's where it has one.
+    new_therapy_rule
+        What the start of another treatment is to PFS by the visits (see :func:`biomarkers.read_patients`).
     columns
         Which column of the clinical table and the sample sheet is what.
     several
@@ -81,7 +85,7 @@ def build_cohort(
     NaN where there is none; layers ``censored`` (bool: the level stands at its lower limit), ``numerator`` and
     ``denominator`` (the counts behind a score); uns: ``flow``, ``patients`` (the whole clinical table),
     ``unmatched``, ``not_evaluable``, ``sources``, ``notes``, and with tumor measurements ``visits`` and
-    ``best_responses``.
+    ``best_responses``, ``contradictions`` and ``confirm_days``.
 
     Raises
     ------
@@ -102,6 +106,7 @@ def build_cohort(
             rules=rules,
             immune=immune,
             response_from=response_from,
+            new_therapy_rule=new_therapy_rule,
         )
     notes = list(found.notes)
     baseline = timepoint_word(baseline, renames=columns.timepoints)
@@ -125,6 +130,9 @@ def build_cohort(
     cohort = _assemble(found.table, matched, limited, values, limits, baseline=baseline, notes=notes)
     if found.assessment is not None:
         cohort.uns[VISITS], cohort.uns[BEST] = found.assessment.visits, found.assessment.best
+        cohort.uns[CONFIRM_DAYS] = float(found.assessment.rules.confirm_days)
+        if len(found.contradictions):
+            cohort.uns[CONTRADICTIONS] = found.contradictions
     return cohort
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -11,10 +12,12 @@ import pandas as pd
 from biomarkers import keys
 from biomarkers.cohort.assess import Assessment, assess, recist_words
 from biomarkers.cohort.best_response import Confirmation
-from biomarkers.cohort.clinical import FIRST_DOSE, read_clinical
-from biomarkers.cohort.columns import ColumnMap, identifier_columns
+from biomarkers.cohort.clinical import FIRST_DOSE, NEW_THERAPY, read_clinical
+from biomarkers.cohort.columns import DAYS_PER_MONTH, ColumnMap, identifier_columns
+from biomarkers.cohort.contradictions import contradictions, death_days, told_in_words
 from biomarkers.cohort.endpoints import DOR, TREATED, TTR, response_times
 from biomarkers.cohort.ids import near_misses
+from biomarkers.cohort.progression import NewTherapyRule, progression_free
 from biomarkers.cohort.tables import read_table, table_notes
 from biomarkers.errors import DataError, UsageError
 
@@ -33,7 +36,10 @@ class Patients:
     ----------
     table
         One row a patient (index = patient) as :func:`biomarkers.cohort.clinical.read_clinical` makes it, with
-        ``best_change_percent``, ``ttr_months``, ``dor_months`` and ``dor_event`` where visits tell them.
+        ``best_change_percent``, ``ttr_months``, ``dor_months`` and ``dor_event`` where visits tell them, and from the
+        visits themselves ``response_seen_months`` (first CR or PR, whatever became of it),
+        ``response_confirmed_months`` (the visit that confirmed it), ``pfs_visits_months``, ``pfs_visits_event`` and
+        ``pfs_visits_reason``.
     samples
         Rows of samples when the clinical table has them, else None.
     assessment
@@ -42,6 +48,8 @@ class Patients:
         Name of the clinical table.
     notes
         What was done on the way.
+    contradictions
+        Where table and visits do not agree (see :func:`biomarkers.cohort.contradictions.contradictions`).
     """
 
     table: pd.DataFrame
@@ -49,6 +57,7 @@ class Patients:
     assessment: Assessment | None
     where: str
     notes: tuple[str, ...]
+    contradictions: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def read_patients(
@@ -60,6 +69,7 @@ def read_patients(
     rules: Confirmation | None = None,
     immune: bool = False,
     response_from: ResponseFrom | None = None,
+    new_therapy_rule: NewTherapyRule = "ignore",
 ) -> Patients:
     """Read the clinical table, and derive responses from tumor measurements where there are any.
 
@@ -74,6 +84,9 @@ def read_patients(
     response_from
         Whose best overall response counts: the clinical ``table``'s, or the one derived from ``visits``. By default
         the table's where it has one. Patients in whom the two differ are noted.
+    new_therapy_rule
+        What the start of another treatment (column ``new_therapy``) is to the PFS that is derived from the visits:
+        ``ignore``, ``censor`` or ``event`` (see :func:`biomarkers.cohort.progression.progression_free`).
 
     Raises
     ------
@@ -99,12 +112,33 @@ def read_patients(
         elif found.patients[keys.RESPONSE].isna().all():
             notes.append(f"{where}: the best overall response is empty in every row")
         return Patients(found.patients, found.samples, None, where, tuple(notes))
+    new_therapy = new_therapies(found.patients)
     derived = assess(
-        visits, lesions=lesions, columns=named, first_dose=first_doses(found.patients), rules=rules, immune=immune
+        visits,
+        lesions=lesions,
+        columns=named,
+        first_dose=first_doses(found.patients),
+        rules=rules,
+        immune=immune,
+        new_therapy=new_therapy,
     )
     notes += derived.notes
     patients = _with_assessment(found.patients, derived, response_from, notes)
-    return Patients(patients, found.samples, derived, where, tuple(notes))
+    ends = progression_free(
+        derived.visits, deaths=death_days(found.patients), new_therapy=new_therapy, rule=new_therapy_rule
+    )
+    patients = _with_progression(patients, ends, new_therapy, new_therapy_rule, notes)
+    patients = _with_times(patients, derived)
+    differ = contradictions(found.patients, derived.visits, derived.best, ends)
+    notes += told_in_words(differ[differ["what"] != "best overall response"])
+    return Patients(patients, found.samples, derived, where, tuple(notes), differ)
+
+
+def new_therapies(patients: pd.DataFrame) -> dict[str, float]:
+    """Day of the start of another treatment, of those who had one."""
+    if NEW_THERAPY not in patients:
+        return {}
+    return {str(name): float(day) for name, day in patients[NEW_THERAPY].items() if not pd.isna(day)}
 
 
 def _untreated_notes(patients: pd.DataFrame, where: str) -> list[str]:
@@ -151,7 +185,31 @@ def _with_assessment(
         _compare(made[keys.RESPONSE], words, notes)
     if BEST_CHANGE not in made:
         made[BEST_CHANGE] = best[BEST_CHANGE].reindex(made.index)
-    return _with_times(made, derived)
+    for name, column in (("response_seen_months", "first_seen_day"), ("response_confirmed_months", "confirmed_day")):
+        made[name] = best[column].reindex(made.index) / DAYS_PER_MONTH
+    return made
+
+
+def _with_progression(
+    patients: pd.DataFrame,
+    ends: pd.DataFrame,
+    new_therapy: Mapping[str, float],
+    rule: NewTherapyRule,
+    notes: list[str],
+) -> pd.DataFrame:
+    """PFS by the visits under names of its own, beside the table's."""
+    if new_therapy:
+        said = {"ignore": "is not counted", "censor": "censors", "event": "is an event"}[rule]
+        notes.append(
+            f"{len(new_therapy)} patients started a new therapy: responses after it do not count; in PFS by the visits "
+            f"it {said} (--new-therapy-pfs)"
+        )
+    by_patient = ends.set_index(keys.PATIENT).reindex(patients.index)
+    return patients.assign(
+        pfs_visits_months=by_patient["day"] / DAYS_PER_MONTH,
+        pfs_visits_event=by_patient["event"],
+        pfs_visits_reason=by_patient["reason"],
+    )
 
 
 def _match(patients: pd.Index, assessed: pd.Index, notes: list[str]) -> None:
@@ -198,7 +256,7 @@ def _with_times(patients: pd.DataFrame, derived: Assessment) -> pd.DataFrame:
     best.loc[~best[keys.PATIENT].isin(responders), "first_response_day"] = float("nan")
     if {"pfs_months", "pfs_event"} <= set(patients.columns):
         return response_times(patients, best)
-    return response_times(patients, best, end=None)
+    return response_times(patients, best, end="pfs_visits")
 
 
 def _listed(names: list[str]) -> str:

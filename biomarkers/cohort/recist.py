@@ -18,6 +18,7 @@ from biomarkers.keys import CR, NE, PATIENT, PD, PR, SD
 
 NON_CR_NON_PD = "NON-CR/NON-PD"
 NO_NON_TARGET = "none"
+CARRIED = "PR carried"
 NON_TARGET_WORDS = (CR, NON_CR_NON_PD, PD, NE, NO_NON_TARGET)
 VISIT_COLUMNS = (
     PATIENT,
@@ -31,6 +32,7 @@ VISIT_COLUMNS = (
     "new_lesion",
     "response",
     "reason",
+    "pr_carried",
 )
 # thresholds are compared in whole numbers of tenths, since 0.7 * 90 is 62.99999999999999 in a float
 _SLACK_MM = 1e-6
@@ -74,8 +76,9 @@ def derive_responses(
     """Derive the RECIST 1.1 response of every visit.
 
     The sum of diameters is compared with the patient's baseline (PR: 30% below) and with the smallest sum so far,
-    baseline included (PD: 20% and 5 mm above). A PR once assigned is carried until progression. Disease seen after
-    a complete response is progression.
+    baseline included (PD: 20% and 5 mm above). A PR once assigned is carried until progression; ``pr_carried`` marks
+    the visits that no longer meet its criteria, since these confirm nothing. Target disease seen after a complete
+    response of all disease is progression; after a PR (targets gone, non-targets not) the sum decides.
 
     Parameters
     ----------
@@ -88,7 +91,8 @@ def derive_responses(
     new_lesion
         Column that says whether an unequivocal new lesion was seen (true/false, 1/0); None when there is none.
     non_target
-        Column of the non-target lesions: CR, NON-CR/NON-PD, PD, NE, or none (there are none); by default none.
+        Column of the non-target lesions: CR, NON-CR/NON-PD, PD, NE, or none (there are none); by default none. An
+        empty cell is none in a patient who never has any, and NE (not looked at) in one who has.
     all_targets
         Column that says whether every target was measured; by default a row with a sum has all. A part of the
         targets can show progression and nothing else.
@@ -103,7 +107,8 @@ def derive_responses(
     Returns
     -------
     One row a visit (baseline included, without response), sorted by patient as they come and day, with
-    ``VISIT_COLUMNS``; change in per cent of baseline.
+    ``VISIT_COLUMNS``; change in per cent of baseline, missing where not every target was measured: a sum of some of
+    them is no change of all.
 
     Raises
     ------
@@ -121,7 +126,7 @@ def derive_responses(
     table = _checked(visits, day=day, sum_mm=sum_mm, ids=ids, unit=unit, where=where)
     columns = {
         "new_lesion": yes_no(visits, new_lesion, default=False, where=where),
-        "non_target": _non_targets(visits, non_target, where=where),
+        "non_target": _non_targets(visits, non_target, ids, where=where),
     }
     gone = table["sum"] == 0 if targets_gone is None else yes_no(visits, targets_gone, default=False, where=where)
     measured = ~np.isnan(table["sum"])
@@ -158,11 +163,13 @@ def _patient_rows(series: Sequence[Visit], visits: pd.DataFrame, name: str, wher
         )
     base = before[-1]
     state = TargetState(base.sum_mm, base.sum_mm)
-    yield [base.day, base.sum_mm, base.sum_mm, base.sum_mm, 0.0, "", base.non_target, base.new_lesion, "", "baseline"]
+    first = [base.day, base.sum_mm, base.sum_mm, base.sum_mm, 0.0, "", base.non_target, base.new_lesion]
+    yield [*first, "", "baseline", False]
     for visit in series[len(before) :]:
         target, reason, after = target_response(visit, state)
         response, why = overall_response(target, visit)
-        change = 100 * (visit.sum_mm / state.baseline_mm - 1) if state.baseline_mm > 0 else np.nan
+        whole = visit.all_targets and state.baseline_mm > 0
+        change = 100 * (visit.sum_mm / state.baseline_mm - 1) if whole else np.nan
         yield [
             visit.day,
             visit.sum_mm,
@@ -174,8 +181,9 @@ def _patient_rows(series: Sequence[Visit], visits: pd.DataFrame, name: str, wher
             visit.new_lesion,
             response,
             why or reason,
+            response == PR and reason.startswith(CARRIED),
         ]
-        state = after if response != PD else TargetState(after.baseline_mm, after.nadir_mm)
+        state = next_state(after, response)
 
 
 def target_response(visit: Visit, state: TargetState) -> tuple[str, str, TargetState]:
@@ -186,6 +194,8 @@ def target_response(visit: Visit, state: TargetState) -> tuple[str, str, TargetS
     >>> visit = Visit(0, 60, 80, True, False, "none", False)
     >>> target_response(visit, TargetState(100, 70, had_pr=True))[:2]
     ('PR', 'PR carried: sum +14% from nadir 70 mm')
+
+    The state after it does not know the overall response yet: see :func:`next_state`.
     """
     if math.isnan(state.baseline_mm) or state.baseline_mm == 0:
         return "", "no target lesions", state
@@ -199,13 +209,13 @@ def target_response(visit: Visit, state: TargetState) -> tuple[str, str, TargetS
         return NE, "not all targets measured", state
     after = TargetState(state.baseline_mm, min(nadir, size), state.had_pr, state.had_cr)
     if visit.targets_gone:
-        return CR, "targets gone", TargetState(after.baseline_mm, after.nadir_mm, had_pr=True, had_cr=True)
+        return CR, "targets gone", _with_pr(after)
     if state.had_cr:
         return PD, "disease after a complete response", TargetState(after.baseline_mm, after.nadir_mm)
     if 10 * size <= 7 * state.baseline_mm + _SLACK_MM:
         return PR, f"sum {_percent(size, state.baseline_mm)} from baseline", _with_pr(after)
     if state.had_pr:
-        return PR, f"PR carried: {grown}", after
+        return PR, f"{CARRIED}: {grown}", after
     return SD, f"sum {_percent(size, state.baseline_mm)} from baseline", after
 
 
@@ -230,6 +240,13 @@ def overall_response(target: str, visit: Visit) -> tuple[str, str]:
             "targets gone, non-targets not" if visit.non_target != NE else "targets gone, non-targets not evaluated",
         )
     return target, ""
+
+
+def next_state(after: TargetState, response: str) -> TargetState:
+    """State for the next visit once the overall response is known: only a CR of all disease makes its return a PD."""
+    if response == PD:
+        return TargetState(after.baseline_mm, after.nadir_mm)
+    return after._replace(had_cr=after.had_cr or response == CR)
 
 
 def _with_pr(state: TargetState) -> TargetState:
@@ -287,7 +304,7 @@ def yes_no(visits: pd.DataFrame, column: str | None, *, default: bool, where: st
     return np.where(words.isna().to_numpy(), default, flags)
 
 
-def _non_targets(visits: pd.DataFrame, column: str | None, *, where: str) -> np.ndarray:
+def _non_targets(visits: pd.DataFrame, column: str | None, ids: np.ndarray, *, where: str) -> np.ndarray:
     if column is None:
         return np.full(len(visits), NO_NON_TARGET, dtype=object)
     require_columns(visits, [column], where=where)
@@ -301,4 +318,8 @@ def _non_targets(visits: pd.DataFrame, column: str | None, *, where: str) -> np.
             seen=str(visits[column].iloc[bad[0]]),
             allowed=NON_TARGET_WORDS,
         )
-    return np.array([known[word] for word in words], dtype=object)
+    made = np.array([known[word] for word in words], dtype=object)
+    having = set(ids[made != NO_NON_TARGET].tolist())
+    unseen = visits[column].isna().to_numpy() & np.array([name in having for name in ids], dtype=bool)
+    made[unseen] = NE
+    return made

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
 from biomarkers import keys
-from biomarkers.cohort.endpoints import TTR, end_points, endpoint_arrays, survival_by_response, treated_patients
+from biomarkers.cohort.columns import DAYS_PER_MONTH
+from biomarkers.cohort.endpoints import (
+    PFS_VISITS,
+    end_points,
+    endpoint_arrays,
+    response_column,
+    survival_by_response,
+    treated_patients,
+)
 from biomarkers.cohort.flow import biopsy_selection, patient_flow
-from biomarkers.cohort.join import BEST, NOT_EVALUABLE, NOTES, UNMATCHED, VISITS
+from biomarkers.cohort.join import BEST, CONFIRM_DAYS, CONTRADICTIONS, NOT_EVALUABLE, NOTES, UNMATCHED, VISITS
 from biomarkers.cohort.patients import Patients
 from biomarkers.cohort.store import flow_of, patients_of
 from biomarkers.errors import UsageError
@@ -21,6 +29,8 @@ from biomarkers.files import write_csv
 if TYPE_CHECKING:
     from anndata import AnnData
 
+LandmarkResponse = Literal["seen", "confirmed"]
+LANDMARK_RESPONSES: tuple[LandmarkResponse, ...] = ("seen", "confirmed")
 _LANDMARKED = ("pfs", "os")
 
 
@@ -48,6 +58,8 @@ class StudySummary:
         What a reader must know.
     transform
         Scale of the intervals of medians.
+    contradictions
+        Where the clinical table and the visits do not agree.
     """
 
     flow: pd.DataFrame
@@ -61,6 +73,7 @@ class StudySummary:
     not_evaluable: pd.DataFrame
     notes: tuple[str, ...]
     transform: str
+    contradictions: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def summarise_study(
@@ -69,6 +82,7 @@ def summarise_study(
     baseline: str = keys.BASELINE,
     transform: str = "log-log",
     landmarks: Sequence[float] = (),
+    landmark_response: LandmarkResponse = "seen",
 ) -> StudySummary:
     """Summarise the patients of a study.
 
@@ -82,39 +96,63 @@ def summarise_study(
         Scale of the Brookmeyer-Crowley intervals of medians: ``log-log``, ``log`` or ``plain``.
     landmarks
         Months at which PFS and OS are compared between who had responded by then and who had not.
+    landmark_response
+        ``seen``: a response counts from the visit at which it was seen, confirmed later or not; ``confirmed``: from the
+        visit that confirmed it. What is known only after a landmark never groups patients at it.
 
     Raises
     ------
     UsageError
-        An unknown transform, or landmarks without a time of response.
+        An unknown transform, landmarks without a time of response, or confirmed responses at a landmark by which none
+        could have been confirmed.
     DataError
         Nobody is left at a landmark.
     """
     empty = pd.DataFrame()
     if isinstance(study, Patients):
         patients, notes, derived = study.table, study.notes, study.assessment
+        differ = study.contradictions
+        confirm_days = None if derived is None else derived.rules.confirm_days
         flow, selection, unmatched, missing = patient_flow(patients), empty, empty, empty
         visits, best = (empty, empty) if derived is None else (derived.visits, derived.best)
     else:
         patients, notes = patients_of(study), tuple(study.uns.get(NOTES, ()))
         flow = flow_of(study)
-        unmatched, missing, visits, best = (
-            _plain(study.uns.get(name, empty)) for name in (UNMATCHED, NOT_EVALUABLE, VISITS, BEST)
+        unmatched, missing, visits, best, differ = (
+            _plain(study.uns.get(name, empty)) for name in (UNMATCHED, NOT_EVALUABLE, VISITS, BEST, CONTRADICTIONS)
         )
+        confirm_days = study.uns.get(CONFIRM_DAYS)
         selection = biopsy_selection(study, baseline=baseline) if keys.RESPONSE in patients else empty
     return StudySummary(
         flow=flow,
         patients=patients,
         endpoints=end_points(patients, transform=transform),
         selection=selection,
-        landmarks=_landmarks(patients, landmarks),
+        landmarks=_landmarks(
+            patients, landmarks, confirmed_from=_confirmed_from(visits, landmark_response, confirm_days)
+        ),
         visits=visits,
         best=best,
         unmatched=unmatched,
         not_evaluable=missing,
         notes=tuple(notes),
         transform=transform,
+        contradictions=differ,
     )
+
+
+def _confirmed_from(visits: pd.DataFrame, response: str, confirm_days: float | None) -> float | None:
+    """First month by which a response could have been confirmed; None where responses count as they are seen."""
+    if response not in LANDMARK_RESPONSES:
+        raise UsageError("no such response at a landmark", seen=response, allowed=LANDMARK_RESPONSES)
+    if response == "seen":
+        return None
+    after = visits[visits["response"] != ""] if len(visits) else visits
+    if confirm_days is None or not len(after):
+        raise UsageError(
+            "confirmed responses at a landmark need the visits", hint="Give --visits or --lesions, or take 'seen'."
+        )
+    return float((after["day"].min() + confirm_days) / DAYS_PER_MONTH)
 
 
 def write_study(summary: StudySummary, folder: Path) -> list[Path]:
@@ -126,6 +164,7 @@ def write_study(summary: StudySummary, folder: Path) -> list[Path]:
         "landmarks.csv": summary.landmarks,
         "visits.csv": summary.visits,
         "best_responses.csv": summary.best,
+        "contradictions.csv": summary.contradictions,
         "unmatched.csv": summary.unmatched,
         "not_evaluable.csv": summary.not_evaluable,
     }
@@ -149,18 +188,32 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{name: table[name].astype(object) for name in words}).reset_index(drop=True)
 
 
-def _landmarks(patients: pd.DataFrame, landmarks: Sequence[float]) -> pd.DataFrame:
+def _landmarks(patients: pd.DataFrame, landmarks: Sequence[float], *, confirmed_from: float | None) -> pd.DataFrame:
     patients = treated_patients(patients)
     if not landmarks:
         return pd.DataFrame()
-    names = [name for name in _LANDMARKED if name in times_of(patients)]
+    known = times_of(patients)
+    names = [name for name in _LANDMARKED if name in known] or [name for name in (PFS_VISITS,) if name in known]
     if not names:
         raise UsageError("a landmark needs PFS or OS, and the clinical table has neither", seen=list(landmarks))
-    if f"{TTR}_months" not in patients:
+    column = response_column(patients, confirmed=confirmed_from is not None)
+    if column not in patients:
         raise UsageError(
             "a landmark needs the month of each response",
             seen=list(landmarks),
             hint="Give --visits or --lesions, or a column ttr_months in the clinical table.",
         )
-    rows = [survival_by_response(patients, endpoint=name, at=at) for at in landmarks for name in names]
+    for at in landmarks:
+        if confirmed_from is not None and at < confirmed_from:
+            raise UsageError(
+                "no response could have been confirmed by the landmark",
+                seen=f"month {at:g}",
+                allowed=f"month {confirmed_from:.2f} or later: the first visit, and the days to confirmation",
+                hint="Take a later landmark, or group by responses as they are seen (--landmark-response seen).",
+            )
+    rows = [
+        survival_by_response(patients, endpoint=name, response_months=column, at=at)
+        for at in landmarks
+        for name in names
+    ]
     return pd.concat(rows, ignore_index=True)

@@ -109,8 +109,9 @@ def numeric_column(table: pd.DataFrame, column: str, *, where: object) -> pd.Ser
     """
     require_columns(table, [column], where=where)
     values = table[column]
-    if values.dtype.kind == "M":
-        raise DataError(f"column {column!r} holds dates, not numbers", where=where, seen=str(values.iloc[0]))
+    if values.dtype.kind in "mM":
+        kind = "dates" if values.dtype.kind == "M" else "durations"
+        raise DataError(f"column {column!r} holds {kind}, not numbers", where=where, seen=str(values.iloc[0]))
     if values.dtype.kind in "iufb":
         numbers = values.astype(float)
     else:

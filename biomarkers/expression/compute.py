@@ -18,6 +18,10 @@ from biomarkers.expression.pool import Group, Pooled, pool
 from biomarkers.expression.scale import COUNTS, NANOSTRING, ZSCORE, to_linear, to_log2
 from biomarkers.expression.signatures import SIGNATURES, Signature
 
+_RELATIVE = (
+    "score_genes chooses its control genes by their mean over all samples: a sample's score changes with the others,"
+    " and scores of two runs cannot be compared"
+)
 _DEEP = 50  # times the reads of the shallowest sample
 
 
@@ -48,7 +52,9 @@ def from_samples(matrix: Matrix, plan: Plan, scale: str, where: str) -> tuple[pd
     notes = _depth_notes(totals) if scale == COUNTS else []
     if plan.normalise != CPM:
         totals = library_sizes(_whole(matrix, None, len(totals)), method=plan.normalise, samples=matrix.samples)
-    log2, score, unit = log2_levels(matrix.level, scale, totals, place, normalise=plan.normalise)
+    log2, score, unit = log2_levels(
+        matrix.level, scale, totals, place, normalise=plan.normalise, offset=matrix.seen.offset
+    )
     empty = (matrix.seen.totals == 0) & (scale != ZSCORE) & (matrix.seen.low >= 0)
     reasons = np.full(len(empty), "", dtype=object)
     reasons[empty] = "all values of the sample are 0"
@@ -56,13 +62,13 @@ def from_samples(matrix: Matrix, plan: Plan, scale: str, where: str) -> tuple[pd
     sets, more = usable(plan.signatures, list(place))
     for name, have in sets.items():
         signature = SIGNATURES[name]
-        values = combined(signature, log2[:, [place[gene] for gene in have]], scale)
-        parts.append(Part(name, signature.combine, unit, values, reasons))
+        made = combined(signature, log2[:, [place[gene] for gene in have]], scale, unit, offset=matrix.seen.offset)
+        parts.append(Part(name, made.score, made.unit, made.level, reasons))
     if plan.score_genes:
         whole = _log2_whole(_whole(matrix, None, len(totals)), scale, totals)
-        made, lacking = gene_set_scores(whole, sets)
-        parts += [Part(name, "score_genes", SET_UNIT, values, reasons) for name, values in made.items()]
-        more += lacking
+        scored, lacking = gene_set_scores(whole, sets)
+        parts += [Part(name, "score_genes", SET_UNIT, values, reasons) for name, values in scored.items()]
+        more += [*lacking, _RELATIVE]
     return _rows(parts, matrix.samples, matrix.obs, matrix), matrix.obs, [*notes, *more]
 
 
@@ -92,10 +98,10 @@ def from_cells(
     if plan.score_genes and whole is not None:
         sizes = library_sizes(whole, method=plan.normalise, samples=pooled.samples)
         counted = whole if scale == COUNTS else whole / np.maximum(pooled.groups[0].n_cells, 1)[:, None]
-        made, lacking = gene_set_scores(_log2_whole(counted, pooled.scale, sizes), sets)
+        scored, lacking = gene_set_scores(_log2_whole(counted, pooled.scale, sizes), sets)
         few = _few(pooled.groups[0].n_cells, plan.min_cells)
-        parts += [Part(name, "score_genes", SET_UNIT, values, few) for name, values in made.items()]
-        more += lacking
+        parts += [Part(name, "score_genes", SET_UNIT, values, few) for name, values in scored.items()]
+        more += [*lacking, _RELATIVE]
     return _rows(parts, pooled.samples, pooled.obs, matrix), pooled.obs, [*notes, *pooled.notes, *more]
 
 
@@ -125,9 +131,9 @@ def _group_parts(
             parts.append(Part(gene, name + suffix, words, values, reasons, extra))
     for name, have in sets.items():
         signature = SIGNATURES[name]
-        values = combined(signature, log2[:, [place[gene] for gene in have]], pooled.scale)
+        made = combined(signature, log2[:, [place[gene] for gene in have]], pooled.scale, unit)
         extra = {"cell_type": cells.cell_type, "n_cells": cells.n_cells}
-        parts.append(Part(name, signature.combine + suffix, unit, values, few, extra))
+        parts.append(Part(name, made.score + suffix, made.unit, made.level, few, extra))
     return parts
 
 
@@ -149,9 +155,9 @@ def _linear(matrix: Matrix, scale: str) -> Any:
         values: Any = whole.values  # noqa: PD011
         if hasattr(values, "tocsr"):
             values = values.tocsr().astype(float)
-            values.data = to_linear(values.data, scale)
+            values.data = to_linear(values.data, scale, offset=matrix.seen.offset)
         else:
-            values = to_linear(np.asarray(values, dtype=float), scale)
+            values = to_linear(np.asarray(values, dtype=float), scale, offset=matrix.seen.offset)
         return replace(whole, values=values)
 
     return undone

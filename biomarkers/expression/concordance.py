@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from biomarkers.errors import DataError, UsageError, did_you_mean
-from biomarkers.keys import CENSORED, PATIENT, TIMEPOINT
+from biomarkers.keys import CENSORED, PATIENT, PATIENT_NAMES, TIMEPOINT
 from biomarkers.stats.agreement import bland_altman, concordance_correlation
 from biomarkers.stats.results import Estimate, Test
 from biomarkers.stats.trend import kendall, spearman
@@ -85,7 +86,7 @@ def concordance(
     one, two
         Columns, or biomarkers of a cohort.
     patient
-        Column of the patient; ``patient`` where there is one.
+        Column of the patient; by default the one that has a usual name (patient, subject_id, USUBJID, ...).
     timepoint
         Keep the samples of this time point (column ``timepoint``).
     strata
@@ -125,13 +126,15 @@ def concordance(
             known = [str(column) for column in table.columns]
             raise UsageError("no such column", seen=name, allowed=known, hint=did_you_mean(name, known))
     table = _at(table, timepoint)
-    _once(table, patient or (PATIENT if PATIENT in table else None))
     values, words = _numbers(table, (one, two), order)
     both = np.isfinite(values).all(axis=1)
     for at, (name, other) in enumerate(((one, two), (two, one))):
         alone = int((np.isfinite(values[:, at]) & ~both).sum())
         if alone:
             warnings.append(f"{alone} samples have {name} but no {other}, and are left out")
+    patient = patient or _patient_column(table)
+    if patient is not None:
+        warnings += _once(table.loc[both, patient])
     if both.sum() < _LEAST:
         raise DataError("too few samples have both levels", seen=int(both.sum()), allowed=f">= {_LEAST}")
     x, y = values[both].T
@@ -182,16 +185,30 @@ def _at(table: pd.DataFrame, timepoint: str | None) -> pd.DataFrame:
     return chosen
 
 
-def _once(table: pd.DataFrame, patient: str | None) -> None:
-    """Patients are what is independent: intervals of several samples each would be too narrow."""
-    if patient is None:
-        return
-    twice = table[patient][table[patient].duplicated()]
+def _patient_column(table: pd.DataFrame) -> str | None:
+    """Name the column of the patient by its usual names; None where there is none."""
+    plain = {str(name): re.sub(r"[ .-]", "_", str(name).strip().casefold()) for name in table.columns}
+    found = [name for name, text in plain.items() if text in PATIENT_NAMES]
+    if PATIENT in found or len(found) < 2:
+        return PATIENT if PATIENT in found else next(iter(found), None)
+    raise UsageError("several columns could be the patient", seen=", ".join(found), hint="Name one with --patient.")
+
+
+def _once(patients: pd.Series) -> list[str]:
+    """Refuse a patient who stands several times with both levels: patients are what is independent.
+
+    Rows without a patient are no repeats of each other; how many there are is told.
+    """
+    text = patients.astype(object).where(patients.notna(), "").astype(str).str.strip()
+    named = text[text != ""]
+    twice = named[named.duplicated()]
     if len(twice):
         raise DataError(
-            "a patient stands several times", where=f"column {patient}", seen=str(twice.iloc[0]),
+            "a patient stands several times", where=f"column {patients.name}", seen=str(twice.iloc[0]),
             hint="Choose one time point (--timepoint), or one sample a patient.",
         )  # fmt: skip
+    nameless = len(text) - len(named)
+    return [f"{nameless} samples have no patient in {patients.name}, and count as one patient each"] if nameless else []
 
 
 def _numbers(table: pd.DataFrame, names: tuple[str, str], order: Sequence[str]) -> tuple[np.ndarray, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +19,7 @@ from biomarkers.expression.matrix import Matrix, one_column_a_gene
 from biomarkers.expression.normalise import CPM, METHODS
 from biomarkers.expression.read import read_matrix
 from biomarkers.expression.scale import COUNTS, NANOSTRING, ZSCORE, settle
+from biomarkers.expression.scale import log_offset as find_offset
 from biomarkers.expression.signatures import SIGNATURES
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def express(
     genes: Sequence[str] | None = None,
     signatures: Sequence[str] | None = None,
     scale: str | None = None,
+    log_offset: float | None = None,
     layer: str | None = None,
     normalise: str = CPM,
     score_genes: bool = False,
@@ -94,6 +96,8 @@ def express(
         Names of ``SIGNATURES``; all when None.
     scale
         What the numbers are (one of ``scale.SCALES``); found from the values, and said, when None.
+    log_offset
+        What was added before logarithms were taken: ``log2(x + 0.001)``; told by the values when None.
     layer
         Layer of an h5ad, zarr or loom file (``X``, ``raw``, a layer's name).
     normalise
@@ -148,8 +152,9 @@ def express(
     names = {"patient": patient, "timepoint": timepoint, "batch": batch, "group": group}
     matrix, notes = annotated(matrix, None if columns else sheet, names if not columns else {}, where)
     found, reason, doubts = settle(matrix.seen, declared=scale, stated=matrix.declared, where=where)
-    matrix = one_column_a_gene(matrix, found)
-    notes += [*doubts, *matrix.notes, *_wanted_notes(matrix, plan, found)]
+    offset, unsure = find_offset(matrix.seen, found, declared=log_offset)
+    matrix = one_column_a_gene(replace(matrix, seen=replace(matrix.seen, offset=offset)), found)
+    notes += [*doubts, *unsure, *matrix.notes, *_wanted_notes(matrix, plan, found)]
     if columns:
         rows, obs, more = from_cells(matrix, plan, columns, cell_type, found, where, sheet, names)
     else:
@@ -166,7 +171,8 @@ def express(
         warnings=tuple(dict.fromkeys([*notes, *more, *about])),
         settings={
             "genes": plan.genes, "signatures": [item.name for item in plan.signatures], "scale": found,
-            "scale_reason": reason, "declared_scale": scale, "layer": matrix.used, "normalise": normalise,
+            "scale_reason": reason, "declared_scale": scale, "log_offset": offset, "layer": matrix.used,
+            "normalise": normalise,
             "score_genes": score_genes, "sample": columns, "cell_type": cell_type, "min_cells": min_cells,
             "min_expressing": min_expressing, "annotations": list(annotations), **names,
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,6 +20,8 @@ from biomarkers.keys import LEVEL_COLUMNS, NOT_EVALUABLE, OK, PATIENT, SAMPLE, T
 ASSAY: Final = "RNA"
 _LEAST_SHARE: Final = 0.8  # of a signature's genes
 _LEAST_HOUSEKEEPING: Final = 3
+GEOMETRIC: Final = "geometric_mean"
+GEOMETRIC_OFFSET: Final = 0.01  # Rooney 2015: added to linear levels, so that a 0 does not hide the other gene
 _NAMES: Final = {
     CPM: ("log2_cpm", "log2(CPM + 1)"),
     TMM: ("log2_tmm_cpm", "log2(CPM + 1), TMM"),
@@ -28,7 +31,7 @@ _MILLION = 1e6
 
 
 def log2_levels(
-    level: np.ndarray, scale: str, totals: np.ndarray, place: Mapping[str, int], *, normalise: str
+    level: np.ndarray, scale: str, totals: np.ndarray, place: Mapping[str, int], *, normalise: str, offset: float = 1.0
 ) -> tuple[np.ndarray, str, str]:
     """Bring wanted genes to log2 levels; returns them, the score's name and the unit.
 
@@ -44,6 +47,8 @@ def log2_levels(
         Gene -> column.
     normalise
         How ``totals`` were made.
+    offset
+        What was added before logarithms that are given were taken.
 
     Raises
     ------
@@ -53,7 +58,7 @@ def log2_levels(
     if scale == COUNTS:
         return np.log2(per(level, totals, _MILLION) + 1), *_NAMES[normalise]
     if scale != NANOSTRING:
-        return to_log2(level, scale, totals)
+        return to_log2(level, scale, totals, offset=offset)
     house = [place[gene] for gene in HOUSEKEEPING if gene in place]
     if len(house) < _LEAST_HOUSEKEEPING:
         raise DataError(
@@ -84,15 +89,42 @@ def usable(signatures: Sequence[Signature], have: Sequence[str]) -> tuple[dict[s
     return made, notes
 
 
-def combined(signature: Signature, log2: np.ndarray, scale: str) -> np.ndarray:
-    """Combine the log2 levels (samples, genes) of a signature's genes as it was published; (samples,)."""
-    if signature.combine == "geometric_mean" and scale not in (ZSCORE, NANOSTRING):
-        # of linear levels, offset by 0.01 as published, and back to log2
-        linear = np.maximum(np.exp2(log2) - 1, 0)
-        made: np.ndarray = np.log2(linear + 0.01).mean(axis=1)
-        return made
+@dataclass(frozen=True)
+class Combined:
+    """A signature's level of every sample, with what it is."""
+
+    level: np.ndarray
+    score: str
+    unit: str
+
+
+def combined(signature: Signature, log2: np.ndarray, scale: str, unit: str, *, offset: float = 1.0) -> Combined:
+    """Combine the log2 levels of a signature's genes as it was published.
+
+    Parameters
+    ----------
+    signature
+        How.
+    log2
+        (samples, genes), in ``unit``.
+    scale, unit
+        What they are. Of z-scores and levels less housekeeping genes there is no geometric mean: their mean is taken.
+    offset
+        What was added before their logarithms were taken; it is undone before others are added.
+
+    Returns
+    -------
+    Levels (samples,), and what they are.
+    """
+    if signature.combine == GEOMETRIC and scale not in (ZSCORE, NANOSTRING):
+        linear = np.maximum(np.exp2(log2) - offset, 0)
+        made: np.ndarray = np.log2(linear + GEOMETRIC_OFFSET).mean(axis=1)
+        found = re.match(r"log2\((\w+)[ ,)]", unit)
+        return Combined(
+            made, GEOMETRIC, f"log2 of the geometric mean of {found[1] if found else 'x'} + {GEOMETRIC_OFFSET}"
+        )
     mean: np.ndarray = log2.mean(axis=1)
-    return mean
+    return Combined(mean, "mean", unit)
 
 
 @dataclass(frozen=True)

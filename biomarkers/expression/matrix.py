@@ -53,9 +53,9 @@ def one_column_a_gene(matrix: Matrix, scale: str) -> Matrix:
     """Join the columns of genes that stand there several times, as ``scale`` allows, and say so.
 
     Amounts are added; logarithms are undone first and taken again; what has no amount (z-scores, intensities of probes,
-    logarithms with values below 0) is averaged.
+    logarithms of an unknown offset) is averaged.
     """
-    columns, notes, at = [], list(matrix.notes), 0
+    columns, notes, at, offset = [], list(matrix.notes), 0, matrix.seen.offset
     for symbol, match in matrix.genes.items():
         n = len(match.columns)
         part = matrix.level[:, at : at + n]
@@ -63,10 +63,10 @@ def one_column_a_gene(matrix: Matrix, scale: str) -> Matrix:
         if n == 1:
             columns.append(part[:, 0])
             continue
-        if scale in (ZSCORE, MICROARRAY) or (scale in LOGARITHMS and matrix.seen.low < 0):
+        if scale in (ZSCORE, MICROARRAY) or (scale in LOGARITHMS and offset == 0):
             joined, words = part.mean(axis=1), "averaged"
         elif scale in LOGARITHMS:
-            joined = from_linear(to_linear(part, scale).sum(axis=1), scale)
+            joined = from_linear(to_linear(part, scale, offset=offset).sum(axis=1), scale, offset=offset)
             words = "added up with their logarithms undone"
         else:
             joined, words = part.sum(axis=1), "added up"

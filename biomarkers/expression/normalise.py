@@ -14,7 +14,7 @@ from biomarkers.expression.matrix import Matrix
 
 CPM, TMM, RATIO = "cpm", "tmm", "ratio"
 METHODS: Final = (CPM, TMM, RATIO)
-SET_UNIT: Final = "difference of mean log2"
+SET_UNIT: Final = "difference of mean log2, to control genes chosen by these samples"
 _LEAST_GENES: Final = 10
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from biomarkers.errors import DataError, UsageError, did_you_mean
 from biomarkers.expression.matrix import Matrix
-from biomarkers.expression.scale import COUNTS, LINEAR, LOGARITHMS, NANOSTRING, ZSCORE, per, to_linear
+from biomarkers.expression.scale import COUNTS, LINEAR, LOGARITHMS, NANOSTRING, ZSCORE, expressed, per, to_linear
 from biomarkers.keys import PATIENT, TIMEPOINT
 
 _CELL = 1e4  # counts per cell are scaled to this, as is usual for single cells
@@ -113,14 +113,15 @@ def _group(matrix: Matrix, kind: str, codes: np.ndarray, chosen: np.ndarray, n: 
         return np.column_stack(columns) if columns else np.zeros((n, 0))
 
     level, totals = matrix.level[chosen], matrix.seen.totals[chosen]
-    linear = to_linear(level, scale)
+    linear = to_linear(level, scale, offset=matrix.seen.offset)
+    above = expressed(level, scale, offset=matrix.seen.offset)
     cells = np.bincount(codes[chosen], minlength=n)
     sums = add(linear)
     with np.errstate(divide="ignore", invalid="ignore"):
         pooled = sums if scale == COUNTS else sums / cells[:, None]
         scaled = np.nan_to_num(per(level, totals, _CELL)) if scale == COUNTS else linear
-        logs = np.where(level > 0, np.log2(np.maximum(scaled, 0) + 1), 0)
-        expressing = add((level > 0).astype(float))
+        logs = np.where(above, np.log2(np.maximum(scaled, 0) + 1), 0)
+        expressing = add(above.astype(float))
         mean = add(logs) / expressing
     return Group(kind, pooled, np.bincount(codes[chosen], weights=totals, minlength=n), cells, expressing, mean)
 

@@ -18,7 +18,11 @@ _BASES: Final = {"e": (LOG1P, "natural logarithms"), "2": (LOG2, "logarithms to 
                  "10": (LOG10, "logarithms to base 10")}  # fmt: skip
 _LARGEST_LOG = 30.0
 _MILLION = 1e6
-_OFFSETS: Final = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5)  # log2(x + offset) is lowest at log2(offset)
+# log2(x + offset) is lowest at log2(offset), where x is 0
+_OFFSETS: Final = (1e-6, 1e-5, 1e-4, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5)
+_FACTOR: Final = {LOG2: 1.0, MICROARRAY: 1.0, LOG1P: 1 / np.log(2), LOG10: np.log2(10)}  # to base 2
+_NEAR_OFFSET = 1e-3  # of the lowest value to log2(offset): tables keep four digits or more
+_ABOVE_ZERO = 1e-3  # of the offset: what rounded logarithms leave of a 0
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Values:
 
     Extremes, whether all are whole numbers, row totals; ``base`` is ``"e"``, ``"2"`` or ``"10"`` where one base of
     logarithms makes all rows sum to one total, and empty where none does; ``lowest_at`` names gene and sample of the
-    lowest value where it is below 0.
+    lowest value where it is below 0. ``offset`` is what was added before logarithms were taken (:func:`log_offset`).
     """
 
     low: float
@@ -36,6 +40,7 @@ class Values:
     totals: np.ndarray
     base: str = ""
     lowest_at: str = ""
+    offset: float = 1.0
 
 
 def log_base(rows: Sequence[np.ndarray]) -> str:
@@ -100,7 +105,7 @@ def detect(values: Values) -> tuple[str, str]:
 
 
 def _below_zero(values: Values) -> tuple[str, str]:
-    offset = next((o for o in _OFFSETS if abs(values.low - np.log2(o)) < 1e-3), None)
+    offset = _offset_at(values.low)
     if offset is not None and values.high <= _LARGEST_LOG:
         return LOG2, f"the lowest value is log2({offset:g}): logarithms with that offset"
     if values.high <= _LARGEST_LOG:
@@ -195,7 +200,67 @@ def _doubts(values: Values, found: str) -> list[str]:
     return []
 
 
-def to_log2(values: np.ndarray, scale: str, totals: np.ndarray) -> tuple[np.ndarray, str, str]:
+def log_offset(values: Values, scale: str, *, declared: float | None = None) -> tuple[float, list[str]]:
+    """Tell what was added before logarithms were taken: declared, told by the lowest value, or the usual 1.
+
+    Parameters
+    ----------
+    values
+        What a scan of the matrix saw.
+    scale
+        Of ``SCALES``; 1 for what is not a logarithm, since 1 is added where logarithms are taken here.
+    declared
+        The offset as the user states it.
+
+    Returns
+    -------
+    The offset, and warnings.
+
+    Raises
+    ------
+    UsageError
+        An offset was declared for values that are no logarithms, or is below 0.
+    DataError
+        Values lie below the logarithm of the declared offset.
+    """
+    if scale not in LOGARITHMS:
+        if declared is not None:
+            raise UsageError("an offset belongs to logarithms", seen=scale, hint="Leave --log-offset out.")
+        return 1.0, []
+    low = values.low * _FACTOR[scale]
+    if declared is not None:
+        if not 0 <= declared < np.inf:
+            raise UsageError("an offset of logarithms is 0 or more", seen=declared)
+        if declared > 0 and low < np.log2(declared) - _NEAR_OFFSET:
+            raise DataError(
+                f"values lie below the logarithm of the offset {declared:g}", where=values.lowest_at or None,
+                seen=values.low,
+            )  # fmt: skip
+        return declared, []
+    if scale == MICROARRAY:
+        return 0.0, []  # intensities are above 0: nothing is added
+    if low >= 0:
+        return 1.0, []
+    told = _offset_at(low)
+    if told is not None:
+        return told, []
+    why = f"values below 0 ({values.low:.3g}) are no logarithms of x + 1, and no usual offset fits"
+    return 0.0, [f"{why}: undone as those of x alone; state what was added with --log-offset"]
+
+
+def _offset_at(low: float) -> float | None:
+    """Find the usual offset whose binary logarithm is the lowest value."""
+    return next((one for one in _OFFSETS if abs(low - np.log2(one)) < _NEAR_OFFSET), None)
+
+
+def expressed(values: np.ndarray, scale: str, *, offset: float) -> np.ndarray:
+    """Say which values are above 0 once logarithms are undone."""
+    if scale not in LOGARITHMS or offset == 1:
+        return np.asarray(values > 0)
+    return np.asarray(to_linear(values, scale, offset=offset) > _ABOVE_ZERO * offset)
+
+
+def to_log2(values: np.ndarray, scale: str, totals: np.ndarray, *, offset: float = 1.0) -> tuple[np.ndarray, str, str]:
     """Bring values to log2(x + 1) once, and only once.
 
     Parameters
@@ -206,6 +271,8 @@ def to_log2(values: np.ndarray, scale: str, totals: np.ndarray) -> tuple[np.ndar
         One of ``SCALES`` but nanostring, which needs its housekeeping genes.
     totals
         (samples,) sum over all genes, used for counts.
+    offset
+        What was added before the logarithms of ``values`` were taken; they are kept, and the unit says it.
 
     Returns
     -------
@@ -217,30 +284,41 @@ def to_log2(values: np.ndarray, scale: str, totals: np.ndarray) -> tuple[np.ndar
         return np.log2(values + 1), f"log2_{scale}", f"log2({scale.upper()} + 1)"
     if scale == LINEAR:
         return np.log2(np.maximum(values, 0) + 1), "log2_linear", "log2(x + 1)"
+    given = "log2, as given" if offset == 1 else f"log2(x + {offset:g}), as given" if offset else "log2(x), as given"
     if scale == LOG1P:
-        return values / np.log(2), "log2_given", "log2, as given (from ln)"
+        return values / np.log(2), "log2_given", f"{given} (from ln)"
     if scale == LOG10:
-        return values * np.log2(10), "log2_given", "log2, as given (from log10)"
+        return values * np.log2(10), "log2_given", f"{given} (from log10)"
     if scale == MICROARRAY:
         return values, "log2_intensity", "log2 intensity, as given"
     if scale == LOG2:
-        return values, "log2_given", "log2, as given"
+        return values, "log2_given", given
     return values, "zscore", "z, as given"
 
 
-def to_linear(values: np.ndarray, scale: str) -> np.ndarray:
-    """Undo the logarithm of ``scale``; linear values stay as they are."""
-    if scale == LOG1P:
+def to_linear(values: np.ndarray, scale: str, *, offset: float = 1.0) -> np.ndarray:
+    """Undo the logarithm of ``scale`` and its offset; linear values stay as they are.
+
+    Examples
+    --------
+    >>> float(to_linear(np.log2(np.array([3.001])), "log2", offset=0.001)[0].round(9))
+    3.0
+    """
+    if scale not in LOGARITHMS:
+        return values
+    if offset == 1 and scale == LOG1P:
         return np.expm1(values)
-    if scale == LOG10:
+    if offset == 1 and scale == LOG10:
         return np.expm1(values * np.log(10))
-    return np.exp2(values) - 1 if scale in (LOG2, MICROARRAY) else values
+    return np.exp2(values * _FACTOR[scale]) - offset
 
 
-def from_linear(values: np.ndarray, scale: str) -> np.ndarray:
-    """Take the logarithm of ``scale`` again; linear values stay as they are."""
-    factor = {LOG1P: 1.0, LOG10: np.log(10), LOG2: np.log(2)}.get(scale)
-    return values if factor is None else np.log1p(values) / factor
+def from_linear(values: np.ndarray, scale: str, *, offset: float = 1.0) -> np.ndarray:
+    """Take the logarithm of ``scale`` again, with its offset; linear values stay as they are."""
+    factor = {LOG1P: 1.0, LOG10: np.log(10), LOG2: np.log(2), MICROARRAY: np.log(2)}.get(scale)
+    if factor is None:
+        return values
+    return np.log1p(values) / factor if offset == 1 else np.log(values + offset) / factor
 
 
 def per(values: np.ndarray, totals: np.ndarray, size: float) -> np.ndarray:

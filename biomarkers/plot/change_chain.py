@@ -50,7 +50,7 @@ def plot_conversions(change: Change, *, ax: Axes | None = None) -> Axes:
     at = np.arange(len(table))
     left = np.zeros(len(table))
     with look.style():
-        ax = look.axes(ax, size=(8.2, 0.6 * len(table) + 1.5))
+        ax = look.axes(ax, size=_at_least(0.6 * len(table) + 1.5))
         for name in CONVERSIONS:
             counts = table[name].to_numpy(dtype=float)
             ax.barh(at, counts, left=left, color=_FLOW_COLOURS[name], label=name, height=0.68)
@@ -64,9 +64,9 @@ def plot_conversions(change: Change, *, ax: Axes | None = None) -> Axes:
             text += f"\n{int(unknown)} not evaluable" if unknown else ""
             ax.text(left[k] + 0.015 * widest, k, text, va="center", fontsize=8)
         ax.set_yticks(at, [textwrap.fill(str(name), _LABEL_WIDTH) for name in table["component"]])
-        ax.set_xlim(0, widest * 1.22)
+        ax.set_xlim(0, widest * 1.3)
         ax.set_xlabel("patients with both states (p: exact McNemar test)")
-        ax.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2, handlelength=1.2)
+        ax.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2, handlelength=1.2)
     return ax
 
 
@@ -100,7 +100,7 @@ def plot_chain(change: Change, *, ax: Axes | None = None) -> Axes:
     state = states.set_index([keys.PATIENT, keys.TIMEPOINT, "component"])["state"].to_dict()
     shift = len(components) + 0.5
     with look.style():
-        ax = look.axes(ax, size=(0.75 * len(components) * 2 + 3.4, 0.23 * len(rows) + 1.9))
+        ax = look.axes(ax, size=_at_least(0.16 * len(rows) + 1.9, 0.75 * len(components) * 2 + 3.0))
         for y, patient in enumerate(rows["patient"]):
             for k, point in enumerate(points):
                 for j, component in enumerate(components):
@@ -116,10 +116,15 @@ def plot_chain(change: Change, *, ax: Axes | None = None) -> Axes:
         ax.set_xlim(-0.6, centres[-1] + 0.6)
         ax.set_ylim(len(rows) - 0.4, -1.8)
         handles = [Patch(facecolor=colour, label=name) for name, colour in _COLOURS.items()]
-        ax.legend(handles=handles, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        ax.legend(handles=handles, fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
         ax.spines[:].set_visible(False)
         ax.tick_params(length=0)
     return ax
+
+
+def _at_least(height: float, width: float = 0.0) -> tuple[float, float]:
+    """Size of the figures of a change, larger where there is more to show."""
+    return max(look.CHANGE_SIZE[0], width), max(look.CHANGE_SIZE[1], height)
 
 
 def _patients(change: Change) -> pd.DataFrame:

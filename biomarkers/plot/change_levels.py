@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+_LABEL_WIDTH = 46  # characters below the axes of a figure of this size
+
+
 def plot_pairs(change: Change, *, biomarker: str, ax: Axes | None = None) -> Axes:
     """Draw baseline and on-treatment levels on the scale of change, each patient's two joined.
 
@@ -35,7 +38,8 @@ def plot_pairs(change: Change, *, biomarker: str, ax: Axes | None = None) -> Axe
     Returns
     -------
     The Axes. Lines are coloured by response; hollow points stand at their lower limit; faint points have no
-    partner; the black line joins the medians of the pairs.
+    partner; the black line starts at the median baseline level of the pairs and rises by the Hodges-Lehmann change that
+    is stated, with its 95% interval at its end.
 
     Raises
     ------
@@ -49,7 +53,7 @@ def plot_pairs(change: Change, *, biomarker: str, ax: Axes | None = None) -> Axe
     limits = rows[["baseline_censored", "on_treatment_censored"]].to_numpy(dtype=bool)
     jitter = np.linspace(-0.08, 0.08, max(len(rows), 2))[: len(rows)]
     with look.style():
-        ax = look.axes(ax, size=(5.2, 4.4))
+        ax = look.axes(ax, size=look.CHANGE_SIZE)
         for i, word in enumerate(words):
             colour, shade = response_colour(word), 0.85 if paired[i] else 0.3
             if paired[i]:
@@ -58,14 +62,42 @@ def plot_pairs(change: Change, *, biomarker: str, ax: Axes | None = None) -> Axe
                 face = "white" if limits[i, side] else colour
                 ax.plot(side + jitter[i], values[i, side], "o", ms=4.5, mfc=face, mec=colour, alpha=shade)
         if paired.any():
-            ax.plot([0, 1], np.median(values[paired], axis=0), color=INK, lw=2.4, marker="s", ms=6, zorder=5)
+            _summary_line(ax, change, biomarker, start=float(np.median(values[paired, 0])))
         points = (str(change.settings["baseline"]), str(change.settings["on_treatment"]))
         ax.set_xticks([0, 1], [f"{point}\nn = {n}" for point, n in zip(points, _counts(values), strict=True)])
         ax.set_xlim(-0.3, 1.3)
         ax.set_ylabel(_level_label(change.settings["scale"][biomarker]))
-        ax.set_title(f"{biomarker}: {_verdict(change, biomarker)}", fontsize=9)
-        response_legend(ax, words)
+        ax.set_title(_titled(biomarker, _verdict(change, biomarker)), fontsize=9)
+        response_legend(ax, words, more=ax.get_legend_handles_labels()[0])
     return ax
+
+
+def _summary_line(ax: Axes, change: Change, biomarker: str, *, start: float) -> None:
+    """Draw the stated change from the median baseline level, with its interval."""
+    value, low, high = _hodges_lehmann(change, biomarker)
+    ax.plot(
+        [0, 1], [start, start + value], color=INK, lw=2.4, marker="s", ms=6, zorder=5, label=_stated(value, low, high)
+    )
+    if np.isfinite([low, high]).all():
+        ax.plot([1.14, 1.14], [start + low, start + high], color=INK, lw=2.4, zorder=5, solid_capstyle="butt")
+
+
+def _titled(biomarker: str, said: str) -> str:
+    """Put a biomarker's name before what is said of it, in lines that fit."""
+    first, newline, rest = said.partition("\n")
+    return textwrap.fill(f"{biomarker}: {first}", _LABEL_WIDTH) + newline + rest
+
+
+def _hodges_lehmann(change: Change, biomarker: str) -> tuple[float, float, float]:
+    """Give the stated estimate with its interval."""
+    table = change.table.set_index(BIOMARKER)
+    value, low, high = (float(table[name][biomarker]) for name in ("hl_change", "ci_low", "ci_high"))
+    return value, low, high
+
+
+def _stated(value: float, low: float, high: float) -> str:
+    interval = f"({low:+.2f} to {high:+.2f})" if np.isfinite([low, high]).all() else "(no interval)"
+    return f"Hodges-Lehmann\n{value:+.2f}\n{interval}"
 
 
 def plot_changes(change: Change, *, biomarker: str, ax: Axes | None = None) -> Axes:
@@ -82,7 +114,8 @@ def plot_changes(change: Change, *, biomarker: str, ax: Axes | None = None) -> A
 
     Returns
     -------
-    The Axes. Bars are coloured by response, hatched where the change is a bound; a change of 0 is a dot.
+    The Axes. Bars are coloured by response, hatched where the change is a bound; a change of 0 is a dot; the dashed
+    line is the Hodges-Lehmann change that is stated.
 
     Raises
     ------
@@ -95,7 +128,7 @@ def plot_changes(change: Change, *, biomarker: str, ax: Axes | None = None) -> A
     gate = float(change.table.set_index(BIOMARKER)["gate"][biomarker])
     known = not np.isnan(gate)
     with look.style():
-        ax = look.axes(ax, size=(6.8, 3.8))
+        ax = look.axes(ax, size=look.CHANGE_SIZE)
         if known:
             ax.axhspan(-gate, gate, color=PALE, zorder=0, label=f"within technical noise\n(gate {gate:.2g})")
         bars = ax.bar(np.arange(len(rows)), values, color=[response_colour(word) for word in words], width=0.85)
@@ -106,12 +139,15 @@ def plot_changes(change: Change, *, biomarker: str, ax: Axes | None = None) -> A
         still = np.flatnonzero(values == 0)
         ax.plot(still, np.zeros(len(still)), "o", ms=4, color=INK)
         ax.axhline(0, color=INK, lw=0.8)
+        value, low, high = _hodges_lehmann(change, biomarker)
+        if len(rows):
+            ax.axhline(value, color=INK, lw=1.4, ls="--", label=_stated(value, low, high))
         ax.set_xticks([])
         below = "" if known else "; technical noise unknown, so no patient is called"
         hatched = "; hatched: a bound" if (rows["bound"] != "").any() else ""
-        ax.set_xlabel(f"patients with a pair (n = {len(rows)}{hatched}{below})")
+        ax.set_xlabel(textwrap.fill(f"patients with a pair (n = {len(rows)}{hatched}{below})", _LABEL_WIDTH))
         ax.set_ylabel(_change_label(change.settings["scale"][biomarker]))
-        ax.set_title(f"{biomarker}: change per patient", fontsize=10)
+        ax.set_title(_titled(biomarker, "change per patient"), fontsize=9)
         response_legend(ax, words, more=ax.get_legend_handles_labels()[0])
     return ax
 

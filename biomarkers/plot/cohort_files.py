@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from biomarkers import keys
-from biomarkers.cohort.endpoints import treated_patients
+from biomarkers.cohort.endpoints import PFS_VISITS, treated_patients
 from biomarkers.cohort.patients import BEST_CHANGE
 from biomarkers.cohort.summary import StudySummary, times_of
 from biomarkers.plot.cohort_flow import plot_flow
@@ -84,11 +84,14 @@ def save_study_figures(summary: StudySummary, folder: Path, *, simulated: bool =
     end = next((name for name in ("pfs", "os", *times) if name in times and name != "dor"), None)
     if end is not None:
         keep(plot_swimmer(patients, months=f"{end}_months", event=f"{end}_event"), f"03_swimmer_{file_stem(end)}")
-    for at, name in enumerate(times):
+    # by the visits it is the same curve but for a few patients: endpoints.csv has both
+    drawn = [name for name in times if name != PFS_VISITS or "pfs" not in times]
+    for at, name in enumerate(drawn):
         ax = plot_survival(patients, endpoint=name, transform=summary.transform)
         keep(ax, f"{10 + at}_Kaplan-Meier_{file_stem(name)}")
     for at, row in enumerate(summary.landmarks.to_dict("records")):
         name, month = str(row["endpoint"]), float(row["landmark_months"])
-        ax = plot_landmark(patients, endpoint=name, at=month, transform=summary.transform)
+        by = str(row["grouped_by"])
+        ax = plot_landmark(patients, endpoint=name, at=month, response_months=by, transform=summary.transform)
         keep(ax, f"{50 + at}_{file_stem(name)}_from_month_{month:g}_by_response")
     return made

@@ -86,7 +86,7 @@ def plot_landmark(
     *,
     endpoint: str,
     at: float,
-    response_months: str = "ttr_months",
+    response_months: str | None = None,
     transform: str = "log-log",
     ax: Axes | None = None,
 ) -> Axes:
@@ -99,7 +99,7 @@ def plot_landmark(
     at
         The landmark in months; who had an event or was lost before is left out.
     response_months
-        Column of the month of the response.
+        Column of the month of the response; by default as for :func:`biomarkers.survival_by_response`.
 
     Returns
     -------

@@ -72,21 +72,24 @@ def plot_gate(cells: AnnData, gates: pd.DataFrame, *, marker: str, ax: Axes | No
     row = gates[gates["marker"] == marker].iloc[0]
     values = gate_values(cells, marker=marker, compartment=row["compartment"])
     values = values[np.isfinite(values)]
-    unit = max(abs(float(row["gate"])) / 10, 1e-9)
+    gated = bool(np.isfinite(float(row["gate"])))
+    middle = float(row["gate"]) if gated else float(np.quantile(values, 0.995)) / 2
+    unit = max(abs(middle) / 10, 1e-9)
     with look.style():
         ax = look.axes(ax, size=(4.2, 2.8))
         ax.hist(np.arcsinh(values / unit), bins=70, color=BLUE, alpha=0.85)
         edges = [row.get("gate_low", np.nan), row.get("gate_high", np.nan)]
         if np.isfinite(edges).all():
             ax.axvspan(*np.arcsinh(np.array(edges, float) / unit), color=ORANGE, alpha=0.35, linewidth=0)
-        ax.axvline(float(np.arcsinh(row["gate"] / unit)), color=VERMILION)
-        marks = np.array([-0.1, 0, 0.1, 0.3, 1, 3, 10, 30]) * float(row["gate"])
+        if gated:
+            ax.axvline(float(np.arcsinh(row["gate"] / unit)), color=VERMILION)
+        marks = np.array([-0.1, 0, 0.1, 0.3, 1, 3, 10, 30]) * middle
         inside = marks[(marks >= values.min()) & (marks <= values.max())]
         ax.set_xticks(
             np.arcsinh(inside / unit), [f"{mark:,.0f}" if abs(mark) >= 10 else f"{mark:.2g}" for mark in inside]
         )
         share = float((values >= row["gate"]).mean())
-        ax.set_title(f"{marker}: {100 * share:.1f}% positive")
+        ax.set_title(f"{marker}: {100 * share:.1f}% positive" if gated else f"{marker}: no gate, not evaluable")
         ax.set_xlabel(f"{row['compartment']} level, counts above background")
         ax.set_ylabel("cells")
         if str(row.get("flags", "") or "") not in ("", "nan"):

@@ -69,7 +69,7 @@ def plot_levels(relation: Relation, biomarker: str, *, ax: Axes | None = None, e
 
 
 def plot_forest(relation: Relation, *, ax: Axes | None = None, endpoint: str | None = None) -> Axes:
-    """AUC (or concordance) of every biomarker with its 95% (thin) and 90% (thick) interval, over the margin.
+    """AUC of every biomarker with its 95% (thin) and 90% (thick) interval over the margin, or concordance with its 95%.
 
     Independence within the margin is the thick interval inside the band; dependence is the test's word, not the
     picture's.
@@ -94,20 +94,24 @@ def plot_forest(relation: Relation, *, ax: Axes | None = None, endpoint: str | N
         ax.set_ylim(len(rows) - 0.5, -0.5)
         ax.set_xlim(0, 1)
         ax.tick_params(axis="y", length=0)
-        ax.set_xlabel("AUC: chance that a responder has the higher level" if not many else "AUC or concordance")
-        ax.set_title(f"Margin {margin:g} shaded; thick 90%, thin 95% interval", fontsize=9.5)
+        binary = [not np.isnan(row["margin"]) for row in rows]
+        words = "AUC: chance that a responder has the higher level" if all(binary) else "concordance"
+        ax.set_xlabel("AUC or concordance" if any(binary) and not all(binary) else words)
+        title = f"Margin {margin:g} shaded; thick 90%, thin 95% interval" if any(binary) else "95% interval"
+        ax.set_title(title, fontsize=9.5)
         return marked(relation, ax)
 
 
 def _forest_row(ax: Axes, at: int, row: dict[Any, Any]) -> None:
     colour = VERDICT_COLOURS[row["verdict"]]
     words = VERDICT_WORDS[row["verdict"]]
-    if np.isnan(row["auc"]):
+    scale = "auc" if np.isnan(row["concordance"]) else "concordance"
+    if np.isnan(row[scale]):
         ax.text(0.5, at, f"{words}: {row['reason']}", ha="center", va="center", fontsize=8, color=GREY)
         return
-    ax.plot([row["auc_low95"], row["auc_high95"]], [at, at], color=colour, lw=1.4, zorder=2)
+    ax.plot([row[f"{scale}_low95"], row[f"{scale}_high95"]], [at, at], color=colour, lw=1.4, zorder=2)
     ax.plot([row["auc_low90"], row["auc_high90"]], [at, at], color=colour, lw=4.5, zorder=3, solid_capstyle="butt")
-    ax.plot(row["auc"], at, "o", ms=7, mfc="white", mec=colour, mew=2, zorder=4)
+    ax.plot(row[scale], at, "o", ms=7, mfc="white", mec=colour, mew=2, zorder=4)
     ax.text(1.02, at, words, transform=ax.get_yaxis_transform(), va="center", fontsize=9, color=INK)
 
 
@@ -143,8 +147,9 @@ def plot_response_rate(relation: Relation, biomarker: str, *, ax: Axes | None = 
     """
     from biomarkers.stats.proportions import clopper_pearson
 
-    level, responder = known_groups(relation, biomarker)
-    groups, names, how = level_groups(level, relation.settings.get("cutoffs", {}).get(biomarker, ()))
+    cuts = relation.settings.get("cutoffs", {}).get(biomarker, ())
+    level, responder = known_groups(relation, biomarker, cuts=cuts)
+    groups, names, how = level_groups(level, cuts)
     with look.style():
         ax = look.axes(ax, size=(5.2, 4.0))
         overall = 100 * float(responder.mean()) if len(responder) else 0.0
@@ -185,14 +190,15 @@ def level_groups(level: np.ndarray, cuts: Any) -> tuple[np.ndarray, list[str], s
     return np.searchsorted(chosen, level, side="right"), [f"< {edges[0]}", *inner, f"≥ {edges[-1]}"], how
 
 
-def known_groups(relation: Relation, biomarker: str) -> tuple[np.ndarray, np.ndarray]:
-    """Known levels and whether each patient responded."""
+def known_groups(relation: Relation, biomarker: str, *, cuts: Any = ()) -> tuple[np.ndarray, np.ndarray]:
+    """Known levels (to be compared with cuts, if any) and whether each patient responded."""
     data = relation.data
     names = list(relation.settings["levels"])
     if biomarker not in names:
         raise UsageError("no such biomarker", seen=biomarker, allowed=names, hint=did_you_mean(biomarker, names))
-    known = data[biomarker].notna().to_numpy() & data["responder"].notna().to_numpy()
-    return data.loc[known, biomarker].to_numpy(dtype=float), data.loc[known, "responder"].to_numpy(dtype=bool)
+    level = relation.levels_at_cuts(biomarker, cuts)
+    known = ~np.isnan(level) & data["responder"].notna().to_numpy()
+    return level[known], data.loc[known, "responder"].to_numpy(dtype=bool)
 
 
 def _verdict(relation: Relation, biomarker: str, endpoint: str) -> pd.Series | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from biomarkers.errors import UsageError, did_you_mean
 from biomarkers.plot import style as look
 from biomarkers.plot.style import GREY, INK, PALE, VERDICT_COLOURS, VERDICT_WORDS
+from biomarkers.relate.sensitivity import on_one_scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,13 +37,16 @@ def plot_sensitivity(sensitivity: Sensitivity, biomarker: str, *, ax: Axes | Non
     names = list(verdicts["biomarker"])
     if biomarker not in names:
         raise UsageError("no such biomarker", seen=biomarker, allowed=names, hint=did_you_mean(biomarker, names))
-    first = {**verdicts[verdicts["biomarker"] == biomarker].iloc[0].to_dict(), "choice": "as asked", "setting": ""}
+    first = {**on_one_scale(verdicts[verdicts["biomarker"] == biomarker].iloc[0].to_dict()), "choice": "as asked"}
+    first["setting"] = ""
+    binary = not math.isnan(first["margin"])
     part = sensitivity.table[sensitivity.table["biomarker"] == biomarker]
     rows: list[dict[Any, Any]] = [first, *part.to_dict("records")]
     margin = float(sensitivity.base.settings["margin"])
     with look.style():
         ax = look.axes(ax, size=(8.6, 1.3 + 0.34 * len(rows)))
-        ax.axvspan(0.5 - margin, 0.5 + margin, color=PALE, zorder=0)
+        if binary:
+            ax.axvspan(0.5 - margin, 0.5 + margin, color=PALE, zorder=0)
         ax.axvline(0.5, color=GREY, lw=1, zorder=1)
         for at, row in enumerate(rows):
             _line(ax, at, row)
@@ -52,8 +56,9 @@ def plot_sensitivity(sensitivity: Sensitivity, biomarker: str, *, ax: Axes | Non
         ax.set_ylim(len(rows) - 0.4, -0.6)
         ax.set_xlim(0, 1)
         ax.tick_params(axis="y", length=0)
-        ax.set_xlabel("AUC, 95% interval (missing levels: bounds)")
-        ax.set_title(f"{biomarker}: does the verdict survive other choices? Margin {margin:g} shaded", fontsize=9.5)
+        ax.set_xlabel("AUC, 95% interval (missing levels: bounds)" if binary else "concordance, 95% interval")
+        shaded = f" Margin {margin:g} shaded" if binary else ""
+        ax.set_title(f"{biomarker}: does the verdict survive other choices?{shaded}", fontsize=9.5)
         return look.mark_simulated(ax) if sensitivity.base.simulated else ax
 
 
@@ -68,7 +73,8 @@ def _line(ax: Axes, at: int, row: dict[Any, Any]) -> None:
     colour = VERDICT_COLOURS[row["verdict"]]
     bounds = row["setting"] == "worst and best case"
     if math.isnan(row["auc_low95"]):
-        ax.text(0.5, at, "not testable", ha="center", va="center", fontsize=8, color=GREY)
+        words = "not testable" if math.isnan(row["auc"]) else "no interval"
+        ax.text(0.5, at, words, ha="center", va="center", fontsize=8, color=GREY)
         return
     ax.plot([row["auc_low95"], row["auc_high95"]], [at, at], color=GREY if bounds else colour, lw=2 if bounds else 1.6,
             ls=(0, (2, 1.5)) if bounds else "-", zorder=2)  # fmt: skip

@@ -36,9 +36,10 @@ def plot_survival(relation: Relation, biomarker: str, *, ax: Axes | None = None)
         raise UsageError("this result holds no times", hint="Relate with time=... and event=... first.")
     if biomarker not in data:
         raise UsageError("no such biomarker", seen=biomarker, allowed=list(relation.settings["levels"]))
-    part = data[data[biomarker].notna() & data["time"].notna() & data["event"].notna()]
-    level = part[biomarker].to_numpy(dtype=float)
     cuts = relation.settings.get("cutoffs", {}).get(biomarker, ())
+    level = relation.levels_at_cuts(biomarker, cuts)
+    known = ~np.isnan(level) & (data["time"].notna() & data["event"].notna()).to_numpy()
+    part, level = data[known], level[known]
     groups, names, how = level_groups(level, cuts if len(cuts) else [float(np.median(level))])
     how = how if len(cuts) else "cut at the median, for looking only"
     time, event = part["time"].to_numpy(dtype=float), part["event"].to_numpy(dtype=float)
@@ -64,7 +65,8 @@ def plot_survival(relation: Relation, biomarker: str, *, ax: Axes | None = None)
         ax.set_xlim(0, float(time.max()) * 1.03)
         ax.set_ylim(0, 1.02)
         ax.set_ylabel("event-free share")
-        ax.set_xlabel(str(relation.settings.get("time") or "time"))
+        named = relation.settings.get("time")
+        ax.set_xlabel(named if isinstance(named, str) else "time")
         ax.legend(title=f"{biomarker} ({how})", loc="best")
         return marked(relation, ax)
 

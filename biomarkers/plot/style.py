@@ -50,6 +50,7 @@ VERDICT_WORDS: Final[Mapping[str, str]] = {
     keys.INCONCLUSIVE: "inconclusive",
     keys.NOT_TESTABLE: "not testable",
 }
+CHANGE_SIZE: Final = (6.4, 4.4)  # inches; the figures of a change stand side by side, so they are of one size
 _SETTINGS: Final[Mapping[str, Any]] = {
     "figure.dpi": 100,
     "savefig.dpi": 150,

@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.keys import INCONCLUSIVE, INDEPENDENT_WITHIN_MARGIN
 from biomarkers.relate.binary import (
     Row,
-    group_problem,
     ordinal_rows,
     regression_rows,
     row,
@@ -21,29 +19,26 @@ from biomarkers.relate.binary import (
 )
 from biomarkers.relate.counts import Counts, count_rows, stratified_count_rows
 from biomarkers.relate.endpoints import EndPoint
-from biomarkers.relate.inputs import GEHAN, Patients, ranked_levels
-from biomarkers.relate.missing import missing_rows
-from biomarkers.relate.outcomes import Association, continuous, median_rows, ordered, outcome_problem, time_to_event
+from biomarkers.relate.inputs import GEHAN, Patients, at_cut, ranked_levels
+from biomarkers.relate.judgement import could_have_shown, judge
+from biomarkers.relate.missing import Missing, missing_rows
+from biomarkers.relate.outcomes import (
+    Association,
+    continuous,
+    median_rows,
+    ordered,
+    outcome_problem,
+    time_to_event,
+    too_few,
+)
 from biomarkers.relate.outcomes_strata import within_strata
 from biomarkers.relate.permuted import BinaryTests, binary_tests
-from biomarkers.relate.precision import (
-    attainable_auc,
-    excluded_effect,
-    min_detectable_auc,
-    patients_needed,
-    tie_factor,
-)
-from biomarkers.relate.strata import Pooled, pool_strata
-from biomarkers.relate.verdict import (
-    Verdict,
-    decide,
-    decide_without_margin,
-    leaves_margin,
-    not_testable,
-    smallest_margin,
-)
+from biomarkers.relate.precision import excluded_effect
+from biomarkers.relate.verdict import Verdict, decide_without_margin, not_testable, smallest_margin
 from biomarkers.stats.adjust import adjust
+from biomarkers.stats.results import Test
 
+STRATA_IGNORED = "strata ignored"
 _MANY = 300  # patients above which the slow exact tables of ordinal levels are left out
 
 
@@ -59,6 +54,11 @@ class Rules:
     stratified: bool
     search_cuts: bool
     planned: Sequence[str] | None = None
+    shown: Sequence[str] | None = None
+
+    def is_shown(self, name: str) -> bool:
+        """Whether a biomarker was asked for; others only keep a planned family whole."""
+        return self.shown is None or name in self.shown
 
     def families(self, names: Sequence[str]) -> list[list[int]]:
         """Positions of the biomarkers of each family: the planned ones and the others, or all in one without a plan."""
@@ -83,16 +83,15 @@ def answer(patients: Patients, endpoint: EndPoint, rules: Rules, *, progress: bo
     return (
         _binary(patients, endpoint, rules, progress=progress)
         if endpoint.kind == "binary"
-        else _graded(patients, endpoint, rules)
+        else _graded(patients, endpoint, rules, progress=progress)
     )
 
 
 def _binary(patients: Patients, endpoint: EndPoint, rules: Rules, *, progress: bool) -> Answer:
     made = Answer()
     responder = endpoint.value == 1
-    strata = _strata(patients, endpoint) if rules.stratified else None
-    levels, notes = _ranked(patients, endpoint)
-    made.notes += [f"{name}: {note}" for name, note in notes.items() if note]
+    strata = strata_of(patients, endpoint) if rules.stratified else None
+    levels, notes = ranked(patients, endpoint)
     names = list(patients.levels.columns)
     tests: dict[int, BinaryTests] = {}
     for family in rules.families(names):
@@ -102,6 +101,10 @@ def _binary(patients: Patients, endpoint: EndPoint, rules: Rules, *, progress: b
         )  # fmt: skip
         tests |= {at: found.of(place) for place, at in enumerate(family)}
     for at, name in enumerate(names):
+        if not rules.is_shown(name):
+            continue
+        if notes.get(name):
+            made.notes.append(f"{name}: {notes[name]}")
         scored = GEHAN in notes.get(name, "")
         _one_binary(made, patients, endpoint, rules, name, levels[:, at], responder, strata, tests[at], scored=scored)
     return made
@@ -121,112 +124,133 @@ def _one_binary(
     scored: bool,
 ) -> None:
     known = ~np.isnan(level)
-    yes, no = level[known & responder], level[known & ~responder]
-    missing = (int((~known & responder).sum()), int((~known & ~responder).sum()))
-    base: Row = {"biomarker": name, "endpoint": endpoint.name, "n": int(known.sum()), "n_responders": len(yes)}
-    raw = patients.levels[name].to_numpy()[endpoint.rows]
-    cut_rows, negative = _at_cuts(name, endpoint.name, raw, responder, rules.cutoffs.get(name, ()), strata)
-    problem = group_problem(yes, no)
-    pooled: Pooled | str | None = None
-    if problem is None and strata is not None:
-        pooled = pool_strata(name, endpoint.name, level[known], responder[known], strata[known])
-        problem = pooled if isinstance(pooled, str) else None
-    if problem is None and math.isnan(tests.p):
-        problem = "every stratum holds one kind of patient or one level only"
-    if problem is not None:
+    x, yes, block = level[known], responder[known], None if strata is None else strata[known]
+    missing = Missing.of(level, responder, strata)
+    base: Row = {
+        "biomarker": name, "endpoint": endpoint.name, "n": int(known.sum()), "n_responders": int(yes.sum()),
+        "p_missing": missing.p, "auc_low_missing": math.nan, "auc_high_missing": math.nan,
+    }  # fmt: skip
+    if sum(missing.missing):
+        base |= {"auc_low_missing": missing.low, "auc_high_missing": missing.high}
+    cut_rows, negative = _at_cuts(patients, endpoint, name, responder, rules.cutoffs.get(name, ()), strata)
+    found = judge(
+        x, yes, block, tests, margin=rules.margin, alpha=rules.alpha, missing=missing, names=(name, endpoint.name)
+    )
+    if isinstance(found, str):
         made.rows += cut_rows
-        made.verdicts.append({**base, **_cells(not_testable(problem), rules), **negative})
+        made.verdicts.append({**base, **_cells(not_testable(found), rules), **negative})
         return
-    found, need = two_groups(name, endpoint.name, yes, no, margin=rules.margin, alpha=rules.alpha, scores=scored)
-    made.rows += [*_test_rows(name, endpoint.name, tests, int(known.sum())), *found]
-    made.rows += regression_rows(name, endpoint.name, level, responder, patients.covariates.iloc[endpoint.rows])
+    crude, need = two_groups(
+        name, endpoint.name, x[yes], x[~yes], margin=rules.margin, alpha=rules.alpha, scores=scored
+    )
+    crude += regression_rows(name, endpoint.name, level, responder, patients.covariates.iloc[endpoint.rows])
     if known.sum() <= _MANY:
-        made.rows += ordinal_rows(name, endpoint.name, yes, no)
-    made.rows += cut_rows
+        crude += ordinal_rows(name, endpoint.name, x[yes], x[~yes])
+    spread = row(name, endpoint.name, found.spread.method, "z", found.spread, n=len(x))
+    made.rows += [*_test_rows(name, endpoint.name, tests, len(x)), spread, *_unless(strata, crude), *cut_rows]
     if rules.search_cuts:
         made.rows += searched_cut_rows(
-            name, endpoint.name, level[known], responder[known], n=rules.n_permutations, seed=rules.seed
+            name, endpoint.name, x, yes, n=rules.n_permutations, seed=rules.seed, strata=block
         )
-    made.rows += missing_rows(name, endpoint.name, need["ci95"].value, known=(len(yes), len(no)), missing=missing)
-    ci95, ci90 = need["ci95"], need["ci90"]
-    if isinstance(pooled, Pooled):
-        made.rows += pooled.rows
-        ci95, ci90 = pooled.ci95, pooled.ci90
-        if pooled.warning:
-            made.notes.append(f"{name} ({endpoint.name}): {pooled.warning}")
-    span = attainable_auc(level[known], len(yes))
-    verdict = decide(
-        p_dependence=tests.p, p_adjusted=tests.p_adjusted, p_omnibus=tests.p_energy, ci90=ci90, margin=rules.margin,
-        alpha=rules.alpha, attainable=span,
-    )  # fmt: skip
-    if isinstance(pooled, Pooled):
-        if pooled.unlike and verdict.verdict == INDEPENDENT_WITHIN_MARGIN:  # a gate: it only takes the verdict away
-            verdict = Verdict(INCONCLUSIVE, f"the strata do not tell one story: {verdict.reason}")
-        verdict = _warned(verdict, pooled.warning)
+    made.rows += missing_rows(name, endpoint.name, found.ci95.value, missing)
+    if found.pooled is not None:
+        made.rows += found.pooled.rows
+    if found.pooled is not None and found.pooled.warning:
+        made.notes.append(f"{name} ({endpoint.name}): {found.pooled.warning}")
+    if missing.goes_with_response:
+        made.notes.append(f"{name} ({endpoint.name}): {missing.warning()}")
+    bayes = {"bf01": need["bf01"], "bf01_ceiling": need["bf01_ceiling"]} if strata is None else {}
     made.verdicts.append({
-        **base, **_cells(verdict, rules), **_intervals(ci95, ci90), **negative,
+        **base, **_cells(found.verdict, rules), **_intervals(found.ci95, found.ci90), **negative, **bayes,
         "p_dependence": tests.p, "p_adjusted": tests.p_adjusted, "p_omnibus": tests.p_energy,
-        "bf01": need["bf01"], "bf01_ceiling": need["bf01_ceiling"],
-        **_could_have_shown(level[known], len(yes), len(no), span=span, rules=rules),
+        "p_spread": found.spread.p,
+        **could_have_shown(x, yes, block, found.span, margin=rules.margin, alpha=rules.alpha),
     })  # fmt: skip
 
 
-def _could_have_shown(
-    level: np.ndarray, n_responders: int, n_others: int, *, span: tuple[float, float], rules: Rules
-) -> Row:
-    """State the least AUC that would be found and the patients needed; nothing where ties forbid such an AUC."""
-    ties = tie_factor(level)
-    found = min_detectable_auc(n_responders, n_others, alpha=rules.alpha, ties=ties)
-    row: Row = {"min_detectable_auc": found if found <= span[1] else math.nan}
-    if leaves_margin(span, margin=rules.margin):
-        share = n_responders / (n_responders + n_others)
-        return {**row, "n_needed": patients_needed(rules.margin, responder_share=share, alpha=rules.alpha, ties=ties)}
-    return {**row, "n_needed": math.nan, "smallest_margin": math.nan}
+def _unless(strata: np.ndarray | None, rows: list[Row]) -> list[Row]:
+    """Say of rows that compare all patients that they do not heed the strata."""
+    if strata is None:
+        return rows
+    return [{**one, "note": "; ".join(text for text in (STRATA_IGNORED, one["note"]) if text)} for one in rows]
 
 
-def _graded(patients: Patients, endpoint: EndPoint, rules: Rules) -> Answer:
+def _graded(patients: Patients, endpoint: EndPoint, rules: Rules, *, progress: bool) -> Answer:
     """Ordered, continuous and time end points: dependence can be shown, no margin is fixed for them."""
     made = Answer()
-    strata = _strata(patients, endpoint) if rules.stratified else None
-    levels, notes = _ranked(patients, endpoint)
-    made.notes += [f"{name}: {note}" for name, note in notes.items() if note]
-    outcome = endpoint.time if endpoint.kind == "time" else endpoint.value
-    for at, name in enumerate(patients.levels.columns):
-        known = ~np.isnan(levels[:, at])
-        n_events = int(endpoint.event[known].sum()) if endpoint.kind == "time" else None
-        base: Row = {"biomarker": name, "endpoint": endpoint.name, "n": int(known.sum()), "n_responders": n_events}
-        problem = outcome_problem(levels[known, at], outcome[known])
-        if problem is None and n_events == 0:
-            problem = "no event happened"
-        if problem is not None:
-            made.verdicts.append({**base, **_cells(not_testable(problem), rules), "margin": math.nan})
-            continue
-        here = None if strata is None else strata[known]
-        found = _association(name, endpoint, levels[known, at], known, here, rules)
-        if endpoint.kind == "time":
-            raw = patients.levels[name].to_numpy()[endpoint.rows][known]
-            time, event = endpoint.time[known], endpoint.event[known] == 1
-            made.rows += median_rows(name, endpoint.name, raw, time, event, rules.cutoffs.get(name, ()))
-        if isinstance(found, str):
-            made.verdicts.append({**base, **_cells(not_testable(found), rules), "margin": math.nan})
-            continue
-        made.rows += found.rows
-        if found.warning:
-            made.notes.append(f"{name} ({endpoint.name}): {found.warning}")
-        made.verdicts.append({
-            **base, **_intervals(found.ci95, found.ci90), "p_dependence": found.dependence.p,
-            "p_omnibus": found.omnibus.p, "_found": found,
-        })  # fmt: skip
-    for family in rules.families(list(patients.levels.columns)):
-        tested = [made.verdicts[at] for at in family if "_found" in made.verdicts[at]]
-        adjusted = adjust([item["p_dependence"] for item in tested]) if tested else ()
-        for item, p in zip(tested, adjusted, strict=True):
-            item["p_adjusted"] = float(p)
-    for item in [item for item in made.verdicts if "_found" in item]:
-        found = item.pop("_found")
-        verdict = decide_without_margin(p_dependence=item["p_adjusted"], ci95=found.ci95, alpha=rules.alpha)
-        item.update(_cells(_warned(verdict, found.warning), rules), margin=math.nan)
+    strata = strata_of(patients, endpoint) if rules.stratified else None
+    levels, notes = ranked(patients, endpoint)
+    names = list(patients.levels.columns)
+    asked: dict[int, tuple[Row, Association | None, str]] = {}
+    for at, name in enumerate(names):
+        shown = rules.is_shown(name)
+        if shown and notes.get(name):
+            made.notes.append(f"{name}: {notes[name]}")
+        asked[at] = _one_graded(
+            made if shown else Answer(), patients, endpoint, rules, name, levels[:, at], strata, progress=progress
+        )
+    for family in rules.families(names):
+        tested = [(asked[at][0], asked[at][1]) for at in family]
+        known = [(base, found) for base, found in tested if found is not None]
+        adjusted = adjust([found.dependence.p for _, found in known]) if known else ()
+        for (base, _), p in zip(known, adjusted, strict=True):
+            base["p_adjusted"] = float(p)
+    for at, (base, association, few) in asked.items():
+        if association is not None:
+            verdict = decide_without_margin(
+                p_dependence=base["p_adjusted"], p_omnibus=association.omnibus.p, ci95=association.ci95,
+                alpha=rules.alpha, too_few=few,
+            )  # fmt: skip
+            base |= {**_cells(_warned(verdict, association.warning), rules), "margin": math.nan}
+        if rules.is_shown(names[at]):
+            made.verdicts.append(base)
     return made
+
+
+def _one_graded(
+    made: Answer,
+    patients: Patients,
+    endpoint: EndPoint,
+    rules: Rules,
+    name: str,
+    level: np.ndarray,
+    strata: np.ndarray | None,
+    *,
+    progress: bool,
+) -> tuple[Row, Association | None, str]:
+    """Relate one biomarker to a graded outcome: its row, the association if there is one, and what is too few."""
+    known = ~np.isnan(level)
+    timed = endpoint.kind == "time"
+    outcome = (endpoint.time if timed else endpoint.value)[known]
+    event = endpoint.event[known] == 1 if timed else None
+    x, block = level[known], None if strata is None else strata[known]
+    base: Row = {
+        "biomarker": name, "endpoint": endpoint.name, "n": int(known.sum()),
+        "n_responders": None if event is None else int(event.sum()),
+    }  # fmt: skip
+    problem = outcome_problem(x, outcome, event)
+    found: Association | str = problem or _association(
+        name, endpoint, x, outcome, event, block, rules, progress=progress
+    )
+    if timed and problem is None:
+        raw, limit = (
+            values[endpoint.rows][known] for values in (patients.levels[name].to_numpy(), patients.limit(name))
+        )
+        made.rows += median_rows(
+            name, endpoint.name, raw, limit, outcome, endpoint.event[known] == 1, rules.cutoffs.get(name, ()), block
+        )
+    if isinstance(found, str):
+        return base | {**_cells(not_testable(found), rules), "margin": math.nan}, None, ""
+    made.rows += found.rows
+    if found.warning:
+        made.notes.append(f"{name} ({endpoint.name}): {found.warning}")
+    few = too_few(outcome, event)
+    ci95 = found.ci95
+    base |= {
+        "concordance": ci95.value, "concordance_low95": ci95.low, "concordance_high95": ci95.high,
+        "p_dependence": found.dependence.p, "p_omnibus": found.omnibus.p,
+    }  # fmt: skip
+    return base, found, few
 
 
 def _warned(verdict: Verdict, warning: str) -> Verdict:
@@ -234,24 +258,27 @@ def _warned(verdict: Verdict, warning: str) -> Verdict:
 
 
 def _association(
-    name: str, endpoint: EndPoint, level: np.ndarray, known: np.ndarray, strata: np.ndarray | None, rules: Rules
+    name: str,
+    endpoint: EndPoint,
+    level: np.ndarray,
+    outcome: np.ndarray,
+    event: np.ndarray | None,
+    strata: np.ndarray | None,
+    rules: Rules,
+    *,
+    progress: bool,
 ) -> Association | str:
-    settings: dict[str, Any] = {"n": rules.n_permutations, "seed": rules.seed}
+    settings: dict[str, Any] = {"n": rules.n_permutations, "seed": rules.seed, "progress": progress}
     if strata is not None:
-        timed = endpoint.kind == "time"
-        outcome, event = (endpoint.time, endpoint.event[known] == 1) if timed else (endpoint.value, None)
         kind: Any = endpoint.kind
-        return within_strata(
-            name, endpoint.name, level, outcome[known], strata, event=event, kind=kind, **settings
-        )  # fmt: skip
-    if endpoint.kind == "time":
-        time, event = endpoint.time[known], endpoint.event[known] == 1
-        return time_to_event(name, endpoint.name, level, time, event, **settings)
+        return within_strata(name, endpoint.name, level, outcome, strata, event=event, kind=kind, **settings)
+    if event is not None:
+        return time_to_event(name, endpoint.name, level, outcome, event, **settings)
     method = ordered if endpoint.kind == "ordered" else continuous
-    return method(name, endpoint.name, level, endpoint.value[known], **settings)
+    return method(name, endpoint.name, level, outcome, **settings)
 
 
-def _ranked(patients: Patients, endpoint: EndPoint) -> tuple[np.ndarray, dict[str, str]]:
+def ranked(patients: Patients, endpoint: EndPoint) -> tuple[np.ndarray, dict[str, str]]:
     """Levels of the patients that count, with what stood at a limit tied at the bottom: (n, m), and notes."""
     columns, notes = [], {}
     for name in patients.levels.columns:
@@ -264,14 +291,13 @@ def _ranked(patients: Patients, endpoint: EndPoint) -> tuple[np.ndarray, dict[st
     return np.stack(columns, axis=1), notes
 
 
-def _strata(patients: Patients, endpoint: EndPoint) -> np.ndarray:
+def strata_of(patients: Patients, endpoint: EndPoint) -> np.ndarray:
+    """Labels of the patients that count, (n,)."""
     labels: np.ndarray = patients.frame["stratum"].to_numpy(dtype=object)[endpoint.rows].astype(str)
     return labels
 
 
 def _test_rows(name: str, endpoint: str, tests: BinaryTests, n: int) -> list[Row]:
-    from biomarkers.stats.results import Test
-
     return [
         row(name, endpoint, method, statistic, Test(value, p, n, method), n=n)
         for method, statistic, value, p in tests.described()
@@ -279,9 +305,9 @@ def _test_rows(name: str, endpoint: str, tests: BinaryTests, n: int) -> list[Row
 
 
 def _at_cuts(
+    patients: Patients,
+    endpoint: EndPoint,
     name: str,
-    endpoint: str,
-    level: np.ndarray,
     responder: np.ndarray,
     cuts: Sequence[float],
     strata: np.ndarray | None,
@@ -289,18 +315,21 @@ def _at_cuts(
     """Give the statistics at every pre-set cut; the verdict table shows the first cut's negative stratum."""
     rows: list[Row] = []
     negative: Row = {}
-    known = ~np.isnan(level)
+    level = patients.levels[name].to_numpy(dtype=float)[endpoint.rows]
+    limit = patients.limit(name)[endpoint.rows]
     for cut in cuts:
-        positive = known & (level >= cut)
-        below = known & (level < cut)
-        if not known.any():
+        positive, below = at_cut(level, limit, cut)
+        told = positive | below
+        if not told.any():
             continue
         counts = Counts(int((positive & responder).sum()), int(positive.sum()), int((below & responder).sum()),
                         int(below.sum()))  # fmt: skip
         note = f"positive at or above {cut:g}, fixed beforehand"
-        rows += count_rows(name, endpoint, counts, note=note)
+        if unknown := int((~np.isnan(level) & ~told).sum()):
+            note += f"; {unknown} below a limit above the cut: unknown, left out"
+        rows += _unless(strata, count_rows(name, endpoint.name, counts, note=note))
         if strata is not None:
-            rows += stratified_count_rows(name, endpoint, positive[known], responder[known], strata[known], note=note)
+            rows += stratified_count_rows(name, endpoint.name, positive[told], responder[told], strata[told], note=note)
         if not negative:
             negative = {"responders_in_negative": counts.negative_responders, "negatives": counts.negative}
     return rows, negative
@@ -318,4 +347,4 @@ def _intervals(ci95: Any, ci90: Any) -> Row:
     }  # fmt: skip
 
 
-__all__ = ["Answer", "Rules", "answer"]
+__all__ = ["STRATA_IGNORED", "Answer", "Rules", "answer", "ranked", "strata_of"]

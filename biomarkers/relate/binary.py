@@ -173,15 +173,26 @@ def ordinal_rows(biomarker: str, endpoint: str, yes: np.ndarray, no: np.ndarray)
 
 
 def searched_cut_rows(
-    biomarker: str, endpoint: str, level: np.ndarray, responder: np.ndarray, *, n: int, seed: int
+    biomarker: str,
+    endpoint: str,
+    level: np.ndarray,
+    responder: np.ndarray,
+    *,
+    n: int,
+    seed: int,
+    strata: np.ndarray | None = None,
 ) -> list[Row]:
-    """Search the best cut: its p over every cut tried, and its effect with the optimism of the search taken off."""
+    """Search the best cut: its p over every cut tried, and its effect less what bootstrap searches gain on average.
+
+    With strata the search and its p compare patients of one stratum only. What is left of the effect is still too large
+    when nothing is going on: the size of the best of many differences is never negative.
+    """
     from biomarkers.stats.cutpoint import max_selected_permutation, search_cuts
 
     response = responder.astype(float)
     try:
-        best = search_cuts(level, response)
-        test = max_selected_permutation(level, response, n_permutations=min(n, 9_999), rng=seed)
+        best = search_cuts(level, response, strata=strata)
+        test = max_selected_permutation(level, response, n_permutations=min(n, 9_999), rng=seed, strata=strata)
     except BiomarkersError as error:
         return [row(biomarker, endpoint, "searched cut", "M", float("nan"), n=len(level), note=str(error))]
     order = np.lexsort((response, level))
@@ -199,10 +210,11 @@ def searched_cut_rows(
     kept = float(np.nanmean(optimism)) if optimism else float("nan")
     corrected = np.sign(seen) * max(0.0, abs(seen) - kept)
     note = f"exploratory: searched, best cut above {best.best_cut:g}; {test.note}"
-    words = f"{note}; apparent {seen:+.3f}, optimism {kept:.3f} by {len(optimism)} bootstrap searches"
+    words = f"{note}; apparent {seen:+.3f}, bootstrap optimism {kept:.3f} by {len(optimism)} searches; "
+    words += "still too large when nothing is going on" + ("" if strata is None else "; strata ignored")
     return [
         row(biomarker, endpoint, f"searched cut, {test.method}", "M", test, n=len(level), note=note),
-        row(biomarker, endpoint, "risk difference at the searched cut, optimism-corrected", "risk_difference",
+        row(biomarker, endpoint, "risk difference at the searched cut, less bootstrap optimism", "risk_difference",
             float(corrected), n=len(level), note=words),
     ]  # fmt: skip
 

@@ -13,6 +13,7 @@ from biomarkers import keys
 from biomarkers.cohort.tables import numeric_column
 from biomarkers.errors import UsageError, did_you_mean
 from biomarkers.relate.inputs import Patients, events, times
+from biomarkers.stats._checks import without_noise
 
 Kind = Literal["binary", "ordered", "continuous", "time"]
 KINDS: Final[Mapping[str, Kind]] = {
@@ -98,6 +99,66 @@ def check_names(endpoint: str | Sequence[str], *, columns: Sequence[str]) -> tup
     return names
 
 
+def time_columns(
+    names: Sequence[str],
+    time: str | Mapping[str, str] | None,
+    event: str | Mapping[str, str] | None,
+    *,
+    present: Sequence[str],
+) -> tuple[tuple[str, ...], dict[str, tuple[str, str]]]:
+    """Say which columns each time end point is made of.
+
+    Parameters
+    ----------
+    names
+        End points asked for. ``clinical_benefit`` needs the times of ``pfs``.
+    time, event
+        Columns of one end point, or end point -> column, or None.
+    present
+        Columns of the table.
+
+    Returns
+    -------
+    The end points, with one more, named as the column, when columns were given and no end point is a time; and
+    end point -> (time, event) of those that do not have the package's own columns ``<name>_months``, ``<name>_event``.
+
+    Raises
+    ------
+    UsageError
+        Only one of the two is given, or it is not clear whose columns they are.
+    """
+    if (time is None) != (event is None):
+        raise UsageError("a time to an event needs both columns, time and event", seen=f"time={time}, event={event}")
+    if time is None or event is None:
+        return tuple(names), {}
+    wanted = [name for name in names if kind_of(name) == "time"]
+    if "clinical_benefit" in names and "pfs" not in wanted:
+        wanted.append("pfs")
+    if not isinstance(time, str) or not isinstance(event, str):
+        return tuple(names), _by_endpoint(time, event, wanted)
+    if not wanted:
+        return (*names, time), {time: (time, event)}
+    bare = [name for name in wanted if f"{name}_months" not in present] if len(wanted) > 1 else wanted
+    if len(bare) == 1:
+        return tuple(names), {bare[0]: (time, event)}
+    one = wanted[0]
+    raise UsageError(
+        "one pair of columns was named for several end points" if bare else "it is not clear whose columns these are",
+        seen=f"time={time}, event={event} for {', '.join(bare or wanted)}",
+        hint=f"Say whose they are, --time {one}={time} --event {one}={event} (time={{'{one}': '{time}'}}), for each; "
+        "an end point with columns <name>_months and <name>_event needs none.",
+    )
+
+
+def _by_endpoint(time: Any, event: Any, wanted: Sequence[str]) -> dict[str, tuple[str, str]]:
+    if isinstance(time, str) or isinstance(event, str) or set(time) != set(event):
+        raise UsageError("time and event do not name the same end points", seen=f"time={time}, event={event}")
+    unknown = [name for name in time if name not in wanted]
+    if unknown:
+        raise UsageError("columns for an end point that is not asked for", seen=unknown[0], allowed=list(wanted))
+    return {name: (time[name], event[name]) for name in time}
+
+
 def make_endpoint(name: str, patients: Patients, *, options: Mapping[str, Any]) -> EndPoint:
     """Make an end point from the patients' columns.
 
@@ -108,8 +169,8 @@ def make_endpoint(name: str, patients: Patients, *, options: Mapping[str, Any]) 
     patients
         See :class:`biomarkers.relate.inputs.Patients`.
     options
-        ``responders``, ``non_responders``, ``not_evaluable``, ``benefit_months``; ``time`` and ``event``, columns that
-        stand for the times, else ``<name>_months`` and ``<name>_event``.
+        ``responders``, ``non_responders``, ``not_evaluable``, ``benefit_months``; ``times``, end point -> columns of
+        time and event, else ``<name>_months`` and ``<name>_event`` (see :func:`time_columns`).
 
     Raises
     ------
@@ -120,7 +181,7 @@ def make_endpoint(name: str, patients: Patients, *, options: Mapping[str, Any]) 
     """
     if name in KINDS and KINDS[name] == "time":
         return _time(name, patients, options)
-    if name == options["time"]:
+    if name in options["times"]:
         return _time(name, patients, options)
     if name == "best_change":
         return _change(patients)
@@ -199,6 +260,7 @@ def _change(patients: Patients) -> EndPoint:
 
 def _continuous(name: str, value: np.ndarray, definition: str, absent: str) -> EndPoint:
     rows = np.flatnonzero(~np.isnan(value))
+    value = without_noise(np.nan_to_num(value))
     left = {absent: len(value) - len(rows)} if len(rows) < len(value) else {}
     none = np.full(len(rows), np.nan)
     return EndPoint(name, "continuous", rows, value[rows], none, none, definition, left)
@@ -222,7 +284,8 @@ def _time(name: str, patients: Patients, options: Mapping[str, Any]) -> EndPoint
     if unknown.any():
         left["no time or event"] = int(unknown.sum())
     rows = np.flatnonzero(keep)
-    definition = f"{int(event[rows].sum())} events in {len(rows)} patients; {definition}"
+    seen = int(event[rows].sum())
+    definition = f"{seen} {'event' if seen == 1 else 'events'} in {len(rows)} patients; {definition}"
     return EndPoint(name, "time", rows, np.full(len(rows), np.nan), time[rows], event[rows], definition, left)
 
 
@@ -230,7 +293,7 @@ def _columns(
     name: str, patients: Patients, options: Mapping[str, Any], *, wanted_by: str
 ) -> tuple[pd.Series, pd.Series]:
     """Return times and events of an end point: the columns named, else the package's own names for them."""
-    time, event = options["time"] or f"{name}_months", options["event"] or f"{name}_event"
+    time, event = options["times"].get(name, (f"{name}_months", f"{name}_event"))
     if time not in patients.table:
         raise UsageError(
             f"the end point {wanted_by!r} needs times",
@@ -244,8 +307,8 @@ def _columns(
                 where=patients.where,
                 allowed=f"a column {name}_event, or one named with event= (--event)",
             )
-        return times(patients.table, time, patients.where), pd.Series(1.0, index=patients.table.index)
-    return times(patients.table, time, patients.where), events(patients.table, event, patients.where)
+        return times(patients, time), pd.Series(1.0, index=patients.table.index)
+    return times(patients, time), events(patients.table, event, patients.where)
 
 
 def _need(patients: Patients, column: str, endpoint: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,7 @@ from biomarkers.errors import UsageError
 from biomarkers.keys import BASELINE, CR, INDEPENDENT_WITHIN_MARGIN, PATIENT, PR, STATISTIC_COLUMNS, VERDICT_COLUMNS
 from biomarkers.relate.answers import Answer, Rules, answer
 from biomarkers.relate.counts import Counts
-from biomarkers.relate.endpoints import EndPoint, check_names, kind_of, make_endpoint
+from biomarkers.relate.endpoints import EndPoint, check_names, make_endpoint, time_columns
 from biomarkers.relate.inputs import Columns, Patients, from_cohort, from_table
 from biomarkers.relate.plan import Plan, load_plan
 from biomarkers.relate.precision import check_margin
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DEFAULT_MARGIN, DEFAULT_ALPHA = 0.15, 0.05
 ORR = "orr"
 _FEW_NAMES = 6  # up to so many biomarkers are named in one sentence
-_DEFAULTS = {
+_DEFAULTS: dict[str, Any] = {
     "margin": DEFAULT_MARGIN, "alpha": DEFAULT_ALPHA, "responders": (CR, PR), "non_responders": None,
     "not_evaluable": "exclude", "benefit_months": 6.0, "strata": (),
 }  # fmt: skip
@@ -41,17 +41,17 @@ def relate(
     response: str | None = None,
     patient: str | None = None,
     endpoint: str | Sequence[str] = ORR,
-    responders: Sequence[str] = (CR, PR),
+    responders: Sequence[str] | None = None,
     non_responders: Sequence[str] | None = None,
-    not_evaluable: Words = "exclude",
+    not_evaluable: Words | None = None,
     strata: str | Sequence[str] | None = None,
-    time: str | None = None,
-    event: str | None = None,
+    time: str | Mapping[str, str] | None = None,
+    event: str | Mapping[str, str] | None = None,
     best_change: str | None = None,
-    benefit_months: float = 6.0,
+    benefit_months: float | None = None,
     covariates: Sequence[str] = (),
-    margin: float = DEFAULT_MARGIN,
-    alpha: float = DEFAULT_ALPHA,
+    margin: float | None = None,
+    alpha: float | None = None,
     cutoffs: Mapping[str, float | Sequence[float]] | None = None,
     search_cuts: bool = False,
     lloq: Mapping[str, float] | None = None,
@@ -60,6 +60,7 @@ def relate(
     rng: int = 0,
     plan: str | Path | Plan | None = None,
     timepoint: str = BASELINE,
+    filters: Sequence[str] = (),
     where: object = "table",
     progress: bool = False,
 ) -> Relation:
@@ -79,26 +80,30 @@ def relate(
         ``"dor"``, ``"ttr"``, or the name of a numeric column (larger is better). The first is the primary one; each
         is a family of its own.
     responders, non_responders, not_evaluable
-        Who counts as a responder; see :func:`biomarkers.respond`. The definition is part of the result.
+        Who counts as a responder, CR and PR when None, and what NE is, left out (``"exclude"``) when None; see
+        :func:`biomarkers.respond`. The definition is part of the result.
     strata
         Columns (site, batch, tumor type): ranks are taken and patients change places within a stratum only.
     time, event
-        Columns with times above 0 and events (1 = happened, 0 = censored). Unless a time end point is asked for by
-        name they are one more end point, named as the column. Without them ``<name>_months`` and ``<name>_event``.
+        Columns with times above 0 and events (1 = happened, 0 = censored) of the one time end point that is asked for;
+        where there are several, end point -> column for those without columns ``<name>_months`` and ``<name>_event``.
+        Unless a time end point is asked for by name they are one more end point, named as the column. Columns of
+        durations (``timedelta``) are read in months of 30.4375 days.
     best_change
         Column with the best change from baseline in per cent (negative = shrinkage).
     benefit_months
-        How long stable disease must last to count as a benefit.
+        How long stable disease must last to count as a benefit; 6 when None.
     covariates
         Numeric columns of an adjusted Firth regression; the verdict is not adjusted.
     margin
-        Margin of independence on the AUC scale, fixed beforehand.
+        Margin of independence on the AUC scale, fixed beforehand; 0.15 when None.
     alpha
-        Level of the test of dependence, and of each one-sided test of independence.
+        Level of the test of dependence, and of each one-sided test of independence; 0.05 when None.
     cutoffs
-        Level -> cut or cuts fixed beforehand; at or above the cut is positive.
+        Level -> cut or cuts fixed beforehand; at or above the cut is positive. A level at its lower limit is negative
+        at a cut at or above the limit, and unknown at a cut below it.
     search_cuts
-        Search each level for its best cut as well, with the p and the effect corrected for the search.
+        Search each level for its best cut as well, with the p corrected for the search.
     lloq
         Level -> lower limit of quantification; what lies at or below it is tied at the bottom.
     censored
@@ -106,9 +111,12 @@ def relate(
     n_permutations, rng
         Number of permutations and seed.
     plan
-        A TOML file that fixes all of this beforehand; what it does not hold is labelled exploratory.
+        A TOML file that fixes all of this beforehand; what it does not hold is labelled exploratory. Its markers are
+        tested as one family even when only some of them are asked for.
     timepoint
         Which samples of a cohort.
+    filters
+        How the rows of ``table`` were chosen (``"site=A"``), for the record and for the plan; chooses nothing itself.
     where
         The file, for messages.
     progress
@@ -121,7 +129,8 @@ def relate(
     Raises
     ------
     UsageError
-        A column is missing, a margin is out of range, or the call contradicts the plan.
+        A column is missing, a margin is out of range, the call contradicts the plan, or two end points would be made
+        of one pair of columns.
     DataError
         A patient stands twice, a level holds text, a response word is not known, a time is not above 0.
 
@@ -130,61 +139,19 @@ def relate(
     Neubert K, Brunner E. Comput Stat Data Anal 2007;51:5192-5204 (studentised permutation test). Westfall PH, Young SS.
     Resampling-based multiple testing. Wiley 1993 (max-T). Qin G, Hotilovac L. Stat Methods Med Res 2008;17:207-221.
     """
-    strata = (strata,) if isinstance(strata, str) else tuple(strata or ())
-    fixed = plan if isinstance(plan, Plan) or plan is None else load_plan(plan)
-    if fixed is not None:
-        said = {
-            "margin": margin, "alpha": alpha, "responders": responders, "non_responders": non_responders,
-            "not_evaluable": not_evaluable, "benefit_months": benefit_months, "strata": strata,
-        }  # fmt: skip
-        margin, alpha, responders, non_responders, not_evaluable, benefit_months, strata = fixed.hold(
-            said, _DEFAULTS
-        ).values()
-        levels = levels or fixed.levels
-        cutoffs, lloq = fixed.merged("cutoffs", cutoffs or {}), fixed.merged("lloq", lloq or {})
-        endpoint = fixed.endpoints if endpoint in (ORR, [ORR], (ORR,)) else endpoint
-    check_margin(margin)
-    if not 0 < alpha < 0.5:
-        raise UsageError("alpha is out of range", seen=alpha, allowed="above 0 and below 0.5")
-    if (time is None) != (event is None):
-        raise UsageError("a time to an event needs both columns, time and event", seen=f"time={time}, event={event}")
-    columns = Columns(
-        levels=tuple(levels) if levels else None,
-        response=response,
-        patient=patient,
-        change=best_change,
-        strata=tuple(strata),
-        covariates=tuple(covariates),
-        lloq=dict(lloq or {}),
-        censored=dict(censored or {}),
-    )
-    patients = (
-        from_table(table, columns, where=str(where))
-        if isinstance(table, pd.DataFrame)
-        else from_cohort(table, columns, timepoint=timepoint, where=str(where))
-    )
-    names = check_names(endpoint, columns=[str(name) for name in patients.table.columns])
-    if time is not None and not any(kind_of(name) == "time" or name == "clinical_benefit" for name in names):
-        names = (*names, time)
-    options = {
-        "responders": tuple(responders), "non_responders": non_responders, "not_evaluable": not_evaluable,
-        "benefit_months": benefit_months, "time": time, "event": event,
-    }  # fmt: skip
-    rules = Rules(
-        margin=margin, alpha=alpha, n_permutations=n_permutations, seed=rng, cutoffs=_cuts(cutoffs, patients),
-        stratified=bool(columns.strata), search_cuts=search_cuts, planned=None if fixed is None else fixed.levels,
+    asked = question(
+        table,
+        {
+            "levels": levels, "response": response, "patient": patient, "endpoint": endpoint, "responders": responders,
+            "non_responders": non_responders, "not_evaluable": not_evaluable, "strata": strata, "time": time,
+            "event": event, "best_change": best_change, "benefit_months": benefit_months, "covariates": covariates,
+            "margin": margin, "alpha": alpha, "cutoffs": cutoffs, "search_cuts": search_cuts, "lloq": lloq,
+            "censored": censored, "n_permutations": n_permutations, "rng": rng, "plan": plan, "timepoint": timepoint,
+            "filters": filters, "where": where,
+        },
     )  # fmt: skip
-    points = [_within_strata(make_endpoint(name, patients, options=options), patients) for name in names]
-    answers = [answer(patients, point, rules, progress=progress) for point in points]
-    settings = {
-        **options, "levels": list(patients.levels.columns), "endpoint": list(names), "strata": list(columns.strata),
-        "covariates": list(columns.covariates), "margin": margin, "alpha": alpha, "cutoffs": dict(rules.cutoffs),
-        "search_cuts": search_cuts, "lloq": dict(columns.lloq), "censored": dict(columns.censored),
-        "n_permutations": n_permutations, "seed": rng, "family_size": len(patients.levels.columns),
-        "definitions": {point.name: point.definition for point in points},
-        "plan_sha256": None if fixed is None else fixed.sha256,
-    }  # fmt: skip
-    return _relation(patients, points, answers, settings, fixed)
+    answers = [answer(asked.patients, point, asked.rules, progress=progress) for point in asked.points]
+    return _relation(asked, answers)
 
 
 def relate_counts(
@@ -196,7 +163,7 @@ def relate_counts(
     biomarker: str = "marker",
     endpoint: str = ORR,
     margin: float = DEFAULT_MARGIN,
-    alpha: float = 0.05,
+    alpha: float = DEFAULT_ALPHA,
     n_permutations: int = DEFAULT_PERMUTATIONS,
     rng: int = 0,
 ) -> Relation:
@@ -241,31 +208,106 @@ def relate_counts(
     )
 
 
-def _relation(
-    patients: Patients,
-    points: Sequence[EndPoint],
-    answers: Sequence[Answer],
-    settings: Mapping[str, Any],
-    fixed: Plan | None,
-) -> Relation:
+@dataclass(frozen=True)
+class Question:
+    """What is asked of whom: patients, end points, what is fixed beforehand, and how a call departs from its plan."""
+
+    patients: Patients
+    points: Sequence[EndPoint]
+    rules: Rules
+    settings: Mapping[str, Any]
+    plan: Plan | None
+    departures: Sequence[str]
+
+
+def question(table: pd.DataFrame | AnnData, options: Mapping[str, Any]) -> Question:
+    """Read a table as :func:`relate` does, which names the options (all of them), and answer nothing yet."""
+    given = dict(options)
+    strata = given["strata"]
+    strata = (strata,) if isinstance(strata, str) else tuple(strata or ())
+    plan = given["plan"]
+    fixed = plan if isinstance(plan, Plan) or plan is None else load_plan(plan)
+    said = {name: given[name] for name in _DEFAULTS} | {"strata": strata or None}
+    rule = {name: _DEFAULTS[name] if value is None else value for name, value in said.items()}
+    levels, endpoint = given["levels"], given["endpoint"]
+    cutoffs, lloq, censored = (dict(given[name] or {}) for name in ("cutoffs", "lloq", "censored"))
+    asked = list(levels) if levels else None
+    if fixed is not None:
+        rule = fixed.hold(said)
+        asked = asked or list(fixed.levels)
+        levels = fixed.family_of(asked, table)
+        cutoffs, lloq = fixed.merged("cutoffs", cutoffs), fixed.merged("lloq", lloq)
+        endpoint = fixed.endpoints if endpoint in (ORR, [ORR], (ORR,)) else endpoint
+    check_margin(rule["margin"])
+    if not 0 < rule["alpha"] < 0.5:
+        raise UsageError("alpha is out of range", seen=rule["alpha"], allowed="above 0 and below 0.5")
+    columns = Columns(
+        levels=tuple(levels) if levels else None,
+        response=given["response"],
+        patient=given["patient"],
+        change=given["best_change"],
+        strata=tuple(rule["strata"]),
+        covariates=tuple(given["covariates"]),
+        lloq=lloq,
+        censored=censored,
+    )
+    where = str(given["where"])
+    patients = (
+        from_table(table, columns, where=where)
+        if isinstance(table, pd.DataFrame)
+        else from_cohort(table, columns, timepoint=given["timepoint"], where=where)
+    )
+    present = [str(name) for name in patients.table.columns]
+    names, times = time_columns(check_names(endpoint, columns=present), given["time"], given["event"], present=present)
+    defined = {
+        "responders": tuple(rule["responders"]), "non_responders": rule["non_responders"],
+        "not_evaluable": rule["not_evaluable"], "benefit_months": rule["benefit_months"],
+    }  # fmt: skip
+    shown = list(patients.levels.columns) if asked is None else asked
+    rules = Rules(
+        margin=rule["margin"], alpha=rule["alpha"], n_permutations=given["n_permutations"], seed=given["rng"],
+        cutoffs=_cuts(cutoffs, patients), stratified=bool(columns.strata), search_cuts=given["search_cuts"],
+        planned=None if fixed is None else fixed.levels, shown=shown,
+    )  # fmt: skip
+    made = [make_endpoint(name, patients, options={**defined, "times": times}) for name in names]
+    points = [_within_known_strata(point, patients) for point in made]
+    settings = {
+        **defined, "time": given["time"], "event": given["event"], "levels": shown, "endpoint": list(names),
+        "strata": list(columns.strata), "covariates": list(columns.covariates), "margin": rules.margin,
+        "alpha": rules.alpha, "cutoffs": dict(rules.cutoffs), "search_cuts": rules.search_cuts,
+        "lloq": dict(columns.lloq), "censored": dict(columns.censored), "n_permutations": rules.n_permutations,
+        "seed": rules.seed, "family_size": len(patients.levels.columns), "filters": list(given["filters"]),
+        "definitions": {point.name: point.definition for point in points},
+        "plan_sha256": None if fixed is None else fixed.sha256,
+    }  # fmt: skip
+    departs = [] if fixed is None else fixed.departures(
+        response=patients.response, censored=columns.censored, filters=given["filters"], table=patients.table
+    )  # fmt: skip
+    return Question(patients, points, rules, settings, fixed, departs)
+
+
+def _relation(asked: Question, answers: Sequence[Answer]) -> Relation:
+    patients, points, settings, fixed = asked.patients, asked.points, asked.settings, asked.plan
     verdicts = pd.DataFrame([row for made in answers for row in made.verdicts], columns=list(VERDICT_COLUMNS))
     table = pd.DataFrame([row for made in answers for row in made.rows], columns=list(STATISTIC_COLUMNS))
     notes = [*patients.notes, *(note for made in answers for note in made.notes), *_families(points, patients, fixed)]
     if fixed is not None:
-        verdicts["reason"] = fixed.marked(verdicts)
-        notes += fixed.told(list(patients.levels.columns), [point.name for point in points])
+        verdicts["reason"] = fixed.marked(verdicts, asked.departures)
+        notes += fixed.told(settings["levels"], [point.name for point in points], asked.departures)
+    data, limits = _data(patients, points, settings["levels"])
     return Relation(
         verdicts=_whole(verdicts),
         table=table,
-        flow=_flow(patients, points),
-        data=_data(patients, points),
+        flow=_flow(patients, points, settings["levels"]),
+        data=data,
         definition=points[0].definition,
         settings=settings,
         notes=(*dict.fromkeys(notes), *_together(verdicts, float(settings["margin"]))),
+        limits=limits,
     )
 
 
-def _within_strata(point: EndPoint, patients: Patients) -> EndPoint:
+def _within_known_strata(point: EndPoint, patients: Patients) -> EndPoint:
     """Leave out, and count, patients whose stratum is unknown."""
     unknown = patients.frame["stratum"].isna().to_numpy()[point.rows]
     if not unknown.any():
@@ -327,22 +369,22 @@ def _together(verdicts: pd.DataFrame, margin: float) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _flow(patients: Patients, points: Sequence[EndPoint]) -> pd.DataFrame:
+def _flow(patients: Patients, points: Sequence[EndPoint], shown: Sequence[str]) -> pd.DataFrame:
     """Count how many rows became how many patients, and why others were left out."""
     steps: list[tuple[str, int, str]] = [("rows", len(patients.frame), "")]
     for point in points:
         steps += [(f"left out: {point.name}", count, reason) for reason, count in point.left_out.items()]
         told = f"{int((point.value == 1).sum())} responders" if point.kind == "binary" else ""
         steps.append((f"evaluable: {point.name}", len(point.rows), told))
-        for name in patients.levels.columns:
+        for name in shown:
             absent = int(patients.levels[name].isna().to_numpy()[point.rows].sum())
             steps.append((f"analysed: {name}, {point.name}", len(point.rows) - absent, f"{absent} without a level"))
     return pd.DataFrame(steps, columns=["step", "n", "reason"])
 
 
-def _data(patients: Patients, points: Sequence[EndPoint]) -> pd.DataFrame:
-    """One row a patient with what the figures need; patients that no end point counts are left out."""
-    data = patients.levels.copy()
+def _data(patients: Patients, points: Sequence[EndPoint], shown: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One row a patient with what the figures need, and the limits; patients that no end point counts are left out."""
+    data = patients.levels[list(shown)].copy()
     data.insert(0, PATIENT, patients.frame[PATIENT])
     data["response"] = patients.frame.get("response")
     data["stratum"] = patients.frame["stratum"]
@@ -357,16 +399,17 @@ def _data(patients: Patients, points: Sequence[EndPoint]) -> pd.DataFrame:
                 data[column] = values
     for point in points:
         counted[point.rows] = True
-    return data[counted].reset_index(drop=True)
+    limits = pd.DataFrame({name: patients.limit(name) for name in shown})
+    return data[counted].reset_index(drop=True), limits[counted].reset_index(drop=True)
 
 
 def _whole(verdicts: pd.DataFrame) -> pd.DataFrame:
     for column in ("n", "n_responders", "n_needed", "responders_in_negative", "negatives"):
         verdicts[column] = verdicts[column].astype("Int64")
     for column in verdicts.columns:
-        if column.startswith(("auc", "p_", "bf01", "smallest", "largest", "min_", "margin")):
+        if column.startswith(("auc", "p_", "bf01", "smallest", "largest", "min_", "margin", "concordance")):
             verdicts[column] = verdicts[column].astype(float)
     return verdicts
 
 
-__all__ = ["DEFAULT_MARGIN", "relate", "relate_counts"]
+__all__ = ["DEFAULT_ALPHA", "DEFAULT_MARGIN", "Question", "question", "relate", "relate_counts"]

@@ -10,14 +10,17 @@ import numpy as np
 import pandas as pd
 
 from biomarkers import keys
+from biomarkers.cohort.columns import DAYS_PER_MONTH
 from biomarkers.cohort.ids import identifiers
 from biomarkers.cohort.tables import numeric_column, require_columns, row_names, table_notes
 from biomarkers.errors import DataError, UsageError
+from biomarkers.stats._checks import without_noise
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 _LARGEST = 1e100
+_SECONDS_PER_DAY = 86_400
 _CONTINUOUS = 0.5  # a level with more distinct values than this share of the patients seldom repeats by chance
 GEHAN = "Gehan scores"  # how levels with several lower limits are ranked
 
@@ -50,6 +53,14 @@ class Patients:
     response: str | None
     where: str
     notes: list[str] = field(default_factory=list)
+    lloq: Mapping[str, float] = field(default_factory=dict)
+
+    def limit(self, level: str) -> np.ndarray:
+        """Return the limit that each censored level stands at or below, NaN where the level was measured: (n,)."""
+        known = self.levels[level].to_numpy(dtype=float)
+        highest = np.fmax(known, self.lloq.get(level, np.nan))
+        limit: np.ndarray = np.where(self.censored[level].to_numpy(dtype=bool), highest, np.nan)
+        return limit
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,9 @@ def from_table(table: pd.DataFrame, columns: Columns, *, where: str) -> Patients
     covariates = pd.DataFrame(
         {name: numeric_column(table, name, where=where) for name in columns.covariates}, index=table.index
     )
-    return Patients(table, frame, levels, censored, covariates, columns.response, where=where, notes=notes)
+    return Patients(
+        table, frame, levels, censored, covariates, columns.response, where=where, notes=notes, lloq=dict(columns.lloq)
+    )
 
 
 def from_cohort(cohort: AnnData, columns: Columns, *, timepoint: str, where: str) -> Patients:
@@ -182,7 +195,7 @@ def flat_cohort(
             table[flags[name]] = made.censored[name].astype(int)
     if "response" not in table:
         raise UsageError("this cohort holds no responses", where=made.where, allowed="a column response")
-    return table, names, "response", keys.PATIENT, {**rest, "censored": flags}
+    return table, names, "response", keys.PATIENT, {**rest, "censored": flags, "lloq": dict(made.lloq)}
 
 
 def _clinical(cohort: AnnData, samples: pd.DataFrame) -> pd.DataFrame:
@@ -209,8 +222,15 @@ def _refuse_repeats(patient: pd.Series, where: str) -> None:
         )
 
 
-def times(table: pd.DataFrame, column: str, where: str) -> pd.Series:
-    """Return times of a column, each above 0 or missing."""
+def times(patients: Patients, column: str) -> pd.Series:
+    """Return times of a column, each above 0 or missing; durations become months and a note says so."""
+    table, where = patients.table, patients.where
+    if table[column].dtype.kind == "m":
+        days = table[column].dt.total_seconds() / _SECONDS_PER_DAY
+        table = table.assign(**{column: days / DAYS_PER_MONTH})
+        note = f"{column} holds durations: read in months of {DAYS_PER_MONTH:g} days"
+        if note not in patients.notes:
+            patients.notes.append(note)
     values = numeric_column(table, column, where=where)
     bad = np.flatnonzero((values <= 0).to_numpy())
     if len(bad):
@@ -286,7 +306,7 @@ def _level(table: pd.DataFrame, column: str, where: str) -> pd.Series:
             seen=float(values.iloc[bad[0]]),
             allowed=f"up to {_LARGEST:g}",
         )
-    return values
+    return values.where(values.isna(), without_noise(values.fillna(0.0).to_numpy()))
 
 
 def _strata(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
@@ -325,6 +345,30 @@ def _censored(table: pd.DataFrame, levels: pd.DataFrame, columns: Columns, where
 
 def _numeric_names(table: pd.DataFrame) -> list[str]:
     return [str(name) for name in table.columns if table[name].dtype.kind in "if"][:25]
+
+
+def at_cut(level: np.ndarray, limit: np.ndarray, cut: float) -> tuple[np.ndarray, np.ndarray]:
+    """Tell positive from negative patients at a cut: (n,) bool each; neither where it is not known.
+
+    At or above the cut is positive. A level that stands at or below its limit is negative at a cut at or above that
+    limit, and unknown at a cut below it.
+
+    Parameters
+    ----------
+    level, limit
+        (n,) levels, NaN where there is none, and the limits of those that stand at one (NaN for measured levels).
+    cut
+        In the unit of the level.
+
+    Examples
+    --------
+    >>> at_cut(np.array([1.0, 1.0, 5.0]), np.array([1.0, np.nan, np.nan]), 1.0)
+    (array([False,  True,  True]), array([ True, False, False]))
+    """
+    known, at_limit = ~np.isnan(level), ~np.isnan(limit)
+    measured = known & ~at_limit
+    with np.errstate(invalid="ignore"):
+        return measured & (level >= cut), (measured & (level < cut)) | (known & at_limit & (limit <= cut))
 
 
 def ranked_levels(level: np.ndarray, censored: np.ndarray) -> tuple[np.ndarray, str]:

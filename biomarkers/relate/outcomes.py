@@ -6,14 +6,15 @@ has the higher outcome or the longer time (.5 is none; for yes or no it is the A
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from biomarkers.errors import BiomarkersError
 from biomarkers.relate.binary import Row, row
-from biomarkers.stats.concordance import concordance, somers_d
+from biomarkers.relate.inputs import at_cut
+from biomarkers.stats.concordance import concordance_interval
 from biomarkers.stats.cox import cox, cox_firth
 from biomarkers.stats.linear import midranks
 from biomarkers.stats.ordinal import proportional_odds
@@ -27,6 +28,7 @@ from biomarkers.stats.results import Estimate, Test
 from biomarkers.stats.survival import log_rank, log_rank_scores, median_survival
 
 OMNIBUS = 9_999  # permutations of the omnibus test
+FEWEST = 6  # events, or patients off the most common outcome, below which nothing is concluded (a handful is five)
 _EVENTS_PER_VARIABLE = 10
 
 
@@ -43,13 +45,15 @@ class Association:
 
 
 def ordered(
-    biomarker: str, endpoint: str, level: np.ndarray, category: np.ndarray, *, n: int, seed: int
+    biomarker: str, endpoint: str, level: np.ndarray, category: np.ndarray, *, n: int, seed: int, progress: bool = False
 ) -> Association:
     """Relate a level to ordered categories (PD < SD < PR < CR)."""
-    trend = jonckheere_permutation(level, category, n_permutations=n, rng=seed)
-    unordered = kruskal_permutation(level, category, n_permutations=n, rng=seed)
-    omnibus = distance_covariance_permutation(midranks(level), midranks(category), n_permutations=OMNIBUS, rng=seed)
-    found = on_one_scale(lambda at: somers_d(level, category, level=at))
+    trend = jonckheere_permutation(level, category, n_permutations=n, rng=seed, progress=progress)
+    unordered = kruskal_permutation(level, category, n_permutations=n, rng=seed, progress=progress)
+    omnibus = distance_covariance_permutation(
+        midranks(level), midranks(category), n_permutations=OMNIBUS, rng=seed, progress=progress
+    )
+    found = intervals(level, category, None)
     size = len(level)
     rows = [
         row(biomarker, endpoint, "Somers' D, as concordance", "concordance", found[0], n=size),
@@ -71,12 +75,16 @@ def _proportional_row(biomarker: str, endpoint: str, level: np.ndarray, category
 
 
 def continuous(
-    biomarker: str, endpoint: str, level: np.ndarray, value: np.ndarray, *, n: int, seed: int
+    biomarker: str, endpoint: str, level: np.ndarray, value: np.ndarray, *, n: int, seed: int, progress: bool = False
 ) -> Association:
     """Relate a level to a continuous outcome (best per cent change)."""
-    test = association_permutation(midranks(level), midranks(value), n_permutations=n, rng=seed, method="Spearman")
-    omnibus = distance_covariance_permutation(midranks(level), midranks(value), n_permutations=OMNIBUS, rng=seed)
-    found = on_one_scale(lambda at: somers_d(level, value, level=at))
+    test = association_permutation(
+        midranks(level), midranks(value), n_permutations=n, rng=seed, method="Spearman", progress=progress
+    )
+    omnibus = distance_covariance_permutation(
+        midranks(level), midranks(value), n_permutations=OMNIBUS, rng=seed, progress=progress
+    )
+    found = intervals(level, value, None)
     size = len(level)
     rows = [
         row(biomarker, endpoint, "Somers' D, as concordance", "concordance", found[0], n=size),
@@ -87,16 +95,28 @@ def continuous(
 
 
 def time_to_event(
-    biomarker: str, endpoint: str, level: np.ndarray, time: np.ndarray, event: np.ndarray, *, n: int, seed: int
+    biomarker: str,
+    endpoint: str,
+    level: np.ndarray,
+    time: np.ndarray,
+    event: np.ndarray,
+    *,
+    n: int,
+    seed: int,
+    progress: bool = False,
 ) -> Association | str:
     """Relate a level to a time that may be censored; the reason where no two patients can be compared."""
-    found = [concordance(level, time, event, level=at) for at in (0.95, 0.90)]
+    found = intervals(level, time, event)
     scores = -log_rank_scores(time, event)  # high = longer without the event
     method = "ranks against log-rank scores"
-    test = association_permutation(midranks(level), scores, n_permutations=n, rng=seed, method=method)
+    test = association_permutation(
+        midranks(level), scores, n_permutations=n, rng=seed, method=method, progress=progress
+    )
     if np.isnan(found[0].value) or np.isnan(test.p):
         return found[0].note or test.note
-    omnibus = distance_covariance_permutation(midranks(level), scores, n_permutations=OMNIBUS, rng=seed)
+    omnibus = distance_covariance_permutation(
+        midranks(level), scores, n_permutations=OMNIBUS, rng=seed, progress=progress
+    )
     size = len(level)
     rows = [
         row(biomarker, endpoint, "Harrell's C", "concordance", found[0], n=size),
@@ -133,51 +153,102 @@ def hazard_rows(
 
 
 def median_rows(
-    biomarker: str, endpoint: str, level: np.ndarray, time: np.ndarray, event: np.ndarray, cuts: Sequence[float]
+    biomarker: str,
+    endpoint: str,
+    level: np.ndarray,
+    limit: np.ndarray,
+    time: np.ndarray,
+    event: np.ndarray,
+    cuts: Sequence[float],
+    strata: np.ndarray | None,
 ) -> list[Row]:
-    """Kaplan-Meier medians of all patients and on either side of each cut fixed beforehand, with the log-rank test."""
-    size = len(level)
-    rows = [row(biomarker, endpoint, "median, all patients", "median_time", median_survival(time, event), n=size)]
+    """Kaplan-Meier medians of all patients and on either side of each cut fixed beforehand, with the log-rank test.
+
+    ``limit`` is the limit that a level stands at or below, NaN where it was measured. With strata the log-rank test and
+    the hazard ratio compare patients of one stratum only; medians have no such version and say so.
+    """
+    ignored = "" if strata is None else "strata ignored; "
+    within = "" if strata is None else ", within strata"
+    rows = [row(biomarker, endpoint, "median, all patients", "median_time", median_survival(time, event), n=len(level))]
     for cut in cuts:
-        positive = level >= cut
+        positive, negative = at_cut(level, limit, cut)
         note = f"positive at or above {cut:g}, fixed beforehand"
-        for name, here in (("positive", positive), ("negative", ~positive)):
+        if unknown := int((~positive & ~negative).sum()):
+            note += f"; {unknown} below a limit above the cut: unknown, left out"
+        for name, here in (("positive", positive), ("negative", negative)):
             if here.any():
-                found = median_survival(time[here], event[here])
-                method = f"median, marker {name}"
-                rows.append(row(biomarker, endpoint, method, "median_time", found, n=int(here.sum()), note=note))
-        if positive.any() and not positive.all():
-            test = log_rank(time, event, positive)
-            rows.append(row(biomarker, endpoint, test.method, "chi2", test, n=size, note=note))
-            method = "hazard ratio, marker positive against negative"
-            try:
-                ratio = cox(time, event, {"positive": positive.astype(float)}).coefficients[0].ratio
-            except BiomarkersError as error:
-                rows.append(row(biomarker, endpoint, method, "hazard_ratio", float("nan"), n=size, note=str(error)))
-            else:
-                rows.append(row(biomarker, endpoint, method, "hazard_ratio", ratio, n=size, note=note))
+                found, method = median_survival(time[here], event[here]), f"median, marker {name}"
+                rows.append(
+                    row(biomarker, endpoint, method, "median_time", found, n=int(here.sum()), note=ignored + note)
+                )
+        if not positive.any() or not negative.any():
+            continue
+        told = positive | negative
+        t, seen, group, block = time[told], event[told], positive[told], None if strata is None else strata[told]
+        test = log_rank(t, seen, group, strata=block)
+        rows.append(row(biomarker, endpoint, test.method, "chi2", test, n=int(told.sum()), note=note))
+        method = f"hazard ratio, marker positive against negative{within}"
+        ratio: Estimate | float = float("nan")
+        try:
+            ratio = cox(t, seen, {"positive": group.astype(float)}, strata=block).coefficients[0].ratio
+        except BiomarkersError as error:
+            note = str(error)
+        rows.append(row(biomarker, endpoint, method, "hazard_ratio", ratio, n=int(told.sum()), note=note))
     return rows
 
 
-def outcome_problem(level: np.ndarray, outcome: np.ndarray) -> str | None:
+def outcome_problem(level: np.ndarray, outcome: np.ndarray, event: np.ndarray | None = None) -> str | None:
     """Say why a level and an outcome cannot be related, or None when they can."""
+    if len(level) == 0:
+        return "no patient has both a level and this outcome"
     if len(level) < 4:
         return f"{len(level)} patients have both a level and this outcome; four are needed"
     if np.ptp(level) == 0:
         return f"every patient has the same level ({level[0]:g})"
     if np.ptp(outcome) == 0:
         return "every patient has the same outcome"
+    if event is not None and not event.any():
+        return "no event happened"
     return None
 
 
-def on_one_scale(somers: Callable[[float], Estimate]) -> tuple[Estimate, Estimate]:
-    """Turn Somers' D into the chance of agreement, with its 95% and 90% interval."""
-    found = []
-    for at in (0.95, 0.90):
-        d = somers(at)
-        low, high = (min(1.0, max(0.0, (bound + 1) / 2)) for bound in (d.low, d.high))
-        found.append(Estimate((d.value + 1) / 2, low, high, at, d.n, f"concordance from {d.method}", d.note))
-    return found[0], found[1]
+def too_few(outcome: np.ndarray, event: np.ndarray | None) -> str:
+    """Say that so few patients had another outcome than most that nothing is concluded; empty where they are enough.
+
+    Parameters
+    ----------
+    outcome, event
+        (n,) outcomes or times, and whether the event was seen (None for outcomes that are no times).
+    """
+    if event is not None:
+        told = int(event.sum())
+        what = "event" if told == 1 else "events"
+    else:
+        told = len(outcome) - int(np.unique(outcome, return_counts=True)[1].max())
+        what = f"{'patient' if told == 1 else 'patients'} off the most common outcome"
+    return "" if told >= FEWEST else f"{told} {what}, {FEWEST} are needed"
+
+
+def intervals(
+    level: np.ndarray, outcome: np.ndarray, event: np.ndarray | None, strata: np.ndarray | None = None
+) -> tuple[Estimate, Estimate]:
+    """Return the concordance with its 95% and 90% interval; no limits where too few patients tell.
+
+    Parameters
+    ----------
+    level, outcome
+        (n,); outcomes are times when ``event`` is given.
+    event
+        (n,) bool, or None.
+    strata
+        (n,) labels: pairs of one stratum only.
+    """
+    made = [concordance_interval(level, outcome, event, level=at, strata=strata) for at in (0.95, 0.90)]
+    few = too_few(outcome, event)
+    if few and not np.isnan(made[0].value):
+        nan = float("nan")
+        made = [Estimate(one.value, nan, nan, one.level, one.n, one.method, f"{few}: no interval") for one in made]
+    return made[0], made[1]
 
 
 def standardised(level: np.ndarray) -> np.ndarray:

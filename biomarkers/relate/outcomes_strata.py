@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from biomarkers.relate.binary import Row, row
-from biomarkers.relate.outcomes import OMNIBUS, Association, hazard_rows, on_one_scale, outcome_problem
+from biomarkers.relate.outcomes import OMNIBUS, Association, hazard_rows, intervals, outcome_problem
 from biomarkers.relate.strata import aligned_ranks, confounding, heterogeneity
-from biomarkers.stats.concordance import concordance, somers_d
+from biomarkers.stats.concordance import concordance_interval
 from biomarkers.stats.permutation_association import association_permutation, distance_covariance_permutation
 from biomarkers.stats.results import Estimate
 from biomarkers.stats.survival import log_rank_scores
@@ -29,6 +29,7 @@ def within_strata(
     kind: Literal["ordered", "continuous", "time"],
     n: int,
     seed: int,
+    progress: bool = False,
 ) -> Association | str:
     """Relate a level to an outcome within strata.
 
@@ -45,27 +46,31 @@ def within_strata(
         (n,) bool, True where the event was seen; None for outcomes that are no times.
     kind
         What the outcome is, for the method's name.
-    n, seed
-        Number of permutations and seed.
+    n, seed, progress
+        Number of permutations, seed, whether to show a progress bar.
 
     Returns
     -------
     The association, or why there is none.
     """
-    found = _pooled(level, outcome, event, strata)
+    found = intervals(level, outcome, event, strata)
     if math.isnan(found[0].value):
         return "within strata every patient has the same level or outcome"
     ranks = aligned_ranks(level[:, None], strata)[:, 0]
     scores = _scores(outcome, event, strata)
     words = "ranks against log-rank scores" if kind == "time" else "ranks against ranks"
-    test = association_permutation(ranks, scores, n_permutations=n, rng=seed, strata=strata, method=words)
+    test = association_permutation(
+        ranks, scores, n_permutations=n, rng=seed, strata=strata, method=words, progress=progress
+    )
     if math.isnan(test.p):
         return f"{test.note}: nothing can be tested"
-    omnibus = distance_covariance_permutation(ranks, scores, n_permutations=OMNIBUS, rng=seed, strata=strata)
+    omnibus = distance_covariance_permutation(
+        ranks, scores, n_permutations=OMNIBUS, rng=seed, strata=strata, progress=progress
+    )
     size = len(level)
     name = "Harrell's C" if event is not None else "Somers' D, as concordance"
     rows, theta, variance = _one_by_one(biomarker, endpoint, name, level, outcome, event, strata)
-    whole = _pooled(level, outcome, event, None)[0].value
+    whole = intervals(level, outcome, event)[0].value
     rows.append(
         row(biomarker, endpoint, f"{name}, pairs within strata", "concordance", found[0], n=size,
             note=f"without strata {whole:.3f}")
@@ -75,21 +80,10 @@ def within_strata(
     if event is not None:
         rows += hazard_rows(biomarker, endpoint, level, outcome, event, strata=strata)
     more, unlike = heterogeneity(biomarker, endpoint, theta, variance, size)
-    sd = (found[0].high - found[0].low) / (2 * _Z95)
+    wide = concordance_interval(level, outcome, event, strata=strata)
+    sd = (wide.high - wide.low) / (2 * _Z95)
     told = [text for text in (confounding(whole, found[0].value, sd, scale="concordance"), unlike) if text]
     return Association(rows + more, found[0], found[1], test, omnibus, "; ".join(told))
-
-
-def _pooled(
-    level: np.ndarray, outcome: np.ndarray, event: np.ndarray | None, strata: np.ndarray | None
-) -> tuple[Estimate, Estimate]:
-    """Return the concordance with its 95% and 90% interval."""
-    if event is None:
-        return on_one_scale(lambda at: somers_d(level, outcome, level=at, strata=strata))
-    return (
-        concordance(level, outcome, event, level=0.95, strata=strata),
-        concordance(level, outcome, event, level=0.90, strata=strata),
-    )
 
 
 def _scores(outcome: np.ndarray, event: np.ndarray | None, strata: np.ndarray) -> np.ndarray:
@@ -116,9 +110,9 @@ def _one_by_one(
     theta, variance = [], []
     for label in np.unique(strata):
         here = strata == label
-        problem = outcome_problem(level[here], outcome[here])
         part = None if event is None else event[here]
-        value = math.nan if problem else _pooled(level[here], outcome[here], part, None)[0]
+        problem = outcome_problem(level[here], outcome[here], part)
+        value = math.nan if problem else intervals(level[here], outcome[here], part)[0]
         if isinstance(value, Estimate) and math.isnan(value.value):
             problem = value.note
         method = f"stratum {label}, {name}"

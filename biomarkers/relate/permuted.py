@@ -89,6 +89,8 @@ def binary_tests(
         (n,) labels or None. With strata, ranks are taken within them and patients change places within them.
     n_permutations, seed, progress
         As for :func:`biomarkers.relate`.
+
+    A patient without a biomarker's level takes no part in its test, nor in its share of the family's relabellings.
     """
     if responder.all() or not responder.any():
         nothing = np.full(levels.shape[1], np.nan)
@@ -119,8 +121,7 @@ def _stratified(
         ranks, responder, strata=codes, n_permutations=n_permutations, rng=seed, progress=progress
     )
     rows, columns = canonical_order(ranks, responder, codes)
-    scores = np.nan_to_num(ranks)[rows][:, columns]  # a patient without a level stands at the middle of the stratum
-    found = max_t(scores, responder[rows], strata=codes[rows], n_permutations=n_permutations, rng=seed)
+    found = max_t(ranks[rows][:, columns], responder[rows], strata=codes[rows], n_permutations=n_permutations, rng=seed)
     back = np.argsort(columns, kind="stable")
     untested = np.isnan(omnibus.p)
     z, p, adjusted = (values[back] for values in (found.z, found.p, found.p_step_down))

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class Plan(Settings):
     """A frozen analysis plan. ``sha256`` is that of the file, to be printed with every result.
 
-    ``levels`` are the markers (one declared family), the first of ``endpoints`` is the primary one. What a plan leaves
-    out has the default of :func:`biomarkers.relate`.
+    ``levels`` are the markers (one declared family), the first of ``endpoints`` is the primary one, ``filters`` the
+    rows that count (``"site=A"``). What a plan leaves out has the default of :func:`biomarkers.relate`; a plan without
+    ``response`` means the first column of the table that holds responses.
     """
 
     margin: Annotated[float, Field(gt=0, lt=0.5)]
@@ -35,17 +36,18 @@ class Plan(Settings):
     strata: tuple[str, ...] = ()
     cutoffs: Mapping[str, tuple[float, ...]] = Field(default_factory=dict)
     lloq: Mapping[str, float] = Field(default_factory=dict)
+    response: str | None = None
+    censored: Mapping[str, str] = Field(default_factory=dict)
+    filters: tuple[str, ...] = ()
     sha256: str = ""
 
-    def hold(self, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    def hold(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is in force: the plan's values.
 
         Parameters
         ----------
         given
-            What the call says.
-        defaults
-            What the call says when it says nothing.
+            What the call says; None where it says nothing.
 
         Raises
         ------
@@ -55,7 +57,7 @@ class Plan(Settings):
         held = {}
         for name, value in given.items():
             planned = getattr(self, name)
-            if _plain(value) not in (_plain(defaults[name]), _plain(planned)):
+            if value is not None and _plain(value) != _plain(planned):
                 raise UsageError(f"{name} contradicts the plan", seen=value, allowed=planned)
             held[name] = planned
         return held
@@ -76,17 +78,57 @@ class Plan(Settings):
                 raise UsageError(f"{name} of {level!r} are not in the plan", seen=value, allowed="none for this level")
         return {**planned, **given}
 
-    def marked(self, verdicts: pd.DataFrame) -> pd.Series:
+    def family_of(self, asked: Sequence[str], table: Any) -> list[str]:
+        """Return the levels to test: those asked for, and the rest of the planned family, which stays whole.
+
+        Raises
+        ------
+        UsageError
+            The table has no column of a planned level.
+        """
+        present = set(map(str, table.columns if hasattr(table, "columns") else table.var_names))
+        absent = [name for name in self.levels if name not in present]
+        if absent:
+            raise UsageError(
+                "a level of the plan is not in the table",
+                seen=", ".join(absent),
+                hint="The planned family stays whole: add an empty column for a level that was not measured.",
+            )
+        return [*asked, *(name for name in self.levels if name not in asked)]
+
+    def departures(
+        self, *, response: str | None, censored: Mapping[str, str], filters: Sequence[str], table: pd.DataFrame
+    ) -> list[str]:
+        """List, in words, what the call does and the plan does not hold, whichever marker and end point it is about."""
+        found = []
+        planned = self.response or _first_responses(table)
+        if response is not None and planned is not None and response != planned:
+            found.append(f"response column {response!r} where the plan has {planned!r}")
+        flags = {level: flag for level, flag in censored.items() if level in self.levels}  # others are not planned
+        if flags != dict(self.censored):
+            found.append(f"censoring flags {_pairs(flags)} where the plan has {_pairs(self.censored)}")
+        if sorted(filters) != sorted(self.filters):
+            planned_rows = ", ".join(self.filters) or "all rows"
+            found.append(f"rows chosen by {', '.join(filters) or 'nothing'} where the plan has {planned_rows}")
+        return found
+
+    def marked(self, verdicts: pd.DataFrame, departures: Sequence[str] = ()) -> pd.Series:
         """Return the reasons, with what the plan does not hold labelled exploratory."""
+        if departures:
+            return f"exploratory, not as planned ({'; '.join(departures)}): " + verdicts["reason"]
         planned = verdicts["biomarker"].isin(self.levels) & verdicts["endpoint"].isin(self.endpoints)
         return verdicts["reason"].where(planned, "exploratory, not in the plan: " + verdicts["reason"])
 
-    def told(self, levels: Sequence[str], endpoints: Sequence[str]) -> list[str]:
-        """List what a reader must know: the hash, and what was planned but is not here."""
+    def told(self, levels: Sequence[str], endpoints: Sequence[str], departures: Sequence[str] = ()) -> list[str]:
+        """List what a reader must know: the hash, departures, and what was planned but is not here."""
         notes = [f"plan {self.sha256[:16]}; what is not in it is labelled exploratory"]
+        notes += [f"not as planned: {departure}" for departure in departures]
         absent = [name for name in self.levels if name not in levels]
-        absent += [name for name in self.endpoints if name not in endpoints]
-        return notes + ([f"planned but not analysed: {', '.join(absent)}"] if absent else [])
+        if absent:
+            whole = f"the planned family of {len(self.levels)} stays whole, p is adjusted over all of it"
+            notes.append(f"planned but not analysed: {', '.join(absent)} ({whole})")
+        gone = [name for name in self.endpoints if name not in endpoints]
+        return notes + ([f"planned but not analysed: {', '.join(gone)}"] if gone else [])
 
 
 def _plain(value: Any) -> Any:
@@ -94,6 +136,22 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float):
         return (value,) if value is not None else None
     return tuple(value)
+
+
+def _pairs(flags: Mapping[str, str]) -> str:
+    return ", ".join(f"{level}={flag}" for level, flag in flags.items()) or "none"
+
+
+def _first_responses(table: pd.DataFrame) -> str | None:
+    """Name the first column of a table all of whose cells are RECIST words, two of them at least."""
+    words = {"CR", "PR", "SD", "PD", "NE"}
+    for name in table.columns:
+        if table[name].dtype.kind not in "OSU" and str(table[name].dtype) not in ("string", "category"):
+            continue
+        seen = {str(cell).strip().upper() for cell in table[name].dropna()}
+        if len(seen) > 1 and seen <= words:
+            return str(name)
+    return None
 
 
 def load_plan(path: str | Path) -> Plan:

@@ -13,17 +13,15 @@ import pandas as pd
 
 from biomarkers.errors import UsageError
 from biomarkers.relate.families import Family
-from biomarkers.relate.precision import (
-    attainable_auc,
-    check_margin,
-    independence_power,
-    min_detectable_auc,
-    patients_needed,
-    smallest_provable_margin,
-)
+from biomarkers.relate.judgement import gate_interval
+from biomarkers.relate.power_search import detectable, needed, out_of_reach, smallest_margin
+from biomarkers.relate.precision import attainable_auc, check_margin
 from biomarkers.relate.verdict import SHOWN_MARGINS, decide
 
 DEFAULT_THETAS: Final = (0.50, 0.60, 0.70, 0.80)
+_BLOCK: Final = 20  # cohorts that share their relabellings
+_PER_BIOMARKER: Final = 100  # relabellings for each biomarker of a family, so that an adjusted p can be small
+_TIES: Final = "too many equal levels: whoever had responded, the AUC could not have left the margin on both sides"
 _COUNTED: Final = ("dependent", "dependent_within_margin", "independent_within_margin", "inconclusive", "not_testable")
 
 
@@ -37,10 +35,10 @@ class Power:
         One row a true AUC and margin: the share of simulated cohorts with each verdict, ``mc_error`` (the largest
         Monte-Carlo standard error among them).
     table
-        One row a margin: ``n_needed`` patients to show independence within it with 80% power when the AUC is 1/2,
-        and the ``power`` of this cohort.
+        One row a margin: the ``power`` of this cohort, the share of the simulated cohorts of ``characteristics`` with
+        AUC 1/2 that show independence within it; ``n_needed`` patients for 80% (NaN: at no size); and ``note``, why.
     min_detectable_auc
-        Least AUC above 1/2 found with 80% power.
+        Least AUC above 1/2 found with 80% power in a family of ``n_biomarkers``.
     smallest_margin
         Least margin provable with 80% power when the AUC is 1/2; NaN when none below 1/2 is.
     best_bf01
@@ -61,16 +59,15 @@ class Power:
         s = self.settings
         lines = [
             f"{s['n_evaluable']} patients with a level, {s['responders_evaluable']} responders; levels: {s['levels']}.",
-            _detectable(self.min_detectable_auc),
+            _detectable(self.min_detectable_auc, s["n_biomarkers"]),
             _provable(self.smallest_margin),
         ]
-        lines += [
-            f"Independence within {row['margin']:.2f}: shown with {100 * row['power']:.0f}% power when the AUC is "
-            f"one half; 80% power takes about {row['n_needed']} patients with a level."
-            for row in self.table.to_dict("records")
-        ]
+        lines += [_within(row) for row in self.table.to_dict("records")]
         lines.append(f"The Bayes factor for independence cannot exceed {self.best_bf01:.2f}.")
-        lines.append(f"Simulated: {s['n_simulations']:,} cohorts a row, {s['n_permutations']:,} permutations each.")
+        lines.append(
+            f"Simulated: {s['n_simulations']:,} cohorts a row, {s['n_permutations']:,} permutations each, others in "
+            f"every {_BLOCK} cohorts."
+        )
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -88,6 +85,7 @@ def power(
     alpha: float = 0.05,
     levels: Family | str = "normal",
     missing_share: float = 0.0,
+    n_biomarkers: int = 1,
     n_simulations: int = 2000,
     n_permutations: int = 1999,
     rng: int = 0,
@@ -109,6 +107,9 @@ def power(
         How levels look: a :class:`biomarkers.relate.families.Family`, or the name of one with its defaults.
     missing_share
         Share of patients without a level, missing at random.
+    n_biomarkers
+        Size of the family that p is adjusted over; the other biomarkers are taken as unrelated to this one and to
+        response, which asks most of it.
     n_simulations, n_permutations, rng
         Simulated cohorts for each true AUC, permutations of each, seed.
     progress
@@ -125,34 +126,46 @@ def power(
     """
     family = Family(levels) if isinstance(levels, str) else levels
     yes, no = _evaluable(n, n_responders, missing_share)
-    _check(margins, alpha, n_simulations)
+    _check(margins, alpha, n_simulations, n_biomarkers)
     from tqdm import tqdm
 
     from biomarkers.stats.bayes import jzs_ceiling
 
-    seeds = np.random.SeedSequence(rng).spawn(len(thetas))
-    rows: list[dict[str, Any]] = []
-    for theta, seed in tqdm(list(zip(thetas, seeds, strict=True)), desc="true AUCs", disable=not progress):
+    whole = np.random.SeedSequence(rng)
+    simulated = [*thetas, *([] if 0.5 in thetas else [0.5])]
+    seeds = whole.spawn(len(simulated) + len(margins) + 2)
+    n_permutations = max(n_permutations, _PER_BIOMARKER * n_biomarkers - 1)
+    rows: dict[float, list[dict[str, Any]]] = {}
+    for theta, seed in tqdm(list(zip(simulated, seeds, strict=False)), desc="true AUCs", disable=not progress):
         generator = np.random.default_rng(seed)
         drawn = family.draw(generator, n_yes=yes, n_no=no, size=n_simulations, shift=family.shift(theta))
         verdicts = simulated_verdicts(
-            drawn, yes, margins=margins, alpha=alpha, n_permutations=n_permutations, rng=int(generator.integers(2**62))
-        )
-        rows += [_shares(theta, margin, found) for margin, found in verdicts.items()]
-    ties = family.ties()
-    needed = [patients_needed(m, responder_share=yes / (yes + no), alpha=alpha, ties=ties) for m in margins]
-    reached = [independence_power(yes, no, margin=m, alpha=alpha, ties=ties) for m in margins]
+            drawn, yes, margins=margins, alpha=alpha, n_permutations=n_permutations, n_biomarkers=n_biomarkers,
+            rng=int(generator.integers(2**62)),
+        )  # fmt: skip
+        rows[theta] = [_shares(theta, margin, found) for margin, found in verdicts.items()]
+    single = 1 - (1 - alpha) ** (1 / n_biomarkers)
+    found_from = detectable(family, yes, no, alpha=single, seed=seeds[-1])
+    if found_from > _reach(family, yes, no):
+        found_from = math.nan
+    share = yes / (yes + no)
+    table = [
+        {"margin": margin, "power": row["independent_within_margin"],
+         "n_needed": needed(family, share, margin=margin, alpha=alpha, seed=seed),
+         "note": _TIES if out_of_reach(family, share, margin=margin) else ""}
+        for margin, row, seed in zip(margins, rows[0.5], seeds[len(simulated) :], strict=False)
+    ]  # fmt: skip
     return Power(
-        characteristics=pd.DataFrame(rows),
-        table=pd.DataFrame({"margin": list(margins), "power": reached, "n_needed": needed}),
-        min_detectable_auc=min_detectable_auc(yes, no, alpha=alpha, ties=ties),
-        smallest_margin=smallest_provable_margin(yes, no, alpha=alpha, ties=ties),
+        characteristics=pd.DataFrame([row for theta in thetas for row in rows[theta]]),
+        table=pd.DataFrame(table),
+        min_detectable_auc=found_from,
+        smallest_margin=smallest_margin(family, yes, no, alpha=alpha, rng=np.random.default_rng(seeds[-2])),
         best_bf01=jzs_ceiling(yes, no),
         settings={
             "n": n, "n_responders": n_responders, "n_evaluable": yes + no, "responders_evaluable": yes,
             "missing_share": missing_share, "levels": f"{family.name} ({family.label})", "alpha": alpha,
-            "thetas": list(thetas), "margins": list(margins), "n_simulations": n_simulations,
-            "n_permutations": n_permutations, "seed": rng,
+            "thetas": list(thetas), "margins": list(margins), "n_biomarkers": n_biomarkers,
+            "n_simulations": n_simulations, "n_permutations": n_permutations, "seed": rng,
         },
     )  # fmt: skip
 
@@ -164,9 +177,13 @@ def simulated_verdicts(
     margins: Sequence[float],
     alpha: float = 0.05,
     n_permutations: int = 1999,
+    n_biomarkers: int = 1,
     rng: int = 0,
 ) -> dict[float, list[str]]:
-    """Run the shipped decision rule on many cohorts of one size, each a family of one biomarker.
+    """Run the shipped decision rule on many cohorts of one size.
+
+    Every 20 cohorts have relabellings of their own: shared ones would err together, and the Monte Carlo error of a
+    share would be larger than its binomial one.
 
     Parameters
     ----------
@@ -178,28 +195,35 @@ def simulated_verdicts(
         Margins to judge by.
     alpha, n_permutations, rng
         As for :func:`biomarkers.relate`.
+    n_biomarkers
+        Size of the family; p is adjusted as by the maximum over so many unrelated biomarkers.
 
     Returns
     -------
     Margin -> k verdicts.
     """
     from biomarkers.stats.auc import auc_logit_delong
-    from biomarkers.stats.permutation_marginal import marginal_permutation
+    from biomarkers.stats.spread import spread_p
 
     group = np.arange(len(levels)) < n_responders
-    tests = marginal_permutation(levels, group, n_permutations=n_permutations, rng=rng)
+    p, p_energy = _relabelled(levels, group, n_permutations, rng)
+    family = 1 - (1 - p) ** n_biomarkers
+    p_spread = spread_p(levels, group)[1]
     found: dict[float, list[str]] = {margin: [] for margin in margins}
     for j in range(levels.shape[1]):
-        if math.isnan(tests.p[j]):
+        if math.isnan(p[j]):
             for verdicts in found.values():
                 verdicts.append("not_testable")
             continue
         attainable = attainable_auc(levels[:, j], n_responders)
-        ci90 = auc_logit_delong(levels[group, j], levels[~group, j], level=1 - 2 * alpha)
+        yes, no = levels[group, j], levels[~group, j]
+        ci90 = gate_interval(yes, no, auc_logit_delong(yes, no, level=1 - 2 * alpha))
         for margin, verdicts in found.items():
             verdict = decide(
-                p_dependence=float(tests.p[j]),
-                p_omnibus=float(tests.p_energy[j]),
+                p_dependence=float(p[j]),
+                p_adjusted=float(family[j]),
+                p_omnibus=float(p_energy[j]),
+                p_spread=float(p_spread[j]),
                 ci90=ci90,
                 margin=margin,
                 alpha=alpha,
@@ -207,6 +231,25 @@ def simulated_verdicts(
             )
             verdicts.append(verdict.verdict)
     return found
+
+
+def _reach(family: Family, yes: int, no: int) -> float:
+    """Greatest AUC that levels of this shape allow."""
+    scale = max(1, 20_000 // (yes + no))
+    drawn = family.draw(np.random.default_rng(0), n_yes=yes * scale, n_no=no * scale, size=1, shift=0.0)
+    return attainable_auc(drawn[:, 0], yes * scale)[1]
+
+
+def _relabelled(levels: np.ndarray, group: np.ndarray, n: int, rng: int) -> tuple[np.ndarray, np.ndarray]:
+    """P-values of dependence and of the omnibus test, (k,) each, with other relabellings in every block of cohorts."""
+    from biomarkers.stats.permutation_marginal import marginal_permutation
+
+    seeds = np.random.SeedSequence(rng).generate_state(-(-levels.shape[1] // _BLOCK), dtype=np.uint64)
+    parts = [
+        marginal_permutation(levels[:, start : start + _BLOCK], group, n_permutations=n, rng=int(seed) // 2)
+        for start, seed in zip(range(0, levels.shape[1], _BLOCK), seeds, strict=True)
+    ]
+    return np.concatenate([part.p for part in parts]), np.concatenate([part.p_energy for part in parts])
 
 
 def _evaluable(n: int, n_responders: int, missing_share: float) -> tuple[int, int]:
@@ -220,7 +263,9 @@ def _evaluable(n: int, n_responders: int, missing_share: float) -> tuple[int, in
     return yes, no
 
 
-def _check(margins: Sequence[float], alpha: float, n_simulations: int) -> None:
+def _check(margins: Sequence[float], alpha: float, n_simulations: int, n_biomarkers: int) -> None:
+    if n_biomarkers < 1:
+        raise UsageError("the number of biomarkers is below 1", seen=n_biomarkers)
     for margin in margins:
         check_margin(margin)
     if not 0 < alpha < 0.5:
@@ -240,10 +285,21 @@ def _shares(theta: float, margin: float, verdicts: Sequence[str]) -> dict[str, A
     }
 
 
-def _detectable(theta: float) -> str:
+def _detectable(theta: float, n_biomarkers: int) -> str:
+    family = "" if n_biomarkers == 1 else f" in a family of {n_biomarkers} biomarkers"
     if math.isnan(theta):
-        return "No AUC below 1 would be found with 80% power."
-    return f"An AUC of {theta:.2f} or more (or {1 - theta:.2f} or less) would be found with 80% power."
+        return f"No AUC that these levels allow would be found with 80% power{family}."
+    return f"An AUC of {theta:.2f} or more (or {1 - theta:.2f} or less) would be found with 80% power{family}."
+
+
+def _within(row: Mapping[Any, Any]) -> str:
+    share = f"{100 * row['power']:.0f}% of simulated cohorts with AUC one half"
+    shown = f"Independence within {row['margin']:.2f}: shown in {share}"
+    if row["note"]:
+        return f"{shown}; 80% is out of reach at any size: {row['note']}."
+    if math.isnan(row["n_needed"]):
+        return f"{shown}; 80% is not reached at any size."
+    return f"{shown}; 80% power takes about {int(row['n_needed'])} patients with a level."
 
 
 def _provable(margin: float) -> str:

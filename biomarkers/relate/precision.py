@@ -14,12 +14,17 @@ from biomarkers.errors import UsageError
 from biomarkers.stats.ranks import midranks
 
 POWER: Final = 0.80
-_MOST = 10**8
+SPREAD_LEVELS: Final = 2  # the gate on spread takes away independence at so many times alpha (see `verdict.decide`)
+_MOST = 10**7
 
 
-def null_sd(n_responders: float, n_others: float, *, ties: float = 1.0) -> float:
-    """Return the standard deviation of the AUC when nothing is going on: sqrt(ties (n + 1) / (12 n1 n2))."""
-    return math.sqrt(ties * (n_responders + n_others + 1) / (12 * n_responders * n_others))
+def null_sd(n_responders: Any, n_others: Any, *, ties: Any = 1.0) -> float:
+    """Return the standard deviation of the AUC when nothing is going on: sqrt(ties (n + 1) / (12 n1 n2)).
+
+    With one number a stratum, (k,), it is that of the AUC pooled with van Elteren's weights.
+    """
+    yes, no, share = _pooling(n_responders, n_others)
+    return math.sqrt(float((share**2 * np.asarray(ties) * (yes + no + 1) / (12 * yes * no)).sum()))
 
 
 def tie_factor(levels: Any) -> float:
@@ -56,21 +61,44 @@ def attainable_auc(levels: Any, n_responders: int) -> tuple[float, float]:
     return auc(ranks[:n_responders]), auc(ranks[n_others:])
 
 
+def attainable_within(levels: np.ndarray, responder: np.ndarray, strata: np.ndarray) -> tuple[float, float]:
+    """Least and greatest pooled AUC that the levels allow, whoever had responded within each stratum.
+
+    Parameters
+    ----------
+    levels, responder, strata
+        (n,) finite levels, bool, labels. A stratum without both groups says nothing.
+    """
+    spans, yes, no = [], [], []
+    for label in np.unique(strata):
+        here = strata == label
+        n1, n2 = int(responder[here].sum()), int((~responder[here]).sum())
+        if n1 and n2:
+            spans.append(attainable_auc(levels[here], n1))
+            yes.append(n1)
+            no.append(n2)
+    if not spans:
+        return math.nan, math.nan
+    share = _pooling(yes, no)[2]
+    low, high = share @ np.array(spans)
+    return float(low), float(high)
+
+
 def min_detectable_auc(
-    n_responders: int, n_others: int, *, alpha: float = 0.05, power: float = POWER, ties: float = 1.0
+    n_responders: Any, n_others: Any, *, alpha: float = 0.05, power: float = POWER, ties: Any = 1.0
 ) -> float:
     """Least AUC above one half that a two-sided test finds with the given power.
 
     Parameters
     ----------
     n_responders, n_others
-        Group sizes.
+        Group sizes; one number a stratum, (k,), where the AUC is pooled over strata.
     alpha
         Two-sided level.
     power
         Power wanted.
     ties
-        :func:`tie_factor` of the levels.
+        :func:`tie_factor` of the levels (of each stratum).
 
     Returns
     -------
@@ -83,23 +111,36 @@ def min_detectable_auc(
     from scipy.optimize import brentq
     from scipy.special import ndtri
 
-    if min(n_responders, n_others) < 2:
+    if min(np.sum(n_responders), np.sum(n_others)) < 2:
         return math.nan
-    need = ndtri(1 - alpha / 2) * null_sd(n_responders, n_others, ties=ties)
+    yes, no, share = _pooling(n_responders, n_others)
+    need = ndtri(1 - alpha / 2) * null_sd(yes, no, ties=ties)
 
     def short(theta: float) -> float:
-        return theta - 0.5 - need - ndtri(power) * math.sqrt(ties) * _sd(theta, n_responders, n_others)
+        variance = float((share**2 * np.asarray(ties) * _variance(theta, yes, no)).sum())
+        return theta - 0.5 - need - ndtri(power) * math.sqrt(variance)
 
     return float(brentq(short, 0.5, 1 - 1e-9)) if short(1 - 1e-9) > 0 else math.nan
 
 
 def independence_power(
-    n_responders: float, n_others: float, *, margin: float, alpha: float = 0.05, ties: float = 1.0
+    n_responders: Any, n_others: Any, *, margin: float, alpha: float = 0.05, ties: Any = 1.0
 ) -> float:
-    """Chance that the (1 - 2 alpha) logit-DeLong interval lies inside 1/2 +- margin when the AUC is exactly one half.
+    """Chance that the rule says independent within the margin when the AUC is exactly one half and nothing is going on.
 
-    The estimate is taken as normal; the interval around it is worked out at each value it may take, since on the logit
+    The (1 - 2 alpha) logit-DeLong interval has to lie inside 1/2 +- margin, the test of dependence must not reach
+    alpha, and the gate on spread, which is unrelated to the AUC then, has to be passed (chance 1 - 2 alpha). The
+    estimate is taken as normal; the interval around it is worked out at each value it may take, since on the logit
     scale the interval is wider where the estimate strays.
+
+    Parameters
+    ----------
+    n_responders, n_others
+        Group sizes; one number a stratum, (k,), where the AUC is pooled over strata.
+    margin, alpha
+        On the AUC scale; level of each one-sided test.
+    ties
+        :func:`tie_factor` of the levels (of each stratum).
     """
     from scipy.optimize import brentq
     from scipy.special import ndtr, ndtri
@@ -113,11 +154,12 @@ def independence_power(
 
     if beyond(0.0) >= 0:
         return 0.0
-    return float(2 * ndtr(float(brentq(beyond, 0.0, margin)) / error) - 1)
+    most = min(float(brentq(beyond, 0.0, margin)), float(ndtri(1 - alpha / 2)) * error)
+    return float(2 * ndtr(most / error) - 1) * (1 - SPREAD_LEVELS * alpha)
 
 
 def smallest_provable_margin(
-    n_responders: int, n_others: int, *, alpha: float = 0.05, power: float = POWER, ties: float = 1.0
+    n_responders: Any, n_others: Any, *, alpha: float = 0.05, power: float = POWER, ties: Any = 1.0
 ) -> float:
     """Least margin within which independence can be shown with the given power when the AUC is exactly one half."""
     from scipy.optimize import brentq
@@ -129,8 +171,14 @@ def smallest_provable_margin(
 
 
 def patients_needed(
-    margin: float, *, responder_share: float, alpha: float = 0.05, power: float = POWER, ties: float = 1.0
-) -> int:
+    margin: float,
+    *,
+    responder_share: Any,
+    alpha: float = 0.05,
+    power: float = POWER,
+    ties: Any = 1.0,
+    stratum_share: Any = 1.0,
+) -> float:
     """Patients needed to show independence within a margin when the AUC is exactly one half.
 
     Parameters
@@ -138,11 +186,17 @@ def patients_needed(
     margin
         On the AUC scale, between 0 and .5.
     responder_share
-        Share of responders among them.
+        Share of responders among them (in each stratum, (k,)).
     alpha, power
         Level of each one-sided test, and power wanted.
     ties
-        :func:`tie_factor` of the levels.
+        :func:`tie_factor` of the levels (of each stratum).
+    stratum_share
+        Share of the patients in each stratum, (k,).
+
+    Returns
+    -------
+    A whole number; NaN where no number is enough: the other gates alone take more than 1 - power of the verdicts.
 
     Raises
     ------
@@ -150,15 +204,18 @@ def patients_needed(
         The margin or the share is out of range.
     """
     check_margin(margin)
-    if not 0 < responder_share < 1:
+    share, part = np.asarray(responder_share, dtype=float), np.asarray(stratum_share, dtype=float)
+    if not ((share > 0) & (share < 1)).all():
         raise UsageError("the share of responders is out of range", seen=responder_share, allowed="between 0 and 1")
 
     def enough(n: int) -> bool:
-        yes, no = n * responder_share, n * (1 - responder_share)
+        yes, no = n * part * share, n * part * (1 - share)
         return independence_power(yes, no, margin=margin, alpha=alpha, ties=ties) >= power
 
     low, high = 4, 8
-    while not enough(high) and high < _MOST:
+    while not enough(high):
+        if high >= _MOST:
+            return math.nan
         low, high = high, high * 2
     while high - low > 1:
         middle = (low + high) // 2
@@ -184,7 +241,15 @@ def check_margin(margin: float) -> float:
     return margin
 
 
-def _sd(theta: float, n1: int, n2: int) -> float:
+def _pooling(n_responders: Any, n_others: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sizes of the groups in each stratum and the stratum's share of van Elteren's weight, (k,) each."""
+    yes, no = np.atleast_1d(np.asarray(n_responders, float)), np.atleast_1d(np.asarray(n_others, float))
+    weight = yes * no / (yes + no + 1)
+    return yes, no, weight / weight.sum()
+
+
+def _variance(theta: float, n1: np.ndarray, n2: np.ndarray) -> np.ndarray:
     q1, q2 = theta / (2 - theta), 2 * theta**2 / (1 + theta)
-    variance = theta * (1 - theta) + (n1 - 1) * (q1 - theta**2) + (n2 - 1) * (q2 - theta**2)
-    return math.sqrt(max(float(np.real(variance)), 0.0) / (n1 * n2))
+    total = theta * (1 - theta) + (n1 - 1) * (q1 - theta**2) + (n2 - 1) * (q2 - theta**2)
+    found: np.ndarray = np.maximum(total, 0.0) / (n1 * n2)
+    return found

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from biomarkers.keys import (
     DEPENDENT,
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN: Final = (
-    "biomarker", "endpoint", "n", "n_responders", "verdict", "auc", "auc_low95", "auc_high95",
+    "biomarker", "endpoint", "n", "n_responders", "verdict", "auc", "auc_low95", "auc_high95", "concordance",
     "p_dependence", "p_adjusted",
 )  # fmt: skip
 _EVERYTHING: Final = 0.995  # an AUC of 1.00 in print
@@ -39,7 +41,8 @@ class Relation:
 
     ``verdicts`` has one row a biomarker and end point, ``table`` every statistic behind it (both tidy), ``flow`` how
     many rows became how many patients, ``data`` the analysed patients (levels, ``responder``, ``response``, and
-    ``stratum``, ``time``, ``event`` where given), ``settings`` everything needed to make it again.
+    ``stratum``, ``time``, ``event`` where given), ``settings`` everything needed to make it again, ``limits`` the limit
+    that each patient's level stands at or below (NaN where it was measured), row by row as ``data``.
     """
 
     verdicts: pd.DataFrame
@@ -50,10 +53,26 @@ class Relation:
     settings: Mapping[str, Any]
     notes: tuple[str, ...] = ()
     simulated: bool = field(default=False)
+    limits: pd.DataFrame | None = None
+
+    def levels_at_cuts(self, biomarker: str, cuts: Sequence[float]) -> np.ndarray:
+        """Levels to be compared with cuts (at or above is positive), (n,): NaN where a limit leaves that unknown."""
+        level = self.data[biomarker].to_numpy(dtype=float).copy()
+        if self.limits is None or not len(cuts):
+            return level
+        limit = self.limits[biomarker].to_numpy(dtype=float)
+        at_limit = ~np.isnan(limit) & ~np.isnan(level)
+        level[at_limit] = np.where(limit[at_limit] <= min(cuts), np.nextafter(limit[at_limit], -np.inf), np.nan)
+        return level
+
+    @property
+    def heading(self) -> str:
+        """What the definition defines: ``Responders`` of a yes/no end point, else ``End point``."""
+        return "Responders" if self.data["responder"].notna().any() else "End point"
 
     def explain(self) -> str:
         """Say it in plain sentences, one paragraph a verdict."""
-        parts = [f"Responders: {self.definition}"]
+        parts = [f"{self.heading}: {self.definition}"]
         defined = self.settings.get("definitions", {})
         parts += [f"{name}: {words}" for name, words in defined.items() if words != self.definition]
         parts += [_paragraph(row) for row in self.verdicts.to_dict("records")]
@@ -64,22 +83,44 @@ class Relation:
     def _repr_html_(self) -> str:
         shown = self.verdicts[list(_SHOWN)]
         definition = html.escape(self.definition)
-        return f"<p>Responders: {definition}</p>{shown.to_html(index=False, float_format='{:.3g}'.format)}"
+        return f"<p>{self.heading}: {definition}</p>{shown.to_html(index=False, float_format='{:.3g}'.format)}"
 
 
 def _paragraph(row: Mapping[Any, Any]) -> str:
     name = f"{row['biomarker']} ({row['endpoint']})"
+    label = str(row["reason"]).partition(": ")[0] if str(row["reason"]).startswith("exploratory") else ""
+    name = f"{name}, {label}" if label else name
     if row["verdict"] == NOT_TESTABLE:
         return f"{name}: {_SHORT[NOT_TESTABLE]}: {row['reason']}."
-    graded = _gone(row["margin"])
-    counted = "events" if graded else "responders"
-    n_responders = "" if _gone(row["n_responders"]) else f", {int(row['n_responders'])} {counted},"
+    if _gone(row["margin"]):
+        return f"{name}: {_graded_sentences(row)}"
+    return f"{name}: {_binary_sentences(row)}"
+
+
+def _graded_sentences(row: Mapping[Any, Any]) -> str:
+    """Speak of concordance and events, and not of a margin or of exclusion."""
+    events = "" if _gone(row["n_responders"]) else f" with {counted(int(row['n_responders']), 'event')}"
+    short = "the outcome is associated with it" if row["verdict"] == DEPENDENT else _SHORT[row["verdict"]]
+    limits = "no interval" if _gone(row["concordance_low95"]) else (
+        f"95% interval {row['concordance_low95']:.2f} to {row['concordance_high95']:.2f}"
+    )  # fmt: skip
+    text = f"{short}. In {int(row['n'])} patients{events} the concordance was {row['concordance']:.2f} ({limits}; "
+    text += f"{_p_sentence(row)})."
+    if row["verdict"] == INCONCLUSIVE and "are needed" in row["reason"]:
+        text += f" Too few to conclude anything: {row['reason'].partition(' (p ')[0]}."
+    elif row["verdict"] == INCONCLUSIVE:
+        text += " No margin is fixed for this end point, so independence cannot be claimed of it."
+    if "omnibus" in row["reason"]:
+        text += f" The omnibus test points to a pattern that is not monotone (p {_p(row['p_omnibus'])})."
+    return text
+
+
+def _binary_sentences(row: Mapping[Any, Any]) -> str:
+    limits = f"95% interval {row['auc_low95']:.2f} to {row['auc_high95']:.2f}"
     text = (
-        f"{name}: {_SHORT[row['verdict']]}. In {int(row['n'])} patients{n_responders} the "
-        f"{'concordance' if graded else 'AUC'} was {row['auc']:.2f} "
-        f"(95% interval {row['auc_low95']:.2f} to {row['auc_high95']:.2f}; permutation p {_p(row['p_dependence'])}"
+        f"{_SHORT[row['verdict']]}. In {int(row['n'])} patients, {counted(int(row['n_responders']), 'responder')}, the "
+        f"AUC was {row['auc']:.2f} ({limits}; {_p_sentence(row)})."
     )
-    text += ")." if _gone(row["p_adjusted"]) else f", {_p(row['p_adjusted'])} adjusted for all levels tested)."
     if row["verdict"] in (INDEPENDENT_WITHIN_MARGIN, DEPENDENT_WITHIN_MARGIN):
         text += (
             f" The 90% interval, {row['auc_low90']:.2f} to {row['auc_high90']:.2f}, lies inside "
@@ -87,11 +128,10 @@ def _paragraph(row: Mapping[Any, Any]) -> str:
         )
         other = ", and no other pattern was detected; a weaker association is not excluded."
         text += other if row["verdict"] == INDEPENDENT_WITHIN_MARGIN else "."
-    if "omnibus" in row["reason"]:
-        text += f" The omnibus test points to a pattern that is not monotone (p {_p(row['p_omnibus'])})."
-    if row["verdict"] == INCONCLUSIVE and graded:
-        text += " No margin is fixed for this end point, so independence cannot be claimed of it."
-    elif row["verdict"] == INCONCLUSIVE and _gone(row["smallest_margin"]):
+    if "omnibus" in row["reason"] or "spread p" in row["reason"]:
+        text += " Another pattern than a rising or falling one is possible"
+        text += f" (omnibus p {_p(row['p_omnibus'])}, spread p {_p(row['p_spread'])})."
+    if row["verdict"] == INCONCLUSIVE and _gone(row["smallest_margin"]):
         text += f" The data could not have shown more: {row['reason']}."
     elif row["verdict"] == INCONCLUSIVE:
         text += " " + could_have_shown(row)
@@ -102,6 +142,19 @@ def _paragraph(row: Mapping[Any, Any]) -> str:
         )
         text += f" {occur}; that by itself is no evidence of {'independence' if k else 'dependence'}."
     return text
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _p_sentence(row: Mapping[Any, Any]) -> str:
+    alone, family = row["p_dependence"], row["p_adjusted"]
+    text = f"permutation p {_p(alone)}"
+    if not _gone(family) and family != alone:
+        text += f", {_p(family)} adjusted for all levels tested"
+    return text + ("; no relabelling lies closer to one half" if alone == 1 else "")
 
 
 def could_have_shown(row: Mapping[Any, Any]) -> str:
@@ -134,6 +187,6 @@ def _gone(value: Any) -> bool:
 
 
 def _p(value: float) -> str:
-    if value == 1:
-        return "1, no relabelling lies closer to one half,"
+    if math.isnan(value):
+        return "undefined"
     return f"{value:.2g}" if value >= 0.001 else f"{value:.1e}"

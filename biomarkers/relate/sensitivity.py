@@ -12,13 +12,12 @@ import pandas as pd
 
 from biomarkers.errors import UsageError
 from biomarkers.keys import CR, PR, SD
-from biomarkers.relate.engine import DEFAULT_MARGIN, relate
-from biomarkers.relate.inputs import flat_cohort
-from biomarkers.relate.missing import auc_bounds, tipping_point
-from biomarkers.relate.precision import attainable_auc
+from biomarkers.relate.engine import ORR, Question, question, relate
+from biomarkers.relate.inputs import at_cut, flat_cohort
+from biomarkers.relate.plan import Plan, load_plan
 from biomarkers.relate.relation import Relation
-from biomarkers.relate.verdict import SHOWN_MARGINS, leaves_margin
-from biomarkers.words import both_groups
+from biomarkers.relate.tipping import missing_choices
+from biomarkers.relate.verdict import SHOWN_MARGINS
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -28,11 +27,21 @@ SENSITIVITY_COLUMNS = (
     "p_adjusted", "changed", "note",
 )  # fmt: skip
 _KEPT = ("n", "n_responders", "verdict", "auc", "auc_low95", "auc_high95", "p_dependence", "p_adjusted")
+_OPTIONS: dict[str, Any] = {
+    "levels": None, "response": None, "patient": None, "endpoint": ORR, "responders": None, "non_responders": None,
+    "not_evaluable": None, "strata": None, "time": None, "event": None, "best_change": None, "benefit_months": None,
+    "covariates": (), "margin": None, "alpha": None, "cutoffs": None, "search_cuts": False, "lloq": None,
+    "censored": None, "n_permutations": 9_999, "rng": 0, "plan": None, "timepoint": "", "filters": (),
+    "where": "table",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """The panel: ``base`` is the relation as asked, ``table`` one row a biomarker and other choice."""
+    """The panel: ``base`` is the relation as asked, ``table`` one row a biomarker and other choice.
+
+    Where the end point is no yes/no one, the columns ``auc`` of the panel hold the concordance.
+    """
 
     base: Relation
     table: pd.DataFrame
@@ -63,26 +72,30 @@ def sensitivity(
     levels: Sequence[str] | None = None,
     response: str | None = None,
     patient: str | None = None,
-    margin: float = DEFAULT_MARGIN,
+    endpoint: str = ORR,
+    margin: float | None = None,
     margins: Sequence[float] = SHOWN_MARGINS,
     site: str | None = None,
     cutoffs: Mapping[str, Sequence[float]] | None = None,
     n_permutations: int = 9_999,
     rng: int = 0,
+    plan: Plan | str | None = None,
     **options: Any,
 ) -> Sensitivity:
-    """Ask the same question under other choices, one at a time.
+    """Ask the same question under other choices, one at a time: everything else stays as it was asked.
 
     Parameters
     ----------
-    table, levels, response, patient, margin
-        As for :func:`biomarkers.relate`; the end point is objective response. A cohort brings its own names.
+    table, levels, response, patient, margin, plan
+        As for :func:`biomarkers.relate`. A cohort brings its own names.
+    endpoint
+        The one end point that is asked again.
     margins
-        Other margins.
+        Other margins (for a yes/no end point).
     site
         Column whose values are left out one at a time.
     cutoffs
-        Level -> cuts at which the level is made positive / negative and related again.
+        Level -> cuts at which the level is made positive / negative and related again, beside the other levels.
     n_permutations, rng
         Permutations of each run, seed.
     options
@@ -97,49 +110,98 @@ def sensitivity(
     Raises
     ------
     UsageError
-        An option belongs to the panel itself.
+        More than one end point is asked, or an option is unknown.
     """
-    if taken := {"endpoint", "plan"} & set(options):
-        raise UsageError("the panel sets these options itself", seen=", ".join(sorted(taken)))
+    if not isinstance(endpoint, str):
+        raise UsageError("the panel asks one end point again", seen=endpoint, allowed="one end point")
+    if unknown := sorted(set(options) - set(_OPTIONS)):
+        raise UsageError("the panel does not know this option", seen=", ".join(unknown), allowed=sorted(_OPTIONS))
+    fixed = load_plan(plan) if plan is not None and not isinstance(plan, Plan) else plan
+    if fixed is not None and endpoint in fixed.endpoints:
+        fixed = fixed.model_copy(update={"endpoints": (endpoint,)})  # this one alone is asked again
     if not isinstance(table, pd.DataFrame):
-        table, levels, response, patient, options = flat_cohort(table, levels, options)
-    if not levels or response is None:
+        wanted = levels if fixed is None else fixed.family_of(levels or fixed.levels, table)
+        table, names, found, patient, options = flat_cohort(table, wanted, options)
+        response, levels = response or found, levels or names
+    levels = levels or (fixed.levels if fixed is not None else None)
+    if not levels or (response is None and endpoint in _NEED_RESPONSE):
         raise UsageError("the panel needs levels and the column of the response", seen=f"{levels}, {response}")
-    shared: dict[str, Any] = {
-        "levels": list(levels),
-        "response": response,
-        "patient": patient,
-        "n_permutations": n_permutations,
-    }
-    shared |= {"rng": rng, "where": options.pop("where", "table"), **options}
-    base = relate(table, margin=margin, **shared)
+    options.pop("timepoint", None)
+    shared = {
+        "levels": list(levels), "response": response, "patient": patient, "endpoint": endpoint,
+        "n_permutations": n_permutations, "rng": rng, "plan": fixed, "margin": margin, **options,
+    }  # fmt: skip
+    base = relate(table, **shared)
     rows: list[dict[str, Any]] = []
-    for choice, setting, changed in _choices(base, table, margin, margins, site):
-        found = relate(changed.pop("table", table), **{**shared, "margin": margin, **changed})
-        rows += _rows(base, found, choice, setting)
+    for choice, setting, changed in _choices(base, table, margins, site):
+        rows += _rows(base, _again(changed.pop("table", table), shared, changed), choice, setting)
+    asked = question(table, {**_OPTIONS, **shared})
     for name, cuts in (cutoffs or {}).items():
         for cut in cuts:
-            positive = table.assign(**{name: (table[name] >= cut).astype(float).where(table[name].notna())})
-            found = relate(positive, margin=margin, **{**shared, "levels": [name], "lloq": None, "censored": None})
-            rows += _rows(base, found, "cut-off", f"{name} >= {cut:g}")
-    rows += [row for name in levels for row in _missing(base, name, margin)]
+            positive, without = _at_cut(table, asked, name, cut), dict(shared)
+            for option in ("lloq", "censored"):
+                without[option] = {key: value for key, value in (shared.get(option) or {}).items() if key != name}
+            found_rows = _rows(base, _again(positive, without, {}, without=name), "cut-off", f"{name} >= {cut:g}")
+            rows += [one for one in found_rows if one["biomarker"] == name]
+    rows += [row for name in asked.settings["levels"] for row in missing_choices(asked, base, name)]
     return Sensitivity(base, pd.DataFrame(rows, columns=list(SENSITIVITY_COLUMNS)))
 
 
+_NEED_RESPONSE = ("orr", "dcr", "clinical_benefit", "recist", "dor", "ttr")
+
+
+def on_one_scale(row: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Put a concordance where the panel has the AUC, for end points that are not yes or no."""
+    made = dict(row)
+    if math.isnan(made["auc"]) and not math.isnan(made["concordance"]):
+        for old, new in (
+            ("concordance", "auc"),
+            ("concordance_low95", "auc_low95"),
+            ("concordance_high95", "auc_high95"),
+        ):
+            made[new] = made[old]
+    return made
+
+
+def _again(
+    table: pd.DataFrame, shared: Mapping[str, Any], changed: Mapping[str, Any], *, without: str | None = None
+) -> Relation:
+    """Ask again with one thing changed, in the plan too, so that it is the only thing."""
+    asked = {**shared, **changed}
+    if shared["plan"] is not None:
+        update = dict(changed)
+        if without is not None:
+            update |= {
+                option: {key: value for key, value in getattr(shared["plan"], option).items() if key != without}
+                for option in ("lloq", "cutoffs", "censored")
+            }
+        asked["plan"] = shared["plan"].model_copy(update=update)
+    return relate(table, **asked)
+
+
+def _at_cut(table: pd.DataFrame, asked: Question, name: str, cut: float) -> pd.DataFrame:
+    """Put 1 and 0 for positive and negative at a cut, nothing where a limit leaves it unknown."""
+    patients = asked.patients
+    positive, negative = at_cut(patients.levels[name].to_numpy(dtype=float), patients.limit(name), cut)
+    return table.assign(**{name: np.where(positive, 1.0, np.where(negative, 0.0, np.nan))})
+
+
 def _choices(
-    base: Relation, table: pd.DataFrame, margin: float, margins: Sequence[float], site: str | None
+    base: Relation, table: pd.DataFrame, margins: Sequence[float], site: str | None
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    if base.settings["non_responders"] is None:
+    endpoint = base.settings["endpoint"][0]
+    if endpoint in ("orr", "dcr", "clinical_benefit") and base.settings["non_responders"] is None:
         if base.settings["not_evaluable"] == "exclude":
             yield "response", "NE counts as no response", {"not_evaluable": "nonresponder"}
         else:
             yield "response", "NE is left out", {"not_evaluable": "exclude"}
-        for words in ((CR, PR), (CR, PR, SD), (CR,)):
+        for words in ((CR, PR), (CR, PR, SD), (CR,)) if endpoint == "orr" else ():
             if set(words) != set(base.settings["responders"]):
                 yield "response", f"{', '.join(words)} = response", {"responders": words}
-    for other in margins:
-        if not math.isclose(other, margin):
-            yield "margin", f"{other:g}", {"margin": other}
+    if base.verdicts["margin"].notna().any():
+        for other in margins:
+            if not math.isclose(other, base.settings["margin"]):
+                yield "margin", f"{other:g}", {"margin": other}
     if site is not None:
         from biomarkers.cohort.tables import require_columns
 
@@ -152,55 +214,9 @@ def _rows(base: Relation, found: Relation, choice: str, setting: str) -> list[di
     was = base.verdicts.set_index("biomarker")["verdict"]
     return [
         {
-            "biomarker": row["biomarker"], "choice": choice, "setting": setting, **{name: row[name] for name in _KEPT},
+            "biomarker": row["biomarker"], "choice": choice, "setting": setting,
+            **{name: on_one_scale(row)[name] for name in _KEPT},
             "changed": bool(row["verdict"] != was[row["biomarker"]]), "note": row["reason"],
         }
         for row in found.verdicts.to_dict("records")
     ]  # fmt: skip
-
-
-def _missing(base: Relation, name: str, margin: float) -> list[dict[str, Any]]:
-    """Bounds of the AUC and the tipping point of the patients without a level."""
-    data = base.data[base.data["responder"].notna()]
-    level, responder = data[name].to_numpy(dtype=float), data["responder"].to_numpy(dtype=bool)
-    known = ~np.isnan(level)
-    yes, no = level[known & responder], level[known & ~responder]
-    missing = (int((~known & responder).sum()), int((~known & ~responder).sum()))
-    if not sum(missing) or min(len(yes), len(no)) < 2 or np.ptp(level[known]) == 0:
-        return []
-    from biomarkers.stats.auc import auc
-
-    alpha = float(base.settings["alpha"])
-    low, high = auc_bounds(auc(yes, no), known=(len(yes), len(no)), missing=missing)
-    tip = tipping_point(yes, no, missing=missing, conclude=lambda a, b: _conclusion(a, b, margin=margin, alpha=alpha))
-    empty = dict.fromkeys(_KEPT, math.nan) | {"n": len(level), "n_responders": int(responder.sum())}
-    verdict = base.verdicts.set_index("biomarker")["verdict"][name]
-    told = f"{both_groups(*missing)} have no level"
-    bounds = {**empty, "verdict": verdict, "auc_low95": low, "auc_high95": high}
-    reached = (
-        "no placement of the missing levels changes the conclusion"
-        if math.isnan(tip)
-        else f"changes with missing responders at quantile {0.5 + tip:.2f}, missing others at {0.5 - tip:.2f} of the "
-        "known levels"
-    )
-    return [
-        {"biomarker": name, "choice": "missing levels", "setting": "worst and best case", **bounds, "changed": False,
-         "note": f"{told}; the limits are bounds, no confidence interval"},
-        {"biomarker": name, "choice": "missing levels", "setting": "tipping point", **empty, "verdict": verdict,
-         "changed": not math.isnan(tip), "note": reached},
-    ]  # fmt: skip
-
-
-def _conclusion(yes: np.ndarray, no: np.ndarray, *, margin: float, alpha: float) -> str:
-    """Conclude as the rule does, by the t version of the rank test so that many placements can be tried."""
-    from biomarkers.stats.auc import auc_logit_delong
-    from biomarkers.stats.ranks import brunner_munzel
-
-    test = brunner_munzel(yes, no)
-    if test.p <= alpha:
-        return "dependent"
-    if not leaves_margin(attainable_auc(np.concatenate([yes, no]), len(yes)), margin=margin):
-        return "inconclusive"
-    interval = auc_logit_delong(yes, no, level=1 - 2 * alpha)
-    inside = interval.low > 0.5 - margin and interval.high < 0.5 + margin
-    return "independent_within_margin" if inside else "inconclusive"

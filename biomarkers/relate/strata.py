@@ -24,10 +24,14 @@ class Pooled:
     """
 
     ci95: Estimate
-    ci90: Estimate
+    sd: float
     rows: list[Row]
     warning: str
     unlike: bool
+
+    def at(self, level: float) -> Estimate:
+        """Return the interval at another confidence level."""
+        return _interval(self.ci95.value, self.sd, level, self.ci95.n)
 
 
 def pool_strata(
@@ -73,12 +77,12 @@ def pool_strata(
     share = weight / weight.sum()
     pooled, sd, n = float(share @ theta), math.sqrt(float(share**2 @ variance)), len(values)
     whole = auc(values[responder], values[~responder])
-    ci95, ci90 = (_interval(pooled, sd, z, level, n) for z, level in ((1.959963985, 0.95), (1.644853627, 0.90)))
+    ci95, ci90 = (_interval(pooled, sd, level, n) for level in (0.95, 0.90))
     rows.append(row(biomarker, endpoint, ci95.method, "auc", ci95, n=n, note=f"without strata {whole:.3f}"))
     rows.append(row(biomarker, endpoint, ci90.method, "auc", ci90, n=n))
     found, unlike = heterogeneity(biomarker, endpoint, theta, variance, n)
     warnings = [told for told in (confounding(whole, pooled, sd), unlike) if told]
-    return Pooled(ci95, ci90, rows + found, "; ".join(warnings), unlike=bool(unlike))
+    return Pooled(ci95, sd, rows + found, "; ".join(warnings), unlike=bool(unlike))
 
 
 def aligned_ranks(levels: np.ndarray, strata: np.ndarray) -> np.ndarray:
@@ -102,7 +106,10 @@ def _variance(yes: np.ndarray, no: np.ndarray) -> float:
     return (len(yes) + len(no) + 1) / (12 * len(yes) * len(no))
 
 
-def _interval(theta: float, sd: float, z: float, level: float, n: int) -> Estimate:
+def _interval(theta: float, sd: float, level: float, n: int) -> Estimate:
+    from scipy.special import ndtri
+
+    z = float(ndtri(0.5 + level / 2))
     method = f"AUC within strata, van Elteren weights, logit {100 * level:g}%"
     inside = min(max(theta, 1e-6), 1 - 1e-6)
     centre, half = math.log(inside / (1 - inside)), z * sd / (inside * (1 - inside))

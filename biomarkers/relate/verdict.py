@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,7 @@ from biomarkers.keys import (
     INDEPENDENT_WITHIN_MARGIN,
     NOT_TESTABLE,
 )
+from biomarkers.relate.precision import SPREAD_LEVELS
 from biomarkers.stats.results import Estimate
 
 SHOWN_MARGINS: Final = (0.10, 0.15, 0.20)
@@ -35,14 +37,17 @@ def decide(
     alpha: float,
     p_adjusted: float | None = None,
     attainable: tuple[float, float] = (0.0, 1.0),
-    scale: str = "AUC",
+    p_spread: float = math.nan,
+    doubts: Sequence[str] = (),
 ) -> Verdict:
     """Apply the rule.
 
     Dependence when the permutation test says so, over the family of biomarkers. Otherwise independence within the
     margin when the 90% interval lies inside it, the biomarker's own p is above alpha, the omnibus test saw no other
-    pattern, and the levels could have left the margin had others responded; those gates can only take the verdict away,
-    so they cost no error. Otherwise the data do not decide.
+    pattern at alpha and the test of spread none at 2 alpha, the levels could have left the margin had others responded,
+    and nothing else speaks against it; those gates can only take the verdict away, so they cost no error. Otherwise the
+    data do not decide. Spread is judged at 2 alpha because a pattern that is missed gives a wrong independence, a
+    false alarm only an inconclusive answer: of verdicts of independence under the null it takes 1 in 10.
 
     Parameters
     ----------
@@ -56,12 +61,13 @@ def decide(
         Margin on the AUC scale, and level.
     attainable
         Least and greatest AUC that the levels allow (:func:`biomarkers.relate.precision.attainable_auc`).
-    scale
-        What the scale is called in the reason.
+    p_spread
+        P-value of the test of spread (an upright or an inverted U), NaN where it is not defined.
+    doubts
+        What else speaks against independence, in words.
     """
-    low, high = 0.5 - margin, 0.5 + margin
-    inside = low < ci90.low and ci90.high < high
-    interval = f"{scale} {_two(ci90.value)}, 90% interval {_two(ci90.low)} to {_two(ci90.high)}"
+    inside = 0.5 - margin < ci90.low and ci90.high < 0.5 + margin
+    interval = f"AUC {_two(ci90.value)}, {100 * ci90.level:g}% interval {_two(ci90.low)} to {_two(ci90.high)}"
     family = p_dependence if p_adjusted is None else p_adjusted
     if family <= alpha:
         tail = f"{interval}; p {_p(family)}"
@@ -75,30 +81,60 @@ def decide(
         span = f"{_two(attainable[0])} to {_two(attainable[1])}"
         return Verdict(
             INCONCLUSIVE,
-            f"too many equal levels: whoever had responded, the {scale} would lie in {span}, so being within "
+            f"too many equal levels: whoever had responded, the AUC would lie in {span}, so being within "
             f"{margin:g} of one half says nothing: {interval}",
         )
-    if inside and not p_omnibus <= alpha:
-        return Verdict(
-            INDEPENDENT_WITHIN_MARGIN, f"{scale} within {margin:g} of one half, no other pattern detected: {interval}"
-        )
+    pattern = _pattern(p_omnibus, p_spread, alpha)
+    if pattern:
+        return Verdict(INCONCLUSIVE, f"possible non-monotone pattern ({pattern}): {interval}")
+    if not inside:
+        return Verdict(INCONCLUSIVE, f"neither dependence nor independence within {margin:g} is shown: {interval}")
+    if doubts:
+        return Verdict(INCONCLUSIVE, f"{'; '.join(doubts)}, so no independence is claimed: {interval}")
+    return Verdict(
+        INDEPENDENT_WITHIN_MARGIN, f"AUC within {margin:g} of one half, no other pattern detected: {interval}"
+    )
+
+
+def _pattern(p_omnibus: float, p_spread: float, alpha: float) -> str:
+    seen = []
     if p_omnibus <= alpha:
-        return Verdict(INCONCLUSIVE, f"possible non-monotone pattern (omnibus p {_p(p_omnibus)}): {interval}")
-    return Verdict(INCONCLUSIVE, f"neither dependence nor independence within {margin:g} is shown: {interval}")
+        seen.append(f"omnibus p {_p(p_omnibus)}")
+    if p_spread <= SPREAD_LEVELS * alpha:
+        seen.append(f"spread p {_p(p_spread)}")
+    return ", ".join(seen)
 
 
-def decide_without_margin(*, p_dependence: float, ci95: Estimate, alpha: float) -> Verdict:
+def decide_without_margin(
+    *, p_dependence: float, ci95: Estimate, alpha: float, p_omnibus: float = math.nan, too_few: str = ""
+) -> Verdict:
     """Apply the rule to an end point for which no margin was fixed: dependence can be shown, independence cannot.
 
     The margin is meant for the AUC of responders against the rest; a concordance with a graded or censored outcome is
     closer to one half for the same strength of association, so the same margin would be too easy to meet.
+
+    Parameters
+    ----------
+    p_dependence, p_omnibus
+        P-values of the test of dependence (over the family) and of any dependence at all.
+    ci95
+        95% interval of the concordance.
+    alpha
+        Level.
+    too_few
+        Why so few patients had the outcome that nothing is concluded; empty where they are enough.
     """
-    interval = f"concordance {_two(ci95.value)}, 95% interval {_two(ci95.low)} to {_two(ci95.high)}"
+    interval = f"concordance {_two(ci95.value)}"
+    if not math.isnan(ci95.low):
+        interval += f", 95% interval {_two(ci95.low)} to {_two(ci95.high)}"
+    if too_few:
+        return Verdict(INCONCLUSIVE, f"{too_few} (p {_p(p_dependence)}): {interval}")
     if p_dependence <= alpha:
         return Verdict(DEPENDENT, f"associated with the outcome: {interval}; p {_p(p_dependence)}")
+    other = f"; possible non-monotone pattern (omnibus p {_p(p_omnibus)})" if p_omnibus <= alpha else ""
     return Verdict(
         INCONCLUSIVE,
-        f"no association shown (p {_p(p_dependence)}), and no margin is fixed for this outcome: {interval}",
+        f"no association shown (p {_p(p_dependence)}), and no margin is fixed for this outcome: {interval}{other}",
     )
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from biomarkers.report.page import Figure, Page, Section, as_table, write_page
+import pandas as pd
+
+from biomarkers import keys
+from biomarkers.change.pairs import BIOMARKER
+from biomarkers.report.page import Figure, Page, Section, as_table, number, write_page
 from biomarkers.report.relation import collect
 from biomarkers.report.settings import made_by
 
@@ -54,30 +58,40 @@ _FIRST: Final = {
     "biomarker": "biomarker",
     "verdict": "verdict",
     "n_pairs": "pairs",
+    "turns": "rose / fell / unchanged",
     "in_words": "median change",
-    "hl_change": "Hodges-Lehmann",
-    "ci_low": "95% low",
-    "ci_high": "95% high",
+    "estimate": "Hodges-Lehmann (95% CI)",
     "p": "p",
     "p_adjusted": "p adjusted",
-    "p_by_response_adjusted": "p by resp.",
+    "p_by_response_adjusted": "p by response, adjusted",
 }
-_GATED: Final = {"gate": "gate", "called_increase": "patients up", "called_decrease": "patients down"}
+_GATED: Final = {"gate": "gate", "calls": "called increase / decrease"}
+_PAIRS: Final = (
+    keys.PATIENT,
+    BIOMARKER,
+    keys.RESPONSE,
+    "baseline",
+    "on_treatment",
+    "change",
+    "bound",
+    "call",
+    "reason",
+)
 
 
 def change_sections(change: Change, *, figures: Path | Sequence[Figure] | None = None) -> list[Section]:
     """Lay out the change of each biomarker, figures, pairs and every statistic."""
     names = {**_FIRST, **_GATED} if change.table["gate"].notna().any() else dict(_FIRST)
     settings = change.settings
-    opening = f"Change from {settings['baseline']} to {settings['on_treatment']}, one row a patient; signed-rank "
-    opening += f"test, Holm's adjustment over the biomarkers. Response: {settings['response']}."
+    opening = f"Change from {settings['baseline']} to {settings['on_treatment']}, one row a patient. Adjusted: "
+    opening += f"{settings['adjustment']}. Response: {settings['response']}."
     closing = "Associations in one cohort, not predictions."
     found = collect(figures)
     folded = [
         as_table(frame, caption=caption, folded=True)
         for frame, caption in (
-            (change.table, "Everything of each biomarker"),
-            (change.pairs, "Every pair"),
+            (_upright(change.table), "Everything of each biomarker"),
+            (change.pairs[list(_PAIRS)], "Every pair"),
             (change.completeness, "Who has both levels"),
             (change.conversions, "Conversions"),
             (change.chain, "Chain of components"),
@@ -89,10 +103,39 @@ def change_sections(change: Change, *, figures: Path | Sequence[Figure] | None =
         Section(
             "Change on treatment",
             paragraphs=[opening],
-            tables=[as_table(change.table[list(names)], names=names)],
+            tables=[as_table(_in_few_columns(change.table)[list(names)], names=names)],
+            fitted=True,
         ),
-        Section("Figures of change", figures=found),
+        Section("Figures of change", figures=found, fitted=True),
         Section("Change in words", paragraphs=change.sentences()),
         Section("What to know of the change", paragraphs=[*(f"{note}." for note in change.notes), closing]),
-        Section("Behind the change", tables=folded),
+        Section("Behind the change", tables=folded, fitted=True),
     ]
+
+
+def _in_few_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Put what belongs together into one column, so that the table stays inside the page."""
+    rows = table.to_dict("records")
+    return table.assign(
+        turns=[f"{row['rose']} / {row['fell']} / {row['unchanged']}" for row in rows],
+        calls=[f"{row['called_increase']} / {row['called_decrease']}" for row in rows],
+        estimate=[
+            f"{row['hl_change']:+.3f} ({row['ci_low']:+.3f} to {row['ci_high']:+.3f})" if row["n_pairs"] else ""
+            for row in rows
+        ],
+    )
+
+
+def _upright(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a biomarker and matter, since so many columns would leave the page."""
+    rows = [
+        [row[BIOMARKER], str(name).replace("_", " "), _short(str(name), value)]
+        for row in table.to_dict("records")
+        for name, value in row.items()
+        if name != BIOMARKER and value == value and value != ""  # NaN is not itself
+    ]
+    return pd.DataFrame(rows, columns=[BIOMARKER, "what", "value"])
+
+
+def _short(name: str, value: Any) -> str:
+    return number(float(value), p=name.startswith("p")) if isinstance(value, int | float) else str(value)

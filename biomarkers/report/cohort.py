@@ -70,7 +70,10 @@ def cohort_sections(summary: StudySummary, *, figures: Path | Sequence[Figure] |
         texts.append(f"Response of patients with and without a baseline level: {compared}.")
         tables.append(as_table(summary.selection))
     if len(summary.landmarks):
-        texts.append("Times by response count from a landmark: from the first day on they would favour responders.")
+        texts.append(
+            "Times by response count from a landmark, with groups by what was known at it: from the first day on, or "
+            "by what came later, they would favour responders."
+        )
         tables.append(as_table(summary.landmarks))
     folded = [
         as_table(frame, caption=caption, folded=True)
@@ -79,6 +82,7 @@ def cohort_sections(summary: StudySummary, *, figures: Path | Sequence[Figure] |
             (summary.patients.reset_index(), "Every patient"),
             (summary.best, "Best overall response by RECIST 1.1"),
             (summary.visits, "Every visit"),
+            (summary.contradictions, "Where the clinical table and the visits do not agree"),
             (summary.unmatched, "Identifiers without a partner"),
             (summary.not_evaluable, "Levels that are not evaluable"),
         )

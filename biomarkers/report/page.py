@@ -67,7 +67,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with paragraphs, tables, figures, and a folded block of code."""
+    """A heading with paragraphs, tables, figures, and a folded block of code.
+
+    ``fitted``: figures in two columns of one size, and tables that break their cells rather than leave the page.
+    """
 
     heading: str
     paragraphs: Sequence[str] = ()
@@ -75,6 +78,7 @@ class Section:
     figures: Sequence[Figure] = ()
     code: str = ""
     code_caption: str = ""
+    fitted: bool = False
 
 
 @dataclass(frozen=True)

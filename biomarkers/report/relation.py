@@ -22,12 +22,20 @@ _HEADINGS: Final = {
     "p_dependence": "p",
     "p_adjusted": "p adjusted",
     "p_omnibus": "p omnibus",
-    "n_responders": "responders",
+    "n_responders": "responders or events",
+    "concordance": "concordance",
+    "concordance_low95": "95% low (concordance)",
+    "concordance_high95": "95% high (concordance)",
+    "p_missing": "p, level known and response",
+    "auc_low_missing": "AUC, worst case",
+    "auc_high_missing": "AUC, best case",
+    "p_spread": "p spread",
 }
 _FIRST: Final = ("biomarker", "endpoint", "verdict", "n", "n_responders", "auc", "auc_low95", "auc_high95",
-                 "p_dependence", "p_adjusted")  # fmt: skip
+                 "concordance", "concordance_low95", "concordance_high95", "p_dependence", "p_adjusted")  # fmt: skip
 _PRECISION: Final = ("biomarker", "endpoint", "auc_low90", "auc_high90", "margin", "smallest_margin",
-                     "largest_effect_excluded", "min_detectable_auc", "n_needed", "bf01", "bf01_ceiling")  # fmt: skip
+                     "largest_effect_excluded", "min_detectable_auc", "n_needed", "bf01", "bf01_ceiling",
+                     "p_omnibus", "p_spread", "p_missing", "auc_low_missing", "auc_high_missing")  # fmt: skip
 
 
 def write_relation_report(
@@ -59,7 +67,7 @@ def write_relation_report(
     """
     page = Page(
         title=title or "Do responses occur independently of the levels?",
-        subtitle=f"Responders: {relation.definition}",
+        subtitle=f"{relation.heading}: {relation.definition}",
         sections=[
             *relation_sections(relation, figures=figures),
             *([] if sensitivity is None else [_other_choices(sensitivity)]),
@@ -84,7 +92,7 @@ def relation_sections(relation: Relation, *, figures: Path | Sequence[Figure] | 
         _precision(relation),
         Section(
             "Patients",
-            paragraphs=[f"Responders: {relation.definition}.", *(f"{note}." for note in relation.notes)],
+            paragraphs=[f"{relation.heading}: {relation.definition}.", *(f"{note}." for note in relation.notes)],
             tables=[as_table(relation.flow)],
         ),
         Section("Every statistic", tables=[as_table(relation.table, caption="All estimates and tests", folded=True)]),
@@ -101,7 +109,7 @@ def _other_choices(sensitivity: Sensitivity) -> Section:
 
 def _precision(relation: Relation) -> Section:
     verdicts = relation.verdicts
-    undecided = verdicts[verdicts["verdict"] == INCONCLUSIVE]
+    undecided = verdicts[(verdicts["verdict"] == INCONCLUSIVE) & verdicts["margin"].notna()]
     texts = [f"{row['biomarker']} ({row['endpoint']}): {could_have_shown(row)}" for row in undecided.to_dict("records")]
     shown = verdicts[list(_PRECISION)].dropna(axis="columns", how="all")
     return Section(

@@ -22,7 +22,8 @@ from biomarkers.panel import load_panel
 from biomarkers.provenance import run_record, versions, write_run_json
 from biomarkers.run.plan import Task, label_file, plan_tasks, with_scenes
 from biomarkers.run.pool import Worker, default_memory_bytes, look_at_all, score_jobs
-from biomarkers.run.settings import ScoreSettings, WorkSettings, canonical, split_settings
+from biomarkers.run.settings import PER_IMAGE, ScoreSettings, WorkSettings, canonical, split_settings
+from biomarkers.run.shared_gates import score_with_shared_gates
 from biomarkers.run.state import STATE_FOLDER, RunState, settings_key
 from biomarkers.run.tables import scores_table, slides_table, write_tables
 from biomarkers.run.worker import Job, Outcome
@@ -89,8 +90,24 @@ def score_batch(
         The folder is locked, cannot be written, or the disk is full. What was finished is kept.
     """
     folder = Path(out)
+    per_image = settings.get("gates") == PER_IMAGE
+    given = {**settings, "gates": None} if per_image else settings
+    shares = given.get("panel") is not None and given.get("gates") is None and not per_image
+    if shares and len(plan_tasks(inputs, exclude=folder, channels=True)) > 1:
+
+        def run(into: Path, chosen: Mapping[str, Any]) -> BatchResult:
+            return _score_batch(inputs, into, progress=progress, settings=chosen, exclude=folder)
+
+        result: BatchResult = score_with_shared_gates(run, out=folder, settings=given)
+        return result
+    return _score_batch(inputs, folder, progress=progress, settings=given, exclude=folder)
+
+
+def _score_batch(
+    inputs: Sequence[str | Path], folder: Path, *, progress: bool, settings: Mapping[str, Any], exclude: Path
+) -> BatchResult:
     score, work = _checked(settings)
-    tasks = plan_tasks(inputs, exclude=folder, channels=score.panel is not None)
+    tasks = plan_tasks(inputs, exclude=exclude, channels=score.panel is not None)
     _check_assays(tasks, score)
     with _started(work, len(tasks)) as workers:
         pixels = look_at_all([task.location for task in tasks if not is_url(task.path)], workers=workers)
@@ -202,7 +219,11 @@ def _check_assays(tasks: Iterable[Task], score: ScoreSettings) -> None:
                 where=task.file,
                 hint="Name one with --assay (see 'biomarkers assays'), or in the manifest's column 'assay'.",
             )
-        load_assay(name)
+        assay = load_assay(name)
+        if score.thresholds is not None and Path(score.thresholds).is_file():
+            from biomarkers.score.anchor import read_thresholds
+
+            read_thresholds(Path(score.thresholds), assay=assay, marker=score.marker or assay.marker)
 
 
 def _job(

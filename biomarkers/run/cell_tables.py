@@ -12,6 +12,8 @@ from biomarkers.files import atomic_path, file_name, sha256, write_csv, write_te
 from biomarkers.panel import load_panel
 from biomarkers.provenance import run_record, write_run_json
 
+_ROWS = 200_000  # cells that are written at once
+
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
@@ -99,13 +101,15 @@ def _images(tables: Sequence[Path], *, vendor: str | None, mpp: float | None) ->
     source: dict[str, Path] = {}
     for path in tables:
         cells = import_cells(path, vendor=vendor, mpp=mpp)
-        names = cells.obs["slide"].astype(str)
-        for name in sorted(names.unique()):
+        names = cells.obs["slide"]
+        there = sorted(str(name) for name in names.unique())
+        for name in there:
             if name in images:
                 raise DataError(
                     "two tables hold an image of one name", where=path, seen=f"{name}, also in {source[name]}"
                 )
-            images[name], source[name] = cells[(names == name).to_numpy()].copy(), path
+            part = cells if len(there) == 1 else cells[(names == name).to_numpy()].copy()
+            images[name], source[name] = part, path
     # an image without a single Treg still knows that there are such cells
     named = sorted({name for cells in images.values() for name in known_phenotypes(cells)})
     for cells in images.values():
@@ -113,27 +117,45 @@ def _images(tables: Sequence[Path], *, vendor: str | None, mpp: float | None) ->
     return images
 
 
+def _write_cells(cells: AnnData, path: Path, *, slide: str) -> None:
+    """Write cells piece by piece: a table of a million needs no second million beside it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from biomarkers.score.outputs import cell_frame
+
+    writer = None
+    for start in range(0, max(cells.n_obs, 1), _ROWS):
+        part = cells if cells.n_obs <= _ROWS else cells[start : start + _ROWS]
+        table = pa.Table.from_pandas(cell_frame(part, slide=slide), preserve_index=False)
+        writer = writer or pq.ParquetWriter(path, table.schema)
+        writer.write_table(table.cast(writer.schema))
+    if writer is not None:
+        writer.close()
+
+
 def _scored(
     cells: AnnData, panel: Panel, gates: pd.DataFrame | None, *, slide: str, area_mm2: Mapping[str, float], out: Path
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    from biomarkers.score.multiplex import panel_assay, score_multiplex_cells
+    from biomarkers.score.multiplex import panel_assay, positive_counts, score_multiplex_cells, slide_status
     from biomarkers.score.multiplex_slide import phenotyped
-    from biomarkers.score.outputs import cell_frame
+    from biomarkers.score.regions import density_notes
 
     called, notes = phenotyped(cells, panel=panel, gates=gates, slide=slide)
     scores, components = score_multiplex_cells(called, panel=panel, slide=slide, tissue_mm2=area_mm2)
     with atomic_path(out / "cells" / f"{file_name(slide)}.parquet") as path:
-        plain = called.copy()
-        plain.obs = plain.obs.drop(columns="slide")  # the frame says it itself
-        cell_frame(plain, slide=slide).to_parquet(path, index=False)
+        called.obs = called.obs.drop(columns="slide")  # the frame says it itself
+        _write_cells(called, path, slide=slide)
     marker = panel_assay(panel).marker
-    column = keys.positive_column(marker)
-    positive = int(called.obs[column].sum()) if column in called.obs else None
+    positive, low, high = positive_counts(called, marker)
+    reasons = scores["reason"][scores["status"] != keys.OK].unique()
+    unscored = [] if (scores["status"] == keys.OK).any() else [str(one) for one in reasons if one]
+    notes += density_notes({"all": int(called.n_obs)}, {"all": area_mm2.get("all")})
     whole = components[components["region"] == "all"]
     row = {
         "slide": slide,
-        "status": keys.OK_WITH_WARNINGS if notes else keys.OK,
-        "reason": "; ".join(notes),
+        "status": slide_status(scores, notes or unscored),
+        "reason": "; ".join(notes or unscored),
         "mpp": None,
         "mpp_source": f"cell table ({called.uns['imported']['vendor']})",
         "tissue_mm2": area_mm2.get("all"),
@@ -143,6 +165,9 @@ def _scored(
         "positive_fraction": None if positive is None else positive / called.n_obs,
         "assay": panel.name,
         "marker": marker,
+        "area_source": "stated" if area_mm2 else "",
+        "positive_fraction_low": low,
+        "positive_fraction_high": high,
         **{f"{one['component']} present": one["call"] for one in whole.to_dict("records")},
     }
     return row, scores

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from biomarkers import keys
-from biomarkers.cells.gates import fit_gates, marker_compartments
+from biomarkers.cells.gates import STEP, fit_gates, marker_compartments
 from biomarkers.errors import DataError, UsageError
 from biomarkers.files import write_csv, write_text
 from biomarkers.panel import load_panel
@@ -79,12 +79,21 @@ def _read(file: Path, panel: Panel) -> tuple[str, AnnData]:
         if f"{marker}_mean" not in there:
             seen = sorted(name.removesuffix("_mean") for name in there if f"{name.removesuffix('_mean')}_bin" in there)
             raise DataError(f"the cells have no marker {marker!r}", where=file, allowed=seen)
-    layers = [layer for layer in _LAYERS if all(f"{marker}_{layer}" in there for marker in markers)]
-    names = [f"{marker}_{layer}" for layer in ("mean", *layers) for marker in markers]
-    frame = pd.read_parquet(file, columns=["slide", *names])
-    values = {layer: frame[[f"{m}_{layer}" for m in markers]].to_numpy(np.float32) for layer in ("mean", *layers)}
+    layers = [layer for layer in _LAYERS if any(f"{marker}_{layer}" in there for marker in markers)]
+    names = [name for layer in ("mean", *layers) for marker in markers if (name := f"{marker}_{layer}") in there]
+    more = [name for name in (keys.X_UM, keys.Y_UM, "excluded") if name in there]
+    frame = pd.read_parquet(file, columns=["slide", *more, *names])
+    values = {
+        layer: frame.reindex(columns=[f"{m}_{layer}" for m in markers]).to_numpy(np.float32)
+        for layer in ("mean", *layers)
+    }
     index = pd.Index([str(number) for number in range(len(frame))], dtype=str)
-    cells = ad.AnnData(values["mean"], obs=pd.DataFrame(index=index), var=pd.DataFrame(index=markers))
+    cells = ad.AnnData(values["mean"], obs=frame[more].set_index(index), var=pd.DataFrame(index=markers))
+    if keys.X_UM in more and keys.Y_UM in more:
+        cells.obsm[keys.SPATIAL] = frame[[keys.X_UM, keys.Y_UM]].to_numpy()
+    steps = frame.attrs.get("steps", {})
+    if steps:
+        cells.var[STEP] = [float(steps.get(marker, 0.0)) for marker in markers]
     for layer in layers:
         cells.layers[layer] = values[layer]
     return str(frame["slide"].iloc[0]), cells

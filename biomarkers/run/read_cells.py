@@ -13,10 +13,13 @@ from biomarkers.config import Assay, parse
 from biomarkers.errors import DataError, UsageError
 from biomarkers.files import file_name
 from biomarkers.finished import read_record
+from biomarkers.score.anchor import SAME_ANGLE, SAME_SIZE
+from biomarkers.stain.vectors import angle_deg
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+_PICTURES = (("overlays", ".png"), ("thumbnails", ".jpg"))
 _LAYERS = (
     keys.NUCLEUS_MEAN,
     keys.CYTOPLASM_MEAN,
@@ -66,6 +69,44 @@ def cells_of_runs(folders: Sequence[Path]) -> tuple[dict[str, AnnData], Assay, s
             names = f"{assay['name']} {marker} ({first_slide}), {other[0]['name']} {other[1]} ({slide})"
             raise DataError("the runs are of several assays or markers", seen=names)
     return found, parse(Assay, assay, where="run.json"), marker
+
+
+def looks_of_runs(folders: Sequence[Path]) -> tuple[float, tuple[float, float, float], dict[str, Path]]:
+    """Read what the slides of some runs have in common: pixel size, the DAB vector they were scored by, their pictures.
+
+    Returns
+    -------
+    Pixel size (um/px), DAB vector, and slide -> picture, where there is one.
+
+    Raises
+    ------
+    DataError
+        Slides differ in pixel size by more than a quarter, or were scored by different stain vectors.
+    """
+    import pandas as pd
+
+    sizes: dict[str, float] = {}
+    vectors: dict[str, tuple[float, float, float]] = {}
+    pictures: dict[str, Path] = {}
+    for folder in folders:
+        table = pd.read_csv(folder / "slides.csv", dtype={"slide": str}).set_index("slide")
+        for slide, record in _records(folder).items():
+            sizes[slide] = float(pd.to_numeric(table["mpp"])[slide])
+            x, y, z = record["vectors"]["dab"]
+            vectors[slide] = (float(x), float(y), float(z))
+            names = (folder / kind / f"{file_name(slide)}{end}" for kind, end in _PICTURES)
+            picture = next((path for path in names if path.is_file()), None)
+            pictures |= {} if picture is None else {slide: picture}
+    small, large = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
+    if not sizes[large] <= SAME_SIZE * sizes[small]:
+        seen = f"{sizes[small]:.4g} um/px ({small}), {sizes[large]:.4g} um/px ({large})"
+        raise DataError("the controls are of several pixel sizes", seen=seen, hint="Anchor each size on its own.")
+    first = next(iter(vectors))
+    other = next((name for name in vectors if angle_deg(vectors[first], vectors[name]) > SAME_ANGLE), None)
+    if other is not None:
+        seen = f"{first} and {other}"
+        raise DataError("the controls were scored by other stain vectors", seen=seen, hint="Share one file: --stain.")
+    return float(np.median(list(sizes.values()))), vectors[first], pictures
 
 
 def _records(folder: Path) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,7 @@ from biomarkers.errors import UsageError
 from biomarkers.files import read_toml, sha256
 from biomarkers.panel import load_panel
 
+PER_IMAGE = "image"  # in place of a gate table: each image of a panel its own gates
 DEFAULT_TIMEOUT_S = 2 * 3600.0
 
 
@@ -21,7 +22,8 @@ class ScoreSettings(Settings):
 
     ``assay`` is a shipped name or a TOML path, or None when a manifest names one for every slide; ``mpp`` (um/px) wins
     over the file's own; ``annotations`` is a GeoJSON file for one slide or a folder with ``<slide>.geojson``. ``panel``
-    is the TOML file of a multiplex panel and takes the assay's place; ``gates`` a gate table for it,
+    is the TOML file of a multiplex panel and takes the assay's place; ``gates`` a gate table for it
+    (``"image"``: each image its own; absent, several images share theirs),
     ``labels`` a folder with a label map a slide (nuclei, or inForm's maps). ``segmenter`` is the name of an installed
     finder of nuclei.
     """
@@ -76,7 +78,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
     parse(_Both, values, where=str(path))
     for key in ("annotations", "classifier", "thresholds", "stain", "panel", "gates", "labels", "cluster"):
-        if isinstance(values.get(key), str):
+        if isinstance(values.get(key), str) and (key, values[key]) != ("gates", PER_IMAGE):
             values[key] = str(path.parent / values[key])  # as in a manifest: relative to the file that names it
     return values
 

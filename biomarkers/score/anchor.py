@@ -22,6 +22,12 @@ Method = Literal["negative_control", "batch"]
 _MIN_CELLS = 200
 _MODE_BINS = 256
 _BELOW_MODE = (0.25, 0.6)
+_MOST_STAINED = 0.05  # of a control's cells, above 4 SD of those below its mode: a few macrophages and folds do no harm
+_APART_SHARE = 0.5  # of the step from 1+ to 2+: controls of one batch whose medians lie further apart disagree
+# cells 2 to 6 SD above the mode for each below it: .05 where unstained cells are normal, .4 where they are gamma (1.5)
+_SHOULDER, _SHOULDER_SD = 0.25, (2.0, 6.0)
+SAME_SIZE = 1.25  # pixel sizes that differ by more are others
+SAME_ANGLE = 10.0  # degrees between DAB vectors of one stain
 
 
 class Anchor(Settings):
@@ -39,6 +45,7 @@ class Anchor(Settings):
     made_utc: str
     made_with: str
     thresholds: Thresholds
+    dab_vector: tuple[float, float, float] | None = None
 
 
 def anchor_thresholds(
@@ -48,6 +55,9 @@ def anchor_thresholds(
     method: Method = "negative_control",
     quantile: float = 0.99,
     marker: str | None = None,
+    mpp: float | None = None,
+    dab_vector: tuple[float, float, float] | None = None,
+    pictures: Mapping[str, object] | None = None,
 ) -> Anchor:
     """Set the 1+ cut at a high quantile of unstained cells, and move 2+ and 3+ by the same optical density.
 
@@ -55,7 +65,9 @@ def anchor_thresholds(
     stretched. ``negative_control`` takes every cell given as negative (control tissue, isotype control). ``batch``
     takes slides of unknown positivity: the mode of all cells is taken as the centre of the unstained ones, the cells
     below it are mirrored above it, and the quantile is that of this symmetric population; it needs most cells
-    to be unstained, and says so when the mode is not in the lower part.
+    to be unstained, and says so when the mode is not in the lower part. What cannot be unstained is refused: controls
+    whose commonest cell would be 2+, that hold a stained population, or that disagree; batches that are all stained, or
+    whose unstained cells are skewed, so that mirroring them puts the cut too low.
 
     Parameters
     ----------
@@ -69,13 +81,17 @@ def anchor_thresholds(
         Share of unstained cells that shall be called negative, above 0.5.
     marker
         The marker; the assay's when None.
+    mpp, dab_vector
+        Pixel size (um/px) and DAB vector of the controls: the cuts hold for such images only.
+    pictures
+        Slide -> its picture, named where it is refused.
 
     Raises
     ------
     UsageError
         The quantile is out of range, or there are no slides.
     DataError
-        Fewer than 200 cells, or no unstained majority in a batch.
+        Fewer than 200 cells, no unstained majority in a batch, or controls that are stained or disagree.
 
     References
     ----------
@@ -92,6 +108,7 @@ def anchor_thresholds(
     if pooled.size < _MIN_CELLS:
         raise DataError("too few cells to anchor a cut", seen=int(pooled.size), allowed=f"at least {_MIN_CELLS}")
     mode = _mode(pooled)
+    _refuse_stained(values, assay, method, pictures or {})
     negative = pooled if method == "negative_control" else _mirrored(pooled, mode)
     cut = round(float(np.quantile(negative, quantile)), 4)
     shift = cut - assay.thresholds.dab_od[0]
@@ -107,7 +124,10 @@ def anchor_thresholds(
         shift_od=round(shift, 4),
         made_utc=datetime.now(tz=UTC).isoformat(timespec="seconds"),
         made_with=_version(),
-        thresholds=_shifted(assay.thresholds, shift, how=f"{quantile:g} quantile of {method.replace('_', ' ')} cells"),
+        thresholds=_shifted(
+            assay.thresholds, shift, how=f"{quantile:g} quantile of {method.replace('_', ' ')} cells", mpp=mpp
+        ),
+        dab_vector=dab_vector,
     )
 
 
@@ -115,21 +135,127 @@ def write_anchor(anchor: Anchor, path: Path) -> None:
     """Write anchored cuts with their audit trail as TOML, complete or not at all."""
     import tomli_w
 
-    write_text(path, tomli_w.dumps(_plain(anchor.model_dump())))
+    write_text(path, tomli_w.dumps(_plain(anchor.model_dump(exclude_none=True))))
 
 
-def read_thresholds(path: Path) -> Thresholds:
+def read_thresholds(
+    path: Path,
+    *,
+    assay: Assay | None = None,
+    marker: str | None = None,
+    dab_vector: tuple[float, float, float] | None = None,
+) -> Thresholds:
     """Read cuts from an anchor file, or from a file with the keys of :class:`biomarkers.config.Thresholds` alone.
+
+    Parameters
+    ----------
+    path
+        The file.
+    assay, marker, dab_vector
+        What the cuts are to be used for; not compared when None. A file of cuts alone says nothing of them.
 
     Raises
     ------
     UsageError
-        The file is absent, not TOML, or has unknown or missing keys.
+        The file is absent, not TOML, has unknown or missing keys, or was anchored for something else.
     """
     values = read_toml(path)
-    if "thresholds" in values:
-        return parse(Anchor, values, where=str(path)).thresholds
-    return parse(Thresholds, values, where=str(path))
+    if "thresholds" not in values:
+        return parse(Thresholds, values, where=str(path))
+    anchor = parse(Anchor, values, where=str(path))
+    hint = "Anchor on controls that were scored as these slides are ('biomarkers anchor')."
+    for what, made_for, asked in (
+        ("assay", anchor.assay, None if assay is None else assay.name),
+        ("marker", anchor.marker, marker),
+    ):
+        if asked is not None and made_for != asked:
+            raise UsageError(f"cuts of another {what}", where=path, seen=made_for, allowed=asked, hint=hint)
+    if anchor.dab_vector is not None and dab_vector is not None:
+        from biomarkers.stain.vectors import angle_deg
+
+        apart = angle_deg(anchor.dab_vector, dab_vector)
+        if apart > SAME_ANGLE:
+            what = f"cuts of another stain: its DAB vector lies {apart:.0f} degrees from that of these slides"
+            seen = [round(part, 3) for part in anchor.dab_vector]
+            raise UsageError(what, where=path, seen=seen, allowed=f"up to {SAME_ANGLE:g} degrees", hint=hint)
+    return anchor.thresholds
+
+
+def check_pixel_size(thresholds: Thresholds, *, mpp: float) -> None:
+    """Refuse cuts that were anchored on images of another pixel size: an outline looks paler where pixels are larger.
+
+    Raises
+    ------
+    DataError
+        The sizes differ by more than a quarter.
+    """
+    own = thresholds.set_at_mpp
+    if own is not None and not 1 / SAME_SIZE <= mpp / own <= SAME_SIZE:
+        raise DataError(
+            "the cuts were anchored on images of another pixel size", seen=f"{mpp:.4g} um/px",
+            allowed=f"{own / SAME_SIZE:.3g} to {own * SAME_SIZE:.3g} um/px",
+            hint="Anchor on controls of this pixel size.",
+        )  # fmt: skip
+
+
+def _refuse_stained(
+    values: Mapping[str, np.ndarray], assay: Assay, method: Method, pictures: Mapping[str, object]
+) -> None:
+    """Refuse slides that do not look as unstained as they are said to be, and name the picture to look at."""
+    one, two, _ = assay.thresholds.dab_od
+    pooled = np.concatenate(list(values.values()))
+    if method == "batch":
+        mode, shoulder = _mode(pooled), _shoulder(pooled)
+        if mode >= two:
+            what = "no unstained majority in this batch: it looks stained throughout"
+            seen, allowed = f"commonest {mode:.3f} OD", f"below the assay's 2+ cut ({two:g} OD)"
+            raise _refused(what, list(values), pictures, seen=seen, allowed=allowed)
+        if shoulder > _SHOULDER:
+            what = "unstained and stained cells of this batch cannot be told apart: its unstained cells are skewed"
+            seen = f"{shoulder:.2f} cells 2 to 6 SD above the commonest value for each below it"
+            raise _refused(what, list(values), pictures, seen=seen, allowed=f"up to {_SHOULDER:g}")
+        return
+    known = {slide: found for slide, found in values.items() if found.size >= _MIN_CELLS}
+    for slide, found in known.items():
+        mode, stained = _mode(found), _stained_share(found)
+        if mode >= two:
+            raise _refused("a control is stained, it seems", [slide], pictures, seen=f"commonest {mode:.3f} OD",
+                           allowed=f"below the assay's 2+ cut ({two:g} OD)")  # fmt: skip
+        if stained > _MOST_STAINED:
+            raise _refused("a control holds stained cells, it seems", [slide], pictures,
+                           seen=f"{stained:.0%} of its cells above its unstained ones",
+                           allowed=f"up to {_MOST_STAINED:.0%}")  # fmt: skip
+    middle = {slide: float(np.median(found)) for slide, found in known.items()}
+    if middle and max(middle.values()) - min(middle.values()) > _APART_SHARE * (two - one):
+        low, high = min(middle, key=middle.__getitem__), max(middle, key=middle.__getitem__)
+        seen = f"medians {middle[low]:.3f} ({low}) and {middle[high]:.3f} OD ({high})"
+        allowed = f"no further apart than {_APART_SHARE * (two - one):.3f} OD"
+        raise _refused("the controls disagree", [low, high], pictures, seen=seen, allowed=allowed)
+
+
+def _refused(what: str, slides: list[str], pictures: Mapping[str, object], *, seen: str, allowed: str) -> DataError:
+    shown = [str(pictures.get(slide, slide)) for slide in slides[:3]]
+    return DataError(what, where=", ".join(slides[:3]), seen=seen, allowed=allowed, hint=f"Look at {', '.join(shown)}.")
+
+
+def _below_sd(values: np.ndarray, mode: float) -> float:
+    """Give the standard deviation of unstained cells, from those below their mode."""
+    below = mode - values[values <= mode]
+    return float(np.sqrt(np.mean(below**2))) if below.size else 0.0
+
+
+def _shoulder(values: np.ndarray) -> float:
+    mode = _mode(values)
+    low, high = (mode + times * _below_sd(values, mode) for times in _SHOULDER_SD)
+    above = int(np.count_nonzero((values > low) & (values <= high)))
+    return above / max(int(np.count_nonzero(values <= mode)), 1)
+
+
+def _stained_share(values: np.ndarray) -> float:
+    """Share of cells above nearly all unstained ones, which are as many above their mode as below it."""
+    mode = _mode(values)
+    limit = mode + 4 * _below_sd(values, mode)
+    return float(np.mean(values > limit))
 
 
 def _values(cells: AnnData, assay: Assay, marker: str) -> np.ndarray:
@@ -161,7 +287,7 @@ def _mirrored(values: np.ndarray, mode: float) -> np.ndarray:
     return np.concatenate([below, 2 * mode - below])
 
 
-def _shifted(cuts: Thresholds, shift: float, *, how: str) -> Thresholds:
+def _shifted(cuts: Thresholds, shift: float, *, how: str, mpp: float | None) -> Thresholds:
     first, second, third = (round(edge + shift, 4) for edge in cuts.dab_od)
     if first <= 0:
         raise DataError("the anchored 1+ cut is not above 0", seen=first, hint="Check the white level of the controls.")
@@ -169,6 +295,7 @@ def _shifted(cuts: Thresholds, shift: float, *, how: str) -> Thresholds:
         update={
             "dab_od": (first, second, third),
             "follow_sd": 0.0,
+            "set_at_mpp": mpp,
             "source": f"anchored: {how}, shifted by {shift:+.3f} OD from ({cuts.source})",
         }
     )

@@ -55,6 +55,7 @@ def classified(cells: AnnData, *, classes: Classes, mpp: float) -> tuple[AnnData
     found.obs[EXCLUDED] = np.zeros(cells.n_obs, dtype=bool)
     found.uns[CLASS_SOURCE] = {"method": "none", "classes": []}
     if classes.classifier is not None:
+        classes.classifier.check(mpp=mpp)
         found = classes.classifier.apply(found)
     if classes.annotations is not None:
         found, said = apply_annotations(found, classes.annotations, mpp=mpp, classify=classes.classifier is None)

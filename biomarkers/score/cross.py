@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from biomarkers.cells.phenotype import select_cells
 from biomarkers.errors import UsageError
-from biomarkers.keys import REGION
 from biomarkers.score.regions import Regions
-from biomarkers.score.space import checked_radius, positions, shuffled_sums
+from biomarkers.score.space import against_chance, checked_radius, doubts, one_image, positions, region_codes
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -25,7 +24,7 @@ Window = Regions | tuple[float, float, float, float]
 Bools = NDArray[np.bool_]
 COLUMNS = (
     "region", "from", "to", "radius_um", "n_from", "n_to", "n_inner", "k_um2", "l_um", "g", "k_random", "g_random",
-    "k_expected", "k_low", "k_high", "p",
+    "k_expected", "k_low", "k_high", "p", "note",
 )  # fmt: skip
 
 
@@ -65,8 +64,8 @@ def cross_functions(
     region
         Which of the regions: ``all`` (tissue), ``tumor``, ``stroma``, ``margin``.
     n_permutations
-        Shuffles of target labels within tissue regions (``obs["region"]``), as :func:`~biomarkers.score.space.
-        proximity_test` makes them; 0 leaves the last columns NaN.
+        How often target labels are moved over the cells that can bear them, as :func:`~biomarkers.score.space.
+        proximity_test` does; 0 leaves the last columns empty.
     rng
         Generator or seed.
 
@@ -76,7 +75,8 @@ def cross_functions(
     ``g``: share of sources whose nearest target is within the radius. ``n_inner`` sources lie at least the radius
     inside the window; only these are looked at, so that what lies beyond the border is not taken for empty (the border
     or reduced-sample correction). ``k_random`` and ``g_random`` are those of targets strewn evenly; ``k_expected`` and
-    its 95% range ``k_low`` to ``k_high`` those of shuffled labels, ``p`` two-sided.
+    its 95% range ``k_low`` to ``k_high`` those of moved labels, ``p`` two-sided; ``note`` says what puts it in doubt,
+    or why there is none.
 
     Raises
     ------
@@ -88,6 +88,7 @@ def cross_functions(
     Ripley 1988, Statistical Inference for Spatial Processes; Baddeley, Rubak and Turner 2015, Spatial Point Patterns.
     Held to spatstat's ``Kcross(correction = "border")`` and ``Gcross(correction = "rs")``.
     """
+    cells = one_image(cells)
     xy = positions(cells)
     place = _place(cells, xy, window, region)
     masks = {name: select_cells(cells, name) & place.inside for name in (source, target)}
@@ -96,7 +97,8 @@ def cross_functions(
     generator = np.random.default_rng(rng)
     rows = []
     for radius in map(checked_radius, radius_um):
-        inner = start & (place.to_border >= radius)
+        eligible = place.to_border >= radius
+        inner = start & eligible
         near, nearest = _neighbours(xy, inner, end, radius)
         scale = 1 / (density * inner.sum()) if inner.any() and end.any() else np.nan
         k = near.sum() * scale
@@ -105,12 +107,26 @@ def cross_functions(
             "n_to": int(end.sum()), "n_inner": int(inner.sum()), "k_um2": k, "l_um": np.sqrt(k / np.pi),
             "g": float((nearest <= radius).mean()) if inner.any() and end.any() else np.nan,
             "k_random": np.pi * radius**2, "g_random": 1 - np.exp(-density * np.pi * radius**2),
+            "note": "" if np.isfinite(scale) else _nobody(start, end, inner, source, target),
         }  # fmt: skip
         if n_permutations and np.isfinite(scale):
-            movable = (~start | end) & place.inside
-            row |= _against_chance(cells, xy, inner, end, movable, radius, n_permutations, generator, scale)
+            chance, apart = against_chance(
+                xy[place.inside], eligible=eligible[place.inside], source=start[place.inside], target=end[place.inside],
+                movable=None, region=region_codes(cells)[place.inside], radius_um=radius, n=n_permutations,
+                rng=generator,
+            )  # fmt: skip
+            row |= {
+                "k_expected": chance.expected * scale, "k_low": chance.low * scale, "k_high": chance.high * scale,
+                "p": chance.p, "note": doubts(chance, apart, radius),
+            }  # fmt: skip
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _nobody(start: Bools, end: Bools, inner: Bools, source: str, target: str) -> str:
+    if not start.any() or not end.any():
+        return f"not testable: no {target if start.any() else source} cells in the window"
+    return "not testable: no source cell lies as far as the radius inside the window" if not inner.any() else ""
 
 
 def _place(cells: AnnData, xy: NDArray[np.float64], window: Window | None, region: str) -> _Place:
@@ -124,7 +140,10 @@ def _place(cells: AnnData, xy: NDArray[np.float64], window: Window | None, regio
         window = (*xy.min(axis=0), *xy.max(axis=0)) if len(xy) else (0.0, 0.0, 1.0, 1.0)
     low, high = np.array(window[:2], float), np.array(window[2:], float)
     if not (high > low).all():
-        raise UsageError("the window has no area", seen=window, allowed="(x_low, y_low, x_high, y_high) in um")
+        hint = "Give window=(x_low, y_low, x_high, y_high): the cells themselves span no area."
+        raise UsageError(
+            "the window has no area", seen=window, allowed="(x_low, y_low, x_high, y_high) in um", hint=hint
+        )
     to_border = np.minimum(xy - low, high - xy).min(axis=1)
     return _Place(float((high - low).prod()), to_border >= 0, to_border)
 
@@ -155,27 +174,3 @@ def _neighbours(
     near = tree.query_ball_point(xy[inner], radius, return_length=True, workers=-1).astype(np.int64) - own
     nearest = tree.query(xy[inner], k=[1, 2], workers=-1)[0]
     return near, np.where(own, nearest[:, 1], nearest[:, 0])
-
-
-def _against_chance(
-    cells: AnnData,
-    xy: NDArray[np.float64],
-    inner: Bools,
-    end: Bools,
-    movable: Bools,
-    radius: float,
-    n: int,
-    generator: np.random.Generator,
-    scale: float,
-) -> dict[str, float]:
-    from scipy.spatial import cKDTree
-
-    near = cKDTree(xy[inner]).query_ball_point(xy, radius, return_length=True, workers=-1).astype(np.int64)
-    near[inner] -= 1
-    names = cells.obs[REGION].astype(str).to_numpy() if REGION in cells.obs else np.full(len(xy), "")
-    groups = [np.flatnonzero(movable & (names == name)) for name in np.unique(names[movable])]
-    observed, shuffled = float(near[end].sum()), shuffled_sums(near, end, groups, n, generator)
-    centre = float(shuffled.mean())
-    extreme = int((np.abs(shuffled - centre) >= abs(observed - centre) - 1e-9).sum())
-    low, high = np.quantile(shuffled, (0.025, 0.975)) * scale
-    return {"k_expected": centre * scale, "k_low": low, "k_high": high, "p": (extreme + 1) / (n + 1)}

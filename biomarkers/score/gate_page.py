@@ -54,7 +54,7 @@ def gate_page(result: MultiplexScore) -> str:
         values = gate_values(result.cells, marker=name, compartment=row["compartment"])
         strips = "".join(
             f'<p class="note">{words}</p>{_strip(result, name, numbers, gate)}'
-            for words, numbers in _beside(values, gate)
+            for words, numbers in (_beside(values, gate) if np.isfinite(gate) else ())
             if len(numbers)
         )
         parts.append(_section(row, name, values, strips))
@@ -100,14 +100,16 @@ def _page(name: str, panel: str, n_cells: int, parts: list[str]) -> str:
 
 def _section(row: dict[str, Any], title: str, values: NDArray[np.float64], strips: str) -> str:
     known = values[np.isfinite(values)]
-    share = f"{100 * float((known >= row['gate']).mean()):.1f}%" if len(known) else "no cells"
+    gated = bool(np.isfinite(float(row["gate"])))
+    share = f"{100 * float((known >= row['gate']).mean()):.1f}% positive" if len(known) else "no cells"
+    share = share if gated or not len(known) else "no gate, not evaluable"
     flags = "" if str(row.get("flags", "")) in ("", "nan") else str(row["flags"])
     low, high = (float(row.get(end, np.nan)) for end in ("gate_low", "gate_high"))
     span = f" ({low:,.4g} to {high:,.4g})" if np.isfinite(low) and np.isfinite(high) else ""
     return (
-        f"<section><div><h2>{escape(title)}: {share} positive</h2>"
-        f"<p>{escape(str(row['compartment']))} level, gate {row['gate']:,.4g}{span}, "
-        f"{escape(str(row.get('method', 'given')))}</p>"
+        f"<section><div><h2>{escape(title)}: {share}</h2>"
+        f"<p>{escape(str(row['compartment']))} level"
+        + (f", gate {row['gate']:,.4g}{span}, {escape(str(row.get('method', 'given')))}</p>" if gated else "</p>")
         + "".join(f'<p class="flag">{escape(flag)}</p>' for flag in flags.split("; ") if flag)
         + f"{_histogram(known, row)}</div><div>{strips}</div></section>"
     )
@@ -117,10 +119,13 @@ def _histogram(values: NDArray[np.float64], row: dict[str, Any]) -> str:
     """Draw levels as bars, gates as lines, as SVG."""
     if not len(values):
         return ""
-    unit = max(abs(float(row["gate"])) / 10, 1e-9)
+    gated = bool(np.isfinite(float(row["gate"])))
+    reach = abs(float(row["gate"])) / 10 if gated else float(np.abs(np.quantile(values, 0.995))) / 20
+    unit = max(reach, 1e-9)
     edges = [float(row.get(name, np.nan)) for name in ("gate", "gate_2", "gate_3")]
     scaled = np.arcsinh(values / unit)
-    low, high = float(scaled.min()), float(max(scaled.max(), np.arcsinh(edges[0] / unit)))
+    low, high = float(scaled.min()), float(scaled.max())
+    high = max(high, float(np.arcsinh(edges[0] / unit))) if gated else high
     high = high if high > low else low + 1
 
     def x(level: float) -> float:
@@ -144,7 +149,7 @@ def _histogram(values: NDArray[np.float64], row: dict[str, Any]) -> str:
         for k, edge in enumerate(edges)
         if np.isfinite(edge) and x(edge) <= _WIDE
     )
-    marks = [mark * edges[0] for mark in (-0.1, 0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)]
+    marks = [mark * (edges[0] if gated else 10 * unit) for mark in (-0.1, 0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)]
     ticks = "".join(
         f'<text x="{x(mark):.1f}" y="{_TALL + 15}" font-size="11" text-anchor="middle" fill="#57606a">'
         f"{_short(mark)}</text>"

@@ -13,21 +13,32 @@ import numpy as np
 
 from biomarkers import keys
 from biomarkers.cells.annotations import Annotations, read_annotations
-from biomarkers.cells.annotations_apply import OUTSIDE, apply_annotations, region_masks
-from biomarkers.cells.annotations_classes import EXCLUDING
+from biomarkers.cells.annotations_apply import apply_annotations
+from biomarkers.cells.gate_shift import shift_notes
 from biomarkers.cells.gates import (
+    NO_GATES,
+    STEP,
     apply_gates,
     fit_gates,
     gates_of_slide,
     low_signal,
     marker_compartments,
     read_gates,
+    with_own_obs,
 )
 from biomarkers.cells.phenotype import PHENOTYPE, assign_phenotypes, known_phenotypes, select_cells
 from biomarkers.collector import loads_when_first_called
 from biomarkers.panel import Panel, canonical_marker, load_panel
-from biomarkers.score.multiplex import panel_assay, score_multiplex_cells
-from biomarkers.score.regions import Regions, regions_from_cells, regions_from_masks
+from biomarkers.score.gate_moves import IMPORTED_PHENOTYPE
+from biomarkers.score.multiplex import (
+    counted_cells,
+    panel_assay,
+    positive_counts,
+    score_multiplex_cells,
+    slide_status,
+)
+from biomarkers.score.multiplex_regions import image_regions
+from biomarkers.score.regions import Regions, implausible_densities
 from biomarkers.score.slide_score import SlideScore
 from biomarkers.score.tally import CLASS_SOURCE
 from biomarkers.slide.label_maps import LabelMaps, read_labels
@@ -199,6 +210,15 @@ def _scored(
 ) -> MultiplexScore:
     """Gate, name, place and score measured cells."""
     tile, notes = cleaned.raw, list(cleaned.warnings)
+    mpp, origin = full_mpp(tile), tile.attrs[keys.ORIGIN]
+    origin_um = (origin[0] * mpp, origin[1] * mpp)
+    if annotations is not None:  # first: gates are set on the cells that count
+        cells, said = apply_annotations(cells, annotations, mpp=mpp, classify=False)
+        notes += said
+    if tile.dtype.kind in "ui":
+        factor = cleaned.channels.set_index("marker")["factor"]
+        cells = cells.copy() if annotations is None else cells
+        cells.var[STEP] = factor.reindex([str(name) for name in cells.var_names]).to_numpy(dtype=float)
     if gates is None:
         gates = fit_gates({slide: cells}, panel=panel, few_levels=_few_levels(cleaned))
     else:
@@ -206,16 +226,11 @@ def _scored(
         notes += said
     cells, more = phenotyped(cells, panel=panel, gates=gates, slide=slide)
     notes += more
-    mpp, origin = full_mpp(tile), tile.attrs[keys.ORIGIN]
-    origin_um = (origin[0] * mpp, origin[1] * mpp)
-    if annotations is not None:
-        cells, said = apply_annotations(cells, annotations, mpp=mpp, classify=False)
-        notes += said
-    regions = _regions(tile, cells, panel, labels=maps, annotations=annotations, origin_um=origin_um)
+    regions = image_regions(tile, cells, panel, labels=maps, annotations=annotations, origin_um=origin_um)
     cells.obs[keys.REGION] = _names(cells, regions)
     scores, components = score_multiplex_cells(cells, panel=panel, slide=slide, regions=regions)
     assay = panel_assay(panel)
-    row = _slide_row(cells, slide, panel, tile=tile, regions=regions, notes=notes, components=components)
+    row = _slide_row(cells, slide, panel, tile=tile, regions=regions, notes=notes, components=components, scores=scores)
     empty = np.zeros(tile.shape[1:], np.int32)
     return MultiplexScore(
         slide=slide, assay=assay, marker=assay.marker, row=row, scores=scores, called=cells,
@@ -254,11 +269,19 @@ def phenotyped(
     ``gates`` may be None for imported cells that are called already.
     """
     notes = []
-    called = cells.copy() if gates is None else apply_gates(cells, gates, slide=slide)
+    called = with_own_obs(cells) if gates is None else apply_gates(cells, gates, slide=slide)
     if gates is not None:
         weak = low_signal(called.uns["gates"]) if "flags" in called.uns["gates"] else []
-        notes += [f"{marker}: low signal, its gate separates nothing that could be seen" for marker in weak]
+        notes += [
+            f"{marker}: low signal, its gate separates nothing that could be seen"
+            for marker in weak
+            if marker not in called.uns[NO_GATES]
+        ]
+        notes += shift_notes(called)
+        notes += [f"no gate of {marker}: {why}" for marker, why in called.uns[NO_GATES].items()]
     _keep_imported_calls(called)
+    if panel.phenotypes and PHENOTYPE in called.obs:
+        called.obs[IMPORTED_PHENOTYPE] = called.obs[PHENOTYPE]
     if panel.phenotypes:
         unnamed, called = called, assign_phenotypes(called, panel.phenotypes)
         notes += _conflicts(cells=called, panel=panel, before=unnamed)
@@ -322,36 +345,6 @@ def _few_levels(cleaned: Cleaned) -> Mapping[str, str]:
     return found
 
 
-def _regions(
-    tile: xr.DataArray,
-    cells: AnnData,
-    panel: Panel,
-    *,
-    labels: LabelMaps,
-    annotations: Annotations | None,
-    origin_um: tuple[float, float],
-) -> Regions:
-    mpp, shape = float(tile.attrs[keys.MPP]), _size(tile)
-    if annotations is not None and keys.TUMOR in annotations.meanings:
-        x, y = tile.attrs[keys.ORIGIN]
-        step = float(tile.attrs.get(keys.DOWNSAMPLE, 1))
-        masks = region_masks(annotations, shape=shape, origin=(float(x), float(y)), downsample=step)
-        left_out = [name for name in (*EXCLUDING, OUTSIDE) if name in masks]
-        tissue = ~np.logical_or.reduce([masks[name] for name in left_out]) if left_out else np.ones(shape, bool)
-        return regions_from_masks(
-            tissue, masks[keys.TUMOR], mpp=mpp, origin_um=origin_um, margin_um=panel.margin_um, source="annotations"
-        )
-    names = [name.casefold() for name in labels.tissue_names]
-    if labels.tissue is not None and "tumor" in names:
-        tissue = np.isin(labels.tissue, [names.index(one) for one in ("tumor", "stroma") if one in names])
-        tumor = labels.tissue == names.index("tumor")
-        return regions_from_masks(
-            tissue, tumor, mpp=mpp, origin_um=origin_um, margin_um=panel.margin_um, source="tissue map"
-        )
-    size = (shape[0] * mpp, shape[1] * mpp)
-    return regions_from_cells(cells, size_um=size, origin_um=origin_um, margin_um=panel.margin_um)
-
-
 def _named(path: Path) -> str:
     folder = path.is_dir() and path.suffix.casefold() != ".zarr"
     return path.name if folder else path.stem.removesuffix(".ome")
@@ -376,27 +369,31 @@ def _names(cells: AnnData, regions: Regions) -> np.ndarray:
 
 def _slide_row(
     cells: AnnData, slide: str, panel: Panel, *, tile: xr.DataArray, regions: Regions, notes: list[str],
-    components: pd.DataFrame,
+    components: pd.DataFrame, scores: pd.DataFrame,
 ) -> dict[str, Any]:  # fmt: skip
     marker = panel_assay(panel).marker
-    n = int(cells.n_obs)
-    column = keys.positive_column(marker)
-    positive = int(cells.obs[column].sum()) if column in cells.obs else 0
+    usable = counted_cells(cells)
+    n = int(usable.sum())
+    positive, low, high = positive_counts(cells, marker)
+    notes = [*notes, *implausible_densities(cells, regions)]
     whole = components[components["region"] == "all"]
     return {
         "slide": slide,
-        "status": (keys.OK_WITH_WARNINGS if notes else keys.OK) if n else keys.NO_TISSUE,
+        "status": slide_status(scores, notes) if n else keys.NO_TISSUE,
         "reason": "; ".join(notes) if n else "no nuclei were found",
         "mpp": full_mpp(tile),
         "mpp_source": str(tile.attrs.get(keys.MPP_SOURCE, "")),
         "tissue_mm2": regions.area_mm2("all"),
         "n_cells": n,
         "n_positive": positive,
-        "n_negative": n - positive,
-        "positive_fraction": positive / n if n else None,
+        "n_negative": None if positive is None else n - positive,
+        "positive_fraction": positive / n if n and positive is not None else None,
         "assay": panel.name,
         "marker": marker,
         "regions_by": regions.source,
+        "area_source": regions.area_source,
+        "positive_fraction_low": low,
+        "positive_fraction_high": high,
         **{f"{row['component']} present": row["call"] for row in whole.to_dict("records")},
     }
 

@@ -48,6 +48,10 @@ def cell_frame(cells: AnnData | PlainCells, *, slide: str) -> pd.DataFrame:
         frame[f"{marker}_mean"] = np.asarray(cells.X, kept)[:, number]
         for layer in sorted(name for name in cells.layers if name is not None):  # anndata 0.13 lists X as None
             frame[f"{marker}_{layer}"] = np.asarray(cells.layers[layer], kept)[:, number]
+    if (
+        not isinstance(cells, PlainCells) and "step" in cells.var
+    ):  # the camera's steps, which gates of a whole batch need
+        frame.attrs["steps"] = {str(name): float(step) for name, step in cells.var["step"].items()}
     frame.insert(0, "slide", slide)
     frame.insert(1, "cell", [str(name) for name in cells.obs_names])
     return frame

@@ -46,9 +46,9 @@ def own_cuts(
 
     How pale a camera or a counterstain is moves unstained cells and weakly stained ones alike, so the 1+ cut of assays
     that ask for it follows the slide: the median of its unstained cells, plus ``follow_od``, plus ``follow_sd``
-    standard deviations of theirs, within ``follow_range``. Unstained are the cells below the assay's own 1+ cut; their spread is
-    taken below the median, where no stained cell is. 2+ and 3+ move by the same optical density. Where membranes may be
-    told by their darkness, ``counterstain_od`` is taken from the slide's nuclei.
+    standard deviations of theirs, within ``follow_range``. Unstained are the cells below the assay's own 1+ cut; their
+    spread is taken below the median, where no stained cell is. 2+ and 3+ move by the same optical density. Where
+    membranes may be told by their darkness, ``counterstain_od`` is taken from the slide's nuclei.
 
     Parameters
     ----------

@@ -17,6 +17,7 @@ from biomarkers.cells.classify import CellClassifier
 from biomarkers.cells.table import join_rows
 from biomarkers.collector import loads_when_first_called
 from biomarkers.config import Assay, Thresholds
+from biomarkers.score.anchor import check_pixel_size
 from biomarkers.score.classes import Classes, analysed_masks, classified
 from biomarkers.score.compute import WHOLE, compute_scores
 from biomarkers.score.contradictions import contradictions, staining_pattern
@@ -148,6 +149,7 @@ def score_tile(
     from biomarkers.cells.find import find_in_light, look_at_tile
     from biomarkers.stain import StainVectors
 
+    check_pixel_size(thresholds, mpp=float(tile.attrs[keys.MPP]))
     level, doubt = (white, None) if white is not None else _glass_of(tile)
     task = _Task(tile, assay, slide, marker, thresholds, classes)
     light = look_at_tile(tile, white=level, vectors=vectors)

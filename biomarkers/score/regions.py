@@ -10,15 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers import keys
+from biomarkers.score.tissue import tissue_around_cells
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 ALL, MARGIN = "all", "margin"
 GRID_UM: Final = 4.0  # regions are drawn on squares of this size
-_GAP_UM = 20.0  # tissue between cells up to twice this apart is tissue
 _NEST_UM = 14.0  # over so much tissue the share of tumour cells is judged
 _TUMOR_SHARE = 0.5
+# cells per mm2 of tissue: fewer is glass or fat taken for tissue, more is a wrong pixel size. Lymphoid tissue, the
+# densest, holds 10,000 to 15,000 in sections of 4 um.
+PLAUSIBLE_PER_MM2: Final = (100, 20_000)
+_FEWEST_JUDGED = 20  # cells
+_FINE_PX = 4_000_000  # masks up to this have their distances measured from every pixel
 Mask = NDArray[np.bool_]
 
 
@@ -26,13 +31,15 @@ Mask = NDArray[np.bool_]
 class Regions:
     """Masks on a grid of ``grid_um``: ``all`` (tissue), ``tumor``, ``stroma``, and ``margin``, which overlaps both.
 
-    ``origin_um`` is the place of the grid's first corner. ``source`` says what the tumour was told by.
+    ``origin_um`` is the place of the grid's first corner. ``source`` says what the tumour was told by, ``area_source``
+    what the tissue was: ``picture``, ``cells``, ``annotations`` or ``tissue map``.
     """
 
     masks: Mapping[str, Mask]
     grid_um: float
     origin_um: tuple[float, float]
     source: str
+    area_source: str = ""
 
     def area_mm2(self, name: str) -> float | None:
         """Area of a region; None when there is no such region."""
@@ -51,20 +58,33 @@ class Regions:
 
 
 def regions_from_cells(
-    cells: AnnData, *, size_um: tuple[float, float], origin_um: tuple[float, float] = (0.0, 0.0), margin_um: float
+    cells: AnnData,
+    *,
+    size_um: tuple[float, float],
+    origin_um: tuple[float, float] = (0.0, 0.0),
+    margin_um: float,
+    tissue: Mask | None = None,
+    kept: Mask | None = None,
+    mpp: float | None = None,
 ) -> Regions:
     """Draw tissue around all cells, and tumour where tumour cells make up half of the cell area.
 
     Parameters
     ----------
     cells
-        Cells of one image with ``x_um``, ``y_um``, ``area_um2`` and ``cell_class``.
+        Cells of one image with ``x_um``, ``y_um``, ``area_um2`` and ``cell_class``; those with ``excluded`` true are
+        left out.
     size_um
         (height, width) of the image.
     origin_um
         (x, y) of its first corner.
     margin_um
         Width of the margin on either side of the tumour's border.
+    tissue
+        Where the picture shows tissue, on squares of ``GRID_UM``; told from the cells alone when absent
+        (:func:`~biomarkers.score.tissue.tissue_around_cells`).
+    kept, mpp
+        Pixels (of ``mpp`` um) that annotations leave in, all when absent.
 
     Returns
     -------
@@ -74,34 +94,73 @@ def regions_from_cells(
 
     shape = tuple(max(1, round(side / GRID_UM)) for side in size_um)
     place = cells.obs[[keys.X_UM, keys.Y_UM]].to_numpy(dtype=float) - np.asarray(origin_um)
+    used = ~cells.obs["excluded"].to_numpy(dtype=bool) if "excluded" in cells.obs else np.ones(len(place), bool)
+    everyone, place = place, place[used]  # cells of an ignored area show tissue too, up to where it was drawn
     row, column = (np.clip((place[:, axis] / GRID_UM).astype(int), 0, shape[1 - axis] - 1) for axis in (1, 0))
-    area = cells.obs[keys.AREA_UM2].to_numpy(dtype=float)
+    area = cells.obs[keys.AREA_UM2].to_numpy(dtype=float)[used]
     area = np.where(np.isfinite(area), area, 100.0)
-    tumor = (cells.obs[keys.CELL_CLASS].astype(str) == keys.TUMOR).to_numpy()
+    tumor = (cells.obs[keys.CELL_CLASS].astype(str) == keys.TUMOR).to_numpy()[used]
     cover = np.zeros(shape)
     np.add.at(cover, (row, column), area)
-    tissue = _closed(cover > 0, _GAP_UM / GRID_UM)
-    if not tumor.any():
-        return Regions({ALL: tissue}, GRID_UM, origin_um, "no tumor cells")
-    own = np.zeros(shape)
-    np.add.at(own, (row[tumor], column[tumor]), area[tumor])
-    sigma = _NEST_UM / GRID_UM
-    share = ndimage.gaussian_filter(own, sigma, mode="nearest") / np.maximum(
-        ndimage.gaussian_filter(cover, sigma, mode="nearest"), 1e-9
-    )
-    return _parted(tissue, tissue & (share > _TUMOR_SHARE), origin_um, margin_um, "tumor cells")
+    source = "cells" if tissue is None else "picture"
+    if tissue is None:
+        shown = place if kept is None else everyone
+        tissue = tissue_around_cells(shown, shape=(shape[0], shape[1]), grid_um=GRID_UM)
+    tissue = tissue | (cover > 0)
+    nests = None
+    if tumor.any():
+        own = np.zeros(shape)
+        np.add.at(own, (row[tumor], column[tumor]), area[tumor])
+        sigma = _NEST_UM / GRID_UM
+        share = ndimage.gaussian_filter(own, sigma, mode="nearest") / np.maximum(
+            ndimage.gaussian_filter(cover, sigma, mode="nearest"), 1e-9
+        )
+        nests = _nearest_seen(share > _TUMOR_SHARE, ndimage.gaussian_filter(cover, sigma, mode="nearest") > 1e-6)
+    grid_um = GRID_UM
+    if kept is not None and mpp is not None:  # what was drawn holds to the pixel
+        tissue = _at_pixels(tissue, kept.shape, mpp) & kept
+        nests = None if nests is None else _at_pixels(nests, kept.shape, mpp)
+        grid_um, source = mpp, f"{source}, within annotations"
+    if nests is None:
+        return Regions({ALL: tissue}, grid_um, origin_um, "no tumor cells", source)
+    return _parted(tissue, tissue & nests, origin_um, margin_um, "tumor cells", grid_um=grid_um, area_source=source)
 
 
 def regions_from_masks(
     tissue: Mask, tumor: Mask, *, mpp: float, origin_um: tuple[float, float], margin_um: float, source: str
 ) -> Regions:
-    """Take regions that were drawn: tissue and tumour as masks of the image's own size."""
-    step = max(1, round(GRID_UM / mpp))
-    half = step // 2
-    return _parted(
-        tissue[half::step, half::step], (tumor & tissue)[half::step, half::step], origin_um, margin_um, source,
-        grid_um=step * mpp,
-    )  # fmt: skip
+    """Take regions that were drawn, to the pixel: tissue and tumour as masks of the image's own size."""
+    return _parted(tissue, tumor & tissue, origin_um, margin_um, source, grid_um=mpp, area_source=source)
+
+
+def implausible_densities(cells: AnnData, regions: Regions) -> list[str]:
+    """Say which regions hold more or fewer cells per mm2 than tissue does: area or pixel size may be wrong."""
+    counted = ~cells.obs["excluded"].to_numpy(dtype=bool) if "excluded" in cells.obs else np.ones(cells.n_obs, bool)
+    counts = {name: int((regions.members(cells, name) & counted).sum()) for name in regions.masks if cells.n_obs}
+    return density_notes(counts, {name: regions.area_mm2(name) for name in counts})
+
+
+def density_notes(counts: Mapping[str, int], areas: Mapping[str, float | None]) -> list[str]:
+    """Say which of some cell counts are implausible for their areas (mm2).
+
+    Examples
+    --------
+    >>> density_notes({"all": 50_000}, {"all": 1.0})
+    ['all: 50,000 cells/mm2 are implausible for tissue (100 to 20,000): check the pixel size and the area']
+    """
+    notes = []
+    for name, count in counts.items():
+        area = areas.get(name)
+        if not area or count < _FEWEST_JUDGED or name == MARGIN:
+            continue
+        density = count / area
+        if not PLAUSIBLE_PER_MM2[0] <= density <= PLAUSIBLE_PER_MM2[1]:
+            low, high = PLAUSIBLE_PER_MM2
+            notes.append(
+                f"{name}: {density:,.0f} cells/mm2 are implausible for tissue ({low:,} to {high:,}): "
+                "check the pixel size and the area"
+            )
+    return notes
 
 
 def _parted(
@@ -112,27 +171,48 @@ def _parted(
     source: str,
     *,
     grid_um: float = GRID_UM,
+    area_source: str = "",
 ) -> Regions:
-    from scipy import ndimage
-
-    masks = {ALL: tissue, keys.TUMOR: tumor, keys.STROMA: tissue & ~tumor}
+    stroma = tissue & ~tumor
+    masks = {ALL: tissue, keys.TUMOR: tumor, keys.STROMA: stroma}
     margin = np.zeros_like(tissue)
-    if tumor.any() and (tissue & ~tumor).any():
+    if tumor.any() and stroma.any():
         # neither the image's edge nor glass is a border of the tumour: only stroma makes one
-        to_stroma = ndimage.distance_transform_edt(~(tissue & ~tumor))
-        to_tumor = ndimage.distance_transform_edt(~tumor)
-        margin = tissue & (np.where(tumor, to_stroma, to_tumor) <= margin_um / grid_um)
+        step = max(1, round(GRID_UM / grid_um)) if tissue.size > _FINE_PX else 1
+        to_stroma, to_tumor = (_distance(mask, step) * grid_um for mask in (stroma, tumor))
+        margin = tissue & (np.where(tumor, to_stroma, to_tumor) <= margin_um)
     masks[MARGIN] = margin
-    return Regions(masks, grid_um, origin_um, source)
+    return Regions(masks, grid_um, origin_um, source, area_source)
 
 
-def _closed(mask: Mask, radius: float) -> Mask:
-    """Close gaps up to twice the radius, as if the picture went on beyond its edge."""
+def _distance(mask: Mask, step: int) -> NDArray[np.float64]:
+    """Distance to the nearest pixel of a mask, in pixels; of large masks from every ``step``-th pixel."""
     from scipy import ndimage
 
-    wide = int(np.ceil(radius))
-    padded = np.pad(mask, wide, mode="reflect" if min(mask.shape) > wide else "edge")
-    grown = ndimage.distance_transform_edt(~padded) <= radius
-    back = ndimage.distance_transform_edt(grown) > radius
-    inner = (padded | back | (ndimage.distance_transform_edt(~padded) <= 1.5))[wide:-wide, wide:-wide]
-    return np.asarray(inner, dtype=bool)
+    if step == 1:
+        return np.asarray(ndimage.distance_transform_edt(~mask))
+    half = step // 2
+    coarse = ndimage.distance_transform_edt(~mask[half::step, half::step]).astype(np.float32) * step
+    rows, columns = (
+        np.minimum(np.arange(n) // step, side - 1) for n, side in zip(mask.shape, coarse.shape, strict=True)
+    )
+    return np.asarray(coarse[rows[:, None], columns[None, :]])
+
+
+def _at_pixels(mask: Mask, shape: tuple[int, ...], mpp: float) -> Mask:
+    """Show a mask of squares of ``GRID_UM`` on an image's own pixels."""
+    rows, columns = (
+        np.minimum(((np.arange(n) + 0.5) * mpp / GRID_UM).astype(int), side - 1)
+        for n, side in zip(shape, mask.shape, strict=True)
+    )
+    return np.asarray(mask[rows[:, None], columns[None, :]])
+
+
+def _nearest_seen(mask: Mask, seen: Mask) -> Mask:
+    """Give squares too far from any cell to be judged the answer of the nearest that were."""
+    from scipy import ndimage
+
+    if seen.all() or not seen.any():
+        return mask
+    at = ndimage.distance_transform_edt(~seen, return_distances=False, return_indices=True)
+    return np.asarray(mask[tuple(at)])

@@ -65,20 +65,32 @@ def read_setup(
         classifier=_read(classifier, load_classifier),
         assume_tumor=assume_tumor,
     )
-    cuts = _read(thresholds, read_thresholds)
     if stain is not None:
         from biomarkers.stain import read_reference
 
         shared = read_reference(Path(stain))
         white, vectors = shared.white, shared.vectors
+    wanted = assay.marker if marker is None else marker
+    cuts = _read(
+        thresholds, lambda path: read_thresholds(path, assay=assay, marker=wanted, dab_vector=_vectors(vectors).dab)
+    )
+    if classes.classifier is not None:
+        classes.classifier.check(marker=wanted, hematoxylin_vector=_vectors(vectors).hematoxylin)
     return Setup(
         assay=assay,
-        marker=assay.marker if marker is None else marker,
+        marker=wanted,
         thresholds=assay.thresholds if cuts is None else cuts,
         classes=classes,
         white=white,
         vectors=vectors,
     )
+
+
+def _vectors(given: StainVectors | None) -> StainVectors:
+    """Return the vectors that slides are scored by."""
+    from biomarkers.stain import StainVectors
+
+    return StainVectors() if given is None else given
 
 
 def _read(given: Any, reader: Any) -> Any:

@@ -10,11 +10,16 @@ import numpy as np
 import pandas as pd
 
 from biomarkers.cells.phenotype import select_cells
-from biomarkers.errors import UsageError
+from biomarkers.errors import DataError, UsageError
 from biomarkers.keys import REGION, SPATIAL
+from biomarkers.score.relabel import LOCAL, SQUARE_RADII, Chance, label_can_be_on, moved_both, moved_label
+
+_IMAGE_COLUMNS = ("slide", "imageid", "image", "library_id", "sample")  # what tables call the image of a cell
+_ALPHA = 0.05
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from numpy.typing import NDArray
 
     Rng = np.random.Generator | int
 
@@ -28,12 +33,18 @@ def nearest_distances(cells: AnnData, *, pairs: Sequence[tuple[str, str]]) -> pd
         One image's cells, with ``obsm["spatial"]`` in um.
     pairs
         ``(from, to)`` phenotype rules (:func:`~biomarkers.cells.phenotype.select_cells`). A cell is never its own
-        neighbour.
+        neighbour. Cells with ``excluded`` true are left out, here and in all that follows.
 
     Returns
     -------
     One row a pair: ``from, to, n_from, n_to, mean_um, median_um`` (NaN where there is nobody to be near).
+
+    Raises
+    ------
+    UsageError
+        The cells are of several images, or have no positions.
     """
+    cells = one_image(cells)
     xy = positions(cells)
     masks = _masks(cells, [name for pair in pairs for name in pair])
     rows = []
@@ -78,6 +89,7 @@ def count_within(
     One row a pair and radius: ``region, from, to, radius_um, n_from, n_to, n_from_with`` (how many have at least one
     near) and ``mean_within`` (how many are near, on average; NaN without ``from`` cells).
     """
+    cells = one_image(cells)
     xy = positions(cells)
     inside = (
         np.ones(cells.n_obs, dtype=bool) if region is None else (cells.obs[REGION].astype(str) == region).to_numpy()
@@ -104,10 +116,12 @@ def count_within(
 
 @dataclass(frozen=True)
 class Proximity:
-    """How near two kinds of cells are, against shuffled labels.
+    """How near two kinds of cells are, against labels that move among cells.
 
-    ``mean_within`` is observed, ``expected`` and the 95% range ``low``-``high`` are those of the shuffles, ``p`` is
-    two-sided with the observed labelling counted among them, so never 0.
+    ``mean_within`` is observed, ``expected`` and the 95% range ``low``-``high`` are those of moved labels, ``p`` is
+    two-sided with the observed labelling counted among them, so never 0. ``null`` says how far labels moved:
+    ``regions``, or ``local`` where the label's share varies over the tissue; ``p_regions`` and ``p_local`` are those of
+    both. ``note`` says why there is no test, or what puts it in doubt.
     """
 
     source: str
@@ -122,6 +136,9 @@ class Proximity:
     p: float
     n_permutations: int
     note: str = ""
+    null: str = ""
+    p_regions: float = float("nan")
+    p_local: float = float("nan")
 
     def to_row(self) -> dict[str, Any]:
         """Return the result as a flat row."""
@@ -140,67 +157,140 @@ def proximity_test(
 ) -> Proximity:
     """Ask whether ``target`` cells stand nearer to ``source`` cells than chance would have it.
 
-    The null keeps every cell where it is and shuffles which cells are ``target`` within each tissue region, so that
-    neither the shape of the tissue nor a marker's preference for a region makes cells look attracted.
+    The null keeps every cell, and every source label, where it is and moves the target labels over the cells that can
+    bear them: within each tissue region and piece of tissue, and, where their share varies over the tissue by Akaike's
+    criterion, only within squares of eight radii, after taking off what a curved surface explains within a square. So
+    neither the tissue's shape, nor a preference for a region, nor a gradient that both kinds share makes them look
+    attracted. Where source and target are the same cells, both labels move together.
 
     Parameters
     ----------
     cells
-        One image's cells, with ``obsm["spatial"]`` in um and ``obs["region"]``.
+        One image's cells, with ``obsm["spatial"]`` in um; ``obs["region"]`` where regions are known.
     source, target
-        Phenotype rules. Source cells keep their labels; target labels move among all cells that are not source.
+        Phenotype rules. A cell may be both; it is never its own neighbour.
     radius_um
         The radius.
     n_permutations
-        Number of shuffles.
+        Number of times the labels are moved.
     rng
         Generator or seed.
     among
-        A rule that restricts which cells target labels may move to (e.g. ``"CD3+"``: is it PD-1 on T cells, or T cells
-        themselves, that is near?).
+        A rule that says which cells can bear the target label (e.g. ``"CD3+"``: is it PD-1 on T cells, or T cells
+        themselves, that is near?); the label of other cells stays. By default a kind of cells (source, and all others)
+        can bear it where its share is at least a fifth of the other kind's.
 
     Returns
     -------
     Proximity
+
+    Raises
+    ------
+    UsageError
+        The cells are of several images or have no positions, a rule cannot be read, or the radius is not above 0.
+
+    References
+    ----------
+    Random labelling: Diggle 2013, Statistical Analysis of Spatial and Spatio-Temporal Point Patterns, 3rd ed., ch. 6.
     """
-    generator = np.random.default_rng(rng)
-    masks = _masks(cells, [source, target])
-    movable = ~masks[source] | masks[target] if among is None else select_cells(cells, among) | masks[target]
-    if not masks[source].any() or not masks[target].any():
-        return _no_test(source, target, radius_um, masks)
-    near = _near_sources(positions(cells), masks[source], checked_radius(radius_um))
-    regions = cells.obs[REGION].astype(str).to_numpy()
-    groups = [np.flatnonzero(movable & (regions == name)) for name in np.unique(regions[movable])]
-    observed = float(near[masks[target]].sum())
-    shuffled = shuffled_sums(near, masks[target], groups, n_permutations, generator)
-    centre = shuffled.mean()
-    extreme = int((np.abs(shuffled - centre) >= abs(observed - centre) - 1e-9).sum())
-    n_from = int(masks[source].sum())
-    low, high = np.quantile(shuffled, (0.025, 0.975)) / n_from
+    generator, radius = np.random.default_rng(rng), checked_radius(radius_um)
+    cells = one_image(cells)
+    xy, masks = positions(cells), _masks(cells, [source, target])
+    start, end = masks[source], masks[target]
+    if not start.any() or not end.any():
+        return _no_test(source, target, radius, masks, f"no {target if start.any() else source} cells")
+    movable = None if among is None else select_cells(cells, among)
+    chance, apart = against_chance(
+        xy, eligible=np.ones(len(xy), dtype=bool), source=start, target=end, movable=movable,
+        region=region_codes(cells), radius_um=radius, n=n_permutations, rng=generator,
+    )  # fmt: skip
+    n_from = int(start.sum())
+    if not np.isfinite(chance.p):
+        why = "the target label cannot move: in every place either all cells that could bear it do, or none"
+        return _no_test(source, target, radius, masks, why)
+    near = near_sources(xy, start, radius)
     return Proximity(
-        source, target, radius_um, n_from, int(masks[target].sum()), observed / n_from, centre / n_from,
-        float(low), float(high), (extreme + 1) / (n_permutations + 1), n_permutations,
+        source, target, radius, n_from, int(end.sum()), float(near[end].sum()) / n_from, chance.expected / n_from,
+        chance.low / n_from, chance.high / n_from, chance.p, n_permutations, doubts(chance, apart, radius), chance.null,
+        chance.p_regions, chance.p_local,
     )  # fmt: skip
 
 
-def shuffled_sums(
-    near: np.ndarray, target: np.ndarray, groups: Sequence[np.ndarray], n: int, generator: np.random.Generator
-) -> np.ndarray:
-    """Sum ``near`` over as many random cells of each region as the region has targets.
+def against_chance(
+    xy: NDArray[np.float64],
+    *,
+    eligible: NDArray[np.bool_],
+    source: NDArray[np.bool_],
+    target: NDArray[np.bool_],
+    movable: NDArray[np.bool_] | None,
+    region: NDArray[np.int64],
+    radius_um: float,
+    n: int,
+    rng: np.random.Generator,
+) -> tuple[Chance, float]:
+    """Hold the pairs of sources and targets against moved labels; they begin at eligible sources only.
 
-    Which cells carry the label is a sample without replacement, so its sum is drawn through the numbers of cells with
-    0, 1, 2... neighbours (multivariate hypergeometric): exact, and independent of the number of cells.
+    Returns
+    -------
+    What chance gives; and, where labels move over source and other cells alike, the p of labels that never pass from
+    one kind to the other (NaN otherwise).
     """
-    sums = np.zeros(n)
-    for members in groups:
-        k = int(target[members].sum())
-        if k:
-            values, counts = np.unique(near[members], return_counts=True)
-            sums += generator.multivariate_hypergeometric(counts, k, size=n, method="marginals") @ values
-    return sums
+    words: dict[str, Any] = {"target": target, "radius_um": radius_um, "n": n, "rng": rng}
+    if (source == target).all():
+        able = np.ones(len(xy), dtype=bool) if movable is None else movable
+        return moved_both(xy, eligible=eligible, movable=able, region=region, **words), float("nan")
+    able = label_can_be_on(source, target) if movable is None else movable
+    near = near_sources(xy, source & eligible, radius_um).astype(np.float64)
+    found = moved_label(xy, near=near, movable=able, region=region, **words)
+    if not (target & source & able).any() or not (target & ~source & able).any():
+        return found, float("nan")
+    apart = moved_label(xy, near=near, movable=able, region=2 * region + source, **words)
+    return found, apart.p_local if found.null == LOCAL else apart.p_regions
 
 
-def _near_sources(xy: np.ndarray, source: np.ndarray, radius: float) -> np.ndarray:
+def doubts(chance: Chance, apart: float, radius_um: float) -> str:
+    """Say where another way of moving labels would answer otherwise at 5%."""
+    said = []
+    if chance.in_doubt:
+        local = f"within squares of {SQUARE_RADII * radius_um:.3g} um p is {chance.p_local:.2g}"
+        said.append(f"in doubt: labels moved {local}, within whole regions {chance.p_regions:.2g}")
+    if np.isfinite(apart) and (apart <= _ALPHA) != (chance.p <= _ALPHA):
+        said.append(
+            f"in doubt: cells are source and target more or less often than chance gives; with as many as there are,"
+            f" p is {apart:.2g}"
+        )
+    return "; ".join(said)
+
+
+def region_codes(cells: AnnData) -> NDArray[np.int64]:
+    """Give numbers to the tissue regions of cells; one where none are known."""
+    if REGION not in cells.obs:
+        return np.zeros(cells.n_obs, dtype=np.int64)
+    return np.unique(cells.obs[REGION].astype(str), return_inverse=True)[1].ravel().astype(np.int64)
+
+
+def one_image(cells: AnnData) -> AnnData:
+    """Return the cells that are not excluded; cells of several images are refused.
+
+    Raises
+    ------
+    UsageError
+        A column says that there is more than one image.
+    """
+    for column in _IMAGE_COLUMNS:
+        if column in cells.obs:
+            names = list(dict.fromkeys(cells.obs[column].astype(str)))
+            if len(names) > 1:
+                raise UsageError(
+                    "distances between cells of several images mean nothing", where=f"obs[{column!r}]", seen=names[:5],
+                    allowed="one image", hint=f"Take one at a time: cells[cells.obs[{column!r}] == {names[0]!r}].",
+                )  # fmt: skip
+    if "excluded" not in cells.obs:
+        return cells
+    return cells[~cells.obs["excluded"].to_numpy(dtype=bool)]
+
+
+def near_sources(xy: np.ndarray, source: np.ndarray, radius: float) -> np.ndarray:
     """For every cell, how many source cells other than itself are within the radius."""
     from scipy.spatial import cKDTree
 
@@ -210,18 +300,22 @@ def _near_sources(xy: np.ndarray, source: np.ndarray, radius: float) -> np.ndarr
     return near
 
 
-def _no_test(source: str, target: str, radius_um: float, masks: Mapping[str, np.ndarray]) -> Proximity:
+def _no_test(source: str, target: str, radius_um: float, masks: Mapping[str, NDArray[np.bool_]], why: str) -> Proximity:
     n_from, n_to = int(masks[source].sum()), int(masks[target].sum())
-    who = source if not n_from else target
     nan = float("nan")
-    return Proximity(source, target, radius_um, n_from, n_to, nan, nan, nan, nan, nan, 0, f"no {who} cells")
+    return Proximity(source, target, radius_um, n_from, n_to, nan, nan, nan, nan, nan, 0, f"not testable: {why}")
 
 
 def positions(cells: AnnData) -> np.ndarray:
-    """Return (n, 2) places in um; cells without any are refused."""
+    """Return (n, 2) places in um; cells without any, or with one that is not finite, are refused."""
     if SPATIAL not in cells.obsm:
         raise UsageError("these cells have no positions", allowed=f"obsm[{SPATIAL!r}] in um")
-    return np.asarray(cells.obsm[SPATIAL], dtype=float)
+    found = np.asarray(cells.obsm[SPATIAL], dtype=float)[:, :2]
+    wrong = ~np.isfinite(found).all(axis=1)
+    if wrong.any():
+        first = cells.obs_names[int(np.flatnonzero(wrong)[0])]
+        raise DataError(f"{int(wrong.sum())} cells have no position", where=f"cell {first}", allowed="x and y in um")
+    return found
 
 
 def _masks(cells: AnnData, rules: Sequence[str]) -> dict[str, np.ndarray]:

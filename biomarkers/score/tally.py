@@ -13,6 +13,7 @@ from biomarkers import keys
 from biomarkers.config import Assay
 from biomarkers.errors import DataError
 from biomarkers.score.once import told_once
+from biomarkers.score.reach import within_reach_of
 from biomarkers.score.stainings import NONE, STAININGS
 from biomarkers.score.sums import exact_sum
 
@@ -340,13 +341,8 @@ def _within(cells: AnnData, reach_um: float) -> np.ndarray:
     tumor = (classes == keys.TUMOR) & analysed(cells)
     if not tumor.any():
         return np.zeros(cells.n_obs, dtype=bool)
-    from scipy.spatial import KDTree
-
     xy = np.column_stack([_column(cells, keys.X_UM), _column(cells, keys.Y_UM)])
-    near = tumor.copy()
-    distance, _ = KDTree(xy[tumor]).query(xy[~tumor], distance_upper_bound=reach_um)
-    near[~tumor] = np.isfinite(distance)
-    return near
+    return within_reach_of(xy, tumor, reach_um=reach_um)
 
 
 def _as_bins(counts: np.ndarray) -> Bins:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from biomarkers.errors import DataError
-from biomarkers.stats._checks import Array, IntArray, choice, same_length, sample
+from biomarkers.stats._checks import Array, IntArray, choice, labels, same_length, sample
 from biomarkers.stats.results import Test
 
 APPROXIMATIONS = ("lausen-1992", "lausen-1994", "gauss", "hothorn-lausen")
@@ -33,7 +33,7 @@ class CutSearch:
     n: int
 
 
-def search_cuts(level: Any, scores: Any, *, low: float = 0.1, high: float = 0.9) -> CutSearch:
+def search_cuts(level: Any, scores: Any, *, low: float = 0.1, high: float = 0.9, strata: Any = None) -> CutSearch:
     """Standardise the score sum below each cut and find the largest.
 
     Parameters
@@ -44,6 +44,9 @@ def search_cuts(level: Any, scores: Any, *, low: float = 0.1, high: float = 0.9)
         What is compared, (n,): response 0/1, ranks, log-rank scores.
     low, high
         Least and largest share of patients below an admissible cut.
+    strata
+        (n,) labels: the sum below each cut is compared with its mean and variance when scores change places within
+        strata.
 
     References
     ----------
@@ -55,6 +58,7 @@ def search_cuts(level: Any, scores: Any, *, low: float = 0.1, high: float = 0.9)
     if np.ptp(y) == 0:
         raise DataError("the scores are constant", where="scores", seen=float(y[0]))
     order = np.argsort(x, kind="stable")
+    block = _blocks(strata, n)[order]
     x, y = x[order], y[order]
     below = np.flatnonzero(np.diff(x) > 0) + 1
     below = below[(below >= math.floor(n * low)) & (below <= math.floor(n * high))]
@@ -62,9 +66,11 @@ def search_cuts(level: Any, scores: Any, *, low: float = 0.1, high: float = 0.9)
         raise DataError(
             "no cut leaves enough patients on both sides", where="level", seen=f"{np.unique(x).size} distinct levels"
         )
-    mean = below / n * y.sum()
-    variance = below * (n - below) / (n * (n - 1)) * float(((y - y.mean()) ** 2).sum())
-    z = (np.cumsum(y)[below - 1] - mean) / np.sqrt(variance)
+    mean, variance = _moments(np.arange(n)[None, :] < below[:, None], y, block)
+    if (variance <= 0).all():
+        raise DataError("no cut divides the patients of a stratum", where="strata", seen=f"{block.max() + 1} strata")
+    gap = np.cumsum(y)[below - 1] - mean
+    z = np.where(variance > 0, gap / np.sqrt(np.where(variance > 0, variance, 1.0)), 0.0)
     best = int(np.flatnonzero(np.abs(z) >= np.abs(z).max() * (1 - 1e-12))[0])
     return CutSearch(x[below - 1], below.astype(np.int64), z, float(x[below[best] - 1]), float(np.abs(z[best])), n)
 
@@ -116,6 +122,7 @@ def max_selected_permutation(
     rng: int | np.random.Generator = 0,
     low: float = 0.1,
     high: float = 0.9,
+    strata: Any = None,
 ) -> Test:
     """Test the best of all cuts by permuting the scores and searching every cut again, p = (b + 1) / (B + 1).
 
@@ -125,6 +132,8 @@ def max_selected_permutation(
         As in `search_cuts`.
     n_permutations, rng
         B and the seed.
+    strata
+        (n,) labels; scores change places within strata only.
 
     Returns
     -------
@@ -134,25 +143,49 @@ def max_selected_permutation(
     ----------
     Hothorn T, Zeileis A. Biometrics 2008;64:1263-1269.
     """
-    found = search_cuts(level, scores, low=low, high=high)
+    found = search_cuts(level, scores, low=low, high=high, strata=strata)
     if n_permutations < 1:
         raise DataError("too few permutations", where="n_permutations", seen=n_permutations, allowed="1 or more")
     x, y = sample(level, name="level"), sample(scores, name="scores")
-    below = (x[None, :] <= found.cuts[:, None]).astype(np.float64)
-    m = found.below.astype(np.float64)
-    spread = np.sqrt(m * (found.n - m) / (found.n * (found.n - 1)) * float(((y - y.mean()) ** 2).sum()))
-    weights = (below - m[:, None] / found.n) / spread[:, None]
-    generator = np.random.default_rng(rng)
+    block = _blocks(strata, x.size)
     # the scores are shuffled in their own order, so the p depends on the data's content and not on the patients' order
-    ordered, hits = np.sort(y), 0
-    weights = weights[:, np.lexsort((y, x))]
+    order = np.lexsort((y, x, block))
+    x, y, block = x[order], y[order], block[order]
+    below = x[None, :] <= found.cuts[:, None]
+    variance = _moments(below, y, block)[1]
+    usable = variance > 0
+    share = np.stack([below[:, block == s].mean(axis=1) for s in range(int(block.max()) + 1)], axis=1)
+    weights = ((below - share[:, block]) / np.sqrt(np.where(usable, variance, 1.0))[:, None])[usable]
+    generator = np.random.default_rng(rng)
+    parts, hits = [np.sort(y[block == s]) for s in range(int(block.max()) + 1)], 0
     for start in range(0, n_permutations, 2000):
         rows = min(2000, n_permutations - start)
-        shuffled = generator.permuted(np.repeat(ordered[None, :], rows, axis=0), axis=1)
+        drawn = [generator.permuted(np.repeat(part[None, :], rows, axis=0), axis=1) for part in parts]
+        shuffled = drawn[0] if len(drawn) == 1 else np.concatenate(drawn, axis=1)
         hits += int((np.abs(shuffled @ weights.T).max(axis=1) >= found.statistic - 1e-9).sum())
-    note = f"best cut at {found.best_cut:g} of {m.size}"
-    method = f"maximally selected statistic, permutation test, B = {n_permutations:,}"
+    note = f"best cut at {found.best_cut:g} of {found.cuts.size}"
+    where = "" if strata is None else " within strata"
+    method = f"maximally selected statistic, permutation test{where}, B = {n_permutations:,}"
     return Test(found.statistic, (hits + 1) / (n_permutations + 1), found.n, method, note)
+
+
+def _blocks(strata: Any, n: int) -> IntArray:
+    block: IntArray = np.zeros(n, dtype=np.int64) if strata is None else labels(strata)
+    same_length(np.empty(n), block, names=("level", "strata"))
+    return block
+
+
+def _moments(below: np.ndarray, y: Array, block: IntArray) -> tuple[Array, Array]:
+    """Mean and variance of the score sum below each cut, (k,), when scores change places within blocks."""
+    mean, variance = np.zeros(len(below)), np.zeros(len(below))
+    for stratum in range(int(block.max()) + 1):
+        inside = block == stratum
+        part, n = y[inside], int(inside.sum())
+        m = below[:, inside].sum(axis=1)
+        mean += m / n * part.sum()
+        if n > 1:
+            variance += m * (n - m) / (n * (n - 1)) * float(((part - part.mean()) ** 2).sum())
+    return mean, variance
 
 
 def _lausen_1992(b: float, low: float, high: float) -> float:

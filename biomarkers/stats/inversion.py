@@ -2,7 +2,8 @@
 
 The statistic is a falling step function of the shift that jumps at pairwise differences (or means). Without ties among
 the ranks the limits are order statistics of these; with ties the statistic is evaluated at each of them, as R's
-``wilcox.exact`` does.
+``wilcox.exact`` does, and where it stays on one side of a quantile at every one of them the limit is the outermost
+point: beyond that all values lie on one side, and the test rejects unless the sample is too small for its level.
 """
 
 from __future__ import annotations
@@ -34,10 +35,15 @@ class Steps:
         return cls(points, above + counts, above + (counts / 2 if half is None else half), above)
 
     def exact_limits(self, low: float, high: float, *, tied: bool) -> tuple[float, float]:
-        """Limits for exact quantiles of the statistic, infinite where there is none."""
+        """Limits for exact quantiles of the statistic, the outermost points where it does not reach them.
+
+        With ties the upper limit is the first point at which the statistic is *at most* the lower quantile, the lower
+        one the last at which it is *above* the upper quantile: limits of mirrored data may then differ by a step.
+        """
         rejected_low = (self.at if tied else self.below) > high + 1e-9
         rejected_high = (self.at if tied else self.above + 1) <= low + 1e-9
-        return self._last(rejected_low), self._first(rejected_high)
+        lower, upper = self._last(rejected_low), self._first(rejected_high)
+        return max(lower, float(self.points[0])), min(upper, float(self.points[-1]))
 
     def normal_limits(self, low: float, high: float) -> tuple[float, float]:
         """Limits where the statistic jumps across two continuous quantiles."""

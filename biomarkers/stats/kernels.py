@@ -126,6 +126,42 @@ def two_sample_hits(
 
 
 @numba.njit(cache=True, nogil=True)
+def coupled_labels(
+    orders: np.ndarray, known: np.ndarray, block: np.ndarray, need: np.ndarray, first: int, labels: np.ndarray
+) -> None:  # pragma: no cover  (compiled; held to its definition by tests)
+    """Label each marker's own patients by one random order of all patients.
+
+    Parameters
+    ----------
+    orders
+        (B, n) int32, random orders of the patients.
+    known
+        (m, n) uint8, 1 where the patient has this marker's level.
+    block
+        (n,) int64, stratum numbers from 0.
+    need
+        (m, strata) int64: in each stratum so many of the marker's patients, the first in the order, get ``first``.
+    first
+        1 or 0, the label of those; the other patients with a level get the other label.
+    labels
+        (m, B, n) uint8, filled; patients without the level get 0.
+    """
+    taken = np.zeros(need.shape[1], dtype=np.int64)
+    for j in range(known.shape[0]):
+        for b in range(orders.shape[0]):
+            taken[:] = 0
+            for k in range(orders.shape[1]):
+                patient = orders[b, k]
+                if known[j, patient] == 0:
+                    labels[j, b, patient] = 0
+                elif taken[block[patient]] < need[j, block[patient]]:
+                    labels[j, b, patient] = first
+                    taken[block[patient]] += 1
+                else:
+                    labels[j, b, patient] = 1 - first
+
+
+@numba.njit(cache=True, nogil=True)
 def permuted_products(
     one: np.ndarray, two: np.ndarray, orders: np.ndarray, sums: np.ndarray
 ) -> None:  # pragma: no cover  (compiled; held to numpy by tests)
@@ -151,6 +187,106 @@ def permuted_products(
                 part += row[j] * other[orders[b, j]]
             total += 2.0 * part + row[i] * other[orders[b, i]]
         sums[b] = total
+
+
+@numba.njit(cache=True, nogil=True)
+def ordered_pairs(
+    codes: np.ndarray, ends: np.ndarray, kinds: int, total: np.ndarray
+) -> None:  # pragma: no cover  (compiled; held to its definition by tests)
+    """Count pairs in which the higher level has the higher category, less those in which it has the lower one.
+
+    Parameters
+    ----------
+    codes
+        (B, n) int64, categories 0..kinds-1 of the patients by rising level.
+    ends
+        (n,) uint8, 1 where a run of equal levels ends.
+    kinds
+        Number of categories.
+    total
+        (B,) int64, filled.
+    """
+    before = np.zeros(kinds, dtype=np.int64)
+    run = np.zeros(kinds, dtype=np.int64)
+    for b in range(codes.shape[0]):
+        before[:] = 0
+        run[:] = 0
+        found = 0
+        for k in range(codes.shape[1]):
+            run[codes[b, k]] += 1
+            if ends[k] == 1:
+                for high in range(kinds):
+                    if run[high] > 0:
+                        for other in range(kinds):
+                            if other < high:
+                                found += run[high] * before[other]
+                            elif other > high:
+                                found -= run[high] * before[other]
+                for kind in range(kinds):
+                    before[kind] += run[kind]
+                    run[kind] = 0
+        total[b] = found
+
+
+@numba.njit(cache=True, nogil=True)
+def distance_products(
+    x: np.ndarray,
+    rows_x: np.ndarray,
+    values: np.ndarray,
+    ranks: np.ndarray,
+    rows_y: np.ndarray,
+    orders: np.ndarray,
+    sums: np.ndarray,
+) -> None:  # pragma: no cover  (compiled; held to distance matrices by tests)
+    """Fill sum |x_i - x_j| |y_i - y_j| - 2/n sum x_i. y_i. for each way of giving outcomes to patients.
+
+    Parameters
+    ----------
+    x, rows_x
+        (n,) rising levels, and the sum of the distances of each from all.
+    values, ranks, rows_y
+        (k,) distinct outcomes, rising; (n,) int64 which of them each outcome is; (n,) sums of its distances.
+    orders
+        (B, n) int64: patient i (by rising level) gets outcome ``orders[b, i]``.
+    sums
+        (B,) float64, filled.
+    """
+    n, k = x.shape[0], values.shape[0]
+    # sums over patients already seen, by rank of the outcome: how many, of x, of y, of x y (binary indexed trees)
+    tree = np.zeros((k + 1, 4))
+    for b in range(orders.shape[0]):
+        tree[:, :] = 0.0
+        count_all = x_all = y_all = xy_all = 0.0
+        products = 0.0
+        rows = 0.0
+        for i in range(n):
+            place = ranks[orders[b, i]]
+            y = values[place]
+            count = x_sum = y_sum = xy_sum = 0.0
+            at = place + 1
+            while at > 0:
+                count += tree[at, 0]
+                x_sum += tree[at, 1]
+                y_sum += tree[at, 2]
+                xy_sum += tree[at, 3]
+                at -= at & -at
+            # (x_i - x_j) (y_i - y_j) for outcomes at or below, the other sign for those above
+            below = x[i] * y * count - x[i] * y_sum - y * x_sum + xy_sum
+            whole = x[i] * y * count_all - x[i] * y_all - y * x_all + xy_all
+            products += 2.0 * below - whole
+            rows += rows_x[i] * rows_y[orders[b, i]]
+            at = place + 1
+            while at <= k:
+                tree[at, 0] += 1.0
+                tree[at, 1] += x[i]
+                tree[at, 2] += y
+                tree[at, 3] += x[i] * y
+                at += at & -at
+            count_all += 1.0
+            x_all += x[i]
+            y_all += y
+            xy_all += x[i] * y
+        sums[b] = 2.0 * products - 2.0 * rows / n
 
 
 def two_sample_reference(level: np.ndarray, first: np.ndarray) -> tuple[float, float]:

@@ -9,7 +9,13 @@ import numpy as np
 
 from biomarkers.errors import DataError
 from biomarkers.stats._checks import binary, labels
-from biomarkers.stats.permutation import DEFAULT_PERMUTATIONS, Rng, linear_moments, relabellings
+from biomarkers.stats.permutation import (
+    DEFAULT_PERMUTATIONS,
+    Rng,
+    coupled_relabellings,
+    linear_moments,
+    relabellings,
+)
 
 _TIE = 2e-5  # single-precision sums err by less; neighbouring rank sums of 1,000 patients differ by more
 _ROWS = 512
@@ -43,7 +49,8 @@ def max_t(
     Parameters
     ----------
     scores
-        (n, m) scores without gaps, for example mid-ranks a column.
+        (n, m) scores, for example mid-ranks a column; NaN where a patient has none (see
+        :func:`biomarkers.stats.permutation.coupled_relabellings` for what is then permuted).
     group
         (n,) bool.
     n_permutations, rng
@@ -63,20 +70,29 @@ def max_t(
     first = binary(group, name="group")
     if matrix.ndim != 2 or len(matrix) != len(first):
         raise DataError("scores must be patients x markers", seen=matrix.shape, allowed=f"({len(first)}, m)")
-    if np.isnan(matrix).any():
-        raise DataError("scores hold gaps", hint="Rank complete markers only, or use joint_permutation.")
     blocks = None if strata is None else labels(strata)
+    some = ~np.isnan(matrix).all(axis=1)  # a patient without any score takes no part
+    matrix, first, blocks = matrix[some], first[some], None if blocks is None else blocks[some]
+    known = ~np.isnan(matrix)
     mean, variance = linear_moments(matrix, first, blocks)
     usable = variance > 0
-    scaled = ((matrix[:, usable] - mean[usable] / first.sum()) / np.sqrt(variance[usable])).astype(np.float32)
+    n_first = known[first][:, usable].sum(axis=0)
+    centred = (matrix[:, usable] - mean[usable] / np.maximum(n_first, 1)) / np.sqrt(variance[usable])
     # what was seen in double precision: sums of ranks are exact, so z does not depend on the order of patients
-    seen = (matrix[first][:, usable].sum(axis=0) - mean[usable]) / np.sqrt(variance[usable])
+    seen = (np.nansum(matrix[first][:, usable], axis=0) - mean[usable]) / np.sqrt(variance[usable])
     rising = np.argsort(np.abs(seen), kind="stable")
-    scaled, ordered = np.ascontiguousarray(scaled[:, rising]), np.abs(seen[rising])
+    scaled, ordered = np.ascontiguousarray(np.nan_to_num(centred)[:, rising].astype(np.float32)), np.abs(seen[rising])
     hits = np.zeros((3, len(rising)))
-    for chunk in relabellings(first, n_permutations=n_permutations, rng=rng, strata=blocks):
-        for start in range(0, len(chunk), _ROWS):
-            size = np.abs(chunk[start : start + _ROWS].astype(np.float32) @ scaled)
+    draws = (
+        relabellings(first, n_permutations=n_permutations, rng=rng, strata=blocks)
+        if known.all()
+        else coupled_relabellings(
+            known[:, usable][:, rising], first, n_permutations=n_permutations, rng=rng, strata=blocks
+        )
+    )
+    for chunk in draws:
+        for start in range(0, chunk.shape[-2], _ROWS):
+            size = np.abs(_sums(chunk[..., start : start + _ROWS, :], scaled))
             hits[0] += (size >= ordered - _TIE).sum(axis=0)
             np.maximum.accumulate(size, axis=1, out=size)
             hits[1] += (size[:, -1:] >= ordered - _TIE).sum(axis=0)
@@ -88,3 +104,12 @@ def max_t(
     z[where] = seen
     result[:, where[rising]] = p
     return MaxT(z, result[0], result[1], result[2], n_permutations)
+
+
+def _sums(labelled: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Add up the scores of the first group, (b, m); labels are shared, (b, n), or each marker's own, (m, b, n)."""
+    if labelled.ndim == 2:
+        shared: np.ndarray = labelled.astype(np.float32) @ scores
+        return shared
+    own: np.ndarray = np.einsum("mbn,nm->bm", labelled.astype(np.float32), scores, optimize=False)
+    return own

@@ -138,6 +138,33 @@ def sign_flip(differences: Any, *, decimals: int = 3) -> Test:
     return Test(total, sign_distribution(np.abs(units)).two_sided(total, how="doubled"), d.size, method)
 
 
+def paired_t(differences: Any, *, level: float = 0.95) -> tuple[Estimate, Test]:
+    """Mean change with its t interval, and the t test that it is 0.
+
+    Returns
+    -------
+    Estimate and test, both undefined with a note for one pair or without spread.
+
+    Examples
+    --------
+    >>> estimate, test = paired_t([1.0, 2.0, 3.0, 2.0])
+    >>> round(estimate.value, 3), round(test.p, 4)
+    (2.0, 0.0163)
+    """
+    from scipy.special import stdtr, stdtrit
+
+    d = sample(differences, name="differences")
+    name, n = "paired t", d.size
+    spread = float(d.std(ddof=1)) if n > 1 else 0.0
+    if spread <= 1e-14 * float(np.abs(d).max(initial=0.0)):
+        note = "one pair has no spread" if n == 1 else "all differences are equal: their spread is zero and t undefined"
+        return undefined_estimate(level=level, n=n, method=name, note=note), undefined_test(n=n, method=name, note=note)
+    mean, error = float(d.mean()), spread / math.sqrt(n)
+    half = float(stdtrit(n - 1, 0.5 + confidence(level) / 2)) * error
+    test = Test(mean / error, 2 * float(stdtr(n - 1, -abs(mean / error))), n, "paired t test, two-sided")
+    return Estimate(mean, mean - half, mean + half, level, n, "mean change, paired t interval"), test
+
+
 def hodges_lehmann_paired(
     differences: Any,
     *,

@@ -17,6 +17,7 @@ from biomarkers.stats.results import Test, undefined_test
 STATISTICS = ("studentised", "rank-sum", "energy")
 DEFAULT_PERMUTATIONS = 99_999
 _CHUNK = 4096
+_BYTES = 2**26  # of labels held at a time where each marker has its own
 _TIE = 1e-9  # statistics this close to the observed one count as equal to it
 
 Rng = np.random.Generator | int
@@ -96,6 +97,10 @@ def joint_permutation(
 ) -> JointPermutation:
     """Test every column of ``levels`` between two groups under the same relabellings of patients.
 
+    A patient without any level takes no part. Where markers were measured in different patients, each marker's labels
+    change places among its own patients, with as many of the first group as were seen there, and one random order of
+    all patients decides them for every marker (:func:`coupled_relabellings`).
+
     Parameters
     ----------
     levels
@@ -126,12 +131,18 @@ def joint_permutation(
         raise DataError("levels must be patients x markers", seen=matrix.shape, allowed=f"({len(first)}, m)")
     blocks = None if strata is None else labels(strata)
     rows, columns = canonical_order(matrix, first, blocks)
+    rows = rows[~np.isnan(matrix[rows]).all(axis=1)]
     matrix, first, blocks = matrix[rows][:, columns], first[rows], None if blocks is None else blocks[rows]
     prepared = prepare(matrix)
     seen = _run(prepared, first[None, :].astype(np.uint8))
+    gaps = np.isnan(matrix)
     varies = np.array([len(np.unique(column[~np.isnan(column)])) > 1 for column in matrix.T])
     tally = _Tally(seen, varies=varies)
-    draws = relabellings(first, n_permutations=n_permutations, rng=rng, strata=blocks)
+    draws = (
+        coupled_relabellings(~gaps, first, n_permutations=n_permutations, rng=rng, strata=blocks)
+        if gaps.any()
+        else relabellings(first, n_permutations=n_permutations, rng=rng, strata=blocks)
+    )
     steps = _with_progress(draws, n_permutations, wanted=progress)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for studentised, energy in threads.map(lambda chunk: _run(prepared, chunk), _pieces(steps)):
@@ -238,6 +249,51 @@ def relabellings(
         yield chunk
 
 
+def coupled_relabellings(
+    known: np.ndarray, first: np.ndarray, *, n_permutations: int, rng: Rng, strata: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Draw labellings of markers that were measured in different patients, in chunks: (m, b, n) uint8.
+
+    One random order of all patients serves every marker: the first of a marker's own patients in that order, as many
+    as the rarer group has among them (in each stratum), get that group's label. For each marker alone this is a random
+    relabelling of its own patients with the sizes of the groups held, which is valid whenever a missing level does not
+    depend on what the level would have been, however much it depends on response. Markers of the same patients get the
+    same labels; the more two markers' patients differ, the less alike their labels, and the nearer the maximum
+    comes to that of independent markers, which is the larger one (Sidak 1967).
+
+    Parameters
+    ----------
+    known
+        (n, m) bool, who has which level.
+    first
+        (n,) bool.
+    n_permutations, rng, strata
+        As for :func:`joint_permutation`.
+
+    References
+    ----------
+    Sidak Z. J Am Stat Assoc 1967;62:626-633.
+    """
+    from biomarkers.stats.kernels import coupled_labels
+
+    if n_permutations < 1:
+        raise UsageError("the number of permutations is below 1", seen=n_permutations)
+    generator = np.random.default_rng(rng)
+    n, m = known.shape
+    block = np.zeros(n, dtype=np.int64) if strata is None else np.unique(strata, return_inverse=True)[1].reshape(-1)
+    rare = 2 * first.sum() <= n
+    group = first if rare else ~first
+    need = np.stack([np.bincount(block, (known[:, j] & group), minlength=int(block.max()) + 1) for j in range(m)])
+    numbers, has = np.arange(n, dtype=np.int32), np.ascontiguousarray(known.T, dtype=np.uint8)
+    most = max(16, min(_CHUNK, _BYTES // max(1, n * m)))
+    for begin in range(0, n_permutations, most):
+        size = min(most, n_permutations - begin)
+        orders = generator.permuted(np.repeat(numbers[None, :], size, axis=0), axis=1)
+        chunk = np.empty((m, size, n), dtype=np.uint8)
+        coupled_labels(orders, has, block, need.astype(np.int64), int(rare), chunk)
+        yield chunk
+
+
 def _start(first: np.ndarray, *, swapped: bool) -> tuple[np.ndarray, bool]:
     """Return the labelling that shuffling starts from, and whether its result is turned over.
 
@@ -250,7 +306,15 @@ def _start(first: np.ndarray, *, swapped: bool) -> tuple[np.ndarray, bool]:
 
 
 def linear_moments(scores: np.ndarray, first: np.ndarray, strata: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Permutation mean and variance of the sum of each column's scores in the first group: (m,) each."""
+    """Permutation mean and variance of the sum of each column's scores in the first group: (m,) each; NaN: no score."""
+    if np.isnan(scores).any():  # each column has patients of its own
+        found = []
+        for column in scores.T:
+            known = ~np.isnan(column)
+            block = None if strata is None else strata[known]
+            found.append(linear_moments(column[known, None], first[known], block))
+        means, variances = zip(*found, strict=True)
+        return np.concatenate(means), np.concatenate(variances)
     blocks = np.zeros(len(first), dtype=int) if strata is None else strata
     mean, variance = np.zeros(scores.shape[1]), np.zeros(scores.shape[1])
     for stratum in np.unique(blocks):
@@ -315,23 +379,35 @@ def prepare(matrix: np.ndarray) -> Prepared:
 
 
 def _run(prepared: Prepared, chunk: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both statistics of every labelling, (b, m) each; labels are shared, (b, n), or each marker's own, (m, b, n)."""
     from biomarkers.stats.kernels import two_sample
 
-    shape = (len(chunk), len(prepared.length))
+    shape = (chunk.shape[-2], len(prepared.length))
     studentised, energy = np.empty(shape), np.empty(shape)
-    two_sample(chunk, prepared.order, prepared.last, prepared.position, prepared.length, studentised, energy)
+    if chunk.ndim == 2:
+        two_sample(chunk, prepared.order, prepared.last, prepared.position, prepared.length, studentised, energy)
+        return studentised, energy
+    for j, own in enumerate(chunk):
+        here = slice(j, j + 1)
+        one = np.empty((2, len(own), 1))
+        two_sample(own, prepared.order[here], prepared.last[here], prepared.position[here], prepared.length[here], *one)
+        studentised[:, j], energy[:, j] = one[0, :, 0], one[1, :, 0]
     return studentised, energy
 
 
 def _pieces(chunks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     for chunk in chunks:
-        yield from np.array_split(chunk, max(1, os.cpu_count() or 1))
+        parts = np.array_split(chunk, max(1, os.cpu_count() or 1), axis=-2)
+        yield from (np.ascontiguousarray(part) for part in parts)
 
 
 def _with_progress(chunks: Iterator[np.ndarray], n: int, *, wanted: bool) -> Iterator[np.ndarray]:
     from tqdm import tqdm
 
-    yield from tqdm(chunks, total=-(-n // _CHUNK), desc="permutations", unit="chunk", disable=not wanted, leave=False)
+    with tqdm(total=n, desc="permutations", unit="", disable=not wanted, leave=False) as bar:
+        for chunk in chunks:
+            yield chunk
+            bar.update(chunk.shape[-2])
 
 
 class _Tally:

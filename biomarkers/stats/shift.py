@@ -58,7 +58,7 @@ def hodges_lehmann(
     choice(estimate, ("median", "centre"), name="estimate")
     one, two = sample(x, name="x"), sample(y, name="y")
     tail = (1 - confidence(level)) / 2
-    ranks = midranks(np.concatenate([one, two]))
+    ranks = midranks(without_noise(np.concatenate([one, two])))
     tied = np.unique(ranks).size < ranks.size
     differences = without_noise(np.subtract.outer(one, two).ravel())
     points, counts = np.unique(differences, return_counts=True)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biomarkers.cells.gate_fit import fit_gate
+from biomarkers.cells.gate_shift import shift_notes
 from biomarkers.cells.gates import apply_gates, fit_gates, gate_values, low_signal, read_gates, write_gates
 from biomarkers.errors import DataError, UsageError
 from biomarkers.panel import Panel
@@ -40,13 +41,13 @@ def cells_of(**columns):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 999), st.floats(0.02, 0.9), st.floats(300, 5000), st.sampled_from(["valley", "mixture"]))
+@given(st.integers(0, 999), st.floats(0.04, 0.9), st.floats(300, 5000), st.sampled_from(["valley", "mixture"]))
 def test_two_populations_are_parted(seed, share, bright, method):
     values, positive = two(seed, share=share, bright=bright)
     fit = fit_gate(values, method=method)
     assert np.mean((values >= fit.gate) != positive) < 0.02
     assert fit.low <= fit.gate <= fit.high
-    assert not fit.flags
+    assert not any("low signal" in flag for flag in fit.flags)
 
 
 @settings(max_examples=20, deadline=None)
@@ -59,11 +60,12 @@ def test_the_unit_of_the_camera_changes_no_call(seed, unit):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 999), st.sampled_from(["normal", "exponential", "lognormal"]))
-def test_noise_alone_is_never_parted_without_a_flag(seed, shape):
+def test_noise_alone_is_never_parted(seed, shape):
     rng = np.random.default_rng(seed)
     values = {"normal": rng.normal(0, 5, 1500), "exponential": rng.exponential(5, 1500),
               "lognormal": np.exp(rng.normal(2, 0.4, 1500))}[shape]  # fmt: skip
     fit = fit_gate(values)
+    assert np.isnan(fit.gate)
     assert any("low signal" in flag for flag in fit.flags)
 
 
@@ -79,7 +81,7 @@ def test_few_cells_and_equal_cells_are_flagged():
     assert any("at least 50" in flag for flag in fit_gate(two(1, n=30, share=0.5)[0]).flags)
     flat = fit_gate(np.full(100, 7.0))
     assert any("do not differ" in flag for flag in flat.flags)
-    assert flat.gate > 7
+    assert np.isnan(flat.gate)
 
 
 def test_each_marker_is_read_in_its_compartment():
@@ -149,3 +151,17 @@ def test_wrong_words(tmp_path):
     other = pd.DataFrame({"slide": ["x"], "marker": ["A"], "compartment": ["cell"], "gate": [1.0]})
     with pytest.raises(DataError, match="no row for this slide"):
         apply_gates(cells_of(A=[1], B=[1]), other, slide="y")
+
+
+def test_an_image_that_disagrees_with_the_shared_gate_is_told():
+    """Stained three times as bright: its negative cells pass the gate of the others."""
+    values, _ = two(8, share=0.3, bright=1500.0, noise=60.0)
+    alike, shifted = cells_of(A=values, B=values), cells_of(A=3 * values + 400, B=values)
+    gates = fit_gates({"x": alike}, panel=PANEL, per="batch")
+    assert shift_notes(apply_gates(alike, gates, slide="x")) == []
+    (note,) = shift_notes(apply_gates(shifted, gates, slide="y"))
+    assert note.startswith("A: this image's own gate")
+    own = fit_gates({"y": shifted}, panel=PANEL)
+    assert shift_notes(apply_gates(shifted, own, slide="y")) == [], "only shared gates are checked"
+    bright = cells_of(A=1500 + values[values < 300][:600], B=np.zeros(600))
+    assert "all positive, or shifted?" in shift_notes(apply_gates(bright, gates, slide="z"))[0]

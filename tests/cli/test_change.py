@@ -145,7 +145,12 @@ def test_wrong_files(tmp_path: Path, cohort: Path, capsys: pytest.CaptureFixture
     (tmp_path / "broken.h5ad").write_text("not HDF5")
     assert run(["change", str(tmp_path / "broken.h5ad"), *out]) == 2
     assert run(["change", str(tmp_path / "absent.h5ad"), *out]) == 2
-    assert run(["change", str(SAMPLE_DATA / "simulated_manifest.csv"), "--level", "mpp", *out]) == 2
+    assert (
+        run(["change", str(SAMPLE_DATA / "simulated_manifest.csv"), "--level", "mpp", "--out", str(tmp_path / "m")])
+        == 0
+    )
+    empty = pd.read_csv(tmp_path / "m" / "summary.csv").iloc[0]
+    assert (empty["verdict"], empty["reason"]) == ("not_testable", "no sample has a level")
     assert run(["change", str(cohort), "--lloq", "x=1", *out]) == 2
     assert "a cohort holds its own" in capsys.readouterr().err
     assert not (tmp_path / "o").exists()

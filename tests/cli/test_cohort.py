@@ -183,3 +183,34 @@ def test_several_tables_behind_one_option(levels: Path, tmp_path: Path) -> None:
     repeated = [words[0], "--levels", words[2], "--levels", *words[3:]]
     assert run([*repeated, str(tmp_path / "d.h5ad")]) == 0
     assert read_cohort(tmp_path / "d.h5ad").n_vars == 2
+
+
+def test_confirmation_new_therapy_and_landmarks_by_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clinical = pd.DataFrame(
+        {"patient": ["A", "B", "C"], "pfs_months": [9.0, 9.0, 4.0], "pfs_event": [0, 0, 1], "switch": [None, 9, None]}
+    )
+    sums = {"A": [100, 70, 83, 84], "B": [100, 60, 55, 50], "C": [100, 60, 55, 130]}
+    rows = [(name, 42 * i, size) for name, mine in sums.items() for i, size in enumerate(mine)]
+    clinical.to_csv(tmp_path / "c.csv", index=False)
+    pd.DataFrame(rows, columns=["patient", "day", "sum_mm"]).to_csv(tmp_path / "v.csv", index=False)
+    words = ["cohort", "--clinical", tmp_path / "c.csv", "--visits", tmp_path / "v.csv", "--no-figures"]
+
+    def best(*more: object) -> dict[str, str]:
+        assert run([*map(str, (*words, *more, "--out", tmp_path / "o.h5ad"))]) == 0
+        return pd.read_csv(tmp_path / "o" / "best_responses.csv").set_index("patient")["response"].to_dict()
+
+    assert best() == {"A": "SD", "B": "PR", "C": "PR"}
+    assert best("--carried-confirms")["A"] == "PR"
+    assert best("--new-therapy", "switch:weeks")["B"] == "SD", "one visit of the two is after day 63"
+    best("--new-therapy", "switch:weeks", "--new-therapy-pfs", "event")
+    patients = pd.read_csv(tmp_path / "o" / "patients.csv").set_index("patient")
+    assert patients.loc["B", "pfs_visits_reason"] == "start of a new therapy"
+    assert patients.loc["B", "pfs_visits_months"] == pytest.approx(63 / 30.4375)
+    best("--landmark", 2, "--landmark", 3)
+    landmarks = pd.read_csv(tmp_path / "o" / "landmarks.csv")
+    assert landmarks[["n_responded", "n_not"]].to_numpy().tolist() == [[3, 0], [3, 0]]
+    best("--landmark", 3, "--landmark-response", "confirmed")
+    assert pd.read_csv(tmp_path / "o" / "landmarks.csv")["grouped_by"].tolist() == ["response_confirmed_months"]
+    words += ["--landmark", "2", "--landmark-response", "confirmed", "--out", str(tmp_path / "p.h5ad")]
+    assert run([*map(str, words)]) == 2
+    assert "no response could have been confirmed by the landmark" in capsys.readouterr().err

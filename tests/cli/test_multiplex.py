@@ -32,6 +32,7 @@ kind = "density"
 cells = "CD3+ PD-1+"
 cutoff = 10
 """
+GLOW = '[channels.AF]\nmarker = "AF"\nrole = "autofluorescence"\n'
 INFORM = """
 name = "inform"
 [channels.DAPI]
@@ -49,11 +50,10 @@ of = "CK+"
 
 @pytest.mark.slow
 def test_an_image_and_a_panel(tmp_path):
-    scene = plant_multiplex(simulate_scene(rng=4, size_px=200, mpp=0.5, lymphocytes_per_mm2=2000), rng=4)
+    scene = plant_multiplex(simulate_scene(rng=4, size_px=320, mpp=0.5, lymphocytes_per_mm2=2000, pd1_share=0.4), rng=4)
     for name in ("SIM-001_baseline", "SIM-002_baseline"):
-        image = render_if(scene, markers=["PD-1", "CD3"], rng=4, af_channel=False)
-        write_if(tmp_path / f"{name}.ome.tif", image)
-    (tmp_path / "panel.toml").write_text(PANEL)
+        write_if(tmp_path / f"{name}.ome.tif", render_if(scene, markers=["PD-1", "CD3"], rng=4))
+    (tmp_path / "panel.toml").write_text(PANEL + GLOW)
     out = tmp_path / "out"
     words = ["score", str(tmp_path / "*.ome.tif"), "--panel", str(tmp_path / "panel.toml"), "--out", str(out)]
     assert run([*words, "--quiet"]) == 0
@@ -66,18 +66,29 @@ def test_an_image_and_a_panel(tmp_path):
     assert "Gates of SIM-001_baseline" in (out / "gates" / "SIM-001_baseline.html").read_text()
     gates = pd.read_csv(out / "gates" / "SIM-001_baseline.csv")
     assert set(gates["marker"]) == {"PD-1", "CD3"}
+    assert set(gates["slide"]) == {"*"}, "images of one batch share their gates"
+    assert len(pd.read_csv(out / "gates.csv")) == 2
+    for end in ("low", "high"):
+        assert slides[f"positive_fraction_{end}"].notna().all()
+    assert run([*words[:-1], str(tmp_path / "alone"), "--gates", "image", "--quiet", "--no-overlays"]) == 0
+    alone = pd.read_csv(tmp_path / "alone" / "gates" / "SIM-001_baseline.csv")
+    assert set(alone["slide"]) == {"SIM-001_baseline"}
+    assert not (tmp_path / "alone" / "gates.csv").exists()
     fitted = ["gates", str(out), "--panel", str(tmp_path / "panel.toml"), "--out", str(tmp_path / "batch.csv")]
     assert run(fitted) == 0
     batch = pd.read_csv(tmp_path / "batch.csv").set_index("marker")
     assert batch["slide"].tolist() == ["*", "*"]
     assert batch["n_cells"].tolist() == [slides["n_cells"].sum()] * 2
     assert (tmp_path / "batch.html").read_text().count("<svg") == 2
-    assert run([*words[:-1], str(tmp_path / "out3"), "--gates", str(tmp_path / "batch.csv"), "--quiet"]) == 0
+    assert (
+        run([*words[:-1], str(tmp_path / "out3"), "--gates", str(tmp_path / "batch.csv"), "--quiet", "--no-overlays"])
+        == 0
+    )
     called = pd.concat(pd.read_parquet(one) for one in sorted((tmp_path / "out3" / "cells").glob("*.parquet")))
     assert called["CD3_positive"].sum() == batch.loc["CD3", "n_positive"]
     assert run([*fitted[:1], str(tmp_path / "cells"), *fitted[2:]]) == 2
     gates.assign(slide="*", gate=1e6, gate_2=2e6, gate_3=3e6).to_csv(tmp_path / "gates.csv", index=False)
-    again = [*words[:-1], str(tmp_path / "out2"), "--gates", str(tmp_path / "gates.csv"), "--quiet"]
+    again = [*words[:-1], str(tmp_path / "out2"), "--gates", str(tmp_path / "gates.csv"), "--quiet", "--no-overlays"]
     assert run(again) == 0
     assert (pd.read_csv(tmp_path / "out2" / "scores.csv")["numerator"] == 0).all()
 
@@ -175,3 +186,58 @@ def test_a_rule_that_names_nothing_stops_before_any_image(tmp_path):
         words = ["score", str(tmp_path / "a.tif"), "--panel", str(tmp_path / "panel.toml")]
         assert run([*words, "--out", str(tmp_path / "out")]) == 2
         assert not (tmp_path / "out" / "slides.csv").exists()
+
+
+GATED = """
+name = "gated"
+[channels.DAPI]
+marker = "DAPI"
+role = "nuclei"
+[channels.CD8]
+marker = "CD8"
+[[scores]]
+name = "CD8"
+kind = "density"
+cells = "CD8+"
+"""
+
+
+@pytest.mark.parametrize("name", ["gate_clipped_none_positive", "gate_gamma_none_positive"])
+def test_a_table_of_noise_has_no_positive_cells(tmp_path, shared_data, name):
+    folder = shared_data / "faults" / "panels"
+    words = [folder / f"{name}.csv", "--panel", folder / "panel_cd8.toml", "--fit-gates", "--mpp", 0.5, "--area-mm2", 1]
+    assert cells(*words, "--out", tmp_path / "out") == 0
+    (row,) = pd.read_csv(tmp_path / "out" / "scores.csv").to_dict("records")
+    assert (row["status"], np.isnan(row["value"])) == ("not_evaluable", True)
+    assert "no gate of CD8 could be told" in row["reason"]
+    (slide,) = pd.read_csv(tmp_path / "out" / "slides.csv").to_dict("records")
+    assert slide["status"] == "not_evaluable"
+    assert np.isnan(slide["positive_fraction"])
+    assert slide["area_source"] == "stated"
+    assert "not evaluable" in (tmp_path / "out" / "gates.html").read_text()
+
+
+def test_a_compartment_that_a_table_does_not_have_is_refused(tmp_path, shared_data):
+    table = shared_data / "images" / "spatialtime" / "cells_TMA1_3_B.csv.gz"
+    panel = tmp_path / "panel.toml"
+    panel.write_text(GATED)
+    words = [table, "--panel", panel, "--mpp", 0.5, "--area-mm2", 1, "--fit-gates", "--out", tmp_path / "out"]
+    with pytest.raises(DataError, match="no cell level of CD8") as refused:
+        cells(*words)
+    assert "nucleus, cytoplasm" in str(refused.value)
+    assert not (tmp_path / "out" / "scores.csv").exists()
+    panel.write_text(GATED.replace('marker = "CD8"', 'marker = "CD8"\ncompartment = "cytoplasm"'))
+    assert cells(*words) == 0
+
+
+@pytest.mark.parametrize("area", [0.000001, 1000.0])
+def test_an_implausible_density_is_told(tmp_path, area):
+    rows = "\n".join(f"{k},{5 if k % 2 else 900},{k % 20}0,{k // 20}0,80,s" for k in range(1, 201))
+    (tmp_path / "t.csv").write_text(f"CellID,CD8,X_centroid,Y_centroid,Area,imageid\n{rows}\n")
+    (tmp_path / "panel.toml").write_text(GATED)
+    (tmp_path / "g.csv").write_text("slide,marker,compartment,gate\n*,CD8,cell,100\n")
+    words = [tmp_path / "t.csv", "--panel", tmp_path / "panel.toml", "--mpp", 1, "--gates", tmp_path / "g.csv"]
+    assert cells(*words, "--area-mm2", area, "--out", tmp_path / "out") == 0
+    (slide,) = pd.read_csv(tmp_path / "out" / "slides.csv").to_dict("records")
+    assert slide["status"] == "ok_with_warnings"
+    assert "implausible" in slide["reason"]

@@ -15,6 +15,7 @@ from biomarkers.cohort.irecist import immune_responses
 from biomarkers.cohort.lesions import sums_from_lesions
 from biomarkers.cohort.recist import NON_CR_NON_PD, derive_responses
 
+CARRIED, UNSEEN = "PR that is only carried", "PR with non-targets not evaluated"
 WORDS = ("CR", "PR", "SD", NON_CR_NON_PD, "PD", "NE")
 
 
@@ -27,18 +28,22 @@ def _confirmed_pairs(words: list[str], days: list[int], rules: Confirmation) -> 
     for i, j in combinations(range(len(words)), 2):
         between, whole = words[i + 1 : j], words[i : j + 1]
         late = days[j] - days[i] >= rules.confirm_days
+        first_cr = whole.index("CR") if "CR" in whole else len(whole)
+        # after a CR, targets gone with non-targets not looked at tell no more than NE
+        whole = [*whole[:first_cr], *("NE" if word == UNSEEN else word for word in whole[first_cr:])]
+        between = whole[1:-1]
         few = between.count("NE") <= rules.max_ne_between
         if not (late and few):
             continue
-        if words[i] == words[j] == "CR" and set(between) <= {"CR", "NE"}:
+        if whole[0] == whole[-1] == "CR" and set(between) <= {"CR", "NE"}:
             found.add("CR")
-        allowed = {"PR", "CR", "NE"} | ({"SD"} if rules.sd_between else set())
+        shown = {"PR", UNSEEN} | ({CARRIED} if rules.carried_confirms else set())
+        allowed = {"PR", UNSEEN, CARRIED, "CR", "NE"} | ({"SD"} if rules.sd_between else set())
         stable = between.count("SD")
-        first_cr = whole.index("CR") if "CR" in whole else len(whole)
-        fallen = {"PR", "SD"} & set(whole[first_cr:])  # less than a CR after it
+        fallen = {"PR", CARRIED, "SD"} & set(whole[first_cr:])  # less than a CR after it
         if (
-            words[i] == "PR"
-            and words[j] in ("PR", "CR")
+            whole[0] in shown
+            and whole[-1] in shown | {"CR"}
             and set(between) <= allowed
             and stable <= 1
             and not fallen
@@ -53,12 +58,13 @@ def _by_the_book(words: list[str], days: list[int], rules: Confirmation) -> str:
     if "PD" in words:
         last = words.index("PD") + 1
         words, days = words[:last], days[:last]
-    seen = set(words) & {"CR", "PR"} if rules.confirm_days == 0 else _confirmed_pairs(words, days, rules)
+    plain = ["PR" if word == UNSEEN or (word == CARRIED and rules.carried_confirms) else word for word in words]
+    seen = set(plain) & {"CR", "PR"} if rules.confirm_days == 0 else _confirmed_pairs(words, days, rules)
     for best in ("CR", "PR"):
         if best in seen:
             return best
     late = [word for word, day in zip(words, days, strict=True) if day >= rules.min_sd_days]
-    if {"CR", "PR", "SD"} & set(late):
+    if {"CR", "PR", UNSEEN, CARRIED, "SD"} & set(late):
         return "SD"
     if NON_CR_NON_PD in late:
         return NON_CR_NON_PD
@@ -71,15 +77,20 @@ RULES = st.builds(
     min_sd_days=st.sampled_from([0, 28, 42, 56]),
     max_ne_between=st.integers(0, 2),
     sd_between=st.booleans(),
+    carried_confirms=st.booleans(),
 )
 
 
 @settings(max_examples=1500, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(WORDS), st.integers(1, 45)), max_size=8), RULES)
+@given(
+    st.lists(st.tuples(st.sampled_from((*WORDS, "PR", "CR", CARRIED, UNSEEN)), st.integers(1, 45)), max_size=8), RULES
+)
 def test_best_response_is_that_of_a_direct_reading(visits: list[tuple[str, int]], rules: Confirmation) -> None:
     words = [word for word, _ in visits]
     days = np.cumsum([gap for _, gap in visits]).tolist()
-    assert best_response(words, days, rules=rules) == _by_the_book(words, days, rules)
+    carried, unseen = ([word == kind for word in words] for kind in (CARRIED, UNSEEN))
+    told = ["PR" if word in (CARRIED, UNSEEN) else word for word in words]
+    assert best_response(told, days, rules=rules, carried=carried, unseen=unseen) == _by_the_book(words, days, rules)
 
 
 # -- visits ---
@@ -96,7 +107,7 @@ def _visits_by_the_book(table: pd.DataFrame) -> list[str]:
         complete = size is not None and bool(row["all_targets"])
         nadir = min([base, *(sums[k] for k in range(1, t) if sums[k] is not None and table["all_targets"].iloc[k])])
         since = max([0, *(k for k in range(1, t) if overall[k] == "PD")])
-        before = set(targets[since + 1 : t])
+        before, complete_before = set(targets[since + 1 : t]), "CR" in overall[since + 1 : t]
         if size is None:
             target = "NE"
         elif size != 0 and size >= Fraction(12, 10) * nadir and size - nadir >= 5:
@@ -105,9 +116,9 @@ def _visits_by_the_book(table: pd.DataFrame) -> list[str]:
             target = "NE"
         elif size == 0:
             target = "CR"
-        elif "CR" in before:
+        elif complete_before:
             target = "PD"
-        elif size <= Fraction(7, 10) * base or "PR" in before:
+        elif size <= Fraction(7, 10) * base or before & {"PR", "CR"}:
             target = "PR"
         else:
             target = "SD"
@@ -126,7 +137,26 @@ VISIT = st.fixed_dictionaries(
         # whole, halves and thirds of one baseline, so that the limits themselves are met often
         "sum_mm": st.one_of(
             st.sampled_from(
-                [0.0, 35.0, 40.0, 42.0, 47.0, 49.0, 50.0, 54.9, 55.0, 60.0, 63.0, 70.0, 84.0, float("nan")]
+                [
+                    0.0,
+                    0.0,
+                    3.0,
+                    4.9,
+                    5.0,
+                    35.0,
+                    40.0,
+                    42.0,
+                    47.0,
+                    49.0,
+                    50.0,
+                    54.9,
+                    55.0,
+                    60.0,
+                    63.0,
+                    70.0,
+                    84.0,
+                    float("nan"),
+                ]
             ),
             st.integers(0, 1200).map(lambda tenths: tenths / 10),
         ),

@@ -48,8 +48,10 @@ def test_the_other_rule_for_ne_is_the_other_one() -> None:
 
 
 def test_the_panel_keeps_its_own_options() -> None:
-    with pytest.raises(UsageError, match="sets these options itself"):
-        sensitivity(table(), levels=["a"], response="bor", endpoint="dcr")
+    with pytest.raises(UsageError, match="one end point"):
+        sensitivity(table(), levels=["a"], response="bor", endpoint=["orr", "dcr"])  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="does not know"):
+        sensitivity(table(), levels=["a"], response="bor", colour="red")
     with pytest.raises(UsageError, match="needs levels"):
         sensitivity(table(), response="bor")
 

@@ -126,12 +126,14 @@ def test_html_escapes_names() -> None:
 def test_end_points_of_every_kind() -> None:
     found = ask(
         trial(shift=0.8), levels=["a"], endpoint=["orr", "dcr", "clinical_benefit", "recist", "best_change", "os"],
-        best_change="change", time="months", event="dead",
+        best_change="change", time={"os": "months", "pfs": "months"}, event={"os": "dead", "pfs": "dead"},
     )  # fmt: skip
     rows = found.verdicts.set_index("endpoint")
     assert list(rows.index) == ["orr", "dcr", "clinical_benefit", "recist", "best_change", "os"]
-    assert rows.loc["recist", "auc"] > 0.6  # shrinkage and a better response count up
-    assert rows.loc["best_change", "auc"] > 0.55
+    assert rows.loc["recist", "concordance"] > 0.6  # shrinkage and a better response count up
+    assert rows.loc["best_change", "concordance"] > 0.55
+    assert rows.loc[["recist", "best_change", "os"], "auc"].isna().all()
+    assert rows.loc[["orr", "dcr"], "concordance"].isna().all()
     assert rows.loc["os", "n_responders"] == trial()["dead"].sum()
     assert rows["verdict"].isin(["dependent", "inconclusive", "independent_within_margin"]).all()
     assert "primary end point orr" in " ".join(found.notes)

@@ -100,8 +100,10 @@ def test_one_stratum_is_no_stratum() -> None:
     plain = relate(table, **asked).verdicts  # type: ignore[arg-type]
     one = relate(table, strata="all", **asked).verdicts  # type: ignore[arg-type]
     np.testing.assert_allclose(one["auc"], plain["auc"], rtol=1e-12)
-    graded = plain["endpoint"] != "orr"  # there the interval is the same as well
-    np.testing.assert_allclose(one["auc_low95"][graded], plain["auc_low95"][graded], rtol=1e-12)
+    for column in ("concordance", "concordance_low95"):
+        np.testing.assert_allclose(one[column], plain[column], rtol=1e-12)
+    graded = plain["endpoint"] != "orr"
+    assert plain["concordance_low95"][graded].notna().all()
 
 
 def test_a_stratum_far_away_changes_nothing() -> None:
@@ -111,7 +113,7 @@ def test_a_stratum_far_away_changes_nothing() -> None:
     asked = {"levels": ["level"], "response": "bor", "endpoint": ["orr", *ENDS], "best_change": "change"}
     asked |= {"time": "months", "event": "dead", "strata": "site", "n_permutations": 199}
     one, two = (relate(frame, **asked).verdicts for frame in (table, moved))  # type: ignore[arg-type]
-    for column in ("auc", "auc_low95", "p_dependence", "p_omnibus"):
+    for column in ("auc", "auc_low95", "concordance", "concordance_low95", "p_dependence", "p_omnibus"):
         np.testing.assert_allclose(one[column], two[column], rtol=1e-12)
 
 

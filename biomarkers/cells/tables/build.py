@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -27,10 +27,12 @@ from biomarkers.keys import (
 from biomarkers.panel import canonical_marker
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from anndata import AnnData
 
 COMPARTMENTS = ("cell", "nucleus", "cytoplasm", "membrane")
 Unit = Literal["um", "px"]
+MISSING_WORDS: Final = frozenset({"", "#N/A", "NA", "N/A", "nan", "NaN", "None", "<NA>"})
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,9 @@ def by_compartment(
 
 def are_numbers(values: pd.Series) -> bool:
     """Tell a measurement from an annotation: at least one of its values reads as a number."""
-    text = values.astype(str).str.strip().str.replace(",", ".", regex=False)
+    if values.dtype.kind in "iuf":
+        return bool(values.notna().any())
+    text = values.drop_duplicates().astype(str).str.strip().str.replace(",", ".", regex=False)
     return bool(pd.to_numeric(text, errors="coerce").notna().any())
 
 
@@ -195,20 +199,40 @@ def numbers(values: pd.Series, *, column: str, where: Path) -> np.ndarray:
     """
     if values.dtype.kind in "iuf":
         return values.to_numpy(dtype=float)
+    plain_numbers = as_floats(values)
+    if plain_numbers is not None:
+        return plain_numbers
     text = values.astype(str).str.replace("%", "", regex=False).str.strip()
-    text = text.where(~text.isin(["", "#N/A", "NA", "N/A", "nan", "NaN", "None", "<NA>"]), "nan")
+    text = text.where(~text.isin(MISSING_WORDS), "nan")
     if text.str.contains(",", regex=False).any() and not text.str.contains(".", regex=False).any():
         text = text.str.replace(",", ".", regex=False)
     found = pd.to_numeric(text, errors="coerce")
-    wrong = found.isna() & (text != "nan")
+    wrong = (found.isna() & (text != "nan")) | np.isinf(found)  # an infinite number is none that was measured
     if wrong.any():
         row = int(np.flatnonzero(wrong.to_numpy())[0])
+        what = "text" if np.isnan(found.iloc[row]) else "an infinite number"
         raise DataError(
-            f"column {column!r} holds text where a number is needed",
+            f"column {column!r} holds {what} where a number is needed",
             where=f"{where}, row {row + 2}",
             seen=values.iloc[row],
         )
     return found.to_numpy(dtype=float)
+
+
+def as_floats(values: pd.Series | pa.ChunkedArray | pa.Array) -> np.ndarray | None:
+    """Read text that is plain numbers or missing, fast; None where a value is anything else, or infinite."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        text = pa.array(values, pa.string(), from_pandas=True) if isinstance(values, pd.Series) else values
+        trimmed = pc.utf8_trim_whitespace(text)
+        missing = pc.is_in(trimmed, value_set=pa.array(sorted(MISSING_WORDS)))
+        found = pc.if_else(missing, pa.scalar(None, pa.string()), trimmed).cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        return None
+    numbers = found.to_numpy(zero_copy_only=False) if isinstance(found, pa.Array) else found.to_numpy()
+    return None if np.isinf(numbers).any() else np.array(numbers, dtype=float)
 
 
 def optional_numbers(frame: pd.DataFrame, column: str | None, *, where: Path) -> np.ndarray:

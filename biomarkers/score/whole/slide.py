@@ -21,6 +21,7 @@ from biomarkers.collector import loads_when_first_called
 from biomarkers.config import Assay, Thresholds
 from biomarkers.errors import SlideError
 from biomarkers.memory import give_back_memory, keep_freed_memory
+from biomarkers.score.anchor import check_pixel_size
 from biomarkers.score.classes import analysed_at
 from biomarkers.score.compute import WHOLE, score_frame, score_row
 from biomarkers.score.contradictions import contradictions, staining_pattern
@@ -195,7 +196,7 @@ def prepared(
         if opened.channels == ("grey",):
             message = "the image is grey: stains cannot be told apart without colour"
             raise SlideError(message, where=opened.path)
-        _ = opened.mpp  # refused before any pixel is read
+        check_pixel_size(setup.thresholds, mpp=opened.mpp)  # refused before any pixel is read
         if setup.classes.annotations is not None:
             check_inside(setup.classes.annotations, width=opened.size[0], height=opened.size[1])
         name = opened.path.stem.removesuffix(".ome") if slide is None else slide

@@ -1,0 +1,161 @@
+"""Tissue does not shrink where cells are sparse, and drawn regions hold to the pixel."""
+
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from biomarkers.cells.annotations import Annotations, Region
+from biomarkers.cells.dapi import nuclear_levels
+from biomarkers.score.multiplex_slide import score_multiplex
+from biomarkers.score.regions import Regions, density_notes, regions_from_cells, regions_from_masks
+from biomarkers.score.tissue import tissue_around_cells, tissue_in_picture
+from biomarkers.slide.channels import make_channels
+
+
+def strewn(per_mm2, *, seed=0, wide_um=1000.0, high_um=1000.0):
+    rng = np.random.default_rng(seed)
+    return rng.uniform((0, 0), (wide_um, high_um), (rng.poisson(per_mm2 * wide_um * high_um / 1e6), 2))
+
+
+def table(place, tumor=False):
+    obs = pd.DataFrame({"x_um": place[:, 0], "y_um": place[:, 1], "area_um2": 80.0})
+    obs["cell_class"] = np.where(tumor, "tumor", "stroma")
+    return ad.AnnData(np.zeros((len(place), 0)), obs=obs.set_index(obs.index.astype(str)))
+
+
+@pytest.mark.parametrize("per_mm2", [200, 500, 1500, 4000, 8000])
+def test_a_field_that_is_tissue_everywhere_stays_one(per_mm2):
+    share = np.mean([tissue_around_cells(strewn(per_mm2, seed=seed), shape=(250, 250)).mean() for seed in range(3)])
+    assert share == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize("per_mm2", [500, 2000, 8000])
+def test_tissue_that_fills_half_of_a_field(per_mm2):
+    half = [tissue_around_cells(strewn(per_mm2, seed=seed, wide_um=500), shape=(250, 250)).mean() for seed in range(3)]
+    assert np.mean(half) == pytest.approx(0.5, rel=0.05)
+
+
+def test_sparse_stroma_beside_dense_tumour():
+    nests, stroma = strewn(6000, wide_um=500), strewn(1000, seed=1, wide_um=500) + np.array([500.0, 0.0])
+    cells = table(np.vstack([nests, stroma]), np.arange(len(nests) + len(stroma)) < len(nests))
+    regions = regions_from_cells(cells, size_um=(1000, 1000), margin_um=50)
+    assert regions.area_mm2("stroma") == pytest.approx(0.5, rel=0.05)
+    assert regions.area_mm2("tumor") == pytest.approx(0.5, rel=0.05)
+    assert regions.area_source == "cells"
+
+
+def test_the_same_of_a_table(shared_data):
+    frame = pd.read_csv(shared_data / "faults" / "panels" / "area_sparse_stroma.csv")
+    cells = table(frame[["x_um", "y_um"]].to_numpy(), frame["tumor"].to_numpy())
+    regions = regions_from_cells(cells, size_um=(1000, 1000), margin_um=50)
+    assert regions.area_mm2("stroma") == pytest.approx(0.5, rel=0.05)
+
+
+def test_a_cell_alone_and_none():
+    assert not tissue_around_cells(np.zeros((0, 2)), shape=(50, 50)).any()
+    alone = tissue_around_cells(np.array([[500.0, 500.0]]), shape=(250, 250)).sum() * 16
+    assert 0 < alone < 30_000
+
+
+def picture(glow, *, tissue_share=0.6, seed=0):
+    """Dim glow on the left of a dark field, 300 um wide, and noise everywhere."""
+    rng = np.random.default_rng(seed)
+    light = np.full((2, 600, 600), 100.0)
+    light[:, :, : round(600 * tissue_share)] += glow
+    pixels = (rng.poisson(light) + rng.normal(0, 5, light.shape)).clip(0).astype(np.uint16)
+    return make_channels(pixels, names=["DAPI", "AF"], mpp=0.5)
+
+
+def test_glow_tells_tissue_from_glass():
+    few = table(strewn(300, wide_um=170, high_um=300))
+    seen = tissue_in_picture(picture(40), few, labels=np.zeros((600, 600), np.int32))
+    assert seen.mean() == pytest.approx(0.6, rel=0.03)
+    for flat in (picture(0), picture(40, tissue_share=1.0)):
+        assert tissue_in_picture(flat, few, labels=np.zeros((600, 600), np.int32)) is None
+    everywhere = table(strewn(600, wide_um=300, high_um=300))
+    darker = tissue_in_picture(picture(40), everywhere, labels=np.zeros((600, 600), np.int32))
+    assert darker is None, "the darker part holds cells: it is no glass"
+
+
+@pytest.mark.parametrize("mpp", [0.37, 0.5, 1.3, 3.9])
+def test_drawn_regions_hold_to_the_pixel(mpp):
+    """A grid of 4 um lost up to 7.8%."""
+    tissue, tumor = np.zeros((203, 187), bool), np.zeros((203, 187), bool)
+    tissue[3:178, 5:184] = True
+    tumor[3:60, 5:59] = True
+    regions = regions_from_masks(tissue, tumor, mpp=mpp, origin_um=(0, 0), margin_um=20, source="drawn")
+    assert regions.area_mm2("all") == pytest.approx(175 * 179 * mpp**2 / 1e6)
+    assert regions.area_mm2("tumor") == pytest.approx(57 * 54 * mpp**2 / 1e6)
+    assert regions.area_mm2("tumor") + regions.area_mm2("stroma") == pytest.approx(regions.area_mm2("all"))
+    assert regions.area_source == "drawn"
+
+
+def test_ignored_pixels_are_in_no_area():
+    kept = np.ones((500, 500), bool)
+    kept[:, 301:] = False
+    cells = table(strewn(3000, wide_um=250, high_um=250))
+    cells.obs["excluded"] = cells.obs["x_um"].to_numpy() >= 150.5
+    regions = regions_from_cells(cells, size_um=(250, 250), margin_um=50, kept=kept, mpp=0.5)
+    assert regions.area_mm2("all") == pytest.approx(0.1505 * 0.25, rel=0.03)
+    assert not regions.masks["all"][:, 301:].any()
+    assert regions.masks["all"][:, 300].mean() > 0.9, "and none is lost up to the line that was drawn"
+    assert regions.area_source == "cells, within annotations"
+
+
+def test_implausible_densities_are_told():
+    assert density_notes({"all": 2000, "margin": 9000}, {"all": 0.5, "margin": 0.1}) == []
+    assert density_notes({"all": 10}, {"all": 1.0}) == [], "a count as small may be chance"
+    for count, area in ((50, 1.0), (30_000, 1.0)):
+        (note,) = density_notes({"tumor": count}, {"tumor": area})
+        assert "implausible" in note
+        assert f"{count:,}" in note
+
+
+def test_nuclei_that_cover_little_are_not_taken_for_noise():
+    rng = np.random.default_rng(2)
+    plane = rng.normal(100, 10, (1000, 1000))
+    for row, column in rng.integers(10, 990, (50, 2)):
+        plane[row - 6 : row + 7, column - 6 : column + 7] += 1500
+    assert nuclear_levels(plane)[1] > 1400
+    empty = nuclear_levels(rng.normal(100, 10, (1000, 1000)))
+    assert empty[1] > 100 + 30 * 10, "where there are no nuclei, noise must not reach their level"
+
+
+@pytest.mark.slow
+def test_a_sparse_image_that_is_tissue_everywhere(shared_data):
+    folder = shared_data / "faults" / "panels"
+    result = score_multiplex(folder / "sparse_1500_per_mm2.ome.tif", panel=folder / "pb.toml")
+    assert result.row["tissue_mm2"] == pytest.approx(0.25, rel=0.02)
+    assert result.scores.iloc[0]["value"] == pytest.approx(184, rel=0.03)
+    assert result.row["area_source"] == "cells"
+
+
+@pytest.mark.slow
+def test_a_marker_that_no_cell_bears(shared_data):
+    folder = shared_data / "faults" / "panels"
+    result = score_multiplex(folder / "no_cd8_cell.ome.tif", panel=folder / "pb.toml")
+    row = result.scores.iloc[0]
+    assert (row["status"], row["reason"] != "") == ("not_evaluable", True)
+    assert result.row["status"] == "not_evaluable"
+    assert isinstance(result.regions, Regions)
+
+
+@pytest.mark.slow
+def test_an_ignored_area_is_in_no_count_of_any_file(shared_data):
+    import shapely
+
+    folder = shared_data / "faults" / "panels"
+    ignored = Annotations(
+        source="drawn",
+        regions=(Region(geometry=shapely.box(0, 0, 500, 1000), meaning="ignore", name="fold"),),
+    )
+    result = score_multiplex(folder / "sparse_1500_per_mm2.ome.tif", panel=folder / "pb.toml", annotations=ignored)
+    inside = ~result.cells.obs["excluded"].to_numpy()
+    assert 0 < inside.sum() < result.cells.n_obs
+    assert result.row["n_cells"] == inside.sum()
+    assert result.row["n_positive"] + result.row["n_negative"] == inside.sum()
+    assert result.row["tissue_mm2"] == pytest.approx(0.125, rel=0.01)
+    assert result.scores.iloc[0]["numerator"] == (result.cells.obs["CD8_positive"].to_numpy() & inside).sum()
