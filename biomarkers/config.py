@@ -35,11 +35,11 @@ class Thresholds(Settings):
     Membrane assays ask each cell whether what is stained is its membrane. Two fifths of its outline must reach the 1+
     cut on the cell's own side of the border that neighbours share, and ``own_share`` of the level up to that border:
     else a neighbour's membrane shows. Of the outline's level at least ``line_share`` must be a thin line (where the
-    level is 0.1 OD; times (level / 0.1)^``line_rise``): cytoplasm is broad; and the level must be ``cytoplasm_ratio``
-    times the cell's mean cytoplasm. Or the outline is so dark that no line need be told: ``counterstain_ratio`` times
-    the red optical density of the slide's nuclei, and ``inside_ratio`` times the cell's nucleus. 0 switches a rule off
-    (no line, no own side, no darkness asked for). ``counterstain_od`` is the red optical density of the nuclei; 0 takes
-    it from the slide's own cells.
+    level is 0.1 OD; times (level / 0.1)^``line_rise``): cytoplasm is broad; and, unless the line is clear, the level
+    must be ``cytoplasm_ratio`` times the cell's mean cytoplasm. Or the outline is so dark that no line need be told:
+    ``counterstain_ratio`` times the red optical density of the slide's nuclei, and ``inside_ratio`` times the cell's
+    nucleus. 0 switches a rule off (no line, no own side, no darkness asked for). ``counterstain_od`` is the red optical
+    density of the nuclei; 0 takes it from the slide's own cells.
 
     ``min_completeness`` is the least share (0-1) of an immune cell's outline that is stained, below which it is read
     over its whole outline; ``granule_share`` the share of a cell's area that is stained darkly, from which on an immune

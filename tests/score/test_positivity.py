@@ -101,10 +101,11 @@ def test_a_small_change_of_a_cell_changes_its_evidence_a_little():
 
 def test_an_outline_that_is_hardly_darker_than_its_cytoplasm_is_no_membrane():
     strict = RULES.model_copy(update={"cytoplasm_ratio": 1.4, "counterstain_ratio": 0.0})
-    cells = outlined([0.29, 0.29], line=0.2)
-    cells.layers["cytoplasm_mean"] = np.array([[0.20], [0.21]])  # 0.30 / 0.21 is 1.43, 0.30 / 0.22 is 1.36
-    assert bins(cells, thresholds=strict) == [1, 0]
-    assert bins(cells, thresholds=strict.model_copy(update={"cytoplasm_ratio": 0.0})) == [1, 1]
+    cells = outlined([0.29, 0.29, 0.29], line=[0.12, 0.12, 0.14])
+    # 0.30 / 0.21 is 1.43, 0.30 / 0.22 is 1.36; a line of 0.144 / 0.30 is clear, one of 0.124 / 0.30 is not
+    cells.layers["cytoplasm_mean"] = np.array([[0.20], [0.21], [0.21]])
+    assert bins(cells, thresholds=strict) == [1, 0, 1]
+    assert bins(cells, thresholds=strict.model_copy(update={"cytoplasm_ratio": 0.0})) == [1, 1, 1]
 
 
 def test_granules_make_immune_and_unknown_cells_positive_but_no_tumor_cell():
