@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # outlines and lines are compared in logarithms; what is added keeps noise near zero from making ratios
 _FLOOR_OD, _FLOOR_LINE_OD = 0.01, 0.004
 # share of a line above which cytoplasm is not asked: on simulated tiles stained in the cytoplasm alone 19 of 20
-# outlines that looked like lines had less than 0.4, and where a nucleus fills its cell, cytoplasm is the membrane's own blur
+# outlines that looked like lines had less than 0.4; where a nucleus fills its cell, cytoplasm is the membrane's blur
 CLEAR_LINE = 0.45
 _AT_OD = 0.1  # level at which ``line_share`` stands
 
