@@ -18,7 +18,7 @@ from biomarkers.cells.table import join_rows
 from biomarkers.collector import loads_when_first_called
 from biomarkers.config import Assay, Thresholds
 from biomarkers.score.anchor import check_pixel_size
-from biomarkers.score.classes import Classes, analysed_masks, classified
+from biomarkers.score.classes import Classes, analysed_masks, classified, status_of
 from biomarkers.score.compute import WHOLE, compute_scores
 from biomarkers.score.contradictions import contradictions, staining_pattern
 from biomarkers.score.own_cut import own_cuts
@@ -306,7 +306,7 @@ def _row(
     n, n_positive = int(keep.sum()), int(positive.sum())
     return {
         "slide": task.slide,
-        "status": keys.OK_WITH_WARNINGS if warned else keys.OK,
+        "status": status_of(warned),
         "reason": "; ".join(warned),
         "mpp": float(task.tile.attrs[keys.MPP]),
         "mpp_source": str(task.tile.attrs.get(keys.MPP_SOURCE, "")),

@@ -22,7 +22,7 @@ from biomarkers.config import Assay, Thresholds
 from biomarkers.errors import SlideError
 from biomarkers.memory import give_back_memory, keep_freed_memory
 from biomarkers.score.anchor import check_pixel_size
-from biomarkers.score.classes import analysed_at
+from biomarkers.score.classes import analysed_at, status_of
 from biomarkers.score.compute import WHOLE, score_frame, score_row
 from biomarkers.score.contradictions import contradictions, staining_pattern
 from biomarkers.score.sensitivity import curve_frame, scores_of_cells, swing
@@ -342,7 +342,7 @@ def _row(
     warned = [*decided.warnings, *caller.notes, *([] if caller.n_cells else [NO_CELLS]), *doubts]
     n, positive = sum(bins), sum(bins[1:])
     return {
-        **_head(slide, task, keys.OK_WITH_WARNINGS if warned else keys.OK, "; ".join(warned)),
+        **_head(slide, task, status_of(warned), "; ".join(warned)),
         "tissue_mm2": told.areas[WHOLE],
         "n_cells": n,
         "n_positive": positive,
