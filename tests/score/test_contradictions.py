@@ -78,7 +78,7 @@ def test_both_readings_are_pointed_at_where_they_differ():
 
 def test_a_score_that_jumps_with_its_cut_is_said_to_be_the_cuts_doing():
     assert said(line=curve((0.58, 0.5, 0.44))) == []
-    assert "tps goes from 60 to 45 while" in said(line=curve((0.60, 0.5, 0.45)))[0]
+    assert "tps goes from 61 to 45 while" in said(line=curve((0.61, 0.5, 0.45)))[0]
     assert said(line=curve((0.60, 0.5, 0.45)).assign(status="not_evaluable")) == []
 
 
