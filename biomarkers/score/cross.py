@@ -65,7 +65,7 @@ def cross_functions(
         Which of the regions: ``all`` (tissue), ``tumor``, ``stroma``, ``margin``.
     n_permutations
         How often target labels are moved over the cells that can bear them, as :func:`~biomarkers.score.space.
-        proximity_test` does; 0 leaves the last columns empty.
+        proximity_test` does, as often or, where cells are many, less often; 0 leaves the last columns empty.
     rng
         Generator or seed.
 
@@ -110,14 +110,14 @@ def cross_functions(
             "note": "" if np.isfinite(scale) else _nobody(start, end, inner, source, target),
         }  # fmt: skip
         if n_permutations and np.isfinite(scale):
-            chance, apart = against_chance(
+            chance = against_chance(
                 xy[place.inside], eligible=eligible[place.inside], source=start[place.inside], target=end[place.inside],
                 movable=None, region=region_codes(cells)[place.inside], radius_um=radius, n=n_permutations,
                 rng=generator,
             )  # fmt: skip
             row |= {
                 "k_expected": chance.expected * scale, "k_low": chance.low * scale, "k_high": chance.high * scale,
-                "p": chance.p, "note": doubts(chance, apart, radius),
+                "p": chance.p, "note": doubts(chance, radius),
             }  # fmt: skip
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -18,13 +18,19 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 REGIONS, LOCAL = "regions", "local"
-# squares of so many radii: set on simulated nulls and planted attraction (benchmarks/accuracy_space.py squares)
+# squares of so many radii; by `benchmarks/accuracy_space.py squares 100`, 4 / 8 / 16 radii reject .04 to .05 / .06 to .07 /
+# .04 to .10 of nulls under a steep gradient and find 54 / 69 / 80% where 20% are attracted beside a gradient
 SQUARE_RADII: Final = 8.0
 _CLEAR = 2.0  # times the criterion: there is no doubt that the share varies
 _PLANE_FROM, _CURVED_FROM = 12, 60  # cells of a stratum from which on a plane, a surface of second degree is taken off
 _EVIDENCE = 2.0  # Akaike's: units of explained variation per term from which on a label's share is said to vary
 _PIECE_RADII, _PIECE_SPACINGS = 1.0, 4.0  # a gap wider than both parts two pieces of tissue
 _ALPHA = 0.05
+_BY_COUNTS = 2000  # labels of a stratum from which on their sums are drawn through counts: speed only
+_BLOCK = 4096  # cells: speed only
+_LEAST_MOVES = 199  # however many cells
+_WORK = 4e8  # labels drawn in all, at 5 ns each: two seconds for each way of moving labels
+_PER_CELL, _PER_PAIR = 2.0, 0.25  # what a cell and a pair cost in one move of both kinds, in labels drawn
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,9 @@ class Strata:
 class Chance:
     """A count beside what moved labels give: ``expected``, the 95% range ``low`` to ``high``, and the two-sided ``p``.
 
-    ``null`` says how far labels moved: ``regions`` or ``local``; ``p_regions`` and ``p_local`` are those of both.
+    ``n_moves`` says how often labels moved (p comes in steps of 1 / (n_moves + 1)), ``null`` how far: ``regions`` or
+    ``local``; ``p_regions`` and ``p_local`` are those of both, ``p_apart`` that of labels that never pass from source
+    to other cells or back (NaN where that was not asked).
     ``evidence`` is how much of the label's variation a gradient explains, per term (1 by chance, 2 decides).
     """
 
@@ -62,9 +70,11 @@ class Chance:
     low: float
     high: float
     p: float
+    n_moves: int
     null: str
     p_regions: float
     p_local: float
+    p_apart: float
     evidence: float
 
     @property
@@ -86,8 +96,8 @@ def label_can_be_on(source: Bools, target: Bools, *, least: float = 0.2) -> Bool
 
 
 def moved_label(
-    xy: Floats, *, near: Floats, target: Bools, movable: Bools, region: NDArray[np.generic], radius_um: float, n: int,
-    rng: np.random.Generator,
+    xy: Floats, *, near: Ints, target: Bools, movable: Bools, region: NDArray[np.generic], radius_um: float, n: int,
+    rng: np.random.Generator, apart: Bools | None = None,
 ) -> Chance:  # fmt: skip
     """Hold the sum of ``near`` over target cells against labels that move over the movable cells.
 
@@ -104,23 +114,27 @@ def moved_label(
     radius_um
         The distance that ``near`` was counted within.
     n
-        Number of shuffles.
+        Number of shuffles; fewer where :func:`moves_for` says so.
     rng
         Generator.
+    apart
+        Two kinds of cells, (n,) bool, for a further p of labels that never pass from one kind to the other.
     """
-    from biomarkers.score.kernels.relabel import shuffled_sums
-
-    observed = float(near[target].sum())
-    groups, squares = _groups(xy, movable, region, radius_um)
+    order, groups, squares = _layout(xy, region, radius_um)
+    xy, near, target, movable = xy[order], near[order], target[order], movable[order]
+    evidence = _evidence(xy, target, movable, groups, squares)
+    ways = {REGIONS: (groups, 0), LOCAL: (squares, 2)}
+    n = moves_for(n, _labels_drawn(target, movable, squares))
     found = {}
-    for name, key, degree in ((REGIONS, groups, 0), (LOCAL, squares, 2)):
+    for name, (key, degree) in ways.items():
         strata = strata_of(xy, movable, key, degree=degree)
-        left = strata.residual(near)
-        label = target[strata.order]
-        k = np.add.reduceat(label.astype(np.int64), strata.start[:-1])
-        shuffled = shuffled_sums(left, strata.start, k, n, int(rng.integers(2**31)))
-        found[name] = (float(left[label].sum()), shuffled)
-    return _chance(observed, found, evidence=_evidence(xy, target, movable, groups, squares))
+        found[name] = _moved_sums(strata, near, target, n, rng, counted=degree == 0)
+    p_apart = float("nan")
+    if apart is not None:
+        key, degree = ways[_null(evidence)]
+        strata = strata_of(xy, movable, _numbered(key, apart[order].astype(np.int64)), degree=degree)
+        p_apart = two_sided(*_moved_sums(strata, near, target, n, rng, counted=degree == 0))
+    return _chance(float(near[target].sum()), found, n=n, evidence=evidence, p_apart=p_apart)
 
 
 def moved_both(
@@ -128,31 +142,96 @@ def moved_both(
     n: int, rng: np.random.Generator,
 ) -> Chance:  # fmt: skip
     """Hold the pairs of one kind with itself against labels that move; pairs begin at ``eligible`` cells only."""
-    from scipy.spatial import cKDTree
-
     from biomarkers.score.kernels.relabel import shuffled_pairs
 
-    groups, squares = _groups(xy, movable, region, radius_um)
-    tree = cKDTree(xy[movable])
-    pairs = tree.query_pairs(radius_um, output_type="ndarray").astype(np.int64)
-    ids = np.flatnonzero(movable)
-    label = target.astype(np.float64)
-    pairs = ids[np.concatenate([pairs, pairs[:, ::-1]])]
-    pairs = pairs[eligible[pairs[:, 0]]]
-    observed = float((label[pairs[:, 0]] * label[pairs[:, 1]]).sum())
+    order, groups, squares = _layout(xy, region, radius_um)
+    xy, target, movable = xy[order], target[order], movable[order]
+    evidence = _evidence(xy, target, movable, groups, squares)
+    place, begins, label = xy[movable], eligible[order][movable], target[movable]
+    first, other = _neighbour_lists(place, begins, radius_um)
+    n = moves_for(n, _PER_CELL * len(place) + _PER_PAIR * len(other))
+    everyone = np.ones(len(place), dtype=bool)
     found = {}
     for name, key, degree in ((REGIONS, groups, 0), (LOCAL, squares, 2)):
-        strata = strata_of(xy, movable, key, degree=degree)
-        place = np.empty(len(xy), dtype=np.int64)
-        place[strata.order] = np.arange(len(strata.order))
-        first, other = _neighbour_lists(place[pairs], len(ids))
-        # in whole regions pairs are counted as they are
-        terms = strata.terms if degree else np.zeros_like(strata.terms)
+        strata = strata_of(place, everyone, key[movable], degree=degree)  # leaves the order: it is that of the squares
+        start, k = strata.start, np.add.reduceat(label.astype(np.int64), strata.start[:-1])
         seed = int(rng.integers(2**31))
-        sums = shuffled_pairs(label[strata.order], strata.start, terms, strata.inverse, first, other, n, seed)
+        terms, moved = np.ascontiguousarray(strata.terms.T), np.tile(k, (n, 1))
+        if not degree:  # in whole regions pairs are counted as they are
+            terms = terms[:0]
+            start, moved = _in_blocks(start, k, n, np.random.default_rng(seed))
+        sums = shuffled_pairs(label.astype(np.float64), start, moved, terms, strata.inverse, first, other, seed)
         centre = float(sums.mean())
         found[name] = (float(sums[0]) - centre, sums[1:] - centre)
-    return _chance(observed, found, evidence=_evidence(xy, target, movable, groups, squares))
+    near = other[np.repeat(label, np.diff(first))]
+    return _chance(float(label[near].sum()), found, n=n, evidence=evidence)
+
+
+def moves_for(n: int, work: float) -> int:
+    """Say how often labels are moved: ``n`` times, or fewer where one move costs much ``work``, but not below 199.
+
+    Work is counted in labels drawn. .05 (B + 1) is whole, so that a test at 5% keeps its level.
+
+    Examples
+    --------
+    >>> moves_for(999, 1e5), moves_for(999, 5e5), moves_for(999, 1e8), moves_for(99, 1e8)
+    (999, 799, 199, 99)
+    """
+    affordable = 20 * int(_WORK / max(work, 1.0) / 20) - 1
+    return min(n, max(_LEAST_MOVES, affordable))
+
+
+def _labels_drawn(target: Bools, movable: Bools, key: Ints) -> float:
+    """How many labels one move within the strata draws: those of the rarer kind in each."""
+    size = np.bincount(key[movable])
+    k = np.bincount(key[movable & target], minlength=len(size))
+    return float(np.minimum(k, size - k).sum())
+
+
+def _moved_sums(
+    strata: Strata, near: Ints, target: Bools, n: int, rng: np.random.Generator, *, counted: bool
+) -> tuple[float, Floats]:
+    """Sum what strata leave of ``near`` over the targets, and over labels that moved.
+
+    Where nothing but the mean is taken off (``counted``) and many labels move, the sum is drawn through the numbers of
+    cells with 0, 1, 2... neighbours (multivariate hypergeometric): as exact, and independent of the number of cells.
+    """
+    from biomarkers.score.kernels.relabel import shuffled_sums
+
+    left, label = strata.residual(near.astype(np.float64)), target[strata.order]
+    size, k = np.diff(strata.start), np.add.reduceat(label.astype(np.int64), strata.start[:-1])
+    seed = int(rng.integers(2**31))
+    drawn, by_counts = k.copy(), np.random.default_rng(seed)
+    sums = np.zeros(n)
+    for s in np.flatnonzero(counted & (np.minimum(k, size - k) > _BY_COUNTS)):
+        values, cells = np.unique(near[strata.order[strata.start[s] : strata.start[s + 1]]], return_counts=True)
+        if min(k[s], size[s] - k[s]) > _BY_COUNTS / 20 * len(values):
+            drawn[s] = 0
+            found = by_counts.multivariate_hypergeometric(cells, k[s], size=n, method="marginals") @ values
+            sums += found - k[s] * (values @ cells) / size[s]
+    return float(left[label].sum()), sums + shuffled_sums(left, strata.start, drawn, n, seed)
+
+
+def _in_blocks(start: Ints, k: Ints, n: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Part large strata into blocks that stay in a processor's cache, and draw how many labels each block gets.
+
+    Labels that move within blocks, after their numbers were drawn (multivariate hypergeometric), move as if within the
+    whole stratum.
+
+    Returns
+    -------
+    Where blocks start, (blocks + 1,); labels of each block in each move, (n, blocks).
+    """
+    starts, moved = [], []
+    for s, many in enumerate(k):
+        edges = np.arange(start[s], start[s + 1], _BLOCK)
+        sizes = np.diff(np.append(edges, start[s + 1]))
+        starts.append(edges)
+        one = len(sizes) == 1
+        moved.append(
+            np.full((n, 1), many) if one else rng.multivariate_hypergeometric(sizes, many, n, method="marginals")
+        )
+    return np.append(np.concatenate(starts), start[-1]).astype(np.int64), np.concatenate(moved, axis=1)
 
 
 def strata_of(xy: Floats, movable: Bools, key: Ints, *, degree: int) -> Strata:
@@ -181,16 +260,26 @@ def strata_of(xy: Floats, movable: Bools, key: Ints, *, degree: int) -> Strata:
     return Strata(order, start, terms, np.asarray(inverse, dtype=np.float64), rank)
 
 
-def _groups(xy: Floats, movable: Bools, region: NDArray[np.generic], radius: float) -> tuple[Ints, Ints]:
-    """Give numbers to the pieces of tissue within regions, and to the squares within these."""
+def _layout(xy: Floats, region: NDArray[np.generic], radius: float) -> tuple[Ints, Ints, Ints]:
+    """Order cells so that those near each other lie side by side in memory, and number, in this order, where they lie.
+
+    Returns
+    -------
+    The order; the numbers of the pieces of tissue within regions, and those of the squares within these.
+    """
     names = np.unique(region, return_inverse=True)[1].ravel()
     whole = _numbered(names, _pieces(xy, radius))
-    return whole, _numbered(whole, _squares(xy, SQUARE_RADII * radius))
+    squares = _numbered(whole, _squares(xy, SQUARE_RADII * radius))
+    order = np.argsort(squares, kind="stable")
+    return order, whole[order], squares[order]
 
 
-def _numbered(*parts: Ints) -> Ints:
-    """Give numbers to the combinations of several numberings."""
-    return np.unique(np.column_stack(parts), axis=0, return_inverse=True)[1].ravel().astype(np.int64)
+def _numbered(first: Ints, second: Ints) -> Ints:
+    """Give numbers to the combinations of two numberings, the first leading."""
+    if not len(first):
+        return first
+    key = first * (int(second.max()) + 1) + second
+    return np.unique(key, return_inverse=True)[1].ravel().astype(np.int64)
 
 
 def _pieces(xy: Floats, radius: float) -> Ints:
@@ -201,7 +290,8 @@ def _pieces(xy: Floats, radius: float) -> Ints:
     if len(xy) < 2:
         return np.zeros(len(xy), dtype=np.int64)
     some = xy[:: max(1, len(xy) // 20_000)]
-    spacing = float(np.median(cKDTree(xy).query(some, k=2)[0][:, 1]))
+    tree = cKDTree(xy, balanced_tree=False, compact_nodes=False)  # built faster, and asked little
+    spacing = float(np.median(tree.query(some, k=2)[0][:, 1]))
     side = max(_PIECE_RADII * radius, _PIECE_SPACINGS * spacing, 1e-6)
     side = max(side, float(np.ptp(xy, axis=0).max()) / 4000)  # a bound on memory
     at = ((xy - xy.min(axis=0)) / side).astype(np.int64)
@@ -245,22 +335,33 @@ def _evidence(xy: Floats, target: Bools, movable: Bools, groups: Ints, squares: 
     return most
 
 
-def _neighbour_lists(pairs: Ints, n: int) -> tuple[Ints, Ints]:
-    """Neighbours of each cell, one list after the other, and where each list begins."""
-    both = pairs[np.argsort(pairs[:, 0], kind="stable")]
-    first = np.zeros(n + 1, dtype=np.int64)
-    np.cumsum(np.bincount(both[:, 0], minlength=n), out=first[1:])
-    return first, np.ascontiguousarray(both[:, 1])
+def _neighbour_lists(xy: Floats, begins: Bools, radius: float) -> tuple[Ints, NDArray[np.int32]]:
+    """Neighbours of each cell that pairs begin at, one list after the other, and where each list begins."""
+    from biomarkers.score.kernels.within import lists_within
+
+    first, other = lists_within(xy, np.ones(len(xy), dtype=bool), radius)
+    if begins.all():
+        return first, other
+    many = np.diff(first)
+    kept = np.append(0, np.cumsum(np.where(begins, many, 0)))
+    return kept, other[np.repeat(begins, many)]
 
 
-def _chance(observed: float, found: dict[str, tuple[float, Floats]], *, evidence: float) -> Chance:
-    null = LOCAL if evidence > _EVIDENCE else REGIONS
+def _null(evidence: float) -> str:
+    return LOCAL if evidence > _EVIDENCE else REGIONS
+
+
+def _chance(
+    observed: float, found: dict[str, tuple[float, Floats]], *, n: int, evidence: float, p_apart: float = float("nan")
+) -> Chance:
+    null = _null(evidence)
     p = {name: two_sided(one, shuffled) for name, (one, shuffled) in found.items()}
     excess, shuffled = found[null]
     low, high = np.quantile(shuffled, (_ALPHA / 2, 1 - _ALPHA / 2))
     expected = observed - excess
     return Chance(
-        expected, expected + float(low), expected + float(high), p[null], null, p[REGIONS], p[LOCAL], evidence
+        expected, expected + float(low), expected + float(high), p[null], n, null, p[REGIONS], p[LOCAL], p_apart,
+        evidence,
     )  # fmt: skip
 
 

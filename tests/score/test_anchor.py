@@ -9,7 +9,7 @@ from biomarkers.cli.main import run
 from biomarkers.config import load_assay
 from biomarkers.errors import DataError, UsageError
 from biomarkers.score import anchor_thresholds, read_thresholds, write_anchor
-from biomarkers.score.anchor import check_pixel_size
+from biomarkers.score.anchor import _shoulder, check_pixel_size
 from tests.score.cells_by_hand import make_cells
 
 RUIFROK = (0.268, 0.570, 0.776)
@@ -91,6 +91,14 @@ def test_batches_that_are_stained_throughout_or_skewed_are_refused():
         with pytest.raises(DataError, match="its unstained cells are skewed"):
             anchor_thresholds({"s": cells(skewed)}, assay="22c3", method="batch")
         anchor_thresholds({"s": cells(unstained(seed, n=20_000))}, assay="22c3", method="batch")
+
+
+def test_what_the_limit_of_skew_lies_between():
+    rng = np.random.default_rng(0)
+    drawn = {"normal": lambda: rng.normal(0.1, 0.02, 2000), "gamma": lambda: rng.gamma(1.5, 0.03, 2000)}
+    seen = {name: np.median([_shoulder(draw()) for _ in range(100)]) for name, draw in drawn.items()}
+    assert seen["normal"] == pytest.approx(0.05, abs=0.02)
+    assert seen["gamma"] == pytest.approx(1.4, abs=0.15)
 
 
 def test_the_row_of_the_faults(tmp_path, shared_data, capsys):

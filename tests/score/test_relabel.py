@@ -9,7 +9,8 @@ import pytest
 
 from biomarkers.errors import DataError, UsageError
 from biomarkers.score.cross import cross_functions
-from biomarkers.score.relabel import label_can_be_on, strata_of, two_sided
+from biomarkers.score.kernels.within import counts_within, lists_within
+from biomarkers.score.relabel import _in_blocks, _moved_sums, label_can_be_on, strata_of, two_sided
 from biomarkers.score.space import count_within, nearest_distances, proximity_test
 
 
@@ -225,3 +226,52 @@ def test_a_window_moves_one_kind_with_itself():
     assert found["k_low"] < found["k_um2"] < found["k_high"]
     assert found["k_expected"] == pytest.approx(found["k_random"], rel=0.1)
     assert found["p"] > 0.05
+
+
+def test_sums_through_counts_are_those_of_moved_labels():
+    """Mean and variance of a sum without replacement, worked out by hand's formula, on both ways of drawing it."""
+    rng = np.random.default_rng(0)
+    near, target = rng.integers(0, 4, 12_000), rng.uniform(size=12_000) < 0.4
+    xy, everyone = rng.uniform(0, 100, (12_000, 2)), np.ones(12_000, dtype=bool)
+    strata = strata_of(xy, everyone, np.zeros(12_000, dtype=np.int64), degree=0)
+    k, n = int(target.sum()), 12_000
+    sd = np.sqrt(k * (n - k) / (n - 1) * near.var())
+    for counted in (True, False):
+        excess, moved = _moved_sums(strata, near, target, 1999, np.random.default_rng(1), counted=counted)
+        assert excess == pytest.approx(near[target].sum() - k * near.mean())
+        assert moved.mean() == pytest.approx(0, abs=4 * sd / np.sqrt(1999))
+        assert moved.std() == pytest.approx(sd, rel=0.07)
+
+
+def test_labels_in_blocks_are_as_many_as_in_the_stratum():
+    start, k = np.array([0, 10, 10_010]), np.array([4, 3000])
+    starts, moved = _in_blocks(start, k, 500, np.random.default_rng(0))
+    assert starts.tolist() == [0, 10, 4106, 8202, 10_010]
+    assert (moved[:, 0] == 4).all()
+    assert (moved[:, 1:].sum(axis=1) == 3000).all()
+    np.testing.assert_allclose(moved[:, 1:].mean(axis=0), 3000 * np.diff(starts)[1:] / 10_000, rtol=0.01)
+
+
+def test_neighbours_by_rows_are_all_of_them():
+    """A lattice at exactly the radius, cells on one place, empty rows, and one cell far away."""
+    grid = np.stack(np.meshgrid(np.arange(12) * 0.1, np.arange(9) * 0.1), axis=-1).reshape(-1, 2) + 40.3
+    rng = np.random.default_rng(2)
+    for xy, radius in ((np.vstack([grid, grid[:5], [[900, -7]]]), 0.3), (rng.uniform(0, 50, (400, 2)), 7.0)):
+        counted = rng.uniform(size=len(xy)) < 0.6
+        dx, dy = (xy[:, None, axis] - xy[None, :, axis] for axis in (0, 1))
+        close = (dx * dx + dy * dy <= radius * radius) & ~np.eye(len(xy), dtype=bool) & counted
+        assert counts_within(xy, counted, radius).tolist() == close.sum(axis=1).tolist()
+        first, other = lists_within(xy, counted, radius)
+        for i in range(len(xy)):
+            assert sorted(other[first[i] : first[i + 1]].tolist()) == np.flatnonzero(close[i]).tolist()
+
+
+def test_fewer_moves_of_many_cells_are_told(monkeypatch):
+    rng = np.random.default_rng(9)
+    xy, source = rng.uniform(0, 400, (400, 2)), rng.uniform(size=400) < 0.4
+    cells = cells_of(xy, source, rng.uniform(size=400) < 0.4)
+    monkeypatch.setattr("biomarkers.score.relabel._WORK", 1.0)
+    for target in ("T+", "S+"):
+        found = proximity_test(cells, source="S+", target=target, radius_um=30)
+        assert found.n_permutations == 199
+        assert (found.p * 200) % 1 == pytest.approx(0, abs=1e-9)
