@@ -100,10 +100,10 @@ def photograph(side: int) -> np.ndarray:
     return np.ascontiguousarray(np.tile(twice, (-(-side // 1024), -(-side // 1024), 1))[:side, :side])
 
 
-def plan_of(rgb: np.ndarray, steps: Callable[[], tools.Tools]) -> Plan:
-    """Decide once what a slide decides once."""
+def plan_of(rgb: np.ndarray, steps: Callable[[], tools.Tools], *, nuclei_by: Any = "density") -> Plan:
+    """Decide once what a slide decides once; by hue, cells are found as for markers of membranes."""
     white = estimate_white(make_tile(rgb, mpp=MPP))
-    return Plan(mpp=MPP, white=white, vectors=StainVectors(), settings=CellSettings(), tools=steps)
+    return Plan(mpp=MPP, white=white, vectors=StainVectors(), settings=CellSettings(nuclei_by=nuclei_by), tools=steps)
 
 
 def found(rgb: np.ndarray, plan: Plan) -> Any:
@@ -152,11 +152,14 @@ def decode(tiles: list[bytes]) -> None:
 def contest(rgb: np.ndarray, rounds: int) -> str:
     """Run all contenders in alternation; say whether kernels and plain steps agree."""
     plain, fast = plan_of(rgb, tools.plain), plan_of(rgb, tools.fast)
+    hue = plan_of(rgb, tools.fast, nuclei_by="hue")
     tiles = jpegs(rgb)
+    found(rgb, hue)
     ours, theirs = found(rgb, fast), found(rgb, plain)
     runs: dict[str, Callable[[], object]] = {
         "plain steps": lambda: found(rgb, plain),
         "kernels": lambda: found(rgb, fast),
+        "kernels, membrane markers": lambda: found(rgb, hue),
         "naive scikit-image": lambda: naive(rgb),
         "JPEG decoding alone": lambda: decode(tiles),
     }

@@ -31,13 +31,19 @@ class Thresholds(Settings):
     """Chromogen cuts for one assay, as optical density (log10) against the slide's own estimated white.
 
     ``dab_od`` holds the lower edges of the intensity bins 1+, 2+ and 3+ in the assay's compartment.
-    Membrane assays ask more of a stained cell. ``min_completeness`` is the least share (0-1) of its outline that is
-    stained: partial staining counts, a single dot does not. ``neighbour_share`` is the share of its neighbours' level
-    that the outline must reach: light spreads, and where two fifths of the neighbours are strongly stained, so much of
-    the outline may be theirs. Staining is linear when the outline is darker than the cell's inside (cytoplasm or
-    nucleus, whichever is darker) by ``min_ratio``. The staining of a slide is cytoplasmic, and a cell then needs
-    ``strict_ratio``, where the median ratio of its stained cells lies below ``blush_ratio``, or below ``pattern_ratio``
-    with a median step from inside to outline below ``pattern_od`` (optical density). 0 switches a rule off.
+
+    Membrane assays ask each cell whether what is stained is its membrane. Two fifths of its outline must reach the 1+
+    cut on the cell's own side of the border that neighbours share, and ``own_share`` of the level up to that border:
+    else a neighbour's membrane shows. Of the outline's level at least ``line_share`` must be a thin line (where the
+    level is 0.1 OD; times (level / 0.1)^``line_rise``): cytoplasm is broad; and, unless the line is clear, the level
+    must be ``cytoplasm_ratio`` times the cell's mean cytoplasm. Or the outline is so dark that no line need be told:
+    ``counterstain_ratio`` times the red optical density of the slide's nuclei, and ``inside_ratio`` times the cell's
+    nucleus. 0 switches a rule off (no line, no own side, no darkness asked for). ``counterstain_od`` is the red optical
+    density of the nuclei; 0 takes it from the slide's own cells.
+
+    ``min_completeness`` is the least share (0-1) of an immune cell's outline that is stained, below which it is read
+    over its whole outline; ``granule_share`` the share of a cell's area that is stained darkly, from which on an immune
+    cell, or one of no known class, is positive whatever its outline: granular staining. 0 switches it off.
 
     Where ``follow_sd`` is above 0 the cuts follow each slide's unstained cells, within ``follow_range`` (optical
     density): see :func:`biomarkers.score.own_cuts`. ``set_at_mpp`` is the pixel size (um/px) of the controls that cuts
@@ -45,13 +51,15 @@ class Thresholds(Settings):
     """
 
     dab_od: tuple[OpticalDensity, OpticalDensity, OpticalDensity]
+    own_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    line_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    line_rise: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    cytoplasm_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
+    counterstain_ratio: Annotated[float, Field(ge=0, le=20)] = 0.0
+    inside_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
+    counterstain_od: Annotated[float, Field(ge=0, lt=3)] = 0.0
     min_completeness: Annotated[float, Field(ge=0, le=1)] = 0.0
-    neighbour_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    min_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
-    pattern_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
-    pattern_od: Annotated[float, Field(ge=0, lt=3)] = 0.0
-    blush_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
-    strict_ratio: Annotated[float, Field(ge=0, le=10)] = 0.0
+    granule_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     follow_sd: Annotated[float, Field(ge=0, le=20)] = 0.0
     follow_od: Annotated[float, Field(ge=0, lt=1)] = 0.0
     follow_range: tuple[OpticalDensity, OpticalDensity] = (0.07, 0.2)
@@ -65,9 +73,6 @@ class Thresholds(Settings):
             raise ValueError(msg)
         if self.follow_range[0] >= self.follow_range[1]:
             msg = f"follow_range must rise, found {list(self.follow_range)}"
-            raise ValueError(msg)
-        if self.strict_ratio < self.min_ratio:
-            msg = f"strict_ratio must not lie below min_ratio, found {self.strict_ratio} and {self.min_ratio}"
             raise ValueError(msg)
         return self
 

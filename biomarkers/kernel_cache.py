@@ -17,6 +17,7 @@ TAKEN_FROM = (
     "cells/contrast.py",
     "cells/filters.py",
     "cells/grow.py",
+    "cells/hue.py",
     "cells/kernels/distance.py",
     "cells/kernels/wanted.py",
     "cells/measure.py",
@@ -26,6 +27,9 @@ TAKEN_FROM = (
     "cells/regions.py",
     "cells/table.py",
     "slide/tissue.py",
+    "stain/density.py",
+    "stain/field.py",
+    "stain/whole_numbers.py",
 )
 _PACKAGE = Path(__file__).parent
 _STAMP = "biomarkers_kernels.txt"

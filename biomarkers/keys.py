@@ -89,6 +89,8 @@ SLIDE_COLUMNS: Final = (
     "positive_fraction",
 )
 
+AREA_CUT_OD: Final = "area_cut_od"  # amount of DAB from which a pixel counts in area scores
+
 # -- cohort: AnnData, obs = samples (a patient at a time point), var = biomarkers ---
 PATIENT: Final = "patient"
 # what tables call the column of the patient, in small letters with _ for blanks, dots and hyphens

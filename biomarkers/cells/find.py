@@ -21,9 +21,13 @@ from biomarkers.collector import loads_when_first_called
 from biomarkers.slide.pixelsize import choose_mpp
 from biomarkers.slide.tile import PlainTile, tile_rgb
 from biomarkers.slide.tissue import tissue_mask
+from biomarkers.stain.background import area_cut_od
 from biomarkers.stain.density import White, check_white
 from biomarkers.stain.evidence import DabEvidence, NotImmunostainError, dab_evidence
+from biomarkers.stain.plausibility import Plausibility, look_at_patches
 from biomarkers.stain.quality import measure_quality
+from biomarkers.stain.scale import doubt_about_scale
+from biomarkers.stain.squares import patches_of
 from biomarkers.stain.vectors import StainVectors
 from biomarkers.stain.white import doubt_about_white, estimate_white
 
@@ -56,6 +60,8 @@ class CellMap:
         Tissue area, stain evidence and the quality flags, plain values by name.
     warnings
         What a reader of the results must know, in words.
+    refusal
+        Why nothing of the tile can be scored (it is out of focus), in words; empty where it can.
     """
 
     rows: Rows = field(repr=False)
@@ -69,6 +75,7 @@ class CellMap:
     vectors: StainVectors
     qc: Mapping[str, Any]
     warnings: tuple[str, ...]
+    refusal: str = ""
 
     @cached_property
     def cells(self) -> ad.AnnData:
@@ -84,11 +91,27 @@ class CellMap:
 
 @dataclass(frozen=True)
 class Light:
-    """What the light of a tile says before cells are looked for: glass, stains, and where there is tissue."""
+    """What the light of a tile says before cells are looked for: glass, stains, where there is tissue.
+
+    ``scale`` says why the pixel size cannot be right, and why it is doubted; either may be empty.
+    """
 
     white: White
     evidence: DabEvidence
+    plausible: Plausibility
+    dab_background_od: float
+    scale: tuple[str, str]
     tissue: NDArray[np.bool_]
+
+    @property
+    def area_cut_od(self) -> float:
+        """The amount of DAB from which a pixel counts as stained area."""
+        return area_cut_od(self.dab_background_od)
+
+    @property
+    def refusal(self) -> str:
+        """Why the tile is no H-DAB immunostain, in words; empty where it may be one."""
+        return (self.plausible.reason or self.scale[0]) if self.evidence.scorable else self.evidence.reason
 
 
 @loads_when_first_called
@@ -127,7 +150,8 @@ def find_cells(
     Raises
     ------
     NotImmunostainError
-        The image is H&E or has no colour (unless ``settings.check_stain`` is False).
+        The image is no H-DAB immunostain: H&E, another chromogen, grey, noise, fluorescence, exchanged channels (unless
+        ``settings.check_stain`` is False).
     UsageError
         The pixel size is unknown or out of range, or the tile is not an 8-bit RGB tile.
 
@@ -142,8 +166,8 @@ def find_cells(
     um, _ = choose_mpp(stated, None, where=tile.attrs.get("slide") or "tile")
     tile = tile.assign_attrs({keys.MPP: um})
     light = look_at_tile(tile, white=white, vectors=vectors)
-    if settings.check_stain and not light.evidence.scorable:
-        raise NotImmunostainError(light.evidence.reason, where=tile.attrs.get("slide") or None)
+    if settings.check_stain and light.refusal:
+        raise NotImmunostainError(light.refusal, where=tile.attrs.get("slide") or None)
     return find_in_light(
         tile, light, vectors=vectors, settings=settings, marker=marker, segmenter=segmenter, progress=progress
     )
@@ -152,7 +176,11 @@ def find_cells(
 def look_at_tile(tile: xr.DataArray | PlainTile, *, white: White | None, vectors: StainVectors | None) -> Light:
     """Estimate glass (unless it is given), judge the stains and find tissue; ``tile`` knows its pixel size."""
     white = check_white(white) if white is not None else estimate_white(tile)
-    return Light(white, dab_evidence(tile, white=white, vectors=vectors), tissue_mask(tile, white=white))
+    evidence = dab_evidence(tile, white=white, vectors=vectors)
+    patches, mpp = patches_of(tile_rgb(tile)), float(tile.attrs[keys.MPP])
+    look = look_at_patches(patches, white=white, mpp=mpp, vectors=vectors)
+    scale = doubt_about_scale(look.detail_um, mpp=mpp)
+    return Light(white, evidence, look.plausible, look.background_od, scale, tissue_mask(tile, white=white))
 
 
 def find_in_light(
@@ -180,7 +208,11 @@ def find_in_light(
         **vars(quality),
         **quality.flags(),
     }
-    doubts = [one for one in (doubt_about_white(white), doubt_about_mpp(rows, um)) if one]
+    doubts = [
+        one
+        for one in (doubt_about_white(white), doubt_about_mpp(rows, um), light.scale[1], *light.plausible.doubts)
+        if one
+    ]
     for doubt in doubts:
         warnings.warn(doubt, stacklevel=3)
     return CellMap(
@@ -195,6 +227,7 @@ def find_in_light(
         vectors=vectors,
         qc=qc,
         warnings=(*doubts, *quality.messages()),
+        refusal=quality.refusal,
     )
 
 

@@ -79,7 +79,7 @@ def expand(labels: Labels, *, steps: int) -> Labels:
     out = labels.copy()
     free = labels == 0
     for step in range(steps):
-        highest, lowest = _extremes(out, diagonal=step % 2 == 1)
+        highest, lowest = neighbour_extremes(out, diagonal=step % 2 == 1)
         reached = free & (highest > 0)
         free = free & ~reached
         out = np.where(reached & (highest == lowest), highest, out)
@@ -88,8 +88,12 @@ def expand(labels: Labels, *, steps: int) -> Labels:
 
 def bodies(labels: Labels, *, steps: int) -> Bodies:
     """Grow labels as :func:`expand` does, and tell what was there from what grew."""
-    cells = expand(labels, steps=steps)
-    parts = np.where(labels > 0, NUCLEUS, np.where(cells > 0, AROUND, 0))
+    return told_parts(labels, expand(labels, steps=steps))
+
+
+def told_parts(nuclei: Labels, cells: Labels) -> Bodies:
+    """Tell nuclei from what grew around them."""
+    parts = np.where(nuclei > 0, NUCLEUS, np.where(cells > 0, AROUND, 0))
     return Bodies(cells, parts.astype(np.uint8))
 
 
@@ -155,7 +159,7 @@ def _neighbours(wide: int) -> NDArray[np.intp]:
     return np.array([-wide - 1, -wide, -wide + 1, -1, 1, wide - 1, wide, wide + 1], dtype=np.intp)
 
 
-def _extremes(labels: Labels, *, diagonal: bool) -> tuple[Labels, Labels]:
+def neighbour_extremes(labels: Labels, *, diagonal: bool) -> tuple[Labels, Labels]:
     """Highest and lowest label among the neighbours of each pixel (0 where there is none)."""
     rows, columns = labels.shape
     padded = np.pad(labels, 1)

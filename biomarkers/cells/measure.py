@@ -12,7 +12,14 @@ from biomarkers.cells.grow import Bodies, Labels, outermost
 from biomarkers.cells.moments import axes, label_moments, middles
 from biomarkers.cells.outline_stain import MILLI, Band, OutlineStain
 from biomarkers.cells.settings import CellSettings
-from biomarkers.cells.table import MEMBRANE_PARTIAL, MEMBRANE_STAINED_MEAN, Rows
+from biomarkers.cells.table import (
+    DARK_SHARE,
+    MEMBRANE_HALF,
+    MEMBRANE_LINE,
+    MEMBRANE_PARTIAL,
+    MEMBRANE_STAINED_MEAN,
+    Rows,
+)
 
 if TYPE_CHECKING:
     from biomarkers.cells.blocks import Block
@@ -46,6 +53,7 @@ def measure_cells(
     grown_px: int,
     settings: CellSettings,
     tools: Tools,
+    lines: tuple[NDArray[np.int16], NDArray[np.int16]] | None = None,
 ) -> tuple[Rows, NDArray[np.intp]]:
     """Measure the cells among 1..n that a block owns.
 
@@ -69,6 +77,8 @@ def measure_cells(
         ``membrane_od`` and ``membrane_um``.
     tools
         The steps, plain or fast.
+    lines
+        DAB smoothed, and how much of it is a thin line, thousandths (height, width) each; for membranes alone.
 
     Returns
     -------
@@ -80,7 +90,7 @@ def measure_cells(
     owned = tools.owned(middle, tissue, block)
     wanted = np.zeros(count + 1, np.bool_)
     wanted[owned + 1] = True
-    soft = tools.smooth(amounts[1], sigma_px=_DAB_SMOOTH_UM / mpp)
+    soft, line = (smooth_dab(amounts[1], mpp=mpp, tools=tools), None) if lines is None else lines
     ring = tools.outline_stain(
         soft,
         amounts,
@@ -91,8 +101,14 @@ def measure_cells(
         mpp=mpp,
         grown_px=grown_px,
         settings=settings,
+        line=line,
     )
     return tools.numbers(sums, ring, contrast).taken(owned), owned + 1
+
+
+def smooth_dab(dab: NDArray[np.int16], *, mpp: float, tools: Tools) -> NDArray[np.int16]:
+    """DAB smoothed over 0.35 um, thousandths."""
+    return tools.smooth(dab, sigma_px=_DAB_SMOOTH_UM / mpp)
 
 
 def numbers(sums: Sums, outline: OutlineStain, contrast: Whole) -> Rows:
@@ -117,6 +133,7 @@ def numbers(sums: Sums, outline: OutlineStain, contrast: Whole) -> Rows:
         keys.MEMBRANE_COMPLETENESS: np.stack([np.nan_to_num(_ratio(stained, present)), blank], axis=1),
         MEMBRANE_STAINED_MEAN: np.stack([stained_mean, blank], axis=1),
         MEMBRANE_PARTIAL: np.stack([partial / MILLI, blank], axis=1),
+        **_rim_layers(outline, size=whole.size, blank=blank),
     }
     return Rows.of(
         middle=middles(sums.moments),
@@ -126,6 +143,13 @@ def numbers(sums: Sums, outline: OutlineStain, contrast: Whole) -> Rows:
         mean=_means(whole),
         layers=layers,
     )
+
+
+def _rim_layers(outline: OutlineStain, *, size: Whole, blank: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Layers of what was read for membranes alone; NaN where it was not asked for."""
+    rim, names = outline.rim, (MEMBRANE_HALF, MEMBRANE_LINE, DARK_SHARE)
+    values = (blank,) * 3 if rim is None else (rim.level / MILLI, rim.line / MILLI, rim.dark / np.maximum(size, 1))
+    return {name: np.stack([value, blank], axis=1) for name, value in zip(names, values, strict=True)}
 
 
 def nuclear_shape(sums: Sums) -> dict[str, NDArray[np.float64]]:

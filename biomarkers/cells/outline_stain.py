@@ -23,6 +23,9 @@ PARTIAL_FIFTHS = 2  # of the outline's stretches: what they all reach
 PARTIAL_SHARE = PARTIAL_FIFTHS / 5  # from here on staining is partial rather than a neighbour's or a dot
 _SHARED_UM = 0.5  # so far the blur of the optics carries a neighbour's membrane into a cell
 _FARTHEST_PX = 128
+# granules of immune staining are darker than this; blush, and the blur of a membrane beside a cell, are paler: set on
+# real SP142 fields, where no cell of a negative field has a tenth of its area above it
+DARK = 200
 ABSENT = int(np.iinfo(np.int16).min)
 
 Whole = NDArray[np.int64]
@@ -58,16 +61,30 @@ class Stretches(NamedTuple):
     partial: Whole
 
 
+class Rim(NamedTuple):
+    """What half of the stretches of cells 1..n reach, up to the border that neighbours share, thousandths.
+
+    ``level`` is DAB, ``line`` how much of it is a thin line. 0 where there is no stretch. ``dark`` counts the pixels of
+    the whole cell, nucleus included, that are at least ``DARK`` thousandths: granules and clumps.
+    """
+
+    level: Whole
+    line: Whole
+    dark: Whole
+
+
 @dataclass(frozen=True)
 class OutlineStain:
     """Stain along the outline of each cell 1..n, and what lies on it and inside it, as whole numbers.
 
-    ``highest`` is the highest DAB and hematoxylin in the whole cell, thousandths, (n, 2).
+    ``highest`` is the highest DAB and hematoxylin in the whole cell, thousandths, (n, 2); ``rim`` is told where lines
+    were given.
     """
 
     stretches: Stretches
     bands: Bands
     highest: Whole
+    rim: Rim | None = None
 
 
 def outline_stain(
@@ -81,6 +98,7 @@ def outline_stain(
     mpp: float,
     grown_px: int,
     settings: CellSettings,
+    line: NDArray[np.int16] | None = None,
 ) -> OutlineStain:
     """Read the stain along the outline of each cell.
 
@@ -104,6 +122,8 @@ def outline_stain(
         How far cells grew along an axis at most, px.
     settings
         ``membrane_od`` and ``membrane_um``.
+    line
+        How much of ``soft`` is a thin line, thousandths (height, width); asked for membranes alone.
 
     Returns
     -------
@@ -132,7 +152,23 @@ def outline_stain(
     parts = np.abs(away - place) <= half, away < place - half, away >= 0
     bands = Bands(*(Band(*(_sums(owner[on], one, count) for one in (None, dab[on], hematoxylin[on]))) for on in parts))
     around = np.stack([_maxima(one, owner, count + 1)[1:] for one in (dab, hematoxylin)], axis=1)
-    return OutlineStain(stretches(top, stained), bands, np.maximum(highest, around))
+    rim = None
+    if line is not None:
+        level, lines = (_half(_maxima(one[rows, columns].astype(np.int64), bins, size)) for one in (soft, line))
+        dark = np.bincount(bodies.cells.ravel(), weights=(soft >= DARK).ravel(), minlength=count + 1)
+        rim = Rim(level, lines, dark[1:].astype(np.int64))
+    return OutlineStain(stretches(top, stained), bands, np.maximum(highest, around), rim)
+
+
+def _half(top: Whole) -> Whole:
+    """Level that half of the stretches of cells 1..n reach; 0 where there is none."""
+    top = top.reshape(-1, SECTORS)[1:]
+    present = (top > ABSENT).sum(axis=1)
+    if top.shape[0] == 0:
+        return np.zeros(0, np.int64)
+    rank = np.maximum(-(-present // 2), 1)
+    level = np.take_along_axis(np.sort(top, axis=1), SECTORS - rank[:, None], axis=1)[:, 0]
+    return np.where(present > 0, level, 0)
 
 
 def reach_px(grown_px: int) -> int:

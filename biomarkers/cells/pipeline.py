@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from biomarkers import keys
 from biomarkers.cells.blocks import HALO_UM, Block, make_blocks
 from biomarkers.cells.contrast import (
     WorkingImage,
@@ -19,13 +20,23 @@ from biomarkers.cells.contrast import (
     working_image,
 )
 from biomarkers.cells.grow import Bodies, Labels
-from biomarkers.cells.measure import measure_cells
+from biomarkers.cells.hue import (
+    LEAST_NUCLEUS_OD,
+    LINE_UM,
+    REACH_UM,
+    TAKE_IN_UM,
+    WAIT_UM,
+    find_nuclei_by_hue,
+    hue_contrast,
+    thin_lines,
+)
+from biomarkers.cells.measure import measure_cells, smooth_dab
 from biomarkers.cells.nuclei import find_nuclei
 from biomarkers.cells.outline import contrast_of
 from biomarkers.cells.plugin import SegmenterPlugin, segment_with
 from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import Rows, in_reading_order, join_rows
-from biomarkers.cells.tools import Amounts, Tools, fast
+from biomarkers.cells.tools import Amounts, Levels, Tools, fast
 from biomarkers.stain.density import White
 from biomarkers.stain.vectors import StainVectors
 
@@ -69,6 +80,7 @@ class _Found:
     bodies: Bodies
     grown_px: int
     contrast: NDArray[np.int64]
+    lines: tuple[Levels, Levels] | None = None  # DAB smoothed, and its thin lines: for membranes alone
 
 
 def find_rows(
@@ -201,7 +213,7 @@ def _one_block(
 ) -> tuple[Rows, _Found, NDArray[np.intp]]:
     """Find and measure what is in a window; return the rows that the block owns, all cells, and the rows' labels."""
     tools = plan.tools()
-    found = _by_recipe(seen, plan) if seen.nuclei is None else _by_plugin(seen.work, seen.nuclei, plan)
+    found = _by_recipe(seen, plan) if seen.nuclei is None else _by_plugin(seen.work, seen.nuclei, seen, plan)
     rows, labels = measure_cells(
         seen.amounts,
         bodies=found.bodies,
@@ -212,25 +224,49 @@ def _one_block(
         grown_px=found.grown_px,
         settings=plan.settings,
         tools=tools,
+        lines=found.lines,
     )
+    if plan.settings.nuclei_by == "hue" and seen.nuclei is None:
+        stained = np.flatnonzero(rows.layers[keys.NUCLEUS_MEAN].sum(axis=1) >= LEAST_NUCLEUS_OD)
+        rows, labels = rows.taken(stained), labels[stained]
     return rows.shifted(x=block.window[1].start, y=block.window[0].start), found, labels
 
 
 def _by_recipe(seen: Seen, plan: Plan) -> _Found:
     """Find nuclei at the working size and bring them to the window's."""
     tools, work = plan.tools(), seen.work
+    if plan.settings.nuclei_by == "hue":
+        return _grown_to_membranes(*find_nuclei_by_hue(work, settings=plan.settings, tools=tools), seen, plan)
     coarse, contrast = find_nuclei(work, settings=plan.settings, tools=tools)
     steps = _steps(plan, work.mpp)
     bodies = _at_full_size(tools.bodies(coarse, steps=steps), work.factor, seen.amounts[0].shape)
     return _Found(bodies, steps * work.factor, contrast)
 
 
-def _by_plugin(work: WorkingImage, nuclei: Labels, plan: Plan) -> _Found:
+def _by_plugin(work: WorkingImage, nuclei: Labels, seen: Seen, plan: Plan) -> _Found:
     """Take another's nuclei as they are, at the window's own size."""
     tools = plan.tools()
+    if plan.settings.nuclei_by == "hue":
+        soft = hue_contrast(work, settings=plan.sought_with, tools=tools).soft
+        return _grown_to_membranes(nuclei, contrast_of(nuclei, soft, mpp=plan.mpp, tools=tools), seen, plan)
     soft = nuclear_contrast(work, settings=plan.sought_with, tools=tools).soft
     steps = _steps(plan, plan.mpp)
     return _Found(tools.bodies(nuclei, steps=steps), steps, contrast_of(nuclei, soft, mpp=plan.mpp, tools=tools))
+
+
+def _grown_to_membranes(nuclei: Labels, contrast: NDArray[np.int64], seen: Seen, plan: Plan) -> _Found:
+    """Let cells grow until they meet, and wait at stained membranes; keep what membranes are measured by."""
+    tools, work = plan.tools(), seen.work
+    dab = np.zeros_like(work.hematoxylin) if work.dab is None else work.dab
+    soft = smooth_dab(dab, mpp=work.mpp, tools=tools)
+    line = thin_lines(soft, steps=max(1, round(LINE_UM / work.mpp)), tools=tools)
+    wait = tools.waits(line, most=max(1, round(WAIT_UM / work.mpp)))
+    steps = max(1, round((plan.settings.expansion_um + REACH_UM) / work.mpp))
+    cells = tools.grow_to_membranes(nuclei, wait, steps=steps, last=max(1, round(TAKE_IN_UM / work.mpp)))
+    bodies = _at_full_size(tools.told_parts(nuclei, cells), work.factor, seen.amounts[0].shape)
+    shape = seen.amounts[0].shape
+    lines = (soft, line) if work.factor == 1 else tuple(_repeated(one, work.factor, shape) for one in (soft, line))
+    return _Found(bodies, steps * work.factor, contrast, (lines[0], lines[1]))
 
 
 def _steps(plan: Plan, mpp: float) -> int:
@@ -241,7 +277,8 @@ def _steps(plan: Plan, mpp: float) -> int:
 def least_contrast(contrast: NDArray[np.float64], plan: Plan) -> float:
     """Return the contrast that tells nuclei from haze: it follows the slide's own, so pale stains are not lost."""
     least = plan.settings.min_contrast
-    if plan.plugin is not None:
+    # by hue, a nucleus's middle was asked to stand out before it was outlined
+    if plan.plugin is not None or plan.settings.nuclei_by == "hue":
         return -np.inf
     clear = contrast[contrast >= least]
     return max(least, plan.settings.least_of_median * float(np.median(clear))) if clear.size else np.inf

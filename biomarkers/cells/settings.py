@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -36,6 +36,9 @@ class CellSettings(Settings):
         Least optical density by which a nucleus exceeds its surroundings.
     least_of_median
         Least contrast as a share of the median contrast of the slide's nuclei.
+    nuclei_by
+        ``density``: nuclei are what is dense in either stain, for nuclear markers; ``hue``: they are what is bluer than
+        its surroundings, and cells grow to stained membranes, for all others.
     block_px
         Side of the blocks in which large tiles are processed. Results do not depend on it.
     check_stain
@@ -52,6 +55,7 @@ class CellSettings(Settings):
     min_od: Density = 0.05
     min_contrast: Density = 0.035
     least_of_median: Annotated[float, Field(ge=0, le=1)] = 0.25
+    nuclei_by: Literal["density", "hue"] = "density"
     block_px: Annotated[int, Field(ge=256, le=8192)] = 2048
     check_stain: bool = True
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 MEMBRANE_STAINED_MEAN = "membrane_stained_mean"  # mean over the stained part of the outline, NaN without any
 MEMBRANE_PARTIAL = "membrane_partial"  # level that two fifths of the outline reach
+MEMBRANE_HALF = "membrane_half"  # level that half of the outline reaches, up to the border that neighbours share
+MEMBRANE_LINE = "membrane_line"  # how much of that is a thin line
+DARK_SHARE = "dark_share"  # share of the whole cell's area that is stained darkly, as granules are (0-1)
 SHAPES = (
     "nucleus_contrast_od",
     "nucleus_elongation",
@@ -34,6 +37,9 @@ LAYERS = (
     keys.MEMBRANE_COMPLETENESS,
     MEMBRANE_STAINED_MEAN,
     MEMBRANE_PARTIAL,
+    MEMBRANE_HALF,
+    MEMBRANE_LINE,
+    DARK_SHARE,
 )
 
 

@@ -68,6 +68,18 @@ class _Surface(Protocol):
     ) -> NDArray[np.int32]: ...
 
 
+class _Hue(Protocol):
+    def __call__(self, hematoxylin: Levels, dab: Levels, *, finer: int) -> Levels: ...
+
+
+class _Waits(Protocol):
+    def __call__(self, line: Levels, *, most: int) -> NDArray[np.uint8]: ...
+
+
+class _GrowToMembranes(Protocol):
+    def __call__(self, labels: Labels, wait: NDArray[np.uint8], *, steps: int, last: int) -> Labels: ...
+
+
 class _Describe(Protocol):
     def __call__(
         self, labels: Labels, height: NDArray[np.int32], core: Mask, *, tops: NDArray[np.int32]
@@ -117,6 +129,7 @@ class _Ring(Protocol):
         mpp: float,
         grown_px: int,
         settings: CellSettings,
+        line: Levels | None = None,
     ) -> OutlineStain: ...
 
 
@@ -137,6 +150,11 @@ class Tools:
     dilate: _Octagon
     masks_of: _MasksOf
     near_squares: _Squares
+    hue: _Hue
+    hue_heights: Callable[[Levels, Levels, Levels], NDArray[np.int32]]
+    waits: _Waits
+    grow_to_membranes: _GrowToMembranes
+    told_parts: Callable[[Labels, Labels], Bodies]
     surface: _Surface
     basins: Callable[[NDArray[np.int32]], tuple[Labels, NDArray[np.int32]]]
     describe: _Describe
@@ -163,6 +181,7 @@ def plain() -> Tools:
         contrast,
         filters,
         grow,
+        hue,
         measure,
         nuclei,
         outline,
@@ -185,6 +204,11 @@ def plain() -> Tools:
         dilate=grow.dilate,
         masks_of=nuclei.masks_of,
         near_squares=pieces.near_squares,
+        hue=hue.signal,
+        hue_heights=hue.heights,
+        waits=hue.waits,
+        grow_to_membranes=hue.grow_to_membranes,
+        told_parts=grow.told_parts,
         surface=basins.surface,
         basins=basins.basins,
         describe=regions_.describe,
@@ -211,6 +235,7 @@ def fast() -> Tools:
         contrast,
         distance,
         filters,
+        hue,
         measure,
         numbers,
         octagon,
@@ -241,6 +266,11 @@ def fast() -> Tools:
         dilate=octagon.dilate,
         masks_of=contrast.masks_of,
         near_squares=distance.near_squares,
+        hue=hue.signal,
+        hue_heights=hue.heights,
+        waits=hue.waits,
+        grow_to_membranes=hue.grow_to_membranes,
+        told_parts=rings.told_parts,
         surface=basins.surface,
         basins=basins.basins,
         describe=regions.describe,

@@ -81,6 +81,10 @@ def score(inputs: tuple[str, ...], out: Path, config: Path | None, quiet: bool, 
     return 1 if result.n_failed else 0
 
 
+# scores that clinicians decide by: one that could not be given is named where a run ends
+CLINICAL = ("tps", "cps", "tc_percent", "ic_percent", "urothelial_high", "tap_like")
+
+
 def _in_line(text: str) -> str:
     """Show what would move a terminal's cursor (line ends, escape codes) as what it is."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
@@ -105,4 +109,27 @@ def summary(result: BatchResult) -> str:
     resumed = f" ({result.n_resumed} finished earlier)" if result.n_resumed else ""
     noun = "slide" if len(table) == 1 else "slides"
     lines += ["", f"{len(table)} {noun}: {counts}{resumed}", f"Results: {result.out}/ (slides.csv, scores.csv)"]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_not_given(result)])
+
+
+def _not_given(result: BatchResult) -> list[str]:
+    """Name every clinical score that could not be given, on how many slides, and why."""
+    import textwrap
+
+    import pandas as pd
+
+    file = result.out / "scores.csv"
+    if not file.is_file():
+        return []
+    rows = pd.read_csv(file, dtype={"slide": str, "score": str, "reason": str}, keep_default_na=False)
+    if not {"score", "status", "region", "reason"} <= set(rows.columns):
+        return []
+    missing = rows[rows["score"].isin(CLINICAL) & (rows["status"] == "not_evaluable") & (rows["region"] == "all")]
+    lines = []
+    for (score, reason), some in missing.groupby(["score", "reason"], sort=False):
+        where = (
+            f"{some['slide'].nunique()} of {rows['slide'].nunique()} slides" if len(result.slides) > 1 else "the slide"
+        )
+        said = f"Not given: {score} on {where}: {_in_line(str(reason)) or 'no reason was told'}"
+        lines += textwrap.wrap(said, 110, subsequent_indent="  ")
+    return lines

@@ -139,6 +139,21 @@ def write_anchor(anchor: Anchor, path: Path) -> None:
     write_text(path, tomli_w.dumps(_plain(anchor.model_dump(exclude_none=True))))
 
 
+# settings of the rule by which membranes were told before they were told cell by cell
+FORMER_RULES = ("neighbour_share", "min_ratio", "pattern_ratio", "pattern_od", "blush_ratio", "strict_ratio")
+
+
+def _refuse_former_rules(values: Mapping[str, object], path: Path) -> None:
+    found = [name for name in FORMER_RULES if name in values]
+    if found:
+        raise UsageError(
+            "cuts made by an earlier version, whose levels of membranes were read in another way",
+            where=path,
+            seen=", ".join(found),
+            hint="Make them again from the controls: 'biomarkers anchor', on folders that this version scored.",
+        )
+
+
 def read_thresholds(
     path: Path,
     *,
@@ -162,7 +177,10 @@ def read_thresholds(
     """
     values = read_toml(path)
     if "thresholds" not in values:
+        _refuse_former_rules(values, path)
         return parse(Thresholds, values, where=str(path))
+    cuts = values["thresholds"]
+    former = {name: cuts.pop(name) for name in FORMER_RULES if name in cuts} if isinstance(cuts, dict) else {}
     anchor = parse(Anchor, values, where=str(path))
     hint = "Anchor on controls that were scored as these slides are ('biomarkers anchor')."
     for what, made_for, asked in (
@@ -171,6 +189,7 @@ def read_thresholds(
     ):
         if asked is not None and made_for != asked:
             raise UsageError(f"cuts of another {what}", where=path, seen=made_for, allowed=asked, hint=hint)
+    _refuse_former_rules(former, path)
     if anchor.dab_vector is not None and dab_vector is not None:
         from biomarkers.stain.vectors import angle_deg
 

@@ -28,12 +28,6 @@ def _row(assay: Assay) -> dict[str, str]:
     rules = [f"from {cuts.source}"]
     if cuts.min_completeness:
         rules.append(f"at least {100 * cuts.min_completeness:g} % of the outline stained")
-    if cuts.pattern_ratio:
-        step = f" and less than {cuts.pattern_od:g} OD above it" if cuts.pattern_od else ""
-        sure = f", or less than {cuts.blush_ratio:g} x" if cuts.blush_ratio else ""
-        rules.append(
-            f"cytoplasmic where the median outline is less than {cuts.pattern_ratio:g} x the inside{step}{sure}"
-        )
     return {
         "assay": assay.name,
         "title": assay.title,

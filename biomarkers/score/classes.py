@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from biomarkers.slide.tile import PlainTile
+
+
+ASSUMED_TUMOR = "every cell was assumed to be a tumor cell"
+
+
+def status_of(said: Sequence[str]) -> str:
+    """Status of a slide of which this is said: what was asked for is a note, everything else a warning."""
+    return keys.OK if all(one == ASSUMED_TUMOR for one in said) else keys.OK_WITH_WARNINGS
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ def classified(cells: AnnData, *, classes: Classes, mpp: float) -> tuple[AnnData
     if classes.assume_tumor and not classes.tissues:
         found.obs[keys.CELL_CLASS] = np.full(cells.n_obs, keys.TUMOR)
         found.uns[CLASS_SOURCE] = {"method": "assumed", "classes": [keys.TUMOR]}
-        notes.append("every cell was assumed to be a tumor cell")
+        notes.append(ASSUMED_TUMOR)
     return found, notes
 
 

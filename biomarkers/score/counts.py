@@ -179,6 +179,18 @@ def scored_share(name: str) -> Callable[[Tally], Count]:
     return count
 
 
+def stained_share(counts: Tally) -> Count:
+    """Count scored cells of which anything is stained."""
+    if counts.scored_stained is None:
+        return Count(None, counts.n_scored, problem="what of each cell is stained was not told")
+    return Count(
+        counts.scored_stained,
+        counts.n_scored,
+        problem=_scored_problem(counts, "positive_fraction"),
+        note=_scored_note(counts),
+    )
+
+
 def density(number: Callable[[Tally], int]) -> Callable[[Tally], Count]:
     """Count some cells per area of tissue."""
 

@@ -18,17 +18,16 @@ from biomarkers.cells.table import join_rows
 from biomarkers.collector import loads_when_first_called
 from biomarkers.config import Assay, Thresholds
 from biomarkers.score.anchor import check_pixel_size
-from biomarkers.score.classes import Classes, analysed_masks, classified
+from biomarkers.score.classes import Classes, analysed_masks, classified, status_of
 from biomarkers.score.compute import WHOLE, compute_scores
-from biomarkers.score.neighbours import with_neighbours
+from biomarkers.score.contradictions import contradictions, staining_pattern
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.plain_cells import PlainCells
-from biomarkers.score.positivity import CYTOPLASMIC, OD_COLUMN, call_positivity
-from biomarkers.score.readings import marker_index
+from biomarkers.score.positivity import OD_COLUMN, STAINING_COLUMN, call_positivity
 from biomarkers.score.sensitivity import scores_of_cells, sensitivity_curve, swing
-from biomarkers.score.setup import read_setup
+from biomarkers.score.setup import cell_settings, read_setup
 from biomarkers.score.slide_score import NO_CELLS, SlideScore
-from biomarkers.score.tally import CLASS_SOURCE, analysed
+from biomarkers.score.tally import CLASS_SOURCE, Counts, analysed, count_cells
 from biomarkers.slide.tile import PlainTile, read_pixels
 
 if TYPE_CHECKING:
@@ -148,7 +147,6 @@ def score_tile(
 ) -> SlideScore:
     """Score a tile that was read already; see :func:`score_slide`."""
     from biomarkers.cells.find import find_in_light, look_at_tile
-    from biomarkers.cells.settings import CellSettings
     from biomarkers.stain import StainVectors
 
     check_pixel_size(thresholds, mpp=float(tile.attrs[keys.MPP]))
@@ -156,15 +154,14 @@ def score_tile(
     task = _Task(tile, assay, slide, marker, thresholds, classes)
     light = look_at_tile(tile, white=level, vectors=vectors)
     evidence, tissue = light.evidence, light.tissue
-    if not evidence.scorable:
-        return _without_cells(task, keys.NOT_EVALUABLE, evidence.reason, white=level, tissue_mm2=None)
+    if light.refusal:
+        return _without_cells(task, keys.NOT_EVALUABLE, light.refusal, white=level, tissue_mm2=None)
     mpp = float(tile.attrs[keys.MPP])
     masks = analysed_masks(tissue, classes=classes, tile=tile)
     areas = {name: float(np.count_nonzero(mask)) * mpp * mpp / _UM2_PER_MM2 for name, mask in masks.items()}
     if not tissue.any():
         return _without_cells(task, keys.NO_TISSUE, "no tissue was found", white=level, tissue_mm2=0.0)
-    # stain was checked above; a stretch of outline is stained where it would be called 1+
-    settings = CellSettings(check_stain=False, membrane_od=thresholds.dab_od[0])
+    settings = cell_settings(assay, thresholds)
     found = find_in_light(
         tile,
         light,
@@ -174,13 +171,14 @@ def score_tile(
         segmenter=segmenter,
         progress=True,
     )
+    if found.refusal:
+        return _without_cells(task, keys.NOT_EVALUABLE, found.refusal, white=found.white, tissue_mm2=areas[WHOLE])
     cells: Any = PlainCells.of_rows(found.rows, mpp=mpp, marker=marker, origin=found.origin)
     cells, notes = classified(cells, classes=classes, mpp=mpp)
-    cells = with_neighbours(cells, column=marker_index(cells, marker))
     thresholds = own_cuts(cells, assay=assay, thresholds=thresholds, marker=marker)
     task = replace(task, thresholds=thresholds)
     cells = call_positivity(cells, assay=assay, thresholds=thresholds, marker=marker)
-    stained = _stained(tile, white=found.white, vectors=found.vectors, cut=thresholds.dab_od[0])
+    stained = _stained(tile, white=found.white, vectors=found.vectors, cut=light.area_cut_od)
     scores = _all_scores(task, cells, masks=masks, areas=areas, stained=stained)
     curve = sensitivity_curve(
         cells,
@@ -192,15 +190,22 @@ def score_tile(
         tumor_mm2=_tumor_mm2(cells, areas),
         slide=slide,
     )
-    pattern = str(cells.uns["thresholds"]["pattern"])
-    if pattern == CYTOPLASMIC:
-        notes.append("the staining is cytoplasmic: only cells whose outline stands out clearly were called positive")
+    counts = count_cells(cells, assay=assay, marker=marker)
     if not cells.n_obs:
         notes.append(NO_CELLS)
+    notes += contradictions(
+        counts,
+        assay=assay,
+        thresholds=thresholds,
+        curve=curve,
+        stained_mm2=float(np.count_nonzero(stained & masks[WHOLE])) * mpp * mpp / _UM2_PER_MM2,
+        tissue_mm2=areas[WHOLE],
+    )
     warned = [one for one in (doubt, *found.warnings, *notes) if one]
     flags = {
         **{name: value for name, value in found.qc.items() if name not in keys.SLIDE_COLUMNS},
-        **_flags(task, cells, curve, evidence.kind, found.white),
+        **_flags(task, cells, counts, curve, evidence.kind, found.white),
+        keys.AREA_CUT_OD: light.area_cut_od,
     }
     return SlideScore(
         slide=slide,
@@ -301,7 +306,7 @@ def _row(
     n, n_positive = int(keep.sum()), int(positive.sum())
     return {
         "slide": task.slide,
-        "status": keys.OK_WITH_WARNINGS if warned else keys.OK,
+        "status": status_of(warned),
         "reason": "; ".join(warned),
         "mpp": float(task.tile.attrs[keys.MPP]),
         "mpp_source": str(task.tile.attrs.get(keys.MPP_SOURCE, "")),
@@ -314,14 +319,16 @@ def _row(
     }
 
 
-def _flags(task: _Task, cells: AnnData, curve: pd.DataFrame, stain: str, white: White) -> dict[str, Any]:
+def _flags(
+    task: _Task, cells: AnnData, counts: Counts, curve: pd.DataFrame, stain: str, white: White
+) -> dict[str, Any]:
     low, high = swing(curve)
     return {
         "assay": task.assay.name,
         "marker": task.marker,
         "stain": stain,
         "cut_od": task.thresholds.dab_od[0],
-        "staining_pattern": str(cells.uns["thresholds"]["pattern"]),
+        "staining_pattern": staining_pattern(counts),
         "classes_by": str(cells.uns[CLASS_SOURCE]["method"]),
         "n_excluded": int((~analysed(cells)).sum()),
         "white_r": float(white[0]),
@@ -381,5 +388,6 @@ def _no_cells(marker: str) -> PlainCells:
     cells.obs[OD_COLUMN.format(marker=marker)] = np.zeros(0)
     cells.obs[keys.positive_column(marker)] = np.zeros(0, dtype=bool)
     cells.obs[keys.bin_column(marker)] = np.zeros(0, dtype=np.int64)
+    cells.obs[STAINING_COLUMN.format(marker=marker)] = np.zeros(0, dtype="<U9")
     cells.uns[CLASS_SOURCE] = {"method": "none", "classes": []}
     return cells

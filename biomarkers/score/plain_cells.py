@@ -14,14 +14,13 @@ import numpy as np
 
 from biomarkers import keys
 from biomarkers.cells.table import Rows, cell_columns, table_of
-from biomarkers.score.neighbours import NEIGHBOUR_OD
 from biomarkers.score.tally import EXCLUDED
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-_NUMBERS = (keys.AREA_UM2, keys.X_UM, keys.Y_UM, EXCLUDED, NEIGHBOUR_OD)
+_NUMBERS = (keys.AREA_UM2, keys.X_UM, keys.Y_UM, EXCLUDED)
 _NAMES = (keys.CELL_CLASS, keys.REGION)
 
 

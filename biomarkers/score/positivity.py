@@ -1,4 +1,4 @@
-"""Measured cells -> which are positive, and how strongly (bins 0, 1+, 2+, 3+)."""
+"""Measured cells -> which are positive, how strongly (bins 0, 1+, 2+, 3+), and what of them is stained."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import numpy as np
 
 from biomarkers import keys
 from biomarkers.config import Assay, Thresholds, load_assay
-from biomarkers.score.neighbours import neighbour_level
+from biomarkers.score.membrane import membrane_evidence, staining_of
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.readings import (
+    dark_share,
     is_complete,
     marker_index,
-    outline_ratio,
-    outline_share,
-    outline_step,
-    partial_level,
+    may_be_immune,
     readings,
 )
 
@@ -26,10 +24,8 @@ if TYPE_CHECKING:
 
 # obs: what was compared with the cuts, in the unit of X
 OD_COLUMN = "{marker}_od"
-MEMBRANOUS, CYTOPLASMIC, UNJUDGED = "membranous", "cytoplasmic", "not judged"
-# share of the outline that convinces on a cytoplasmic slide, where a stained neighbour's body colours the rest
-_CONVINCING = 0.7
-_FEWEST_FOR_PATTERN = 10  # stained cells below which a slide has no pattern of its own
+# obs: what of the cell is stained, one of the names in :mod:`biomarkers.score.stainings`
+STAINING_COLUMN = "{marker}_staining"
 
 
 def call_positivity(
@@ -38,13 +34,13 @@ def call_positivity(
     assay: Assay | str,
     thresholds: Thresholds | None = None,
     marker: str | None = None,
-    pattern: str | None = None,
 ) -> AnnData:
     """Call every cell positive or negative and give it an intensity bin.
 
     A cell is read in the assay's compartment (immune cells in its immune compartment). In a membrane assay the
-    staining must also be of the membrane: enough of the outline stained, and the outline darker than the inside (see
-    :class:`biomarkers.config.Thresholds`); otherwise the cell is bin 0 whatever its intensity.
+    staining must also be of the membrane, cell by cell (see :class:`biomarkers.config.Thresholds`); otherwise the cell
+    is bin 0 whatever its intensity. Where the assay knows granular staining, immune cells and cells of no known class
+    are positive too when enough of their area is stained darkly.
 
     Parameters
     ----------
@@ -56,14 +52,12 @@ def call_positivity(
         Cuts to use in place of the assay's own (see :func:`biomarkers.score.anchor_thresholds`).
     marker
         The marker to call, a name in ``cells.var_names``; the assay's marker when None.
-    pattern
-        The slide's staining pattern where it is known already (``cells`` are then a part of it); told by the cells
-        when None.
 
     Returns
     -------
-    A copy of ``cells`` with ``<marker>_positive`` (bool), ``<marker>_bin`` (0-3) and ``<marker>_od`` (the value that
-    met the cuts) in ``obs``, and the cuts in ``uns["thresholds"]``.
+    A copy of ``cells`` with ``<marker>_positive`` (bool), ``<marker>_bin`` (0-3), ``<marker>_od`` (the value that met
+    the cuts) and ``<marker>_staining`` (``none``, ``membrane``, ``cytoplasm``, ``nucleus`` or ``granules``) in ``obs``,
+    and the cuts in ``uns["thresholds"]``.
 
     Raises
     ------
@@ -77,45 +71,28 @@ def call_positivity(
     cuts = own_cuts(cells, assay=assay, thresholds=thresholds, marker=name)
     complete = is_complete(cells, cuts=cuts, column=column)
     value, membrane_rule = readings(cells, assay=assay, column=column, complete=complete)
-    # stretches were measured at one cut; at a lower one, what makes a cell complete is stained as darkly as this
-    faint = membrane_rule & complete & (value < cuts.dab_od[0])
-    if faint.any():
-        value[faint] = np.fmax(value, partial_level(cells, column))[faint]
     bins = bin_values(value, cuts)
-    bins[_lent(cells, value, membrane_rule, assay=assay, cuts=cuts, column=column)] = 0
-    ratio = outline_ratio(cells, column=column)
-    if pattern is None:
-        telling = _telling(cells, membrane_rule & complete & (bins > 0), value=value)
-        step = outline_step(cells, column=column)
-        pattern = staining_pattern(ratio[telling], step[telling], cuts=cuts)
-    least = cuts.strict_ratio if pattern == CYTOPLASMIC else cuts.min_ratio
-    if pattern == CYTOPLASMIC and cuts.min_completeness > 0:
-        complete &= outline_share(cells, column=column) >= _CONVINCING
-    bins[membrane_rule & ~(complete & (ratio >= least))] = 0
+    convinced = np.ones(cells.n_obs, dtype=bool)
+    if membrane_rule.any():
+        convinced = membrane_evidence(cells, cuts=cuts, column=column) >= 0
+        bins[membrane_rule] = np.where(convinced, np.maximum(bins, 1), 0)[membrane_rule]
+    granular = np.zeros(cells.n_obs, dtype=bool)
+    if cuts.granule_share > 0:
+        granular = (dark_share(cells, column) >= cuts.granule_share) & may_be_immune(cells) & (bins == 0)
+        bins[granular] = 1
     called = given.copy()
     called.obs[keys.positive_column(name)] = bins > 0
     called.obs[keys.bin_column(name)] = bins
     called.obs[OD_COLUMN.format(marker=name)] = value
+    called.obs[STAINING_COLUMN.format(marker=name)] = staining_of(
+        cells, cuts=cuts, column=column, membranous=membrane_rule & convinced, granular=granular
+    )
     called.uns["thresholds"] = {
         "marker": name,
         "compartment": assay.compartment,
-        "pattern": pattern,
         **{key: np.asarray(item) if isinstance(item, tuple) else item for key, item in cuts.model_dump().items()},
     }
     return called
-
-
-def _lent(
-    cells: AnnData, value: np.ndarray, membrane_rule: np.ndarray, *, assay: Assay, cuts: Thresholds, column: int
-) -> np.ndarray:
-    """Which cells show no more than their neighbours' membranes lend them, (n,) bool."""
-    around = None
-    if cuts.neighbour_share > 0 and assay.compartment == "membrane":
-        around = neighbour_level(cells, column=column)
-    if around is None:
-        return np.zeros(cells.n_obs, dtype=bool)
-    own = np.where(membrane_rule, partial_level(cells, column), value)
-    return own < cuts.neighbour_share * around
 
 
 def bin_values(values: np.ndarray, cuts: Thresholds) -> np.ndarray:
@@ -123,32 +100,3 @@ def bin_values(values: np.ndarray, cuts: Thresholds) -> np.ndarray:
     known = np.where(np.isnan(values), 0.0, values)
     first, second, third = ((known >= cut).astype(np.int64) for cut in cuts.dab_od)
     return first + second + third
-
-
-def _telling(cells: AnnData, stained: np.ndarray, *, value: np.ndarray) -> np.ndarray:
-    """Which stained cells tell the slide's pattern: tumor cells where they are known, and the darker half of them.
-
-    Cells that hardly pass the first cut are stained by chance as often as not.
-    """
-    if keys.CELL_CLASS in cells.obs:
-        tumor = stained & (cells.obs[keys.CELL_CLASS].astype(str).to_numpy() == keys.TUMOR)
-        if np.count_nonzero(tumor) >= 2 * _FEWEST_FOR_PATTERN:
-            stained = tumor
-    if not stained.any():
-        return stained
-    return stained & (value >= float(np.median(value[stained])))
-
-
-def staining_pattern(ratio: np.ndarray, step: np.ndarray, *, cuts: Thresholds) -> str:
-    """Tell whether a slide's stained cells are stained on the membrane or in the cytoplasm, by their medians.
-
-    One cell seldom tells: cytoplasm is thin and optics blur. Many cells of one slide do. Staining is cytoplasmic where
-    outlines are hardly darker than the insides. A membrane over stained cytoplasm has a smaller ratio than one on clear
-    cytoplasm, but a large step: between ``blush_ratio`` and ``pattern_ratio`` the step decides.
-    """
-    if cuts.pattern_ratio == 0 or ratio.size < _FEWEST_FOR_PATTERN:
-        return UNJUDGED
-    middle = float(np.median(ratio))
-    small_step = cuts.pattern_od == 0 or float(np.median(step)) < cuts.pattern_od
-    alike = middle < cuts.blush_ratio or (middle < cuts.pattern_ratio and small_step)
-    return CYTOPLASMIC if alike else MEMBRANOUS

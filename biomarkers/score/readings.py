@@ -8,9 +8,10 @@ import numpy as np
 
 from biomarkers import keys
 from biomarkers.cells.outline_stain import PARTIAL_SHARE
+from biomarkers.cells.table import DARK_SHARE, MEMBRANE_HALF
+from biomarkers.cells.table import MEMBRANE_STAINED_MEAN as STAINED_MEAN
 from biomarkers.config import Assay, Compartment, Thresholds
 from biomarkers.errors import DataError, did_you_mean
-from biomarkers.score.neighbours import STAINED_MEAN
 from biomarkers.score.once import told_once
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ _LAYERS = {
     "nucleus": keys.NUCLEUS_MEAN,
     "cytoplasm": keys.CYTOPLASM_MEAN,
 }
-_FLOOR_OD = 0.02  # added to both sides of a ratio, so that noise near zero makes none
 _IMMUNE = (keys.LYMPHOCYTE, keys.MACROPHAGE)
 
 
@@ -62,7 +62,8 @@ def compartment_values(
 ) -> np.ndarray:
     """Read one compartment of every cell, (n,); the cell's mean where a cell lacks the compartment (no pixels).
 
-    The membrane is read where it is stained (the mean over stained stretches of the outline), so that intensity does
+    The membrane is the level that half of the outline reaches. Where that was not measured (other software's tables),
+    and for ``membrane_or_cytoplasm``, it is the mean over the stained stretches of the outline, so that intensity does
     not fall with completeness; over the whole outline where nothing is stained, where stretches were not measured, or
     where ``complete`` says that too little of it is stained to be more than a dot.
     """
@@ -70,24 +71,26 @@ def compartment_values(
     if compartment == "cell":
         return whole.copy()
     if compartment == "membrane":
-        value = _membrane(cells, column)
+        value = layer(cells, MEMBRANE_HALF, column) if MEMBRANE_HALF in cells.layers else membrane_level(cells, column)
+        value = np.where(np.isnan(value), membrane_level(cells, column), value)
     elif compartment == "membrane_or_cytoplasm":
-        membrane = _membrane(cells, column)
+        membrane = membrane_level(cells, column)
         if complete is not None:
-            membrane = np.where(complete, membrane, _layer(cells, keys.MEMBRANE_MEAN, column))
-        value = np.fmax(membrane, _layer(cells, keys.CYTOPLASM_MEAN, column))
+            membrane = np.where(complete, membrane, layer(cells, keys.MEMBRANE_MEAN, column))
+        value = np.fmax(membrane, layer(cells, keys.CYTOPLASM_MEAN, column))
     else:
-        value = _layer(cells, _LAYERS[compartment], column)
+        value = layer(cells, _LAYERS[compartment], column)
     return np.where(np.isnan(value), whole, value)
 
 
-def _membrane(cells: AnnData, column: int) -> np.ndarray:
-    whole = _layer(cells, keys.MEMBRANE_MEAN, column)
+def membrane_level(cells: AnnData, column: int) -> np.ndarray:
+    """Mean over the stained part of each outline, (n,); over the whole outline where nothing is stained."""
+    whole = layer(cells, keys.MEMBRANE_MEAN, column)
     if STAINED_MEAN not in cells.layers:
         return whole
 
     def membrane() -> np.ndarray:
-        stained = _layer(cells, STAINED_MEAN, column)
+        stained = layer(cells, STAINED_MEAN, column)
         return np.where(np.isnan(stained), whole, stained)
 
     return told_once(cells, ("membrane", column), membrane)
@@ -108,50 +111,38 @@ def is_complete(cells: AnnData, *, cuts: Thresholds, column: int) -> np.ndarray:
 
 def outline_share(cells: AnnData, *, column: int) -> np.ndarray:
     """Share of each outline that is stained at the cut it was measured with, (n,), 0-1."""
-    return np.nan_to_num(_layer(cells, keys.MEMBRANE_COMPLETENESS, column))
+    return np.nan_to_num(layer(cells, keys.MEMBRANE_COMPLETENESS, column))
 
 
 def partial_level(cells: AnnData, column: int) -> np.ndarray:
     """Level that two fifths of each outline reach, (n,); 0 where it was not measured."""
     if PARTIAL not in cells.layers:
         return np.zeros(cells.n_obs)
-    return told_once(cells, ("partial level", column), lambda: np.nan_to_num(_layer(cells, PARTIAL, column)))
+    return told_once(cells, ("partial level", column), lambda: np.nan_to_num(layer(cells, PARTIAL, column)))
 
 
-def outline_ratio(cells: AnnData, *, column: int) -> np.ndarray:
-    """How much darker each outline is than the cell's inside, (n,): 1 where alike.
+def dark_share(cells: AnnData, column: int) -> np.ndarray:
+    """Share of each cell's area that is stained darkly, as granules are, (n,); 0 where it was not measured."""
+    if DARK_SHARE not in cells.layers:
+        return np.zeros(cells.n_obs)
+    return np.nan_to_num(layer(cells, DARK_SHARE, column))
 
-    The inside is cytoplasm or nucleus, whichever is darker: a blush lies over the nucleus too, a membrane does not.
+
+def may_be_immune(cells: AnnData) -> np.ndarray:
+    """Which cells are immune cells, or of no known class, (n,) bool."""
+    if keys.CELL_CLASS not in cells.obs:
+        return np.ones(cells.n_obs, dtype=bool)
+    return np.isin(cells.obs[keys.CELL_CLASS].astype(str).to_numpy(), (*_IMMUNE, keys.UNKNOWN))
+
+
+def layer(cells: AnnData, name: str, column: int) -> np.ndarray:
+    """One layer of one marker, (n,).
+
+    Raises
+    ------
+    DataError
+        The cells lack it.
     """
-    if not _tells_inside(cells):
-        return np.full(cells.n_obs, np.inf)
-
-    def ratio() -> np.ndarray:
-        outline, inside = _outline_and_inside(cells, column)
-        found: np.ndarray = (outline + _FLOOR_OD) / (inside + _FLOOR_OD)
-        return found
-
-    return told_once(cells, ("outline ratio", column), ratio)
-
-
-def outline_step(cells: AnnData, *, column: int) -> np.ndarray:
-    """By how much optical density each outline exceeds the cell's inside, (n,)."""
-    if not _tells_inside(cells):
-        return np.full(cells.n_obs, np.inf)
-    outline, inside = _outline_and_inside(cells, column)
-    return outline - inside
-
-
-def _tells_inside(cells: AnnData) -> bool:
-    return {keys.MEMBRANE_MEAN, keys.CYTOPLASM_MEAN, keys.NUCLEUS_MEAN} <= set(cells.layers)
-
-
-def _outline_and_inside(cells: AnnData, column: int) -> tuple[np.ndarray, np.ndarray]:
-    inside = np.fmax(_layer(cells, keys.CYTOPLASM_MEAN, column), _layer(cells, keys.NUCLEUS_MEAN, column))
-    return np.nan_to_num(_membrane(cells, column)), np.nan_to_num(np.maximum(inside, 0.0))
-
-
-def _layer(cells: AnnData, name: str, column: int) -> np.ndarray:
     if name not in cells.layers:
         raise DataError("the cells lack a measurement", seen=name, allowed=sorted(map(str, cells.layers)))
     return _matrix(cells.layers[name])[:, column]

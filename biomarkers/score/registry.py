@@ -228,6 +228,20 @@ SCORES: dict[str, Score] = {
             interval_method=_WILSON,
         ),
         Score(
+            name="intensity_percent",
+            title="Stained cells, whatever the pattern",
+            definition="100 x scored cells whose outline, cytoplasm, nucleus or granules reach the 1+ cut / scored"
+            " cells; the reading that does not ask whether the membrane is stained",
+            unit="%",
+            low=0,
+            high=100,
+            source="reported beside membrane scores where the pattern is unclear",
+            count=counts.stained_share,
+            value=formulas.percent,
+            interval=formulas.percent_interval,
+            interval_method=_WILSON,
+        ),
+        Score(
             name="density_per_mm2",
             title="Density of positive cells",
             definition="positive cells / analysed tissue area; lymphocytes only in lymphocyte assays, otherwise cells"

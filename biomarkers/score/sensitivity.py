@@ -111,11 +111,12 @@ def swing(curve: pd.DataFrame, *, factor: float = 1.25) -> tuple[float, float]:
 
 
 def scaled(cuts: Thresholds, *, to: float) -> Thresholds:
-    """Return cuts whose 1+ edge is ``to``, the others in proportion, kept below the largest density a cut may have."""
+    """Return cuts whose 1+ edge is ``to``, all else that is compared with darkness in proportion, below 3 OD."""
     factor = to / cuts.dab_od[0]
     second, third = (min(edge * factor, limit) for edge, limit in zip(cuts.dab_od[1:], (2.98, 2.99), strict=True))
     said = f"{cuts.source}; scaled by {factor:.3g}"
-    return cuts.model_copy(update={"dab_od": (to, second, third), "follow_sd": 0.0, "source": said})
+    moved = {"dab_od": (to, second, third), "counterstain_ratio": cuts.counterstain_ratio * factor}
+    return cuts.model_copy(update={**moved, "follow_sd": 0.0, "source": said})
 
 
 def cuts_to_try(cuts: Thresholds, dab_od: Sequence[float] | None) -> list[float]:

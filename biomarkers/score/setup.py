@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from biomarkers.cells.annotations import Annotations, read_annotations
 from biomarkers.cells.classify import CellClassifier, load_classifier
+from biomarkers.cells.settings import CellSettings
 from biomarkers.config import Assay, Thresholds, load_assay
 from biomarkers.errors import UsageError
 from biomarkers.score.anchor import read_thresholds
@@ -95,3 +96,13 @@ def _vectors(given: StainVectors | None) -> StainVectors:
 def _read(given: Any, reader: Any) -> Any:
     """Read a file; what was read already passes."""
     return reader(Path(given)) if isinstance(given, str | os.PathLike) else given
+
+
+def cell_settings(assay: Assay, thresholds: Thresholds) -> CellSettings:
+    """How cells of an assay are found; its stain was checked before.
+
+    Nuclear markers make nuclei dark, so density finds them; where membranes or cytoplasm are stained hue does. A
+    stretch of outline is stained where it would be called 1+.
+    """
+    by: Literal["density", "hue"] = "density" if assay.compartment == "nucleus" else "hue"
+    return CellSettings(check_stain=False, membrane_od=thresholds.dab_od[0], nuclei_by=by)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from biomarkers.config import Assay
 from biomarkers.errors import DataError
 from biomarkers.score.once import told_once
 from biomarkers.score.reach import within_reach_of
+from biomarkers.score.stainings import NONE, STAININGS
 from biomarkers.score.sums import exact_sum
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Tally:
     positive cells a density counts, ``countable_high`` those of bin 3+ among them; ``immune_known`` says whether immune
     cells were told apart from others at all. ``immune_area_um2`` is that of stained immune cells in or next to tumour,
     ``immune_all_area_um2`` that of all immune cells there.
+    ``scored_stained`` counts the scored cells of which anything is stained, wherever it lies; None where not told.
     Areas are None where unknown.
     """
 
@@ -61,6 +63,7 @@ class Tally:
     tissue_mm2: float | None
     tumor_mm2: float | None
     stained_mm2: float | None
+    scored_stained: int | None = None
 
     @property
     def tumor_positive(self) -> int:
@@ -153,6 +156,12 @@ class Counts:
     tumor_positive_area_um2: float = 0.0
     largest_immune: float = 0.0
     largest: float = 0.0
+    stainings: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def stained(self, *classes: str) -> tuple[int, ...]:
+        """Cells by what of them is stained (in the order of ``STAININGS``), of these classes (of any when none)."""
+        chosen = [counts for name, counts in self.stainings.items() if not classes or name in classes]
+        return tuple(sum(counts[at] for counts in chosen) for at in range(len(STAININGS)))
 
     def of(self, *classes: str) -> Bins:
         """Cells by bin, of these classes together (of any when none is named)."""
@@ -196,7 +205,22 @@ def count_cells(
         tumor_positive_area_um2=exact_sum(areas[stained_tumor]),
         largest_immune=float(areas[immune].max(initial=0.0)),
         largest=float(areas[keep].max(initial=0.0)),
+        stainings=_stainings(cells, marker, codes=codes, classes=classes, keep=keep),
     )
+
+
+def _stainings(
+    cells: AnnData, marker: str, *, codes: np.ndarray, classes: np.ndarray, keep: np.ndarray
+) -> dict[str, tuple[int, ...]]:
+    """Cells of each class by what of them is stained, in the order of ``STAININGS``; nothing where it was not told."""
+    from biomarkers.score.positivity import STAINING_COLUMN
+
+    column = STAINING_COLUMN.format(marker=marker)
+    if column not in cells.obs:
+        return {}
+    found = cells.obs[column].to_numpy()
+    tables = [np.bincount(codes[keep & (found == name)], minlength=len(classes)) for name in STAININGS]
+    return {str(classes[code]): tuple(int(table[code]) for table in tables) for code in np.unique(codes[keep])}
 
 
 def _classes_of(cells: AnnData) -> tuple[np.ndarray, np.ndarray]:
@@ -223,6 +247,10 @@ def add_counts(parts: Sequence[Counts]) -> Counts:
         tumor_positive_area_um2=math.fsum(part.tumor_positive_area_um2 for part in parts),
         largest_immune=max((part.largest_immune for part in parts), default=0.0),
         largest=max((part.largest for part in parts), default=0.0),
+        stainings={
+            name: tuple(map(sum, zip(*(part.stainings[name] for part in parts if name in part.stainings), strict=True)))
+            for name in sorted({name for part in parts for name in part.stainings})
+        },
     )
 
 
@@ -282,7 +310,16 @@ def make_tally(
         tissue_mm2=tissue_mm2,
         tumor_mm2=tumor_mm2,
         stained_mm2=stained_mm2,
+        scored_stained=_scored_stained(counts, assay=assay, any_class=any_class),
     )
+
+
+def _scored_stained(counts: Counts, *, assay: Assay, any_class: bool) -> int | None:
+    """Scored cells of which anything is stained; None where it was not told."""
+    if not counts.stainings:
+        return None if counts.bins else 0
+    by_staining = counts.stained() if any_class else counts.stained(assay.scored_class)
+    return sum(by_staining) - by_staining[STAININGS.index(NONE)]
 
 
 def within_reach(cells: AnnData, *, assay: Assay) -> np.ndarray:

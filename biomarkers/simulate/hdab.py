@@ -15,8 +15,8 @@ from biomarkers.simulate.nuisance import Nuisance
 from biomarkers.simulate.scene import Scene, Seed
 
 # optical density (log10) of each stain in R, G, B: Ruifrok and Johnston 2001, Anal Quant Cytol Histol 23:291
-_HEMATOXYLIN: Final = (0.650, 0.704, 0.286)
-_DAB: Final = (0.268, 0.570, 0.776)
+HEMATOXYLIN_OD: Final = (0.650, 0.704, 0.286)
+DAB_OD: Final = (0.268, 0.570, 0.776)
 # hematoxylin amount in nuclei (low, high) and in cytoplasm, by class
 _NUCLEUS_OD: Final = {TUMOR: (0.32, 0.55), LYMPHOCYTE: (0.65, 0.95), MACROPHAGE: (0.30, 0.48), STROMA: (0.38, 0.62)}
 _CYTOPLASM_OD: Final = {TUMOR: 0.075, LYMPHOCYTE: 0.05, MACROPHAGE: 0.06, STROMA: 0.05}
@@ -56,9 +56,10 @@ def render_hdab(scene: Scene, *, marker: str = "PD-L1", rng: Seed, nuisance: Nui
     effects = Nuisance.drawn(generator) if nuisance is None else nuisance
     hematoxylin = _hematoxylin(scene, generator) * np.float32(effects.hematoxylin)
     dab = _dab(scene, marker, generator) * np.float32(effects.dab) + np.float32(effects.background_dab_od)
-    if effects.pigment:
-        dab = dab + _pigment(scene, generator, effects.pigment)
+    pigment = _pigment(scene, generator, effects.pigment) if effects.pigment else None
     density = _mixed(hematoxylin, dab, generator, effects.stain_degrees)
+    if pigment is not None:
+        density += pigment[..., None]
     light = _light(density.shape[:2], generator, effects)
     return _photographed(density, light, generator, effects, scene.mpp)
 
@@ -141,7 +142,7 @@ def _noise(rng: np.random.Generator, shape: tuple[int, ...], sigma_px: float) ->
 
 
 def _pigment(scene: Scene, rng: np.random.Generator, per_100um2: float) -> np.ndarray:
-    """Anthracotic grains: small, near black."""
+    """Density of anthracotic grains, the same in all channels: small and black."""
     n = rng.poisson(per_100um2 * scene.area_mm2 * 1e4)
     rows, columns = scene.cell_labels.shape
     spots = np.zeros((rows, columns), dtype=np.float32)
@@ -152,7 +153,7 @@ def _pigment(scene: Scene, rng: np.random.Generator, per_100um2: float) -> np.nd
 
 
 def _mixed(hematoxylin: np.ndarray, dab: np.ndarray, rng: np.random.Generator, degrees: float) -> np.ndarray:
-    first, second = (_turned(np.array(vector), rng, degrees) for vector in (_HEMATOXYLIN, _DAB))
+    first, second = (_turned(np.array(vector), rng, degrees) for vector in (HEMATOXYLIN_OD, DAB_OD))
     density = np.empty((*dab.shape, 3), dtype=np.float32)
     for channel in range(3):
         density[..., channel] = hematoxylin * first[channel] + dab * second[channel]

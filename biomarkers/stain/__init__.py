@@ -4,6 +4,7 @@ from biomarkers.stain.batch import BatchStain, batch_stain
 from biomarkers.stain.density import White, optical_density
 from biomarkers.stain.estimate import estimate_vectors
 from biomarkers.stain.evidence import DabEvidence, NotImmunostainError, dab_evidence
+from biomarkers.stain.plausibility import Plausibility, plausibility
 from biomarkers.stain.quality import Quality, measure_quality
 from biomarkers.stain.separate import separate_stains
 from biomarkers.stain.vectors import StainReference, StainVectors, read_reference, write_reference
@@ -13,6 +14,7 @@ __all__ = [
     "BatchStain",
     "DabEvidence",
     "NotImmunostainError",
+    "Plausibility",
     "Quality",
     "StainReference",
     "StainVectors",
@@ -23,6 +25,7 @@ __all__ = [
     "estimate_white",
     "measure_quality",
     "optical_density",
+    "plausibility",
     "read_reference",
     "separate_stains",
     "write_reference",

@@ -17,6 +17,7 @@ from biomarkers.slide.slide import open_slide
 from biomarkers.stain.density import White, optical_density
 from biomarkers.stain.estimate import vectors_of_densities
 from biomarkers.stain.evidence import evidence_of_colours
+from biomarkers.stain.plausibility import plausibility
 from biomarkers.stain.vectors import StainReference, StainVectors
 from biomarkers.stain.white import block_pairs, doubt_about_glass, doubt_about_white, white_of_samples
 
@@ -99,8 +100,9 @@ def _look_at(path: Path) -> tuple[SlideStain, NDArray[np.float32]]:
     colours = np.concatenate([patch.reshape(-1, 3) for patch in patches])
     colours = colours[:: max(1, colours.shape[0] // _SAMPLE)]
     evidence = evidence_of_colours(colours, white=white)
-    if not evidence.scorable:
-        raise SlideError(evidence.reason, where=path)
+    refusal = plausibility(patches, white=white, mpp=None).reason if evidence.scorable else evidence.reason
+    if refusal:
+        raise SlideError(refusal, where=path)
     doubt = doubt_about_white(white) or doubt_about_glass(pairs, white)
     return SlideStain(path.stem, white, evidence.kind, doubt), optical_density(colours[None], white=white)[0]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from biomarkers.slide.tissue import LIGHT_PARTS, block_means
 from biomarkers.stain.density import White, check_white
 from biomarkers.stain.field import smoothing_weights
 from biomarkers.stain.vectors import StainVectors
-from biomarkers.stain.whole_numbers import parts, stain_weights, whole_densities
+from biomarkers.stain.whole_numbers import WEIGHT, parts, stain_weights, whole_densities
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,22 +26,27 @@ _BROWN_OD, _BLACK_OD, _BLACK_SHARE = 0.15, 1.0, 0.04
 _RESIDUAL_OD, _RESIDUAL_SHARE = 0.15, 0.10
 _DARK_OD = 1.3  # denser pixels have lost their hue to the camera's floor
 _GRAIN_OD, _GRAIN_UM2, _AROUND_GRAIN_OD = 0.5, (0.2, 6.0), 0.2
+# pigment is black: it absorbs red too. Granules of DAB have a fifth to a quarter of their density in red (SP142 0.3 OD,
+# HER2 0.45 OD at their densest)
+_BLACK_RED_OD = 0.7
 _RING_UM = (0.5, 1.5)  # the surroundings of a grain
 _GRAINS_PER_MM2, _LEAST_GRAINS = 800.0, 5
 # solid areas wider than a nucleus: ink has a colour beyond both stains, folds and black ink let no light through
 _SOLID_GRAIN_UM, _SOLID_UM, _SOLID_UM2 = 2.0, 5.0, 500.0
 _PEN_OD, _PEN_TURN, _PEN_RESIDUAL, _DARK_SOLID_OD = 0.35, 0.15, 0.25, 1.0
 _SOFT_UM, _DETAIL_UM, _FORM_UM = 0.35, 0.7, 2.0
-_BLURRED_BELOW = 0.30
+# nine real fields: 0.35-0.55 as they are, 0.24 and more blurred by 1.5 px, 0.19 and less by 4 px of 0.5 um
+_BLURRED_BELOW, _OUT_OF_FOCUS_BELOW = 0.30, 0.16
 _WINDOW_PX, _WINDOWS_ON_A_SIDE = 1024, 2
 # sharpness is measured in squares, one in 2.5 along each side; all over where no more than four fill a side
 _SQUARE_UM, _ONE_IN, _ALL_OF_SQUARES = 64.0, 2.5, 4
+_RED_ALONE = np.array([[WEIGHT, 0, 0], [0, 0, 0]], np.int32)
 _LEVELS = np.array([parts(_STAINED_OD), parts(_RESIDUAL_OD), parts(_DARK_OD)], np.int32)
 
 _EXPLAINED = {
     "over_stained": "over-stained: {black_share:.0%} of the brown pixels are too dense to be graded",
     "foreign_colour": "foreign colour: neither stain explains {residual_share:.0%} of the stained pixels",
-    "pigment": "pigment: {grains_per_mm2:.0f} dark grains per mm2",
+    "pigment": "pigment: {grains_per_mm2:.0f} black grains per mm2",
     "pen": "pen or ink covers {pen_share:.1%} of the field",
     "dark": "folds, black ink or stain that lets no light through cover {dark_share:.1%} of the field",
     "blurred": "blurred: sharpness {sharpness:.2f}, at least 0.30 expected",
@@ -59,7 +64,7 @@ class Quality:
     residual_share
         Share of the stained pixels with more than 0.15 OD along the direction that neither stain has.
     grains_per_mm2
-        Isolated dark grains smaller than 6 um2.
+        Isolated black grains smaller than 6 um2; brown ones are stain.
     pen_share
         Share of the field under ink: solid areas, wider than 10 um, of a colour beyond either stain.
     dark_share
@@ -86,6 +91,13 @@ class Quality:
             "dark": self.dark_share > 0,
             "blurred": self.sharpness < _BLURRED_BELOW,
         }
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing of the field can be scored, in words; empty where its quality allows it."""
+        if not self.sharpness < _OUT_OF_FOCUS_BELOW:
+            return ""
+        return f"out of focus: sharpness {self.sharpness:.2f}, at least {_OUT_OF_FOCUS_BELOW:g} needed to tell cells"
 
     def messages(self) -> tuple[str, ...]:
         """Say each problem that is present in words."""
@@ -181,13 +193,17 @@ class QualityMeter:
         soft = smoothing_weights(_SOFT_UM / self.mpp)
         dab, stained, residual = soft_dab(rgb, self.densities, self.weights, soft, levels=_LEVELS)
         px2 = self.mpp**2
-        grains = count_grains(
-            dab,
-            dense=parts(_GRAIN_OD),
-            area=(math.ceil(_GRAIN_UM2[0] / px2), math.floor(_GRAIN_UM2[1] / px2)),
-            ring=(math.floor(_RING_UM[0] ** 2 / px2), math.ceil(_RING_UM[1] ** 2 / px2) - 1),
-            around=parts(_AROUND_GRAIN_OD),
-        )
+        shape: dict[str, Any] = {
+            "dense": parts(_GRAIN_OD),
+            "area": (math.ceil(_GRAIN_UM2[0] / px2), math.floor(_GRAIN_UM2[1] / px2)),
+            "ring": (math.floor(_RING_UM[0] ** 2 / px2), math.ceil(_RING_UM[1] ** 2 / px2) - 1),
+            "around": parts(_AROUND_GRAIN_OD),
+        }
+        grains = count_grains(dab, **shape)
+        if grains:  # then which of them are black; most fields have none
+            red, _, _ = soft_dab(rgb, self.densities, _RED_ALONE, soft, levels=_LEVELS)
+            brown_spot = (dab > parts(_GRAIN_OD)) & (red <= parts(_BLACK_RED_OD))
+            grains = count_grains(np.where(brown_spot, np.int16(parts(_GRAIN_OD)), dab), **shape)
         brown, black = (int(np.count_nonzero(dab > parts(od))) for od in (_BROWN_OD, _BLACK_OD))
         return Counts(dab.size, stained, brown, black, residual, grains, *self._detail(rgb))
 

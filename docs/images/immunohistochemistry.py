@@ -18,7 +18,7 @@ from biomarkers.score.palette import kinds
 
 MPP = 0.5
 SIDE = 540
-ASSAYS = ("h-dab-nuclear", "h-dab-membrane")
+ASSAYS = ("h-dab-nuclear", "22c3")
 
 
 def main(target: Path) -> None:

@@ -107,7 +107,7 @@ def test_what_cannot_be_used_is_said(installed, name, message):
     ("answer", "message"),
     [
         (np.zeros((4, 5), np.int32), "no label image"),
-        (np.zeros((4, 4), np.float32), "no label image"),
+        (np.full((4, 4), 0.5, np.float32), "no label image"),
         (np.full((4, 4), -1), "negative labels"),
     ],
 )
@@ -136,3 +136,68 @@ def test_an_assay_reads_the_models_nuclei(tmp_path):
     result = score_slide(path, assay=load_assay("h-dab-nuclear"), mpp=0.25, segmenter=Adapter())
     assert result.row["n_cells"] == len(centres)
     assert result.row["n_positive"] == 0
+
+
+class _StarDistLike:
+    def predict_instances(self, picture, **_):
+        assert picture.dtype == np.float32
+        assert 0 <= picture.min() <= picture.max() <= 1
+        return _two_squares(picture), {"coord": []}
+
+
+class _CellposeLike:
+    def eval(self, picture, diameter=None):
+        return _two_squares(picture).astype(np.uint16), [None], np.zeros(3), 17.0
+
+
+class _Tensor:
+    def __init__(self, values):
+        self._values = values
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return self
+
+    def numpy(self):
+        return self._values
+
+
+class _InstanSegLike:
+    def eval(self):  # a network's own switch, which takes no picture
+        raise AssertionError
+
+    def eval_small_image(self, picture, pixel_size):
+        assert pixel_size == 0.5
+        return _Tensor(_two_squares(picture)[None, None].astype(np.float32)), _Tensor(np.zeros(3))
+
+
+def _two_squares(picture):
+    found = np.zeros(picture.shape[:2], int)
+    found[1:3, 1:3], found[5:7, 5:8] = 4, 9
+    return found
+
+
+@pytest.mark.parametrize("model", [_StarDistLike(), _CellposeLike(), _InstanSegLike(), _two_squares])
+def test_models_of_other_packages_are_taken_as_they_are(model):
+    labels = segment_with(model, np.full((8, 9, 3), 200, np.uint8), mpp=0.5)
+    assert labels.dtype == np.int32
+    assert np.bincount(labels.ravel()).tolist() == [72 - 10, 4, 6]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (_StarDistLike, "no segmenter"),  # the class
+        ("model.pt", "no segmenter"),
+        (lambda picture: picture / 255, "no label image"),
+        (lambda picture: np.full(picture.shape[:2], 0.5), "no label image"),
+        (lambda picture: _two_squares(picture)[:4], "no label image"),
+        (lambda picture: -_two_squares(picture), "negative"),
+        (lambda picture: (), "no label image"),
+    ],
+)
+def test_what_is_no_segmenter_or_no_label_image_is_one_clear_error(model, message):
+    with pytest.raises(UsageError, match=message):
+        segment_with(model, np.full((8, 9, 3), 200, np.uint8), mpp=0.5)

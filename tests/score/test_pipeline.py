@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from biomarkers import keys
-from biomarkers.cells import CellSettings, find_cells
+from biomarkers.cells import find_cells
 from biomarkers.config import load_assay
 from biomarkers.errors import DataError, SlideError, UsageError
 from biomarkers.score import anchor_thresholds, score_slide, score_tile, write_anchor
 from biomarkers.score.classes import Classes
 from biomarkers.score.outputs import cell_frame, rounded
+from biomarkers.score.setup import cell_settings
 from biomarkers.slide import read_tile
 from tests.score.painted import save, save_areas
 
@@ -50,7 +51,7 @@ def test_ringed_cells_are_positive_and_no_others(painted, assumed):
     _, centres = painted
     cells = assumed.cells
     assert cells.n_obs == len(centres) == 100
-    assert np.sort(cells.obs["x_um"].to_numpy()) == pytest.approx(np.sort([x * 0.25 for x, _ in centres]), abs=0.3)
+    assert np.sort(cells.obs["x_um"].to_numpy()) == pytest.approx(np.sort([x * 0.25 for x, _ in centres]), abs=0.5)
     assert value(assumed, "tps") == 50
     assert (cells.obs["PD-L1_positive"].to_numpy() == (cells.obs["x_um"] < 5.5 * 12)).all()
     assert assumed.row["n_positive"] == assumed.row["n_negative"] == 50
@@ -60,7 +61,7 @@ def test_ringed_cells_are_positive_and_no_others(painted, assumed):
 def test_row_and_record_hold_the_contract(assumed):
     assert set(keys.SLIDE_COLUMNS) <= set(assumed.row)
     assert tuple(assumed.scores.columns) == keys.SCORE_COLUMNS
-    assert assumed.row["status"] == "ok_with_warnings"
+    assert assumed.row["status"] == "ok"  # a note, not a warning: it was asked for
     assert "assumed to be a tumor cell" in assumed.row["reason"]
     assert assumed.row["mpp_source"] == "stated"
     record = json.loads(json.dumps(assumed.record))
@@ -106,7 +107,8 @@ def test_anchored_cuts_from_a_file(painted, tmp_path):
     write_anchor(anchor, tmp_path / "anchor.toml")
     result = score_slide(painted[0], assay="22c3", mpp=0.25, assume_tumor=True, thresholds=tmp_path / "anchor.toml")
     assert result.record["thresholds"]["source"].startswith("anchored")
-    assert value(result, "tps") == pytest.approx(50, abs=2)  # one negative in a hundred lies above the cut by design
+    # one negative in a hundred lies above the cut by design, and so low a cut lets two more see their neighbours' rings
+    assert value(result, "tps") == pytest.approx(50, abs=3)
     assert value(control, "tps") == 0
 
 
@@ -153,7 +155,7 @@ def test_white_and_vectors_from_a_file_are_those_that_count(painted, tmp_path):
 def test_tissue_without_a_cell_is_told(tmp_path):
     from biomarkers.score.whole import score_whole_slide
 
-    Image.fromarray(np.full((300, 300, 3), (190, 170, 200), np.uint8)).save(tmp_path / "pale.png")
+    Image.fromarray(np.full((300, 300, 3), (178, 172, 200), np.uint8)).save(tmp_path / "pale.png")
     asked = {"assay": "22c3", "mpp": 0.5, "white": (245.0, 245.0, 245.0)}
     held = score_slide(tmp_path / "pale.png", **asked)
     streamed = score_whole_slide(tmp_path / "pale.png", **asked, cells_to=tmp_path / "cells.parquet")
@@ -229,7 +231,7 @@ def test_plain_cells_and_their_annotated_data_say_the_same(assumed):
     assert {name: cells.obs[name].tolist() for name in cells.obs} == {
         name: plain.obs[name].to_numpy().tolist() for name in plain.obs.columns
     }
-    assert cells.uns["thresholds"]["pattern"] == plain.uns["thresholds"]["pattern"]
+    assert cells.uns["thresholds"]["source"] == plain.uns["thresholds"]["source"]
     assert cells.var_names.tolist() == ["PD-L1", "hematoxylin"]
     assert cells.obs_names.tolist() == plain.obs_names
     as_table = cell_frame(cells, slide=assumed.slide)
@@ -249,8 +251,8 @@ def test_what_is_changed_in_the_cells_is_shown(painted):
 
 def test_cells_are_numbered_and_placed_as_find_cells_does(painted):
     tile = read_tile(painted[0], mpp=0.25, region=(40, 60, 300, 280))
-    found = find_cells(tile, settings=CellSettings(check_stain=False), progress=False)
     assay = load_assay("22c3")
+    found = find_cells(tile, settings=cell_settings(assay, assay.thresholds), progress=False)
     scored = score_tile(
         tile, assay=assay, slide="s", marker="PD-L1", thresholds=assay.thresholds, classes=Classes(), white=found.white
     )
@@ -265,7 +267,7 @@ def test_an_image_without_cells_has_the_columns_of_one_with(painted, tmp_path):
     Image.fromarray(np.full((300, 300, 3), 240, np.uint8)).save(tmp_path / "glass.png")
     empty = score_slide(tmp_path / "glass.png", assay="22c3", mpp=0.25)
     full = score_slide(painted[0], assay="22c3", mpp=0.25)
-    assert set(full.table().columns) - set(empty.table().columns) == {"excluded", "neighbour_od"}
+    assert set(full.table().columns) - set(empty.table().columns) == {"excluded"}
     assert set(empty.cells.layers) == set(full.cells.layers)
 
 

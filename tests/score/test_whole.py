@@ -52,7 +52,7 @@ def _score(path: Path, folder: Path, **options: object) -> tuple[WholeSlideScore
 def test_nothing_depends_on_tiles_or_threads(simulated: Path, tmp_path: Path) -> None:
     result, first = _score(simulated, tmp_path, tile_px=512)
     assert result.row["n_cells"] > 200
-    assert result.row["status"] == keys.OK_WITH_WARNINGS  # every cell was assumed to be a tumor cell
+    assert "every cell was assumed to be a tumor cell" in result.row["reason"]
     for tile_px, threads in ((1024, 2), (2048, 1), (333, 1)):
         assert _score(simulated, tmp_path, tile_px=tile_px, threads=threads)[1] == first
 

@@ -139,3 +139,32 @@ def test_real_tiles_are_sharp_and_free_of_pen(shared_data: Path) -> None:
         assert not flags["dark"]
         assert not flags["blurred"]
         assert not flags["pigment"]
+
+
+@pytest.mark.parametrize("brown", [(120, 60, 20), (90, 30, 6), (40, 14, 5), (190, 120, 4)], ids=str)
+def test_saturated_brown_is_neither_ink_nor_a_fold(brown: tuple[int, int, int]) -> None:
+    """A solid area of 60 um; a camera's floor turns the hue of dense DAB to yellow or to black."""
+    rgb = np.full((240, 240, 3), 240, np.uint8)
+    rgb[60:180, 60:180] = brown
+    quality = measure_quality(make_tile(rgb, mpp=0.5), white=(240.0, 240.0, 240.0))
+    assert (quality.pen_share, quality.dark_share) == (0, 0)
+
+
+def test_ink_and_folds_of_the_same_density_are_told() -> None:
+    for ink, flag in (((20, 20, 22), "dark"), ((30, 60, 190), "pen"), ((190, 20, 30), "pen")):
+        rgb = np.full((240, 240, 3), 240, np.uint8)
+        rgb[60:180, 60:180] = ink
+        assert measure_quality(make_tile(rgb, mpp=0.5), white=(240.0, 240.0, 240.0)).flags()[flag], ink
+
+
+def test_brown_granules_are_no_pigment_and_black_ones_are() -> None:
+    """60 grains of 1.3 um on pale tissue, as SP142 stains them and as anthracosis does."""
+    counted = []
+    for colour in ((120, 45, 25), (18, 18, 18)):
+        rgb = np.full((400, 400, 3), (225, 228, 232), np.uint8)
+        rgb[:40] = 240
+        for at in range(60):
+            row, column = 60 + 50 * (at // 10), 30 + 38 * (at % 10)
+            rgb[row : row + 5, column : column + 5] = colour
+        counted.append(measure_quality(make_tile(rgb, mpp=0.25), white=(240.0, 240.0, 240.0)).n_grains)
+    assert counted == [0, 60]

@@ -16,6 +16,8 @@ from biomarkers.cells.moments import PIXEL
 from biomarkers.cells.outline_stain import MILLI, OutlineStain
 from biomarkers.cells.table import COLUMNS, Rows
 
+_RIM = 26  # column of the level that half of the outline reaches; those of its lines and of dark pixels follow
+
 
 def numbers(sums: Sums, outline: OutlineStain, contrast: NDArray[np.int64]) -> Rows:
     """Turn whole numbers into what is kept of a cell; see :func:`biomarkers.cells.measure.numbers`."""
@@ -23,6 +25,10 @@ def numbers(sums: Sums, outline: OutlineStain, contrast: NDArray[np.int64]) -> R
     of_nuclei = sums.dab, sums.hematoxylin, sums.squares, sums.edge
     bands = tuple(field for band in outline.bands for field in band)
     _reckon(sums.moments, of_nuclei, tuple(outline.stretches), bands, outline.highest, contrast, out)
+    if outline.rim is not None:
+        out[:, _RIM] = outline.rim.level / MILLI
+        out[:, _RIM + 2] = outline.rim.line / MILLI
+        out[:, _RIM + 4] = outline.rim.dark / np.maximum(out[:, 2], 1)
     return Rows(out)
 
 
@@ -53,6 +59,7 @@ def _reckon(moments, of_nuclei, stretches, bands, highest, contrast, out):  # ty
         row[22] = _quotient(stained_levels[k], staineds[k]) / MILLI
         row[24] = partials[k] / MILLI
         row[21] = row[23] = row[25] = np.nan
+        row[26:] = np.nan  # of the rim, where it was asked for
 
 
 @numba.njit(cache=True, nogil=True)

@@ -8,11 +8,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.cells.grow import AROUND, NUCLEUS, Bodies
+from biomarkers.cells.grow import AROUND, NUCLEUS, Bodies, Labels
 from biomarkers.cells.kernels.distance import squares_type, squares_within
 from biomarkers.cells.kernels.wanted import bounds_of
 from biomarkers.cells.outline_stain import (
     ABSENT,
+    DARK,
     FIRST_SLOPE,
     PARTIAL_FIFTHS,
     PARTS,
@@ -23,6 +24,7 @@ from biomarkers.cells.outline_stain import (
     Band,
     Bands,
     OutlineStain,
+    Rim,
     Stretches,
     half_band,
     is_deep,
@@ -48,6 +50,7 @@ def outline_stain(
     mpp: float,
     grown_px: int,
     settings: CellSettings,
+    line: NDArray[np.int16] | None = None,
 ) -> OutlineStain:
     """Read the stain along the outline of each cell; see :func:`biomarkers.cells.outline_stain.outline_stain`."""
     count, reach = middle.shape[0] + 1, reach_px(grown_px)
@@ -66,7 +69,54 @@ def outline_stain(
     _divide(*around, squares.reshape(-1), *(one.reshape(-1) for one in amounts), *edges, sums, most)
     bands, highest = np.empty((3, 3, count - 1), np.int64), np.empty((count - 1, 2), np.int64)
     _take_apart(*sums, most, bands, highest)
-    return OutlineStain(Stretches(*levels[:, 1:]), Bands(*(Band(*band) for band in bands)), highest)
+    rim = None if line is None else _rim(around[0], around[1], soft, line, bodies.cells, count)
+    return OutlineStain(Stretches(*levels[:, 1:]), Bands(*(Band(*band) for band in bands)), highest, rim)
+
+
+def _rim(
+    stretch: NDArray[np.int32],
+    places: NDArray[np.int32],
+    soft: NDArray[np.int16],
+    line: NDArray[np.int16],
+    cells: Labels,
+    count: int,
+) -> Rim:
+    """Level that half of each cell's stretches reach, of the stain and of its lines, and each cell's dark pixels."""
+    top, halves = np.full((2, count * SECTORS), ABSENT, np.int32), np.zeros((2, count), np.int64)
+    _highest_of_both(stretch, places, soft.reshape(-1), line.reshape(-1), *top)
+    for one, half in zip(top, halves, strict=True):
+        _half(one, half)
+    dark = np.zeros(count, np.int64)
+    _count_dark(cells, soft, np.int16(DARK), dark)
+    return Rim(halves[0, 1:], halves[1, 1:], dark[1:])
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_dark(cells, soft, least, out):  # type: ignore[no-untyped-def]
+    for y in range(soft.shape[0]):
+        of, level = cells[y], soft[y]
+        for x in range(of.size):
+            if level[x] >= least:
+                out[of[x]] += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _highest_of_both(stretch, places, soft, line, level, height):  # type: ignore[no-untyped-def]
+    for i in range(stretch.size):
+        of, at = np.uint32(stretch[i]), np.uint32(places[i])
+        level[of] = max(level[of], np.int32(soft[at]))
+        height[of] = max(height[of], np.int32(line[at]))
+
+
+@numba.njit(cache=True, nogil=True)
+def _half(top, out):  # type: ignore[no-untyped-def]
+    here = np.empty(SECTORS, np.int32)
+    for cell in range(1, out.size):
+        present = np.int32(0)
+        for s in range(SECTORS):
+            here[s] = top[cell * SECTORS + s]
+            present += np.int32(here[s] > ABSENT)
+        out[cell] = _reached(here, max((present + 1) // 2, 1)) if present > 0 else 0
 
 
 @lru_cache(maxsize=64)

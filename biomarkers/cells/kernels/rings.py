@@ -28,6 +28,13 @@ def bodies(labels: Labels, *, steps: int) -> Bodies:
     return Bodies(out, parts)
 
 
+def told_parts(nuclei: Labels, cells: Labels) -> Bodies:
+    """Tell nuclei from what grew around them; see :func:`biomarkers.cells.grow.told_parts`."""
+    parts = np.empty(cells.shape, np.uint8)
+    _tell(nuclei, cells, parts)
+    return Bodies(cells, parts)
+
+
 def renumbered(labels: Labels, number: NDArray[np.int32]) -> Labels:
     """Give each label its new number; see :func:`biomarkers.cells.grow.renumbered`."""
     out = np.empty(labels.shape, np.int32)

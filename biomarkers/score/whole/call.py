@@ -9,17 +9,14 @@ from typing import Any
 import numpy as np
 
 from biomarkers.score.classes import classified
-from biomarkers.score.neighbours import NEIGHBOURS_UM, with_neighbours
 from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.positivity import call_positivity
-from biomarkers.score.readings import marker_index
 from biomarkers.score.tally import EXCLUDED, Counts, add_counts, class_names, count_cells, tell_reach
 from biomarkers.score.whole.bands import Band, in_bands
 from biomarkers.score.whole.decide import Decided, Task
 from biomarkers.score.whole.stream import Strip
 
-# how far around itself a band looks: where classes are told by what lies there, and where only neighbours are asked
-REACH_UM, _NEAR_UM = 200.0, NEIGHBOURS_UM + 1.0
+REACH_UM = 200.0  # how far around itself a band looks, where classes are told by what lies there
 
 _Of = tuple[float, str | None]  # a 1+ cut of the sensitivity curve; an annotated tissue, or None for the whole
 
@@ -63,7 +60,7 @@ class Caller:
         """Lay strips out in bands, and add up their stained pixels."""
         classes = self._task.classes
         told_around = classes.classifier is not None or classes.annotations is not None
-        reach_um = REACH_UM if told_around else _NEAR_UM
+        reach_um = REACH_UM if told_around else 0.0
         return in_bands(map(self._noted, strips), mpp=self._decided.plan.mpp, reach_um=reach_um)
 
     def call(self, band: Band) -> Called:
@@ -71,17 +68,13 @@ class Caller:
         task, mpp = self._task, self._decided.plan.mpp
         around: Any = PlainCells.of_rows(band.rows, mpp=mpp, marker=task.marker)
         around, notes = classified(around, classes=task.classes, mpp=mpp)
-        around = with_neighbours(around, column=marker_index(around, task.marker))
         tell_reach(around, assay=task.assay)
         cells = around.taken(band.own)
         in_force = task.thresholds.dab_od[0]
         counts: dict[_Of, Counts] = {}
         given: Any = cells
         for cut, thresholds in self._cuts.items():
-            pattern = self._decided.patterns[cut]
-            called: Any = call_positivity(
-                cells, marker=task.marker, assay=task.assay, thresholds=thresholds, pattern=pattern
-            )
+            called: Any = call_positivity(cells, marker=task.marker, assay=task.assay, thresholds=thresholds)
             for region in self._regions if cut == in_force else (None,):
                 counts[cut, region] = count_cells(called, assay=task.assay, marker=task.marker, region=region)
             if cut == in_force:

@@ -1,8 +1,8 @@
-"""What is decided once for a slide, on a fixed sample of it: white, tissue, cuts, staining pattern, quality."""
+"""What is decided once for a slide, on a fixed sample of it: white, tissue, cuts, quality."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +12,13 @@ from numpy.typing import NDArray
 from biomarkers.cells.find import doubt_about_mpp
 from biomarkers.cells.pipeline import Plan, grain_px, halo_px, least_contrast, see, window_rows
 from biomarkers.cells.plugin import SegmenterPlugin
-from biomarkers.cells.settings import CellSettings
 from biomarkers.cells.table import Rows, in_reading_order, join_rows
 from biomarkers.config import Assay, Thresholds
 from biomarkers.score.classes import Classes, classified
-from biomarkers.score.neighbours import with_neighbours
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.plain_cells import PlainCells
-from biomarkers.score.positivity import call_positivity
-from biomarkers.score.readings import marker_index
 from biomarkers.score.sensitivity import cuts_to_try, scaled
+from biomarkers.score.setup import cell_settings
 from biomarkers.score.whole.windows import Core, around, inside, read_window
 from biomarkers.slide.reader import RGB
 from biomarkers.slide.sample import pick_windows, sample_rows
@@ -29,8 +26,11 @@ from biomarkers.slide.slide import Slide
 from biomarkers.slide.threads import ALONE, Crew
 from biomarkers.slide.tissue_map import TissueMap, map_tissue
 from biomarkers.stain import DabEvidence, StainVectors
+from biomarkers.stain.background import area_cut_od
 from biomarkers.stain.evidence import evidence_of_colours
+from biomarkers.stain.plausibility import Plausibility, look_at_patches
 from biomarkers.stain.quality import Counts, Quality, QualityMeter, solid_shares
+from biomarkers.stain.scale import doubt_about_scale
 from biomarkers.stain.white import block_pairs, doubt_about_glass, doubt_about_white, white_of_samples
 
 if TYPE_CHECKING:
@@ -65,9 +65,22 @@ class Light:
     white: White
     vectors: StainVectors
     evidence: DabEvidence
+    plausible: Plausibility
+    dab_background_od: float
+    scale: tuple[str, str]
     tissue: TissueMap
     solid: tuple[float, float]
     doubt: str | None = None
+
+    @property
+    def area_cut_od(self) -> float:
+        """The amount of DAB from which a pixel counts as stained area."""
+        return area_cut_od(self.dab_background_od)
+
+    @property
+    def refusal(self) -> str:
+        """Why the slide is no H-DAB immunostain, in words; empty where it may be one."""
+        return (self.plausible.reason or self.scale[0]) if self.evidence.scorable else self.evidence.reason
 
 
 @dataclass(frozen=True)
@@ -75,14 +88,13 @@ class Decided:
     """Everything that must be the same in every tile.
 
     ``task`` is what was asked for, with the cuts that hold on this slide; ``least_contrast`` is the optical density by
-    which a nucleus must stand out, ``patterns`` the slide's staining pattern at every 1+ cut of the sensitivity curve.
+    which a nucleus must stand out.
     """
 
     task: Task
     plan: Plan
     light: Light
     least_contrast: float
-    patterns: Mapping[float, str]
     quality: Quality
     warnings: tuple[str, ...]
 
@@ -91,17 +103,19 @@ def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, 
     """Estimate glass on patches spread over the slide, judge the stains, find tissue."""
     doubt = None
 
-    def seen(patches: list[RGB]) -> tuple[NDArray[np.uint8], NDArray[np.uint16] | None]:
-        colours = np.concatenate([patch[::2, ::2].reshape(-1, 3) for patch in patches])
-        return colours, _pairs(patches) if white is None else None
+    def seen(patches: list[RGB]) -> tuple[list[RGB], NDArray[np.uint16] | None]:
+        return patches, _pairs(patches) if white is None else None
 
     told = list(sample_rows(slide, seen, crew=crew))
-    colours = np.concatenate([some for some, _ in told])
+    patches = [patch for row, _ in told for patch in row]
+    colours = np.concatenate([patch[::2, ::2].reshape(-1, 3) for patch in patches])
     if white is None:
         pairs = np.concatenate([of_row for _, of_row in told if of_row is not None])
         white = white_of_samples(pairs)
         doubt = doubt_about_glass(pairs, white)
     evidence = evidence_of_colours(colours, white=white, vectors=vectors)
+    first = look_at_patches(patches, white=white, mpp=slide.mpp, vectors=vectors)
+    scale = doubt_about_scale(first.detail_um, mpp=slide.mpp)
     stains = vectors or StainVectors()
     solid: dict[int, tuple[tuple[float, float], int]] = {}
 
@@ -111,7 +125,17 @@ def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, 
     tissue = map_tissue(slide, mpp=slide.mpp, white=white, also=look, crew=crew)
     shares, rows = zip(*(solid[row] for row in sorted(solid)), strict=True)
     pen, dark = np.average(np.array(shares), axis=0, weights=rows)
-    return Light(white, stains, evidence, tissue, (float(pen), float(dark)), doubt)
+    return Light(
+        white,
+        stains,
+        evidence,
+        first.plausible,
+        first.background_od,
+        scale,
+        tissue,
+        (float(pen), float(dark)),
+        doubt,
+    )
 
 
 def _pairs(patches: list[RGB]) -> NDArray[np.uint16]:
@@ -134,7 +158,7 @@ class Sample:
 
 def look_into_sample(slide: Slide, task: Task, light: Light, *, crew: Crew = ALONE) -> Sample:
     """Begin to find the cells of up to 16 windows of 256 um that lie in tissue."""
-    settings = CellSettings(check_stain=False, membrane_od=task.thresholds.dab_od[0])
+    settings = cell_settings(task.assay, task.thresholds)
     plan = Plan(mpp=slide.mpp, white=light.white, vectors=light.vectors, settings=settings, plugin=task.segmenter)
     grain = grain_px(plan)
     side = max(1, round(WINDOW_UM / slide.mpp / grain)) * grain
@@ -159,10 +183,10 @@ def decide(sample: Sample) -> Decided:
     cells, _ = classified(cells, classes=task.classes, mpp=mpp)
     quality = sample.meter.quality(counts, solid=light.solid)
     doubts = [one for one in (light.doubt, doubt_about_white(light.white), doubt_about_mpp(rows, mpp)) if one]
-    cells = with_neighbours(cells, column=marker_index(cells, task.marker))
+    doubts += [one for one in (light.scale[1], *light.plausible.doubts) if one]
     cuts = own_cuts(cells, assay=task.assay, thresholds=task.thresholds, marker=task.marker)
     task = replace(task, thresholds=cuts)
-    return Decided(task, plan, light, least, _patterns(cells, task), quality, (*doubts, *quality.messages()))
+    return Decided(task, plan, light, least, quality, (*doubts, *quality.messages()))
 
 
 def _look_into(slide: Slide, tissue: TissueMap, core: Core, plan: Plan) -> tuple[Rows, RGB]:
@@ -171,11 +195,3 @@ def _look_into(slide: Slide, tissue: TissueMap, core: Core, plan: Plan) -> tuple
     rgb = read_window(slide, block.window)
     rows = window_rows(see(rgb, plan=plan), tissue.window(*block.window), block=block, plan=plan)
     return rows, rgb[inside(block)]
-
-
-def _patterns(cells: Any, task: Task) -> dict[float, str]:
-    patterns = {}
-    for cut, thresholds in task.cuts().items():
-        called = call_positivity(cells, assay=task.assay, thresholds=thresholds, marker=task.marker)
-        patterns[cut] = str(called.uns["thresholds"]["pattern"])
-    return patterns

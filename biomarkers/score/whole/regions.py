@@ -79,7 +79,7 @@ def keep_region(
     count = 0
     with whole.prepared(path, **settings) as (slide, task, setup), Crew(threads) as crew:
         light = look_at(slide, white=setup.white, vectors=setup.vectors, crew=crew)
-        if not light.tissue.any or not light.evidence.scorable:
+        if not light.tissue.any or light.refusal:
             return 0
         _, found = stream_strips(slide, task, light, tile_px=whole.TILE_PX, crew=crew, region=region)
         for strip in found:

@@ -22,8 +22,9 @@ from biomarkers.config import Assay, Thresholds
 from biomarkers.errors import SlideError
 from biomarkers.memory import give_back_memory, keep_freed_memory
 from biomarkers.score.anchor import check_pixel_size
-from biomarkers.score.classes import analysed_at
+from biomarkers.score.classes import analysed_at, status_of
 from biomarkers.score.compute import WHOLE, score_frame, score_row
+from biomarkers.score.contradictions import contradictions, staining_pattern
 from biomarkers.score.sensitivity import curve_frame, scores_of_cells, swing
 from biomarkers.score.setup import Setup, White, read_setup
 from biomarkers.score.slide_score import NO_CELLS
@@ -218,9 +219,11 @@ def _score(
     light = look_at(slide, white=setup.white, vectors=setup.vectors, crew=crew)
     if not light.tissue.any:
         return _without_cells(slide, task, light, keys.NO_TISSUE, "no tissue was found")
-    if not light.evidence.scorable:
-        return _without_cells(slide, task, light, keys.NOT_EVALUABLE, light.evidence.reason)
+    if light.refusal:
+        return _without_cells(slide, task, light, keys.NOT_EVALUABLE, light.refusal)
     decided, strips = stream_strips(slide, task, light, tile_px=tile_px, crew=crew, kept=kept)
+    if decided.quality.refusal:
+        return _without_cells(slide, task, light, keys.NOT_EVALUABLE, decided.quality.refusal)
     pale = crew.begun(functools.partial(DotPicture, slide, marker=task.marker), urgent=True) if picture else None
     task = decided.task
     areas = _areas_mm2(slide, task, light)
@@ -258,6 +261,11 @@ class _Told:
     ) -> None:
         self._task, self._caller, self.areas, self._stained = task, caller, areas, stained_mm2
         self._own = task.thresholds.dab_od[0]
+
+    @property
+    def stained_mm2(self) -> float:
+        """Area of the analysed tissue that is stained."""
+        return self._stained.get(WHOLE, 0.0)
 
     def tally(self, cut: float, name: str = WHOLE) -> Tally:
         region = None if name == WHOLE else name
@@ -319,13 +327,22 @@ def _areas_mm2(slide: Slide, task: Task, light: Light) -> dict[str, float]:
 def _row(
     slide: Slide, task: Task, decided: Decided, caller: Caller, told: _Told, curve: pd.DataFrame
 ) -> dict[str, Any]:
-    bins = caller.counts(cut=task.thresholds.dab_od[0], region=None).of()
+    counts = caller.counts(cut=task.thresholds.dab_od[0], region=None)
+    bins = counts.of()
     low, high = swing(curve)
     evidence, quality, white = decided.light.evidence, decided.quality, decided.light.white
-    warned = [*decided.warnings, *caller.notes, *([] if caller.n_cells else [NO_CELLS])]
+    doubts = contradictions(
+        counts,
+        assay=task.assay,
+        thresholds=task.thresholds,
+        curve=curve,
+        stained_mm2=told.stained_mm2,
+        tissue_mm2=told.areas[WHOLE],
+    )
+    warned = [*decided.warnings, *caller.notes, *([] if caller.n_cells else [NO_CELLS]), *doubts]
     n, positive = sum(bins), sum(bins[1:])
     return {
-        **_head(slide, task, keys.OK_WITH_WARNINGS if warned else keys.OK, "; ".join(warned)),
+        **_head(slide, task, status_of(warned), "; ".join(warned)),
         "tissue_mm2": told.areas[WHOLE],
         "n_cells": n,
         "n_positive": positive,
@@ -340,7 +357,7 @@ def _row(
         "assay": task.assay.name,
         "marker": task.marker,
         "cut_od": task.thresholds.dab_od[0],
-        "staining_pattern": decided.patterns[task.thresholds.dab_od[0]],
+        "staining_pattern": staining_pattern(counts),
         "classes_by": caller.class_method,
         "n_excluded": caller.n_excluded,
         "white_r": float(white[0]),
@@ -349,6 +366,7 @@ def _row(
         "sensitivity_score": str(curve["score"].iloc[0]),
         "sensitivity_low": None if math.isnan(low) else low,
         "sensitivity_high": None if math.isnan(high) else high,
+        keys.AREA_CUT_OD: decided.light.area_cut_od,
     }
 
 

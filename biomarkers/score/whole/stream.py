@@ -161,7 +161,7 @@ def _one_tile(slide: Slide, sample: Sample, decision: Future[Decided], core: Cor
 def _stained_px(light: RGB, seen: Seen, tissue: NDArray[np.bool_], block: Block, decided: Decided) -> dict[str, int]:
     """Count the stained pixels of a window's core, by region."""
     task, plan, own = decided.task, decided.plan, inside(block)
-    cut, dab = task.thresholds.dab_od[0], seen.amounts[1]
+    cut, dab = decided.light.area_cut_od, seen.amounts[1]
     stained = dab_at_least_in(light, dab, own, cut, white=plan.white, vectors=plan.vectors)
     origin = (float(block.core[1].start), float(block.core[0].start))
     masks = analysed_at(tissue[own], classes=task.classes, origin=origin, downsample=1.0)

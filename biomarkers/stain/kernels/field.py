@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.slide.tissue import LIGHT_PARTS
-from biomarkers.stain.field import Split
+from biomarkers.stain.field import BROWN_PERCENT, Split
 
 _WORD = 8  # pixels that are looked at together
 _SHIFT = 16  # two axes of weights that sum to 256 each
@@ -129,8 +129,9 @@ def _solid(means, densities, weights, pen, dark, ink, black):  # type: ignore[no
             rest = (red * weights[2, 0] + green * weights[2, 1] + blue * weights[2, 2] + 2048) >> 12
             lowest = min(min(one, other), 0)
             beyond = (400 * lowest * lowest > 9 * length) | (16 * rest * rest > length)
-            ink[y, x] = beyond & (length > pen)
-            black[y, x] = (not beyond) & (length > dark)
+            brown = (blue >= green) & (green >= red) & (100 * (blue - red) > BROWN_PERCENT * (red + green + blue))
+            ink[y, x] = beyond & (not brown) & (length > pen)
+            black[y, x] = (not beyond) & (not brown) & (length > dark)
 
 
 @numba.njit(cache=True, nogil=True)

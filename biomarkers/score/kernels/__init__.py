@@ -1,1 +1,0 @@
-"""Compiled steps of scoring; each has a plain twin that defines it."""
