@@ -13,7 +13,9 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
+from typing import Final, Literal
 
 import numpy as np
 from PIL import Image
@@ -33,6 +35,7 @@ from biomarkers.stats.permutation import joint_permutation
 from biomarkers.stats.permutation_association import hsic_permutation
 from biomarkers.stats.permutation_marginal import marginal_permutation
 
+NUCLEI_BY: Final[tuple[Literal["density", "hue"], ...]] = ("density", "hue")
 _SIDE = 320  # px: more than the smallest block, so that there are several
 _PANEL = Panel(
     name="simulated",
@@ -79,8 +82,8 @@ def tiles(folder: Path) -> None:
     for writable in (True, False):
         for rgb in (whole, odd.copy(), odd):
             rgb.flags.writeable = writable
-            for block in (2048, 256):
-                settings = CellSettings(block_px=block, check_stain=False)
+            for block, by in product((2048, 256), NUCLEI_BY):
+                settings = CellSettings(block_px=block, check_stain=False, nuclei_by=by)
                 for mpp in (0.25, 0.5):
                     find_cells(make_tile(rgb, mpp=mpp), settings=settings, progress=False)
 
@@ -88,8 +91,10 @@ def tiles(folder: Path) -> None:
 def blank(folder: Path) -> None:
     """Find no cell: arrays of one row count as laid out in one piece."""
     tile = make_tile(np.full((_SIDE, _SIDE, 3), (190, 170, 200), np.uint8), mpp=0.5)
-    found = find_cells(tile, white=(245.0, 245.0, 245.0), settings=CellSettings(check_stain=False), progress=False)
-    assert found.cells.n_obs == 0, "this way is to be gone without cells"
+    for by in NUCLEI_BY:
+        settings = CellSettings(check_stain=False, nuclei_by=by)
+        found = find_cells(tile, white=(245.0, 245.0, 245.0), settings=settings, progress=False)
+        assert found.cells.n_obs == 0, "this way is to be gone without cells"
 
 
 def files(folder: Path) -> None:
@@ -99,7 +104,8 @@ def files(folder: Path) -> None:
     Image.fromarray(_hdab()).save(picture)
     for file in (tile, picture):
         for mpp in (0.25, 0.5):
-            cells_geojson(score_slide(file, assay="pd-1", mpp=mpp))
+            for assay in ("pd-1", "22c3"):
+                cells_geojson(score_slide(file, assay=assay, mpp=mpp))
 
 
 def slides(folder: Path) -> None:

@@ -42,7 +42,9 @@ def owned(middle: NDArray[np.float64], tissue: NDArray[np.bool_], block: Block) 
         & (x + left >= block.core[1].start)
         & (x + left < block.core[1].stop)
     )
-    return there[core & tissue[y, x]]
+    # the nearest pixel tells tissue, either of two at half a pixel: it is the same one in a turned or mirrored picture
+    near, other = (edge(middle[there] + half).astype(np.int64) for edge, half in ((np.floor, 0.5), (np.ceil, -0.5)))
+    return there[core & (tissue[near[:, 1], near[:, 0]] | tissue[other[:, 1], other[:, 0]])]
 
 
 def make_blocks(height: int, width: int, *, side: int, halo: int, step: int) -> Iterator[Block]:

@@ -20,18 +20,19 @@ from biomarkers.cells.tools import Levels, Mask, Tools
 HEMATOXYLIN_SHARE, DAB_SHARE, SHARES = 186, 260, 1024
 # added, so that DAB as dark as 1.0 OD still counts; the histograms of outlines end at 350
 LEVEL, HIGHEST = 250, 349
-FINER = 16  # what is sought is told in 16ths of a thousandth, so that few places are equally high
+FINER = 64  # what is sought is told in 64ths of a thousandth, so that hardly two places are equally high
 # a nucleus against what lies around it: um
 NUCLEUS_UM, AROUND_UM = 1.9, 5.1
 # least height of a nucleus's middle and of its rim above its surroundings, in FINER parts of a thousandth
-LEAST_TOP, LEAST_RIM = 90, 24
+LEAST_TOP, LEAST_RIM = 360, 96
 LEAST_STAIN = 50  # thousandths of both stains together around a nucleus's middle: bare glass has none
 # mean of both stains in a nucleus, OD: glass and vacuoles among dark membranes are as high in hue, but hold no stain.
 # Set on real HER2 fields, whose palest nuclei hold 0.06 to 0.1
 LEAST_NUCLEUS_OD = 0.06
 SOFT_PX = 0.7  # smoothing of working pixels before outlines, px
-TIE_BITS = 14  # below a height, the signal itself: what tells equal heights apart
+TIE_BITS = 15  # below a height: what tells equal heights apart
 TIE_MASK = (1 << TIE_BITS) - 1
+STAIN_STEP = 5  # weight of a thousandth of stain against a 64th of a thousandth of signal, to tell equals apart
 # thousandths: what is lower is texture of pale stain; a membrane of 0.24 OD holds a growing cell for as long as it may
 LEAST_LINE, FULL_LINE = 50, 240
 LINE_UM = 1.0  # radius of what is wider than a line
@@ -67,12 +68,13 @@ def heights(near: Levels, wide: Levels, stain: Levels) -> NDArray[np.int32]:
     Returns
     -------
     How far a pixel exceeds its surroundings where that is at least ``LEAST_RIM`` and there is stain, 0 elsewhere. Of
-    pixels that exceed them equally the one with the higher signal is higher.
+    pixels that exceed them equally signal and stain decide, since what is left is not the same in a turned picture.
     """
     over = near.astype(np.int32) - wide
     there = (over >= LEAST_RIM) & (stain >= LEAST_STAIN)
     out = np.zeros((near.shape[0] + 2, near.shape[1] + 2), np.int32)
-    out[1:-1, 1:-1] = np.where(there, (over << TIE_BITS) + (near.astype(np.int32) & TIE_MASK), 0)
+    told_apart = (near.astype(np.int32) + STAIN_STEP * stain.astype(np.int32)) & TIE_MASK
+    out[1:-1, 1:-1] = np.where(there, (over << TIE_BITS) + told_apart, 0)
     return out
 
 

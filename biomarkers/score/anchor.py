@@ -237,7 +237,7 @@ def _refuse_stained(
         return
     known = {slide: found for slide, found in values.items() if found.size >= _MIN_CELLS}
     for slide, found in known.items():
-        mode, stained = _mode(found), _stained_share(found)
+        mode, stained = _mode(found), _stained_share(found, least=one)
         if mode >= two:
             raise _refused("a control is stained, it seems", [slide], pictures, seen=f"commonest {mode:.3f} OD",
                            allowed=f"below the assay's 2+ cut ({two:g} OD)")  # fmt: skip
@@ -271,10 +271,13 @@ def _shoulder(values: np.ndarray) -> float:
     return above / max(int(np.count_nonzero(values <= mode)), 1)
 
 
-def _stained_share(values: np.ndarray) -> float:
-    """Share of cells above nearly all unstained ones, which are as many above their mode as below it."""
+def _stained_share(values: np.ndarray, *, least: float) -> float:
+    """Share of cells above nearly all unstained ones, which are as many above their mode as below it.
+
+    What lies below ``least``, the assay's 1+ cut, is no stain: unstained outlines beside and away from others differ.
+    """
     mode = _mode(values)
-    limit = mode + 4 * _below_sd(values, mode)
+    limit = max(mode + 4 * _below_sd(values, mode), least)
     return float(np.mean(values > limit))
 
 

@@ -29,7 +29,7 @@ def test_hue_is_half_of_red_less_blue_and_dab_counts_against_it():
     # 250 + (186 x 400 - 260 x 100) / 1024 = 297.2, 250 - 260 x 500 / 1024 = 123.04, and what lies outside is cut
     amounts = np.array([[400, 0, 0, 2000]], np.int16), np.array([[100, 500, 1200, 0]], np.int16)
     assert hue.signal(*amounts, finer=1).tolist() == [[297, 123, 0, 349]]
-    assert hue.signal(*amounts, finer=16).tolist() == [[16 * 250 + 16 * 48400 // 1024, 1968, 0, 5584]]
+    assert hue.signal(*amounts, finer=64).tolist() == [[64 * 250 + 64 * 48400 // 1024, 64 * 250 - 8125, 0, 64 * 349]]
 
 
 def test_cells_wait_in_proportion_to_the_line():
@@ -52,12 +52,12 @@ def test_two_cells_share_the_membrane_between_them():
 
 
 @settings(max_examples=40, deadline=None)
-@given(LEVELS, st.integers(0, 2**31), st.sampled_from([1, 16]))
+@given(LEVELS, st.integers(0, 2**31), st.sampled_from([1, 64]))
 def test_kernels_say_what_the_plain_steps_say(hematoxylin, seed, finer):
     rng = np.random.default_rng(seed)
     dab = rng.integers(-200, 2500, hematoxylin.shape).astype(np.int16)
     np.testing.assert_array_equal(fast.signal(hematoxylin, dab, finer=finer), hue.signal(hematoxylin, dab, finer=finer))
-    near, wide = (rng.integers(0, 5500, hematoxylin.shape).astype(np.int16) for _ in range(2))
+    near, wide = (rng.integers(0, 22_000, hematoxylin.shape).astype(np.int16) for _ in range(2))
     stain = rng.integers(0, 200, hematoxylin.shape).astype(np.int16)
     np.testing.assert_array_equal(fast.heights(near, wide, stain), hue.heights(near, wide, stain))
     np.testing.assert_array_equal(fast.waits(dab, most=5), hue.waits(dab, most=5))

@@ -18,7 +18,9 @@ from biomarkers.cells.hue import (
     LEAST_RIM,
     LEAST_STAIN,
     LEVEL,
+    STAIN_STEP,
     TIE_BITS,
+    TIE_MASK,
 )
 
 _SHIFT = 10  # of the shares: they are 1024ths
@@ -83,7 +85,8 @@ def _heights(near, wide, stain, out):  # type: ignore[no-untyped-def]
         for x in range(near.shape[1]):
             over = np.int32(near[y, x]) - np.int32(wide[y, x])
             if over >= LEAST_RIM and stain[y, x] >= LEAST_STAIN:
-                out[y + 1, x + 1] = (over << TIE_BITS) + np.int32(near[y, x])
+                told_apart = (np.int32(near[y, x]) + STAIN_STEP * np.int32(stain[y, x])) & np.int32(TIE_MASK)
+                out[y + 1, x + 1] = (over << TIE_BITS) + told_apart
 
 
 @numba.njit(cache=True, nogil=True)

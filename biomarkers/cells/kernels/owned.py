@@ -25,7 +25,14 @@ def _list_owned(middle, tissue, bounds, out):  # type: ignore[no-untyped-def]
         if np.isnan(middle[k, 0]):
             continue
         x, y = np.int64(middle[k, 0]), np.int64(middle[k, 1])
-        if top <= y < bottom and left <= x < right and tissue[y, x]:
+        if top <= y < bottom and left <= x < right and _in_tissue(middle[k, 0], middle[k, 1], tissue):
             out[n] = k
             n += 1
     return n
+
+
+@numba.njit(cache=True, nogil=True)
+def _in_tissue(x, y, tissue):  # type: ignore[no-untyped-def]
+    """Whether the nearest pixel is tissue; either of two at half a pixel."""
+    near = tissue[np.int64(np.floor(y + 0.5)), np.int64(np.floor(x + 0.5))]
+    return near or tissue[np.int64(np.ceil(y - 0.5)), np.int64(np.ceil(x - 0.5))]
