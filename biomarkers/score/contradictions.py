@@ -110,7 +110,8 @@ def _jumps(curve: pd.DataFrame) -> list[str]:
     own = float(first.loc[first["in_force"], "dab_od"].iloc[0])
     near = first[first["dab_od"].between(0.89 * own, 1.11 * own)]
     shares = (near["numerator"] / near["denominator"]).to_numpy(dtype=float)
-    if np.isnan(shares).any() or shares.size < 2 or np.ptp(shares) < JUMP_SHARE:
+    # the first score of some assays is a density, whose denominator is an area
+    if np.isnan(shares).any() or shares.size < 2 or shares.max() > 1 or np.ptp(shares) < JUMP_SHARE:
         return []
     values = near["value"].to_numpy(dtype=float)
     said = (

@@ -80,6 +80,7 @@ def test_a_score_that_jumps_with_its_cut_is_said_to_be_the_cuts_doing():
     assert said(line=curve((0.58, 0.5, 0.44))) == []
     assert "tps goes from 61 to 45 while" in said(line=curve((0.61, 0.5, 0.45)))[0]
     assert said(line=curve((0.60, 0.5, 0.45)).assign(status="not_evaluable")) == []
+    assert said(line=curve((700.0, 600.0, 500.0), score="density_per_mm2")) == []
 
 
 @pytest.mark.parametrize(
