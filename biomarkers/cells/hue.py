@@ -14,7 +14,7 @@ from biomarkers.cells.contrast import Contrast, WorkingImage, seeking_factor
 from biomarkers.cells.grow import Labels
 from biomarkers.cells.outline import outlined
 from biomarkers.cells.settings import CellSettings
-from biomarkers.cells.tools import Levels, Mask, Tools
+from biomarkers.cells.tools import Levels, Tools
 
 # (red - blue) / 2 of the optical densities of Ruifrok's vectors, in 1024ths of the amounts of stain
 HEMATOXYLIN_SHARE, DAB_SHARE, SHARES = 186, 260, 1024
@@ -163,5 +163,5 @@ def waits(line: Levels, *, most: int) -> NDArray[np.uint8]:
 
 def thin_lines(dab: Levels, *, steps: int, tools: Tools) -> Levels:
     """How much higher DAB is than where nothing thinner than ``2 steps + 1`` pixels is left (a white top-hat)."""
-    low: Mask | Levels = tools.dilate(tools.erode(dab, steps=steps), steps=steps)
+    low = tools.dilate(tools.erode(dab, steps=steps), steps=steps)
     return np.maximum(dab - low, 0).astype(np.int16)

@@ -94,10 +94,11 @@ def _unclear(counts: Counts, *, assay: Assay, share: float) -> list[str]:
     stained = 1 - numbers[NONE] / cells
     if stained - share < UNCLEAR_SHARE or cells - numbers[NONE] < FEWEST_STAINED:
         return []
+    counted = "membrane or granules" if assay.thresholds.granule_share else "on the membrane"
     where = ", ".join(f"{100 * numbers[name] / cells:.0f} % {_OF[name]}" for name in _OF if numbers[name])
     said = (
         f"{100 * stained:.0f} % of the cells are stained ({where}), {100 * share:.0f} % were called positive: what is"
-        " not on the membrane does not count; intensity_percent in scores.csv is the reading without that rule"
+        f" not {counted} does not count; intensity_percent in scores.csv is the reading without that rule"
     )
     return [said]
 

@@ -72,6 +72,9 @@ def test_both_readings_are_pointed_at_where_they_differ():
         "40 % of the cells are stained (20 % membranous, 15 % cytoplasmic, 5 % nuclear), 20 % were"
     )
     assert said(counts((80, 20, 0, 0), (71, 20, 9, 0, 0))) == []
+    assert "what is not on the membrane does not count" in told[0]
+    granular = said(counts((80, 20, 0, 0), (60, 10, 20, 0, 10)), assay=load_assay("sp142"))
+    assert "what is not membrane or granules does not count" in granular[0]
     nuclear = load_assay("h-dab-nuclear")
     assert said(counts((80, 20, 0, 0), (60, 0, 20, 20, 0)), assay=nuclear) == []
 
