@@ -265,7 +265,8 @@ def region_codes(cells: AnnData) -> NDArray[np.int64]:
     """Give numbers to the tissue regions of cells; one where none are known."""
     if REGION not in cells.obs:
         return np.zeros(cells.n_obs, dtype=np.int64)
-    return np.unique(cells.obs[REGION].astype(str), return_inverse=True)[1].ravel().astype(np.int64)
+    # cells without a region's name are together: numpy takes each missing value for another one
+    return np.asarray(pd.factorize(cells.obs[REGION], sort=True, use_na_sentinel=False)[0], dtype=np.int64)
 
 
 def one_image(cells: AnnData) -> AnnData:
