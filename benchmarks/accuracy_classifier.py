@@ -15,8 +15,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from biomarkers.cells.classify import CellClassifier
-from biomarkers.cells.classify_train import LabelledCells, train_classifier
+from biomarkers.pheno.classify import CellClassifier
+from biomarkers.pheno.classify_train import LabelledCells, train_classifier
 
 CLASSES = ("tumor", "lymphocyte", "stroma")
 LOG_SIZE, DARK, LONG = (4.3, 3.7, 3.9), (0.32, 0.5, 0.4), (0.55, 0.5, 0.8)

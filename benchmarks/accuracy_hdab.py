@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from biomarkers import keys
-from biomarkers.cells import CellMap, find_cells
-from biomarkers.cells.agreement import Agreement, compare, read_truth
-from biomarkers.config import load_assay
+from biomarkers.core import keys
+from biomarkers.core.config import load_assay
+from biomarkers.io import make_tile, read_tile, tile_rgb
 from biomarkers.score import call_positivity
+from biomarkers.seg import CellMap, find_cells
+from biomarkers.seg.agreement import Agreement, compare, read_truth
 from biomarkers.simulate import render_hdab, simulate_scene
-from biomarkers.slide import make_tile, read_tile, tile_rgb
 
 REAL = ("22_2", "6_2", "lung1")
 SHIFT_UP_PX = {"lung1": 8}  # its truth lies 8 px below its picture

@@ -19,16 +19,16 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from biomarkers import keys
-from biomarkers.config import load_assay
-from biomarkers.panel import Panel
+from biomarkers.core import keys
+from biomarkers.core.config import load_assay
+from biomarkers.core.panel import Panel
+from biomarkers.io import make_tile
+from biomarkers.io.channels import make_channels
 from biomarkers.score import call_positivity
 from biomarkers.score.classes import Classes
 from biomarkers.score.multiplex_slide import MultiplexScore, score_channels
 from biomarkers.score.pipeline import score_tile
 from biomarkers.simulate import plant_multiplex, render_hdab, render_if, simulate_scene
-from biomarkers.slide import make_tile
-from biomarkers.slide.channels import make_channels
 
 MARKERS = ("PD-L1", "CK", "CD8", "PD-1", "CD3", "FOXP3")
 COMPARTMENT = {"CK": "cytoplasm", "FOXP3": "nucleus"}
@@ -139,12 +139,12 @@ def _against_hdab(scene: Any, seed: int, result: MultiplexScore) -> dict[str, fl
 
 
 def real(folder: Path) -> None:
-    from biomarkers.cells.channels import measure_channels
-    from biomarkers.cells.dapi import segment_dapi
-    from biomarkers.cells.gates import fit_gates
-    from biomarkers.slide.channels import read_channels
-    from biomarkers.slide.label_maps import read_labels
-    from biomarkers.stain.fluorescence import clean_channels
+    from biomarkers.io.channels import read_channels
+    from biomarkers.io.label_maps import read_labels
+    from biomarkers.pheno.gates import fit_gates
+    from biomarkers.pp.fluorescence import clean_channels
+    from biomarkers.seg.channels import measure_channels
+    from biomarkers.seg.dapi import segment_dapi
 
     images = folder / "images"
     stem = images / "phenoptr" / "FIHC4" / "test_data" / "FIHC4__0929309_HP_IM3_2"

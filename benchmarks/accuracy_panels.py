@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biomarkers.cells.gate_fit import fit_gate
-from biomarkers.panel import Panel
+from biomarkers.core.panel import Panel
+from biomarkers.io.channels import make_channels, read_channels
+from biomarkers.pheno.gate_fit import fit_gate
 from biomarkers.score.multiplex_slide import score_channels
-from biomarkers.slide.channels import make_channels, read_channels
 
 Rng = np.random.Generator
 NEGATIVE: dict[str, Callable[[Rng, int], np.ndarray]] = {
@@ -193,7 +193,7 @@ def real_fields(folder: Path) -> dict[str, tuple[Any, Panel]]:
 
 
 def crops(folder: Path) -> None:
-    from biomarkers.cells.gates import gate_values
+    from biomarkers.pheno.gates import gate_values
 
     print(
         "1 to 20 px cut off one side: largest change of a marker's positive share, points; and how much of it is gone"
@@ -226,7 +226,7 @@ def own(folder: Path) -> None:
     columns = {"CK": "CK_EPCAM_AVERAGE", "CD8": "CD8a_AVERAGE", "GZMB": "GZMB_AVERAGE"}
     fields = real_fields(folder)
     results = {name: score_channels(tile, panel=panel, slide=name) for name, (tile, panel) in fields.items()}
-    from biomarkers.cells.gates import fit_gates
+    from biomarkers.pheno.gates import fit_gates
 
     both = {name: results[name].cells for name in theirs}
     shared = fit_gates(both, panel=fields["B09"][1], per="batch").set_index("marker")
@@ -239,7 +239,7 @@ def own(folder: Path) -> None:
         cells = results[name].cells
         print(f"{name}: {cells.n_obs} cells, table {len(part)}")
         for marker, column in columns.items():
-            from biomarkers.cells.gates import gate_values
+            from biomarkers.pheno.gates import gate_values
 
             levels = gate_values(cells, marker=marker, compartment=shared.loc[marker, "compartment"])
             mean = gate_values(cells, marker=marker, compartment="cell")

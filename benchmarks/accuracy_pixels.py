@@ -12,10 +12,11 @@ import warnings
 
 import numpy as np
 
+from biomarkers.io import make_tile
+from biomarkers.pp import StainVectors, estimate_vectors, estimate_white, measure_quality
+from biomarkers.pp.tissue import tissue_mask
+from biomarkers.pp.vectors import angle_deg
 from biomarkers.simulate import Nuisance, render_hdab, simulate_scene
-from biomarkers.slide import make_tile, tissue_mask
-from biomarkers.stain import StainVectors, estimate_vectors, estimate_white, measure_quality
-from biomarkers.stain.vectors import angle_deg
 
 _SEEDS = range(9000, 9018)
 _MPP, _SIDE, _RIM = 0.5, 320, 48

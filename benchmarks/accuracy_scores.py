@@ -18,9 +18,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
-from biomarkers import keys
-from biomarkers.cells.classify_train import LabelledCells, train_classifier
-from biomarkers.config import load_assay
+from biomarkers.core import keys
+from biomarkers.core.config import load_assay
+from biomarkers.io import make_tile
+from biomarkers.pheno.classify_train import LabelledCells, train_classifier
 from biomarkers.score import SlideScore, call_positivity, compute_scores
 from biomarkers.score.classes import Classes
 from biomarkers.score.pipeline import score_tile
@@ -28,7 +29,6 @@ from biomarkers.simulate.hdab import render_hdab
 from biomarkers.simulate.nuisance import Nuisance
 from biomarkers.simulate.scene import Scene, simulate_scene
 from biomarkers.simulate.truth import scene_truth
-from biomarkers.slide import make_tile
 
 CROWDINGS = ("sparse", "dense", "touching")
 MPP = 0.5

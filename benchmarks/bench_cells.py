@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from biomarkers.cells import tools
-from biomarkers.cells.pipeline import Plan, find_rows
-from biomarkers.cells.settings import CellSettings
+from biomarkers.io import make_tile
+from biomarkers.pp import StainVectors, estimate_white
+from biomarkers.seg import tools
+from biomarkers.seg.pipeline import Plan, find_rows
+from biomarkers.seg.settings import CellSettings
 from biomarkers.simulate import render_hdab, simulate_scene
-from biomarkers.slide import make_tile
-from biomarkers.stain import StainVectors, estimate_white
 
 MPP = 0.5
 QUALITY = 85
@@ -56,7 +56,7 @@ FIRST_CALLS = {
         call="score_slide(sys.argv[1], assay='22c3', mpp=0.5, assume_tumor=True).scores",
     ),
     "`find_cells` in a tile, cells as an AnnData": _TIMED.format(
-        imports="from biomarkers.cells import find_cells\nfrom biomarkers.slide import read_tile",
+        imports="from biomarkers.seg import find_cells\nfrom biomarkers.io import read_tile",
         call="find_cells(read_tile(sys.argv[1], mpp=0.5), progress=False).cells",
     ),
 }

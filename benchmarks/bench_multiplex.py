@@ -20,8 +20,8 @@ MARKERS = ("PD-L1", "CD8", "PD-1", "CD3", "CK")
 
 def tile_of(side: int) -> Any:
     """Simulated tissue of 1024 px, repeated."""
+    from biomarkers.io.channels import make_channels
     from biomarkers.simulate import plant_multiplex, render_if, simulate_scene
-    from biomarkers.slide.channels import make_channels
 
     edge = min(side, 1024)
     scene = plant_multiplex(simulate_scene(rng=3, size_px=edge, mpp=0.5, lymphocytes_per_mm2=900), rng=3)
@@ -34,9 +34,9 @@ def tile_of(side: int) -> Any:
 
 def ours(tile: Any, bleed: Any, parts: dict[str, float] | None = None) -> int:
     """Clean, find nuclei, measure; ``parts`` is told the CPU seconds of each."""
-    from biomarkers.cells.channels import measure_channels
-    from biomarkers.cells.dapi import segment_dapi
-    from biomarkers.stain.fluorescence import clean_channels
+    from biomarkers.pp.fluorescence import clean_channels
+    from biomarkers.seg.channels import measure_channels
+    from biomarkers.seg.dapi import segment_dapi
 
     at = [time.process_time()]
     cleaned = clean_channels(tile, bleed_through=bleed)

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from biomarkers.slide import open_slide
+from biomarkers.io import open_slide
 
 _ROUNDS = 5
 _SIDE = 2048

@@ -15,7 +15,7 @@ from collections import Counter
 import numpy as np
 from scipy.stats import kstest
 
-from biomarkers.keys import DEPENDENT, DEPENDENT_WITHIN_MARGIN, INCONCLUSIVE, INDEPENDENT_WITHIN_MARGIN
+from biomarkers.core.keys import DEPENDENT, DEPENDENT_WITHIN_MARGIN, INCONCLUSIVE, INDEPENDENT_WITHIN_MARGIN
 from biomarkers.relate.families import FAMILIES, Family
 from biomarkers.relate.power import simulated_verdicts
 from biomarkers.stats.permutation_marginal import marginal_permutation

@@ -18,11 +18,11 @@ import skimage.data
 from PIL import Image
 from scipy.stats import rankdata, spearmanr
 
-from biomarkers.config import load_assay
+from biomarkers.core.config import load_assay
+from biomarkers.io import make_tile
 from biomarkers.score.classes import Classes
 from biomarkers.score.pipeline import score_tile
 from biomarkers.simulate.copies import changed_copies
-from biomarkers.slide import make_tile
 
 PHOTOGRAPH_MPP = 0.35
 

@@ -20,15 +20,15 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from biomarkers import keys
+from biomarkers.core import keys
+from biomarkers.io import open_slide
+from biomarkers.pp import Plausibility, plausibility
+from biomarkers.pp.background_light import block_pairs, white_of_samples
+from biomarkers.pp.optical_density import density_table
+from biomarkers.pp.plausibility import LIMITS
+from biomarkers.pp.squares import patches_of
 from biomarkers.score import score_slide
 from biomarkers.simulate.copies import changed_copies, recoloured, without_colour
-from biomarkers.slide import open_slide
-from biomarkers.stain import Plausibility, plausibility
-from biomarkers.stain.density import density_table
-from biomarkers.stain.plausibility import LIMITS
-from biomarkers.stain.squares import patches_of
-from biomarkers.stain.white import block_pairs, white_of_samples
 
 ASSAYS = ("22c3", "sp142", "h-dab-nuclear", "h-dab-membrane")
 TRUE, COPY = "true H-DAB", "true H-DAB, changed copy"

@@ -20,17 +20,17 @@ from typing import Final, Literal
 import numpy as np
 from PIL import Image
 
-from biomarkers.cells import CellSettings, find_cells
-from biomarkers.cells.dapi import segment_dapi
-from biomarkers.panel import Panel, PanelChannel, PanelScore
+from biomarkers.core.panel import Panel, PanelChannel, PanelScore
+from biomarkers.io import make_tile
+from biomarkers.io.channels import read_channels
 from biomarkers.score import cells_geojson, score_slide
 from biomarkers.score.multiplex_blocks import measure_in_blocks
 from biomarkers.score.multiplex_slide import score_multiplex
 from biomarkers.score.whole import score_whole_slide
+from biomarkers.seg import CellSettings, find_cells
+from biomarkers.seg.dapi import segment_dapi
 from biomarkers.simulate import Nuisance, plant_multiplex, render_hdab, render_if, simulate_scene, write_if
 from biomarkers.simulate.files import write_ome_tiff
-from biomarkers.slide import make_tile
-from biomarkers.slide.channels import read_channels
 from biomarkers.stats.permutation import joint_permutation
 from biomarkers.stats.permutation_association import hsic_permutation
 from biomarkers.stats.permutation_marginal import marginal_permutation

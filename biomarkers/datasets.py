@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from biomarkers.errors import EnvironmentFailure
+from biomarkers.core.errors import EnvironmentFailure
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from biomarkers.core.files import write_csv
+from biomarkers.core.keys import BASELINE, ON_TREATMENT
+from biomarkers.core.provenance import run_record, write_run_json
 from biomarkers.datasets import SampleTrial, sample_trial
-from biomarkers.files import write_csv
-from biomarkers.keys import BASELINE, ON_TREATMENT
-from biomarkers.provenance import run_record, write_run_json
 from biomarkers.run.batch import BatchResult, score_batch
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from biomarkers.cells.classify import CellClassifier
     from biomarkers.change.result import Change
+    from biomarkers.pheno.classify import CellClassifier
     from biomarkers.relate import Relation
 
 # what the trial asks about; the last is the one that was planted dependent
@@ -79,11 +79,11 @@ def run_demo(out: str | Path, *, workers: int = 2, say: Say = print, progress: b
 
 
 def _train(trial: SampleTrial) -> CellClassifier:
-    from biomarkers.cells.annotations import read_annotations
-    from biomarkers.cells.annotations_apply import cell_labels
-    from biomarkers.cells.classify_train import LabelledCells, train_classifier
-    from biomarkers.cells.find import find_cells
-    from biomarkers.slide import read_tile
+    from biomarkers.io import read_tile
+    from biomarkers.io.annotations import read_annotations
+    from biomarkers.pheno.annotations_apply import cell_labels
+    from biomarkers.pheno.classify_train import LabelledCells, train_classifier
+    from biomarkers.seg.find import find_cells
 
     items = []
     for image, drawn in trial.training:

@@ -10,16 +10,14 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "biomarkers"
-GROUND = (
-    "errors", "keys", "files", "finished", "config", "provenance", "panel", "sources", "assays", "kernel_cache",
-    "notice", "collector", "memory", "words", "rules",
-)  # fmt: skip
+GROUND = ("core", "assays")
 ORDER = (
     "stats",
     "simulate",
-    "slide",
-    "stain",
-    "cells",
+    "io",
+    "pp",
+    "seg",
+    "pheno",
     "score",
     "expression",
     "cohort",
@@ -34,7 +32,7 @@ ORDER = (
     "cli",
     "__main__",
 )
-WORKER_ROOMS = ("slide", "stain", "cells", "score")
+WORKER_ROOMS = ("io", "pp", "seg", "pheno", "score")
 TOO_HEAVY_FOR_WORKERS = {"scanpy", "statsmodels", "matplotlib"}
 FRONT = {"demo", "cli", "__main__"}  # they alone import the rooms that end in files and verbs
 ONLY_FOR_FRONT = {"run", "report", "demo", "cli"}

@@ -11,19 +11,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from biomarkers.cells.tools import fast
+from biomarkers.core.notice import Notice
 from biomarkers.datasets import sample_trial
-from biomarkers.notice import Notice
+from biomarkers.seg.tools import fast
 from biomarkers.simulate import render_hdab, simulate_scene
 
 ROOT = Path(__file__).parents[1]
 MULTIPLEX = """
 import numpy as np
 from pathlib import Path
-from biomarkers.cells.channels import measure_channels
-from biomarkers.cells.dapi import segment_dapi
-from biomarkers.slide.channels import make_channels
-from biomarkers.stain.fluorescence import clean_channels
+from biomarkers.seg.channels import measure_channels
+from biomarkers.seg.dapi import segment_dapi
+from biomarkers.io.channels import make_channels
+from biomarkers.pp.fluorescence import clean_channels
 
 pixels = np.random.default_rng(0).integers(0, 200, (2, 300, 280))
 for kind in (np.float32, np.uint8, np.uint16):

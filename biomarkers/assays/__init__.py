@@ -1,1 +1,1 @@
-"""One TOML file an assay: data, not code. Read by :func:`biomarkers.config.load_assay`."""
+"""One TOML file an assay: data, not code. Read by :func:`biomarkers.core.config.load_assay`."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from biomarkers.core.words import both_groups
 from biomarkers.stats.results import Estimate, Test, undefined_estimate, undefined_test
-from biomarkers.words import both_groups
 
 _METHOD = "ANCOVA on-treatment ~ baseline + response, t interval"
 

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.change.pairs import BIOMARKER
-from biomarkers.errors import UsageError, did_you_mean
+from biomarkers.core import keys
+from biomarkers.core.errors import UsageError, did_you_mean
 
 POSITIVE, NEGATIVE, UNKNOWN = "positive", "negative", "not evaluable"
 CONVERSIONS = ("stays positive", "becomes positive", "becomes negative", "stays negative")

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.change.ancova import response_effect
 from biomarkers.change.pairs import AT_LEAST, AT_MOST, BIOMARKER, BOTH_BELOW, NO_BOUND
 from biomarkers.change.scale import Scale
 from biomarkers.cohort.response import Responders
+from biomarkers.core import keys
+from biomarkers.core.words import both_groups
 from biomarkers.stats.results import Estimate, Test
-from biomarkers.words import both_groups
 
 ENDPOINT = "change"
 BY_RESPONSE = "change by response"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from biomarkers.errors import did_you_mean
+from biomarkers.core.errors import did_you_mean
 
 # antibody -> the other names it goes by
 ANTI_PD_L1: Mapping[str, tuple[str, ...]] = {

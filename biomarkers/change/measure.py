@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.change.chain import Component, chain_table, component_states, conversions, parse_component
 from biomarkers.change.group import completeness, group_statistics, model_notes, response_statistics
 from biomarkers.change.masking import masking_notes
@@ -27,7 +26,8 @@ from biomarkers.change.scale import Scale
 from biomarkers.change.tables import pooled, samples_of_table
 from biomarkers.cohort.response import NotEvaluable, Responders, respond
 from biomarkers.cohort.tables import numeric_column, require_columns
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core import keys
+from biomarkers.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from anndata import AnnData

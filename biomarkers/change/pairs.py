@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.change.scale import Scale, choose_scale
-from biomarkers.errors import DataError, UsageError, did_you_mean
+from biomarkers.core import keys
+from biomarkers.core.errors import DataError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.change.pairs import BIOMARKER, Samples
 from biomarkers.change.scale import KINDS
 from biomarkers.change.told import told_kind
 from biomarkers.cohort.ids import look_alikes, near_misses
+from biomarkers.core import keys
 
 _SHARE = {"tps", "percent", "percentage", "pct", "prozent"}
 _LOGGED = {"log2", "log"}

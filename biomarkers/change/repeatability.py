@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 
 Gate = Literal["coefficient", "prediction"]
 GATES: tuple[Gate, ...] = ("coefficient", "prediction")

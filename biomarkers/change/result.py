@@ -10,12 +10,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.change.chain import CONVERSIONS
 from biomarkers.change.group import BY_RESPONSE, ENDPOINT, MEAN, MIN_PAIRS, PRATT, SIGNED_RANK
 from biomarkers.change.pairs import BIOMARKER, BOTH_BELOW, NO_BOUND
 from biomarkers.change.repeatability import DECREASE, INCREASE, Gate, Repeatability
 from biomarkers.change.scale import Scale
+from biomarkers.core import keys
 
 ROSE, FELL, NOT_SHOWN = "increased", "decreased", "no change shown"
 SUMMARY_COLUMNS = (

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 
 Kind = Literal["linear", "log2", "percent", "fraction"]
 KINDS: tuple[Kind, ...] = ("linear", "log2", "percent", "fraction")

@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.change.pairs import BIOMARKER, Samples, refuse_unknown
 from biomarkers.change.told import told_kind
 from biomarkers.cohort.ids import identifiers
 from biomarkers.cohort.recist import yes_no
 from biomarkers.cohort.response import normalise_responses
 from biomarkers.cohort.tables import numeric_column, require_columns, row_name, row_names
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core import keys
+from biomarkers.core.errors import DataError, UsageError
 
 _BELOW = re.compile(r"\s*(?:<|<=|≤)\s*(?P<limit>[\d.,]+|lloq|loq|lod)\s*|\s*(?:blq|bloq|bql|lloq)\s*", re.IGNORECASE)
 _COUNTED = {"percent": 100.0, "fraction": 1.0}

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from biomarkers.change.result import Change
-from biomarkers.files import write_csv
-from biomarkers.provenance import run_record, write_run_json
+from biomarkers.core.files import write_csv
+from biomarkers.core.provenance import run_record, write_run_json
 
 
 def write_tables(change: Change, folder: Path) -> list[Path]:

@@ -39,7 +39,7 @@ class SeveralValues(click.Command):
 def only_rows(table: pd.DataFrame, conditions: tuple[str, ...], *, where: str) -> tuple[pd.DataFrame, list[str]]:
     """Keep the rows that ``--where COLUMN=VALUE`` asks for, and say how many each condition left."""
     from biomarkers.cohort.tables import require_columns
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     notes = []
     for condition in conditions:
@@ -75,7 +75,7 @@ def show(table: pd.DataFrame, *, name: str, columns: tuple[str, ...], details: t
 
 def save(table: pd.DataFrame, path: Path) -> None:
     """Write the whole table as CSV and say so."""
-    from biomarkers.files import write_csv
+    from biomarkers.core.files import write_csv
 
     write_csv(table, path)
     click.echo(f"{len(table)} rows written to {path}")

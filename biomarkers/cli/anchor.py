@@ -34,7 +34,7 @@ def anchor(runs: tuple[Path, ...], out: Path, method: str, quantile: float) -> i
 
     Research use only.
     """  # noqa: D301
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
     from biomarkers.run.read_cells import cells_of_runs, looks_of_runs
     from biomarkers.score import anchor_thresholds, write_anchor
 

@@ -49,7 +49,7 @@ def cells(
 
 def _areas(given: tuple[str, ...]) -> dict[str, float]:
     """Read ``0.65`` (the whole image) and ``tumor=0.41``."""
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     found: dict[str, float] = {}
     for text in given:

@@ -227,7 +227,7 @@ def _scales(texts: tuple[str, ...], levels: tuple[str, ...]) -> dict[str, str]:
     """Read scales: one for all levels, then those that are named; what is not said is told from the values."""
     from biomarkers.change.pairs import refuse_unknown
     from biomarkers.change.scale import KINDS
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     named: dict[str, str] = {}
     whole: str | None = None
@@ -245,7 +245,7 @@ def _scales(texts: tuple[str, ...], levels: tuple[str, ...]) -> dict[str, str]:
 
 
 def _counts(text: str) -> tuple[str, tuple[str, str]]:
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     name, _, columns = text.rpartition("=")
     yes, colon, every = columns.partition(":")
@@ -255,7 +255,7 @@ def _counts(text: str) -> tuple[str, tuple[str, str]]:
 
 
 def _flag(text: str) -> tuple[str, str]:
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     name, _, column = text.rpartition("=")
     if not (name and column):
@@ -264,7 +264,7 @@ def _flag(text: str) -> tuple[str, str]:
 
 
 def _offsets(texts: tuple[str, ...]) -> float | dict[str, float] | None:
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     if not texts:
         return None
@@ -277,7 +277,7 @@ def _offsets(texts: tuple[str, ...]) -> float | dict[str, float] | None:
 
 
 def _limits(texts: tuple[str, ...], *, option: str = "--lloq") -> dict[str, float]:
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     made = {}
     for text in texts:
@@ -290,7 +290,7 @@ def _limits(texts: tuple[str, ...], *, option: str = "--lloq") -> dict[str, floa
 
 
 def _refuse_table_options(given: dict[str, object]) -> None:
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     for option, value in given.items():
         if value:

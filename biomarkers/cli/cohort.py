@@ -138,7 +138,7 @@ def cohort(out: Path, **options: Any) -> None:
 
     from biomarkers.cohort.samples import timepoint_word
     from biomarkers.cohort.summary import summarise_study
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     if out.suffix != ".h5ad":
         raise UsageError("--out must name an .h5ad file", seen=str(out), hint=f"For instance {out.stem}.h5ad.")
@@ -242,7 +242,7 @@ def _new_therapy(text: str) -> tuple[str, str | None]:
 
 
 def _endpoint(text: str) -> tuple[str, dict[str, object]]:
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     name, _, rest = text.partition("=")
     parts = rest.split(":")
@@ -257,7 +257,7 @@ def _endpoint(text: str) -> tuple[str, dict[str, object]]:
 
 
 def _visit_time(text: str) -> dict[str, object]:
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     column, colon, unit = text.rpartition(":")
     if not (column and colon) or unit not in _UNITS:
@@ -267,7 +267,7 @@ def _visit_time(text: str) -> dict[str, object]:
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     left, equals, right = text.rpartition("=")
     if not (left and equals and right):
@@ -276,7 +276,7 @@ def _pair(text: str, option: str) -> tuple[str, str]:
 
 
 def _number(text: str, option: str) -> float:
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     try:
         return float(text)
@@ -287,8 +287,8 @@ def _number(text: str, option: str) -> float:
 def _write(summary: StudySummary, out: Path, options: dict[str, Any], *, study: AnnData | None) -> None:
     """Write flow.csv beside the cohort, and tables, figures, report and record into the folder of its name."""
     from biomarkers.cohort.summary import write_study
-    from biomarkers.files import write_csv
-    from biomarkers.provenance import run_record, write_run_json
+    from biomarkers.core.files import write_csv
+    from biomarkers.core.provenance import run_record, write_run_json
     from biomarkers.report.cohort import write_cohort_report
     from biomarkers.report.page import Figure
 

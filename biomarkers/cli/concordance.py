@@ -59,10 +59,10 @@ def _data(path: Path, options: dict[str, Any]) -> Any:
 
 
 def _write(found: Concordance, out: Path, table: Path) -> None:
-    from biomarkers.files import write_csv
+    from biomarkers.core.files import write_csv
+    from biomarkers.core.provenance import run_record, write_run_json
     from biomarkers.plot.expression import plot_agreement, plot_differences
     from biomarkers.plot.style import save
-    from biomarkers.provenance import run_record, write_run_json
 
     write_csv(found.table, out / "concordance.csv")
     write_csv(found.points, out / "points.csv")

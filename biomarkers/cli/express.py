@@ -77,8 +77,8 @@ def _sheet(path: Path) -> Any:
 
 
 def _write(found: Expression, out: Path, inputs: list[Path]) -> None:
-    from biomarkers.files import write_csv
-    from biomarkers.provenance import run_record, write_run_json
+    from biomarkers.core.files import write_csv
+    from biomarkers.core.provenance import run_record, write_run_json
 
     write_csv(found.levels, out / "levels.csv")
     write_csv(found.genes, out / "genes.csv")

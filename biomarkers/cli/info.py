@@ -25,8 +25,8 @@ def info(files: tuple[str, ...], as_json: bool) -> int:
     Exit codes: 0 all files can be scored as they are; 1 some cannot (the reason is printed);
     2 wrong usage, or a file that is not there; 3 none can be read.
     """  # noqa: D301
-    from biomarkers.errors import BiomarkersError
-    from biomarkers.slide.info import slide_info
+    from biomarkers.core.errors import BiomarkersError
+    from biomarkers.io.info import slide_info
 
     _check_there(files)
     described: list[dict[str, Any]] = []
@@ -41,8 +41,8 @@ def info(files: tuple[str, ...], as_json: bool) -> int:
 
 def _check_there(files: tuple[str, ...]) -> None:
     """Refuse a name behind which there is nothing, as ``biomarkers score`` does: it is a slip of the pen."""
-    from biomarkers.errors import UsageError
-    from biomarkers.sources import is_url
+    from biomarkers.core.errors import UsageError
+    from biomarkers.core.sources import is_url
 
     for path in files:
         if not is_url(path) and not Path(path).exists():

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import click
 
-from biomarkers.errors import BiomarkersError, did_you_mean
+from biomarkers.core.errors import BiomarkersError, did_you_mean
 
 # verb -> (module below biomarkers.cli, one line for --help). Help is written here so that --help imports no verb.
 VERBS: dict[str, tuple[str, str]] = {

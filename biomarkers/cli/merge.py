@@ -22,8 +22,8 @@ def merge(folders: tuple[Path, ...], out: Path) -> None:
     made with other settings or versions, and slides of the same name, are
     refused.
     """  # noqa: D301
+    from biomarkers.core.words import plural
     from biomarkers.run.merge import merge_runs
-    from biomarkers.words import plural
 
     slides = merge_runs(folders, out=out)
     what = f"{plural(len(slides), 'slide')} of {plural(len(folders), 'run')}"

@@ -68,7 +68,7 @@ def power(out: Path | None, **options: Any) -> None:
 
 
 def _family(options: dict[str, Any]) -> Any:
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
     from biomarkers.relate.families import Family
 
     asked = [name for name in ("zero_share", "n_levels", "spread") if options[name]]
@@ -83,10 +83,10 @@ def _family(options: dict[str, Any]) -> Any:
 
 
 def _write(found: Any, out: Path) -> None:
-    from biomarkers.files import write_csv
+    from biomarkers.core.files import write_csv
+    from biomarkers.core.provenance import run_record, write_run_json
     from biomarkers.plot.relation_power import plot_power
     from biomarkers.plot.style import save
-    from biomarkers.provenance import run_record, write_run_json
 
     write_csv(found.characteristics, out / "power.csv")
     write_csv(found.table, out / "needed.csv")

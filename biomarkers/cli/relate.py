@@ -150,7 +150,7 @@ def relate(
 
 
 def _read(path: Path, only: tuple[str, ...], options: dict[str, Any]) -> tuple[Any, list[str]]:
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     if path.suffix == ".h5ad":
         from biomarkers.cohort.store import read_cohort
@@ -170,7 +170,7 @@ def _read(path: Path, only: tuple[str, ...], options: dict[str, Any]) -> tuple[A
 
 def _cuts(texts: tuple[str, ...]) -> dict[str, list[float]]:
     """Read COL=1 or COL=1,50."""
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     made: dict[str, list[float]] = {}
     for text in texts:
@@ -187,7 +187,7 @@ def _cuts(texts: tuple[str, ...]) -> dict[str, list[float]]:
 
 def _columns(texts: tuple[str, ...], option: str) -> str | dict[str, str] | None:
     """Read COL once, or ENDPOINT=COL any number of times."""
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
     from biomarkers.relate.endpoints import KINDS
 
     named = {end: column for end, equals, column in (text.partition("=") for text in texts) if equals and end in KINDS}
@@ -204,7 +204,7 @@ def _columns(texts: tuple[str, ...], option: str) -> str | dict[str, str] | None
 
 def _pair(text: str) -> tuple[str, str]:
     """Read COL=FLAG."""
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     name, equals, value = text.partition("=")
     if not (name and equals and value):
@@ -248,8 +248,8 @@ def _write(
     only: tuple[str, ...],
     panel: Sensitivity | None,
 ) -> Path:
-    from biomarkers.files import write_csv
-    from biomarkers.provenance import run_record, write_run_json
+    from biomarkers.core.files import write_csv
+    from biomarkers.core.provenance import run_record, write_run_json
     from biomarkers.report import write_relation_report
 
     write_csv(result.verdicts, out / "verdicts.csv")

@@ -59,7 +59,7 @@ def simulate(
 
 def _trial(out: Path, seed: int, *, aucs: tuple[str, ...], responses: str | None, pairs: int | None) -> int:
     """Write a trial and return how many patients it has."""
-    from biomarkers.keys import CR, PD, PR, SD
+    from biomarkers.core.keys import CR, PD, PR, SD
     from biomarkers.simulate.files import write_trial
     from biomarkers.simulate.trial import N_PAIRS, PLANTED_AUC, RESPONSE_COUNTS, simulate_trial
 
@@ -77,7 +77,7 @@ def _trial(out: Path, seed: int, *, aucs: tuple[str, ...], responses: str | None
 
 
 def _named(texts: tuple[str, ...], option: str, names: tuple[str, ...]) -> dict[str, float]:
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     made = {}
     for text in texts:
@@ -93,7 +93,7 @@ def _named(texts: tuple[str, ...], option: str, names: tuple[str, ...]) -> dict[
 
 
 def _refuse_trial_options(given: dict[str, object]) -> None:
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     for option, value in given.items():
         if value not in ((), None):
@@ -101,7 +101,7 @@ def _refuse_trial_options(given: dict[str, object]) -> None:
 
 
 def _levels(text: str) -> list[float]:
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     try:
         values = [float(part) for part in text.split(",")]
@@ -121,7 +121,7 @@ def _tiles(
     import pandas as pd
     from tqdm import tqdm
 
-    from biomarkers.files import write_csv
+    from biomarkers.core.files import write_csv
     from biomarkers.simulate import render_hdab, scene_truth, simulate_scene
     from biomarkers.simulate.files import write_scene
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from biomarkers.stain import BatchStain
+    from biomarkers.pp import BatchStain
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,9 +32,9 @@ def stain(inputs: tuple[str, ...], out: Path, estimate: bool, own_white: bool, q
 
     Every run of score keeps each slide's own under stain/. Research use only.
     """  # noqa: D301
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
+    from biomarkers.pp import batch_stain, write_reference
     from biomarkers.run.plan import plan_tasks
-    from biomarkers.stain import batch_stain, write_reference
 
     if out.suffix.lower() != ".toml":
         raise UsageError("a stain file is a .toml file", where=out, seen=out.suffix)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from biomarkers.cells.classify import CellClassifier
-    from biomarkers.cells.classify_train import LabelledCells
+    from biomarkers.pheno.classify import CellClassifier
+    from biomarkers.pheno.classify_train import LabelledCells
     from biomarkers.run.plan import Task
 
 
@@ -62,8 +62,8 @@ def train(
     """  # noqa: D301
     from tqdm import tqdm
 
-    from biomarkers.cells.classify_train import train_classifier
-    from biomarkers.errors import DataError, UsageError
+    from biomarkers.core.errors import DataError, UsageError
+    from biomarkers.pheno.classify_train import train_classifier
     from biomarkers.run.plan import plan_tasks
 
     if out.suffix.lower() != ".json":
@@ -119,7 +119,7 @@ def summary(classifier: CellClassifier) -> str:
 def _patients(tasks: Sequence[Task], groups: Path | None, pattern: str | None) -> dict[str, str]:
     """Say whose tile each is: by the table, by its name, or by the manifest; empty where nothing tells."""
     from biomarkers.cohort.tables import read_table
-    from biomarkers.errors import DataError, UsageError
+    from biomarkers.core.errors import DataError, UsageError
 
     if groups is not None and pattern is not None:
         raise UsageError("--groups and --patient-pattern both name the patients: give one")
@@ -152,7 +152,7 @@ def _patients(tasks: Sequence[Task], groups: Path | None, pattern: str | None) -
 
 
 def _annotations_of(task: Task, given: Path, *, alone: bool) -> Path:
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     if given.is_dir():
         for suffix in (".geojson", ".json"):
@@ -166,12 +166,12 @@ def _annotations_of(task: Task, given: Path, *, alone: bool) -> Path:
 
 
 def _labelled(task: Task, annotations: Path, *, mpp: float | None, stain: Path | None, patient: str) -> LabelledCells:
-    from biomarkers.cells.annotations import check_inside, read_annotations
-    from biomarkers.cells.annotations_apply import cell_labels
-    from biomarkers.cells.classify_train import LabelledCells
-    from biomarkers.cells.find import find_cells
-    from biomarkers.slide import read_tile
-    from biomarkers.stain import StainVectors, read_reference
+    from biomarkers.io import read_tile
+    from biomarkers.io.annotations import check_inside, read_annotations
+    from biomarkers.pheno.annotations_apply import cell_labels
+    from biomarkers.pheno.classify_train import LabelledCells
+    from biomarkers.pp import StainVectors, read_reference
+    from biomarkers.seg.find import find_cells
 
     drawn = read_annotations(annotations)
     tile = read_tile(task.path, mpp=mpp if task.mpp is None else task.mpp)

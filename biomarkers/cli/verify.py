@@ -26,8 +26,8 @@ def verify(folder: Path, sample: int, seed: int, tiles: bool) -> int:
 
     Exit code 0 when everything holds, 1 when anything differs.
     """  # noqa: D301
+    from biomarkers.core.words import plural
     from biomarkers.run.verify import verify_run
-    from biomarkers.words import plural
 
     if tiles:
         return _verify_tiles(folder, sample=sample, seed=seed)

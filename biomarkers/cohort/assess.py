@@ -25,8 +25,8 @@ from biomarkers.cohort.irecist import best_immune_response, immune_responses
 from biomarkers.cohort.lesions import sums_from_lesions
 from biomarkers.cohort.recist import NON_CR_NON_PD, derive_responses
 from biomarkers.cohort.tables import numeric_column, read_table, row_names, table_notes
-from biomarkers.errors import DataError, UsageError
-from biomarkers.keys import NE, PATIENT, SD
+from biomarkers.core.errors import DataError, UsageError
+from biomarkers.core.keys import NE, PATIENT, SD
 
 Source = str | Path | pd.DataFrame
 # a column of one of these names says its unit itself

@@ -12,8 +12,8 @@ import pandas as pd
 
 from biomarkers.cohort.recist import NON_CR_NON_PD
 from biomarkers.cohort.tables import require_columns
-from biomarkers.errors import UsageError
-from biomarkers.keys import CR, NE, PATIENT, PD, PR, SD
+from biomarkers.core.errors import UsageError
+from biomarkers.core.keys import CR, NE, PATIENT, PD, PR, SD
 
 MISSING = "MISSING"
 _NEEDED = ("day", "response", "change_percent", "baseline_mm", "pr_carried", "target_response", "non_target")

@@ -22,8 +22,8 @@ from biomarkers.cohort.ids import identifiers, look_alikes
 from biomarkers.cohort.response import normalise_responses
 from biomarkers.cohort.samples import sample_rows
 from biomarkers.cohort.tables import numeric_column, require_columns, row_name, row_names
-from biomarkers.errors import DataError, UsageError
-from biomarkers.keys import PATIENT, RESPONSE
+from biomarkers.core.errors import DataError, UsageError
+from biomarkers.core.keys import PATIENT, RESPONSE
 
 FIRST_DOSE = "first_dose"
 NEW_THERAPY = "new_therapy_day"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from biomarkers.config import Settings, parse
-from biomarkers.errors import UsageError
-from biomarkers.files import read_toml
-from biomarkers.keys import BASELINE, PATIENT_NAMES, RESPONSE, SAMPLE, TIMEPOINT
+from biomarkers.core.config import Settings, parse
+from biomarkers.core.errors import UsageError
+from biomarkers.core.files import read_toml
+from biomarkers.core.keys import BASELINE, PATIENT_NAMES, RESPONSE, SAMPLE, TIMEPOINT
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from biomarkers.cohort.best_response import MISSING
 from biomarkers.cohort.columns import DAYS_PER_MONTH
 from biomarkers.cohort.endpoints import event_numbers
 from biomarkers.cohort.recist import NON_CR_NON_PD
-from biomarkers.keys import CR, NE, PATIENT, RESPONSE, SD
+from biomarkers.core.keys import CR, NE, PATIENT, RESPONSE, SD
 
 CONTRADICTION_COLUMNS = (PATIENT, "what", "table", "visits")
 SAME_DAYS = 14.0  # a visit window of one week on either side

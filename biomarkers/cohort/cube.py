@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
-from biomarkers.errors import DataError, UsageError
-from biomarkers.files import atomic_path
+from biomarkers.core import keys
+from biomarkers.core.errors import DataError, UsageError
+from biomarkers.core.files import atomic_path
 
 if TYPE_CHECKING:
     import xarray as xr

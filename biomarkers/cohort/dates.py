@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from biomarkers.cohort.tables import require_columns, row_names
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 
 _ISO = re.compile(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})([T ][\d:.]+Z?)?")
 _MONTHS = (

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.cohort.columns import DAYS_PER_MONTH
 from biomarkers.cohort.response import respond
 from biomarkers.cohort.tables import require_columns
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core import keys
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.stats.results import Estimate
 
 ENDPOINT_COLUMNS = ("endpoint", "statistic", "value", "ci_low", "ci_high", "n", "events", "method", "note")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.cohort.measurements import BIOMARKER
+from biomarkers.core import keys
 
 if TYPE_CHECKING:
     from anndata import AnnData

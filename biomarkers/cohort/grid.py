@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 
 SEPARATORS = (",", ";", "\t", "|")
 _TEXT_SUFFIXES = (".csv", ".tsv", ".txt")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from biomarkers.cohort.grid import Grid
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?%?")
 _MARKS = ("*", "†", "‡", "§", "¹", "Note:", "Notes:", "NB:", "Source:", "Abbreviation", "Legend")

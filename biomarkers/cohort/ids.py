@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from biomarkers.cohort.tables import row_names
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 
 
 def identifiers(values: pd.Series, *, where: object) -> pd.Series:

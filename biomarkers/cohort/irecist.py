@@ -9,7 +9,7 @@ import pandas as pd
 
 from biomarkers.cohort.recist import TargetState, Visit, next_state, overall_response, target_response
 from biomarkers.cohort.tables import require_columns
-from biomarkers.keys import CR, NE, PATIENT, PD, PR, SD
+from biomarkers.core.keys import CR, NE, PATIENT, PD, PR, SD
 
 ICR, IPR, ISD, IUPD, ICPD = "iCR", "iPR", "iSD", "iUPD", "iCPD"
 _IMMUNE = {CR: ICR, PR: IPR, SD: ISD, NE: NE}

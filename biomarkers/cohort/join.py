@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.cohort.best_response import Confirmation
 from biomarkers.cohort.columns import ColumnMap
 from biomarkers.cohort.flow import build_flow
@@ -20,7 +19,8 @@ from biomarkers.cohort.pooling import Several, one_value
 from biomarkers.cohort.progression import NewTherapyRule
 from biomarkers.cohort.samples import DATE, DAY, check_dates, read_samples, sample_lookup, timepoint_word
 from biomarkers.cohort.tables import table_notes
-from biomarkers.errors import DataError, UsageError, did_you_mean
+from biomarkers.core import keys
+from biomarkers.core.errors import DataError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from anndata import AnnData

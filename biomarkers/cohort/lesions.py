@@ -8,8 +8,8 @@ import pandas as pd
 from biomarkers.cohort.ids import identifiers
 from biomarkers.cohort.recist import yes_no
 from biomarkers.cohort.tables import numeric_column, require_columns, row_names
-from biomarkers.errors import DataError
-from biomarkers.keys import PATIENT
+from biomarkers.core.errors import DataError
+from biomarkers.core.keys import PATIENT
 
 MAX_TARGETS, MAX_PER_ORGAN = 5, 2
 MIN_LESION_MM, MIN_NODE_MM, NORMAL_NODE_MM = 10.0, 15.0, 10.0

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.cohort.ids import near_misses
 from biomarkers.cohort.samples import DATE, DAY, timepoint_words
-from biomarkers.errors import DataError
+from biomarkers.core import keys
+from biomarkers.core.errors import DataError
 
 UNMATCHED_COLUMNS = ("side", "id", "resembles", "n_rows")
 _SHOWN = 4

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.cohort.ids import identifiers
 from biomarkers.cohort.tables import numeric_column, read_table, require_columns, row_names
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core import keys
+from biomarkers.core.errors import DataError, UsageError
 
 ASSAY, BIOMARKER, SOURCE, NUMERATOR, DENOMINATOR = "assay", "biomarker", "source", "numerator", "denominator"
 MEASURED = (

@@ -9,7 +9,6 @@ from typing import Literal
 
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.cohort.assess import Assessment, assess, recist_words
 from biomarkers.cohort.best_response import Confirmation
 from biomarkers.cohort.clinical import FIRST_DOSE, NEW_THERAPY, read_clinical
@@ -19,7 +18,8 @@ from biomarkers.cohort.endpoints import DOR, TREATED, TTR, response_times
 from biomarkers.cohort.ids import near_misses
 from biomarkers.cohort.progression import NewTherapyRule, progression_free
 from biomarkers.cohort.tables import read_table, table_notes
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core import keys
+from biomarkers.core.errors import DataError, UsageError
 
 Source = str | Path | pd.DataFrame
 ResponseFrom = Literal["table", "visits"]

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.cohort.measurements import BIOMARKER, DENOMINATOR, NUMERATOR
 from biomarkers.cohort.samples import DATE, DAY
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core import keys
+from biomarkers.core.errors import DataError, UsageError
 
 Several = Literal["refuse", "pool", "mean", "max", "earliest", "latest"]
 RULES: tuple[Several, ...] = ("refuse", "pool", "mean", "max", "earliest", "latest")

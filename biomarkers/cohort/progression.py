@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import UsageError
-from biomarkers.keys import NE, PATIENT, PD
+from biomarkers.core.errors import UsageError
+from biomarkers.core.keys import NE, PATIENT, PD
 
 NewTherapyRule = Literal["ignore", "censor", "event"]
 NEW_THERAPY_RULES: tuple[NewTherapyRule, ...] = ("ignore", "censor", "event")

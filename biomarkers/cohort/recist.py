@@ -13,8 +13,8 @@ import pandas as pd
 from biomarkers.cohort.columns import DAYS_PER_MONTH, MONTHS_PER, TimeUnit
 from biomarkers.cohort.ids import identifiers
 from biomarkers.cohort.tables import numeric_column, require_columns, row_name, row_names
-from biomarkers.errors import DataError
-from biomarkers.keys import CR, NE, PATIENT, PD, PR, SD
+from biomarkers.core.errors import DataError
+from biomarkers.core.keys import CR, NE, PATIENT, PD, PR, SD
 
 NON_CR_NON_PD = "NON-CR/NON-PD"
 NO_NON_TARGET = "none"

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from biomarkers.cohort.tables import row_names
-from biomarkers.errors import DataError, UsageError, did_you_mean
-from biomarkers.keys import CR, NE, PD, PR, RESPONSES, SD
+from biomarkers.core.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.keys import CR, NE, PD, PR, RESPONSES, SD
 
 NotEvaluable = Literal["exclude", "nonresponder"]
 

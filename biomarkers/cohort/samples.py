@@ -12,8 +12,8 @@ from biomarkers.cohort.columns import ColumnMap, find_column
 from biomarkers.cohort.dates import date_column
 from biomarkers.cohort.ids import identifiers
 from biomarkers.cohort.tables import ROW, numeric_column, row_names
-from biomarkers.errors import DataError
-from biomarkers.keys import BASELINE, ON_TREATMENT, PATIENT, SAMPLE, TIMEPOINT
+from biomarkers.core.errors import DataError
+from biomarkers.core.keys import BASELINE, ON_TREATMENT, PATIENT, SAMPLE, TIMEPOINT
 
 DATE = "sample_date"
 DAY = "sample_day"

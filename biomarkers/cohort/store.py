@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.cohort.flow import FLOW_COLUMNS
 from biomarkers.cohort.join import NOTES, PATIENTS
-from biomarkers.errors import DataError, UsageError
-from biomarkers.files import atomic_path, write_csv
+from biomarkers.core import keys
+from biomarkers.core.errors import DataError, UsageError
+from biomarkers.core.files import atomic_path, write_csv
 
 if TYPE_CHECKING:
     from anndata import AnnData

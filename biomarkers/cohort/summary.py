@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.cohort.columns import DAYS_PER_MONTH
 from biomarkers.cohort.endpoints import (
     PFS_VISITS,
@@ -23,8 +22,9 @@ from biomarkers.cohort.flow import biopsy_selection, patient_flow
 from biomarkers.cohort.join import BEST, CONFIRM_DAYS, CONTRADICTIONS, NOT_EVALUABLE, NOTES, UNMATCHED, VISITS
 from biomarkers.cohort.patients import Patients
 from biomarkers.cohort.store import flow_of, patients_of
-from biomarkers.errors import UsageError
-from biomarkers.files import write_csv
+from biomarkers.core import keys
+from biomarkers.core.errors import UsageError
+from biomarkers.core.files import write_csv
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -12,7 +12,7 @@ import pandas as pd
 from biomarkers.cohort.grid import check_is_table, read_grid
 from biomarkers.cohort.header import find_table
 from biomarkers.cohort.typed import text_column, type_column, uses_decimal_comma
-from biomarkers.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.errors import DataError, UsageError, did_you_mean
 
 ROW = "row"  # name of the index: the row of the file, as a spreadsheet numbers it
 NOTES = "notes"  # attrs: what was done to read the file

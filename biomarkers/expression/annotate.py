@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pandas as pd
 
-from biomarkers.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.keys import SAMPLE
 from biomarkers.expression.matrix import Matrix
-from biomarkers.keys import SAMPLE
 
 
 def annotated(

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import DataError, UsageError, did_you_mean
-from biomarkers.keys import NOT_EVALUABLE, OK
+from biomarkers.core.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.keys import NOT_EVALUABLE, OK
 
 _LEAST: Final = 3  # evaluable samples of a batch
 _KEY: Final = ["marker", "score"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.expression.annotate import annotated
 from biomarkers.expression.levels import Part, combined, level_rows, log2_levels, usable
 from biomarkers.expression.matrix import Matrix

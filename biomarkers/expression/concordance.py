@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import DataError, UsageError, did_you_mean
-from biomarkers.keys import CENSORED, PATIENT, PATIENT_NAMES, TIMEPOINT
+from biomarkers.core.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.keys import CENSORED, PATIENT, PATIENT_NAMES, TIMEPOINT
 from biomarkers.stats.agreement import bland_altman, concordance_correlation
 from biomarkers.stats.results import Estimate, Test
 from biomarkers.stats.trend import kendall, spearman

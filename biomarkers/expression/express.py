@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.errors import DataError, UsageError, did_you_mean
 from biomarkers.expression.annotate import annotated
 from biomarkers.expression.batch import batch_confounding, batch_summary, within_batch
 from biomarkers.expression.compute import Plan, from_cells, from_samples

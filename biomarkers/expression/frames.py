@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 
 
 def read_frame(file: Any, name: str, path: Path) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from biomarkers.errors import DataError, did_you_mean
+from biomarkers.core.errors import DataError, did_you_mean
 
 # symbol -> (previous symbols and aliases, Ensembl gene, NCBI Gene): HGNC
 GENES: Final[Mapping[str, tuple[tuple[str, ...], str, str]]] = {

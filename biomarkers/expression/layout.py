@@ -12,7 +12,7 @@ from typing import IO, Any, Final, NoReturn
 
 import pandas as pd
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.expression.genes import known_gene
 
 _FEATURE_COUNTS: Final = ("Chr", "Start", "End", "Strand", "Length")

@@ -10,12 +10,12 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
+from biomarkers.core.keys import LEVEL_COLUMNS, NOT_EVALUABLE, OK, PATIENT, SAMPLE, TIMEPOINT
 from biomarkers.expression.genes import HOUSEKEEPING
 from biomarkers.expression.normalise import CPM, RATIO, TMM
 from biomarkers.expression.scale import COUNTS, NANOSTRING, ZSCORE, per, to_log2
 from biomarkers.expression.signatures import Signature
-from biomarkers.keys import LEVEL_COLUMNS, NOT_EVALUABLE, OK, PATIENT, SAMPLE, TIMEPOINT
 
 ASSAY: Final = "RNA"
 _LEAST_SHARE: Final = 0.8  # of a signature's genes

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.errors import DataError, UsageError, did_you_mean
 from biomarkers.expression.matrix import Matrix
 from biomarkers.expression.stored import Reopen, from_parts, refuse_large
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.errors import DataError, UsageError, did_you_mean
 from biomarkers.expression.genes import find_genes, is_gene
 from biomarkers.expression.matrix import Matrix
 

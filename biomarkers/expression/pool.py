@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.keys import PATIENT, TIMEPOINT
 from biomarkers.expression.matrix import Matrix
 from biomarkers.expression.scale import COUNTS, LINEAR, LOGARITHMS, NANOSTRING, ZSCORE, expressed, per, to_linear
-from biomarkers.keys import PATIENT, TIMEPOINT
 
 _CELL = 1e4  # counts per cell are scaled to this, as is usual for single cells
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.expression.matrix import Matrix
 from biomarkers.expression.scale import TPM
 from biomarkers.expression.stored import from_parts

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from biomarkers.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.errors import DataError, UsageError, did_you_mean
 
 COUNTS, CPM, TPM, LINEAR, LOG2, LOG1P, ZSCORE = "counts", "cpm", "tpm", "linear", "log2", "log1p", "zscore"
 LOG10, NANOSTRING, MICROARRAY = "log10", "nanostring", "microarray"

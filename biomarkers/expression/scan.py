@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.expression.genes import GeneMatch
 from biomarkers.expression.scale import Values, log_base
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import pandas as pd
 
-from biomarkers.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.errors import DataError, UsageError, did_you_mean
 from biomarkers.expression.genes import GENES, known_gene, symbol_of
 from biomarkers.expression.layout import Layout
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.errors import DataError, UsageError, did_you_mean
 from biomarkers.expression.chunks import quick
 from biomarkers.expression.frames import read_frame
 from biomarkers.expression.genes import (

@@ -13,7 +13,7 @@ from typing import IO, Any, Final
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.expression.genes import GeneNames, is_gene, mangled_note, probe_hint, refuse_nameless
 from biomarkers.expression.matrix import Matrix, Whole
 from biomarkers.expression.scale import base_of_totals, undone

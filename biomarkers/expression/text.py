@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.expression.genes import (
     HOUSEKEEPING,
     GeneNames,

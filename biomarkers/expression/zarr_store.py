@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
-from biomarkers.errors import BiomarkersError, DataError
+from biomarkers.core.errors import BiomarkersError, DataError
 from biomarkers.expression.matrix import Matrix
 
 # codecs that only ever yield bytes or text; numcodecs would also run "pickle"

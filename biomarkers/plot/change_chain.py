@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.change.chain import CONVERSIONS, NEGATIVE, POSITIVE
 from biomarkers.change.result import Change
-from biomarkers.errors import DataError
+from biomarkers.core import keys
+from biomarkers.core.errors import DataError
 from biomarkers.plot import style as look
 from biomarkers.plot.style import BLUE, ORANGE, PALE, SKY, VERMILION
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.change.pairs import BIOMARKER
 from biomarkers.change.result import Change, signed_rank_words
-from biomarkers.errors import UsageError, did_you_mean
+from biomarkers.core import keys
+from biomarkers.core.errors import UsageError, did_you_mean
 from biomarkers.plot import style as look
 from biomarkers.plot.cohort_colours import response_colour, response_legend, response_words
 from biomarkers.plot.style import INK, PALE

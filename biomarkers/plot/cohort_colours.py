@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from biomarkers import keys
+from biomarkers.core import keys
 from biomarkers.plot.style import RESPONSE_COLOURS
 
 if TYPE_CHECKING:

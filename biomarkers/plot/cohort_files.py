@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from biomarkers import keys
 from biomarkers.cohort.endpoints import PFS_VISITS, treated_patients
 from biomarkers.cohort.patients import BEST_CHANGE
 from biomarkers.cohort.summary import StudySummary, times_of
+from biomarkers.core import keys
 from biomarkers.plot.cohort_flow import plot_flow
 from biomarkers.plot.cohort_levels import plot_visits
 from biomarkers.plot.cohort_response import plot_spider, plot_swimmer, plot_waterfall

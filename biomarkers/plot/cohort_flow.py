@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pandas as pd
 
-from biomarkers import keys
+from biomarkers.core import keys
 from biomarkers.plot import style as look
 from biomarkers.plot.style import GREY, PALE
 

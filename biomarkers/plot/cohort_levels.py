@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from biomarkers import keys
 from biomarkers.cohort.cube import to_cube
-from biomarkers.errors import UsageError, did_you_mean
+from biomarkers.core import keys
+from biomarkers.core.errors import UsageError, did_you_mean
 from biomarkers.plot import style as look
 from biomarkers.plot.cohort_colours import response_colour, response_legend, response_words
 from biomarkers.plot.style import INK

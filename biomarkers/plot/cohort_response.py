@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.cohort.columns import DAYS_PER_MONTH
 from biomarkers.cohort.endpoints import event_numbers
 from biomarkers.cohort.tables import require_columns
+from biomarkers.core import keys
 from biomarkers.plot import style as look
 from biomarkers.plot.cohort_colours import MISSING, response_colour, response_legend, response_words
 from biomarkers.plot.style import GREY, INK

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from biomarkers.cohort.endpoints import endpoint_arrays, landmark_groups
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.plot import style as look
 from biomarkers.plot.style import GREY, PALETTE
 

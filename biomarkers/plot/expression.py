@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import UsageError, did_you_mean
+from biomarkers.core.errors import UsageError, did_you_mean
+from biomarkers.core.keys import OK
 from biomarkers.expression.concordance import Concordance
 from biomarkers.expression.express import Expression
-from biomarkers.keys import OK
 from biomarkers.plot.style import BLUE, GREY, INK, PALETTE, VERMILION, axes, p_words, style
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.cells.gates import gate_values
+from biomarkers.core import keys
+from biomarkers.pheno.gates import gate_values
 from biomarkers.plot import style as look
 from biomarkers.plot.style import BLUE, GREY, INK, ORANGE, VERMILION
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from biomarkers.errors import UsageError, did_you_mean
+from biomarkers.core.errors import UsageError, did_you_mean
 from biomarkers.plot import style as look
 from biomarkers.plot.style import GREY, INK, OTHER, PALE, RESPONDER, VERDICT_COLOURS, VERDICT_WORDS
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from biomarkers.core.words import both_groups
 from biomarkers.plot import style as look
 from biomarkers.plot.relation import known_groups, marked
 from biomarkers.plot.style import GREY, INK, RESPONDER, VERMILION
-from biomarkers.words import both_groups
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from biomarkers.errors import UsageError, did_you_mean
+from biomarkers.core.errors import UsageError, did_you_mean
 from biomarkers.plot import style as look
 from biomarkers.plot.style import GREY, INK, PALE, VERDICT_COLOURS, VERDICT_WORDS
 from biomarkers.relate.sensitivity import on_one_scale

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 from biomarkers.plot import style as look
 from biomarkers.plot.relation import level_groups, marked
 from biomarkers.plot.style import GREY, PALETTE

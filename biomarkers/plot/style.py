@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from biomarkers import keys
-from biomarkers.files import atomic_path
+from biomarkers.core import keys
+from biomarkers.core.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

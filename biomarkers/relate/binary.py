@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import BiomarkersError
+from biomarkers.core.errors import BiomarkersError
+from biomarkers.core.words import both_groups
 from biomarkers.relate.verdict import SHOWN_MARGINS
 from biomarkers.stats.association import distance_correlation
 from biomarkers.stats.auc import auc_delong, auc_logit_delong, auc_newcombe, auc_tost
@@ -18,7 +19,6 @@ from biomarkers.stats.proportions import clopper_pearson
 from biomarkers.stats.ranks import brunner_munzel, wilcoxon_rank_sum
 from biomarkers.stats.results import Estimate, Test
 from biomarkers.stats.shift import hodges_lehmann
-from biomarkers.words import both_groups
 
 Row = dict[str, Any]
 _FEW_LEVELS = 6

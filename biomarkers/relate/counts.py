@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.relate.binary import Row, row
 from biomarkers.stats import bayes, differences, proportions, ratios, tables, unconditional
 

@@ -9,9 +9,9 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.cohort.tables import numeric_column
-from biomarkers.errors import UsageError, did_you_mean
+from biomarkers.core import keys
+from biomarkers.core.errors import UsageError, did_you_mean
 from biomarkers.relate.inputs import Patients, events, times
 from biomarkers.stats._checks import without_noise
 

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import UsageError
-from biomarkers.keys import BASELINE, CR, INDEPENDENT_WITHIN_MARGIN, PATIENT, PR, STATISTIC_COLUMNS, VERDICT_COLUMNS
+from biomarkers.core.errors import UsageError
+from biomarkers.core.keys import (
+    BASELINE,
+    CR,
+    INDEPENDENT_WITHIN_MARGIN,
+    PATIENT,
+    PR,
+    STATISTIC_COLUMNS,
+    VERDICT_COLUMNS,
+)
 from biomarkers.relate.answers import Answer, Rules, answer
 from biomarkers.relate.counts import Counts
 from biomarkers.relate.endpoints import EndPoint, check_names, make_endpoint, time_columns

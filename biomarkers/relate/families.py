@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 
 FAMILIES: Final = ("normal", "zero-inflated", "ordinal", "unequal-variance")
 _FINE = 4000  # steps that stand for a continuous level when an AUC is calculated

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.cohort.columns import DAYS_PER_MONTH
 from biomarkers.cohort.ids import identifiers
 from biomarkers.cohort.tables import numeric_column, require_columns, row_names, table_notes
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core import keys
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.stats._checks import without_noise
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from biomarkers.core.words import both_groups
 from biomarkers.relate.binary import Row, row
 from biomarkers.stats.results import Estimate, Test
-from biomarkers.words import both_groups
 
 _GOES_WITH = 0.05  # having a level goes with response below this p
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from biomarkers.errors import BiomarkersError
+from biomarkers.core.errors import BiomarkersError
 from biomarkers.relate.binary import Row, row
 from biomarkers.relate.inputs import at_cut
 from biomarkers.stats.concordance import concordance_interval

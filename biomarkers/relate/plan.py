@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from biomarkers.config import Settings, parse
-from biomarkers.errors import UsageError
-from biomarkers.files import read_toml
+from biomarkers.core.config import Settings, parse
+from biomarkers.core.errors import UsageError
+from biomarkers.core.files import read_toml
 
 if TYPE_CHECKING:
     import pandas as pd

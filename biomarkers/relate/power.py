@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 from biomarkers.relate.families import Family
 from biomarkers.relate.judgement import gate_interval
 from biomarkers.relate.power_search import detectable, needed, out_of_reach, smallest_margin

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 from biomarkers.stats.ranks import midranks
 
 POWER: Final = 0.80

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from biomarkers.keys import (
+from biomarkers.core.keys import (
     DEPENDENT,
     DEPENDENT_WITHIN_MARGIN,
     INCONCLUSIVE,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import UsageError
-from biomarkers.keys import CR, PR, SD
+from biomarkers.core.errors import UsageError
+from biomarkers.core.keys import CR, PR, SD
 from biomarkers.relate.engine import ORR, Question, question, relate
 from biomarkers.relate.inputs import at_cut, flat_cohort
 from biomarkers.relate.plan import Plan, load_plan

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from biomarkers.core.words import both_groups
 from biomarkers.relate.answers import ranked, strata_of
 from biomarkers.relate.engine import Question
 from biomarkers.relate.judgement import judge
 from biomarkers.relate.missing import Missing, tipping_point
 from biomarkers.relate.permuted import binary_tests
 from biomarkers.relate.relation import Relation
-from biomarkers.words import both_groups
 
 _WORK = 50_000  # permutations times biomarkers of the family that each placement may cost
 _LEAST = 999

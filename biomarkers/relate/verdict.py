@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from biomarkers.keys import (
+from biomarkers.core.keys import (
     DEPENDENT,
     DEPENDENT_WITHIN_MARGIN,
     INCONCLUSIVE,

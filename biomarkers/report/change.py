@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from biomarkers import keys
 from biomarkers.change.pairs import BIOMARKER
+from biomarkers.core import keys
 from biomarkers.report.page import Figure, Page, Section, as_table, number, write_page
 from biomarkers.report.relation import collect
 from biomarkers.report.settings import made_by

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from biomarkers.files import write_text
+from biomarkers.core.files import write_text
 
 if TYPE_CHECKING:
     import pandas as pd

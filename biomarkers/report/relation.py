@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from biomarkers.keys import INCONCLUSIVE
+from biomarkers.core.keys import INCONCLUSIVE
 from biomarkers.relate.relation import could_have_shown
 from biomarkers.report.page import Figure, Page, Section, as_table, write_page
 from biomarkers.report.settings import made_by

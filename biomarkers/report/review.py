@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from biomarkers.errors import UsageError
-from biomarkers.files import file_name, write_text
-from biomarkers.finished import numbers, read_output
+from biomarkers.core.errors import UsageError
+from biomarkers.core.files import file_name, write_text
+from biomarkers.core.finished import numbers, read_output
 from biomarkers.report.page import number
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from biomarkers.provenance import versions
+from biomarkers.core.provenance import versions
 from biomarkers.report.page import Section
 
 

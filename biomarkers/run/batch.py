@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from biomarkers.config import load_assay
-from biomarkers.errors import EnvironmentFailure, UsageError, did_you_mean
-from biomarkers.files import sha256
-from biomarkers.keys import FAILED, SKIPPED_BY_USER, SLIDE_STATUSES
-from biomarkers.panel import load_panel
-from biomarkers.provenance import run_record, versions, write_run_json
+from biomarkers.core.config import load_assay
+from biomarkers.core.errors import EnvironmentFailure, UsageError, did_you_mean
+from biomarkers.core.files import sha256
+from biomarkers.core.keys import FAILED, SKIPPED_BY_USER, SLIDE_STATUSES
+from biomarkers.core.panel import load_panel
+from biomarkers.core.provenance import run_record, versions, write_run_json
+from biomarkers.core.sources import is_url, name_of, size_of
 from biomarkers.run.plan import Task, label_file, plan_tasks, with_scenes
 from biomarkers.run.pool import Worker, default_memory_bytes, look_at_all, score_jobs
 from biomarkers.run.settings import PER_IMAGE, ScoreSettings, WorkSettings, canonical, split_settings
@@ -27,7 +28,6 @@ from biomarkers.run.shared_gates import score_with_shared_gates
 from biomarkers.run.state import STATE_FOLDER, RunState, settings_key
 from biomarkers.run.tables import scores_table, slides_table, write_tables
 from biomarkers.run.worker import Job, Outcome
-from biomarkers.sources import is_url, name_of, size_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,7 +208,7 @@ def _check_assays(tasks: Iterable[Task], score: ScoreSettings) -> None:
         if value is not None:
             raise UsageError(f"--{option} needs a panel", where=value, hint="Name it with --panel.")
     if score.segmenter is not None:
-        from biomarkers.cells.plugin import load_segmenter
+        from biomarkers.seg.plugin import load_segmenter
 
         load_segmenter(score.segmenter)  # refused before anything is scored
     for task in tasks:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biomarkers import keys
-from biomarkers.errors import DataError, UsageError
-from biomarkers.files import atomic_path, file_name, sha256, write_csv, write_text
-from biomarkers.panel import load_panel
-from biomarkers.provenance import run_record, write_run_json
+from biomarkers.core import keys
+from biomarkers.core.errors import DataError, UsageError
+from biomarkers.core.files import atomic_path, file_name, sha256, write_csv, write_text
+from biomarkers.core.panel import load_panel
+from biomarkers.core.provenance import run_record, write_run_json
 
 _ROWS = 200_000  # cells that are written at once
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from biomarkers.panel import Panel
+    from biomarkers.core.panel import Panel
 
 
 def score_tables(
@@ -37,7 +37,7 @@ def score_tables(
     Parameters
     ----------
     tables
-        Files of :func:`biomarkers.cells.tables.read.import_cells`; one may hold several images.
+        Files of :func:`biomarkers.io.cell_tables.read.import_cells`; one may hold several images.
     panel
         TOML file with phenotypes, classes and scores.
     out
@@ -45,7 +45,7 @@ def score_tables(
     gates, fit
         A gate table; or fit one to all cells together. Otherwise the tables' own calls hold.
     vendor, mpp
-        See :func:`~biomarkers.cells.tables.read.import_cells`.
+        See :func:`~biomarkers.io.cell_tables.read.import_cells`.
     area_mm2
         Analysed area behind each image, by region (``all, tumor, stroma, margin``); densities are not evaluable
         without it.
@@ -63,7 +63,7 @@ def score_tables(
     """
     import pandas as pd
 
-    from biomarkers.cells.gates import BATCH, fit_gates, read_gates
+    from biomarkers.pheno.gates import BATCH, fit_gates, read_gates
     from biomarkers.score.compute import score_frame
     from biomarkers.score.gate_page import gate_table_page
 
@@ -94,8 +94,8 @@ def score_tables(
 
 
 def _images(tables: Sequence[Path], *, vendor: str | None, mpp: float | None) -> dict[str, AnnData]:
-    from biomarkers.cells.phenotype import known_phenotypes
-    from biomarkers.cells.tables.read import import_cells
+    from biomarkers.io.cell_tables.read import import_cells
+    from biomarkers.pheno.phenotype import known_phenotypes
 
     images: dict[str, AnnData] = {}
     source: dict[str, Path] = {}

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from biomarkers.config import Settings, parse
-from biomarkers.errors import EnvironmentFailure, UsageError
-from biomarkers.files import read_toml
+from biomarkers.core.config import Settings, parse
+from biomarkers.core.errors import EnvironmentFailure, UsageError
+from biomarkers.core.files import read_toml
 from biomarkers.run.pool import Worker
 from biomarkers.run.worker import Job, Outcome, failed_part
 

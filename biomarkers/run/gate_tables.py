@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.cells.gates import STEP, fit_gates, marker_compartments
-from biomarkers.errors import DataError, UsageError
-from biomarkers.files import write_csv, write_text
-from biomarkers.panel import load_panel
+from biomarkers.core import keys
+from biomarkers.core.errors import DataError, UsageError
+from biomarkers.core.files import write_csv, write_text
+from biomarkers.core.panel import load_panel
+from biomarkers.pheno.gates import STEP, fit_gates, marker_compartments
 from biomarkers.score.gate_page import gate_table_page
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from biomarkers.panel import Panel
+    from biomarkers.core.panel import Panel
 
 _LAYERS = (keys.NUCLEUS_MEAN, keys.CYTOPLASM_MEAN, keys.MEMBRANE_MEAN, "membrane_upper")
 
@@ -38,7 +38,7 @@ def fit_run_gates(
     out
         The CSV; the page stands beside it (``.html``).
     per, method
-        See :func:`~biomarkers.cells.gates.fit_gates`.
+        See :func:`~biomarkers.pheno.gates.fit_gates`.
 
     Returns
     -------

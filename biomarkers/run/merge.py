@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biomarkers.errors import DataError, UsageError
-from biomarkers.files import atomic_path, write_csv
-from biomarkers.finished import read_output, read_record
-from biomarkers.keys import PATIENT, SCORE_COLUMNS, SLIDE_COLUMNS, TIMEPOINT
-from biomarkers.provenance import versions, write_run_json
+from biomarkers.core.errors import DataError, UsageError
+from biomarkers.core.files import atomic_path, write_csv
+from biomarkers.core.finished import read_output, read_record
+from biomarkers.core.keys import PATIENT, SCORE_COLUMNS, SLIDE_COLUMNS, TIMEPOINT
+from biomarkers.core.provenance import versions, write_run_json
 from biomarkers.run.state import RunState
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _refuse_twice(slides: pd.DataFrame, sources: Sequence[Path]) -> None:
 
 
 def _joint_record(records: Sequence[Mapping[str, Any]], target: Path) -> dict[str, Any]:
-    from biomarkers.files import sha256
+    from biomarkers.core.files import sha256
 
     joint = {**records[0], "versions": versions()}
     joint["started_utc"] = min(record["started_utc"] for record in records)

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from biomarkers.errors import DataError, UsageError, did_you_mean
-from biomarkers.files import file_name
+from biomarkers.core.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.files import file_name
+from biomarkers.core.sources import is_url, listed, name_of
+from biomarkers.io.channel_files import is_channel_folder
+from biomarkers.io.dicom import series_of
+from biomarkers.io.zarr_header import is_zarr
 from biomarkers.run.state import STATE_FOLDER
-from biomarkers.slide.channel_files import is_channel_folder
-from biomarkers.slide.dicom import series_of
-from biomarkers.slide.zarr_header import is_zarr
-from biomarkers.sources import is_url, listed, name_of
 
 IMAGE_SUFFIXES = tuple(
     ".png .jpg .jpeg .bmp .tif .tiff .svs .ndpi .scn .bif .qptiff .mrxs .dcm .svslide .vms .zarr".split()  # noqa: SIM905

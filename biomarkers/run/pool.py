@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 import psutil
 
-from biomarkers.errors import EnvironmentFailure
+from biomarkers.core.errors import EnvironmentFailure
 from biomarkers.run.worker import Job, Outcome, failed_part
 
 _WATCH_EVERY_S: Final = 0.2

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.config import Assay, parse
-from biomarkers.errors import DataError, UsageError
-from biomarkers.files import file_name
-from biomarkers.finished import read_record
+from biomarkers.core import keys
+from biomarkers.core.config import Assay, parse
+from biomarkers.core.errors import DataError, UsageError
+from biomarkers.core.files import file_name
+from biomarkers.core.finished import read_record
+from biomarkers.pp.vectors import angle_deg
 from biomarkers.score.anchor import SAME_ANGLE, SAME_SIZE
-from biomarkers.stain.vectors import angle_deg
 
 if TYPE_CHECKING:
     from anndata import AnnData

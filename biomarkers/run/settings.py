@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from biomarkers.config import Settings, load_assay, parse
-from biomarkers.errors import UsageError
-from biomarkers.files import read_toml, sha256
-from biomarkers.panel import load_panel
+from biomarkers.core.config import Settings, load_assay, parse
+from biomarkers.core.errors import UsageError
+from biomarkers.core.files import read_toml, sha256
+from biomarkers.core.panel import load_panel
 
 PER_IMAGE = "image"  # in place of a gate table: each image of a panel its own gates
 DEFAULT_TIMEOUT_S = 2 * 3600.0

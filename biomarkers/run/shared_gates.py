@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from biomarkers.files import write_csv
+from biomarkers.core.files import write_csv
 
 FIRST: Final = "first"  # folder of the run that only measures
 

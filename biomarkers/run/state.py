@@ -14,9 +14,9 @@ from typing import Any
 
 import psutil
 
-from biomarkers.errors import BiomarkersError, EnvironmentFailure, UsageError
-from biomarkers.files import disk_full, write_text
-from biomarkers.sources import digest_of
+from biomarkers.core.errors import BiomarkersError, EnvironmentFailure, UsageError
+from biomarkers.core.files import disk_full, write_text
+from biomarkers.core.sources import digest_of
 
 STATE_FOLDER = ".biomarkers"
 _MOST_SHOWN = 8

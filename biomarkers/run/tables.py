@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biomarkers.files import write_csv
-from biomarkers.keys import PATIENT, SCORE_COLUMNS, SLIDE_COLUMNS, TIMEPOINT
+from biomarkers.core.files import write_csv
+from biomarkers.core.keys import PATIENT, SCORE_COLUMNS, SLIDE_COLUMNS, TIMEPOINT
 from biomarkers.run.plan import Task
 
 if TYPE_CHECKING:

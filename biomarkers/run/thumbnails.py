@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.files import atomic_path
-from biomarkers.slide.tile import tile_rgb
+from biomarkers.core.files import atomic_path
+from biomarkers.io.tile import tile_rgb
 
 if TYPE_CHECKING:
     from biomarkers.score import SlideScore
@@ -47,14 +47,14 @@ def _of_pixels(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     step = max(1, -(-max(rgb.shape[:2]) // LONGEST_PX))
     if step == 1:
         return np.ascontiguousarray(rgb)
-    from biomarkers.slide.tissue import block_means
+    from biomarkers.pp.tissue import block_means
 
     return np.rint(block_means(rgb, step)).astype(np.uint8)
 
 
 def _of_file(job: dict[str, Any]) -> NDArray[np.uint8]:
-    from biomarkers.slide import open_slide
-    from biomarkers.slide.coarse import thumbnail
+    from biomarkers.io import open_slide
+    from biomarkers.pp.coarse_tissue import thumbnail
 
     with open_slide(job["path"], mpp=job["mpp"], scene=job.get("scene")) as slide:
         return thumbnail(slide, longest=LONGEST_PX)[0]

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from biomarkers.errors import SlideError
-from biomarkers.files import sha256
-from biomarkers.finished import difference, read_record
-from biomarkers.keys import FAILED
+from biomarkers.core.errors import SlideError
+from biomarkers.core.files import sha256
+from biomarkers.core.finished import difference, read_record
+from biomarkers.core.keys import FAILED
+from biomarkers.core.sources import digest_of
 from biomarkers.run.pool import Worker
 from biomarkers.run.state import RunState
 from biomarkers.run.worker import Job
-from biomarkers.sources import digest_of
 
 _TIMEOUT_S = 4 * 3600.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from biomarkers.files import atomic_path
+from biomarkers.core.files import atomic_path
 from biomarkers.run.state import RunState
 
 
@@ -50,7 +50,7 @@ def keep_region_of(job: dict[str, Any]) -> int:
 
 
 def _settings(job: dict[str, Any]) -> dict[str, Any]:
-    from biomarkers.config import load_assay
+    from biomarkers.core.config import load_assay
 
     names = ("mpp", "annotations", "classifier", "assume_tumor", "marker", "thresholds", "stain", "slide")
     more = {"segmenter": job.get("segmenter"), "scene": job.get("scene"), "threads": job.get("threads", 1)}

@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from biomarkers.errors import BiomarkersError, EnvironmentFailure
-from biomarkers.files import atomic_path, sha256, write_text
-from biomarkers.keys import FAILED
+from biomarkers.core.errors import BiomarkersError, EnvironmentFailure
+from biomarkers.core.files import atomic_path, sha256, write_text
+from biomarkers.core.keys import FAILED
+from biomarkers.core.sources import digest_of, local_copy
 from biomarkers.run.state import RunState, content_key
-from biomarkers.sources import digest_of, local_copy
 
 Job = dict[str, Any]
 Outcome = dict[str, Any]
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 def main(score: Callable[[Job], Outcome] | None = None) -> None:
     """Score jobs until standard input ends."""
-    from biomarkers.notice import announce_compilation  # numba: not in the parent, which imports this module too
+    from biomarkers.core.notice import announce_compilation  # numba: not in the parent, which imports this module too
 
     replies = _own_stdout()
     announce_compilation(os.fdopen(os.dup(2), "w", encoding="utf-8"))
@@ -53,7 +53,7 @@ def look_at(path: str) -> dict[str, Any]:
 
     A file that cannot be opened counts as one image without pixels: scoring it says why.
     """
-    from biomarkers.slide import open_slide
+    from biomarkers.io import open_slide
 
     try:
         with open_slide(path, scene=0) as slide:
@@ -182,7 +182,7 @@ def _part(job: Job, result: Any, files: list[str]) -> Outcome:
 
 
 def _score_tile(job: Job) -> tuple[Any, list[str]]:
-    from biomarkers.config import load_assay
+    from biomarkers.core.config import load_assay
     from biomarkers.score.pipeline import score_slide
 
     result = score_slide(
@@ -203,7 +203,7 @@ def _score_tile(job: Job) -> tuple[Any, list[str]]:
 
 
 def _score_panel(job: Job) -> tuple[Any, list[str]]:
-    from biomarkers.files import write_csv
+    from biomarkers.core.files import write_csv
     from biomarkers.score.gate_page import gate_page
     from biomarkers.score.multiplex_slide import score_multiplex
 
@@ -228,8 +228,8 @@ def _score_panel(job: Job) -> tuple[Any, list[str]]:
 
 def _write_basis(result: Any, job: Job) -> list[str]:
     """Write what the scores rest on: every score as a function of its cut, and the slide's white and stain vectors."""
-    from biomarkers.files import write_csv
-    from biomarkers.stain import StainReference, StainVectors, write_reference
+    from biomarkers.core.files import write_csv
+    from biomarkers.pp import StainReference, StainVectors, write_reference
 
     out, record = Path(job["out"]), result.record
     if not record.get("n_cells_found") or record.get("vectors") is None:

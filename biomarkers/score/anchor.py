@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from biomarkers.config import Assay, Settings, Thresholds, load_assay, parse
-from biomarkers.errors import DataError, UsageError
-from biomarkers.files import read_toml, write_text
+from biomarkers.core.config import Assay, Settings, Thresholds, load_assay, parse
+from biomarkers.core.errors import DataError, UsageError
+from biomarkers.core.files import read_toml, write_text
 from biomarkers.score.readings import marker_index, readings
 from biomarkers.score.tally import analysed
 
@@ -161,7 +161,7 @@ def read_thresholds(
     marker: str | None = None,
     dab_vector: tuple[float, float, float] | None = None,
 ) -> Thresholds:
-    """Read cuts from an anchor file, or from a file with the keys of :class:`biomarkers.config.Thresholds` alone.
+    """Read cuts from an anchor file, or from a file with the keys of :class:`biomarkers.core.config.Thresholds` alone.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def read_thresholds(
             raise UsageError(f"cuts of another {what}", where=path, seen=made_for, allowed=asked, hint=hint)
     _refuse_former_rules(former, path)
     if anchor.dab_vector is not None and dab_vector is not None:
-        from biomarkers.stain.vectors import angle_deg
+        from biomarkers.pp.vectors import angle_deg
 
         apart = angle_deg(anchor.dab_vector, dab_vector)
         if apart > SAME_ANGLE:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from biomarkers.config import Assay, assay_names, load_assay
+from biomarkers.core.config import Assay, assay_names, load_assay
 
 if TYPE_CHECKING:
     import pandas as pd

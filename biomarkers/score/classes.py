@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.cells.annotations import Annotations
-from biomarkers.cells.annotations_apply import OUTSIDE, apply_annotations, region_masks
-from biomarkers.cells.annotations_classes import EXCLUDING
-from biomarkers.cells.classify import CellClassifier
+from biomarkers.core import keys
+from biomarkers.io.annotations import Annotations
+from biomarkers.io.annotations_classes import EXCLUDING
+from biomarkers.pheno.annotations_apply import OUTSIDE, apply_annotations, region_masks
+from biomarkers.pheno.classify import CellClassifier
 from biomarkers.score.tally import CLASS_SOURCE, EXCLUDED
 
 if TYPE_CHECKING:
     import xarray as xr
     from anndata import AnnData
 
-    from biomarkers.slide.tile import PlainTile
+    from biomarkers.io.tile import PlainTile
 
 
 ASSUMED_TUMOR = "every cell was assumed to be a tumor cell"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.config import Assay, Thresholds
+from biomarkers.core import keys
+from biomarkers.core.config import Assay, Thresholds
 from biomarkers.score.stainings import CYTOPLASM, GRANULES, MEMBRANE, NONE, NUCLEUS, STAININGS
 from biomarkers.score.tally import Counts
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from biomarkers.core.words import plural
 from biomarkers.score import formulas
 from biomarkers.score.intervals import poisson, sum_interval, weighted_poisson, wilson
 from biomarkers.score.tally import Tally
-from biomarkers.words import plural
 
 Interval = tuple[float, float]
 

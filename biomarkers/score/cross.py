@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from biomarkers.cells.phenotype import select_cells
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
+from biomarkers.pheno.phenotype import select_cells
 from biomarkers.score.regions import Regions
 from biomarkers.score.space import against_chance, checked_radius, doubts, one_image, positions, region_codes
 
@@ -55,7 +55,7 @@ def cross_functions(
     cells
         One image's cells, with ``obsm["spatial"]`` in um.
     source, target
-        Phenotype rules (:func:`~biomarkers.cells.phenotype.select_cells`); a cell is never its own neighbour.
+        Phenotype rules (:func:`~biomarkers.pheno.phenotype.select_cells`); a cell is never its own neighbour.
     radius_um
         Distances at which the functions are read.
     window

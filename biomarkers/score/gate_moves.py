@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers import keys
-from biomarkers.cells.gates import NO_GATES, gate_values
-from biomarkers.cells.phenotype import PHENOTYPE, assign_phenotypes
+from biomarkers.core import keys
+from biomarkers.pheno.gates import NO_GATES, gate_values
+from biomarkers.pheno.phenotype import PHENOTYPE, assign_phenotypes
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from biomarkers.panel import Panel
+    from biomarkers.core.panel import Panel
 
 IMPORTED_PHENOTYPE = "phenotype_imported"  # obs: what another program called a cell, where the panel names it anew
 _BIN_STEPS = (1.0, 2.0, 4.0)  # lower edges of 1+, 2+, 3+ move by so many times as much as the gate

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers import keys
-from biomarkers.cells.gates import BATCH, gate_values
-from biomarkers.panel import canonical_marker
+from biomarkers.core import keys
+from biomarkers.core.panel import canonical_marker
+from biomarkers.pheno.gates import BATCH, gate_values
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.cells.table import MEMBRANE_HALF, MEMBRANE_LINE
-from biomarkers.config import Thresholds
+from biomarkers.core import keys
+from biomarkers.core.config import Thresholds
 from biomarkers.score.readings import is_complete, layer, membrane_level, partial_level
 from biomarkers.score.stainings import CYTOPLASM, GRANULES, MEMBRANE, NONE, NUCLEUS
+from biomarkers.seg.table import MEMBRANE_HALF, MEMBRANE_LINE
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -26,9 +26,9 @@ _AT_OD = 0.1  # level at which ``line_share`` stands
 def membrane_evidence(cells: AnnData, *, cuts: Thresholds, column: int) -> np.ndarray:
     """How far each cell's outline is from the weakest that still convinces, (n,): natural logarithm of a ratio.
 
-    At or above 0 the membrane is stained. Of the demands in :class:`biomarkers.config.Thresholds` the one that is met
-    least decides, so evidence moves by as much as what was measured, and nothing in it depends on other cells but the
-    slide's counterstain. Where lines were not measured (tables of other software) the level decides, for cells with
+    At or above 0 the membrane is stained. Of the demands in :class:`~biomarkers.core.config.Thresholds` the one that is
+    met least decides, so evidence moves by as much as what was measured, and nothing in it depends on other cells but
+    the slide's counterstain. Where lines were not measured (tables of other software) the level decides, for cells with
     ``min_completeness`` of their outline stained.
     """
     if MEMBRANE_HALF not in cells.layers or np.isnan(layer(cells, MEMBRANE_HALF, column)).all():

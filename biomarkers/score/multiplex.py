@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.cells.gates import NO_GATES
-from biomarkers.cells.phenotype import positive_cells, select_cells
-from biomarkers.config import Assay, Thresholds
-from biomarkers.panel import Panel, PanelScore
-from biomarkers.rules import is_rule_of_calls
+from biomarkers.core import keys
+from biomarkers.core.config import Assay, Thresholds
+from biomarkers.core.panel import Panel, PanelScore
+from biomarkers.core.rules import is_rule_of_calls
+from biomarkers.core.words import plural
+from biomarkers.pheno.gates import NO_GATES
+from biomarkers.pheno.phenotype import positive_cells, select_cells
 from biomarkers.score import formulas
 from biomarkers.score.compute import score_frame
 from biomarkers.score.counts import combined_interval
 from biomarkers.score.gate_moves import GateMove, call_moves, gate_moves, widened
 from biomarkers.score.intervals import poisson, wilson
 from biomarkers.score.reach import within_reach_of
-from biomarkers.words import plural
 
 if TYPE_CHECKING:
     import pandas as pd

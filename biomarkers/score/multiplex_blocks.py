@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers import keys
-from biomarkers.cells import channel_kernels
-from biomarkers.cells.blocks import HALO_UM, Block, make_blocks
-from biomarkers.cells.channels import measure_channels
-from biomarkers.cells.dapi import nuclear_levels, segment_dapi
-from biomarkers.slide.channels import channel_shape, read_channels
-from biomarkers.slide.label_maps import LabelMaps, Map
-from biomarkers.stain.fluorescence import Cleaned, clean_channels
+from biomarkers.core import keys
+from biomarkers.io.channels import channel_shape, read_channels
+from biomarkers.io.label_maps import LabelMaps, Map
+from biomarkers.pp.fluorescence import Cleaned, clean_channels
+from biomarkers.seg import channel_kernels
+from biomarkers.seg.blocks import HALO_UM, Block, make_blocks
+from biomarkers.seg.channels import measure_channels
+from biomarkers.seg.dapi import nuclear_levels, segment_dapi
 
 if TYPE_CHECKING:
     import xarray as xr
     from anndata import AnnData
 
-    from biomarkers.panel import Panel
+    from biomarkers.core.panel import Panel
 
 WHOLE_PIXELS = 300_000_000  # of all channels together: images up to this are read at once
 BLOCK_PX = 2048

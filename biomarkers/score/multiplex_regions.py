@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.cells.annotations import Annotations
-from biomarkers.cells.annotations_apply import OUTSIDE, region_masks
-from biomarkers.cells.annotations_classes import EXCLUDING
-from biomarkers.panel import Panel
+from biomarkers.core import keys
+from biomarkers.core.panel import Panel
+from biomarkers.io.annotations import Annotations
+from biomarkers.io.annotations_classes import EXCLUDING
+from biomarkers.io.label_maps import LabelMaps
+from biomarkers.pheno.annotations_apply import OUTSIDE, region_masks
 from biomarkers.score.regions import Regions, regions_from_cells, regions_from_masks
 from biomarkers.score.tissue import tissue_in_picture
-from biomarkers.slide.label_maps import LabelMaps
 
 if TYPE_CHECKING:
     import xarray as xr

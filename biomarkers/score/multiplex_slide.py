@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.cells.annotations import Annotations, read_annotations
-from biomarkers.cells.annotations_apply import apply_annotations
-from biomarkers.cells.gate_shift import shift_notes
-from biomarkers.cells.gates import (
+from biomarkers.core import keys
+from biomarkers.core.collector import loads_when_first_called
+from biomarkers.core.panel import Panel, canonical_marker, load_panel
+from biomarkers.io.annotations import Annotations, read_annotations
+from biomarkers.io.label_maps import LabelMaps, read_labels
+from biomarkers.pheno.annotations_apply import apply_annotations
+from biomarkers.pheno.gate_shift import shift_notes
+from biomarkers.pheno.gates import (
     NO_GATES,
     STEP,
     apply_gates,
@@ -26,9 +29,7 @@ from biomarkers.cells.gates import (
     read_gates,
     with_own_obs,
 )
-from biomarkers.cells.phenotype import PHENOTYPE, assign_phenotypes, known_phenotypes, select_cells
-from biomarkers.collector import loads_when_first_called
-from biomarkers.panel import Panel, canonical_marker, load_panel
+from biomarkers.pheno.phenotype import PHENOTYPE, assign_phenotypes, known_phenotypes, select_cells
 from biomarkers.score.gate_moves import IMPORTED_PHENOTYPE
 from biomarkers.score.multiplex import (
     counted_cells,
@@ -41,14 +42,13 @@ from biomarkers.score.multiplex_regions import image_regions
 from biomarkers.score.regions import Regions, implausible_densities
 from biomarkers.score.slide_score import SlideScore
 from biomarkers.score.tally import CLASS_SOURCE
-from biomarkers.slide.label_maps import LabelMaps, read_labels
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from anndata import AnnData
 
-    from biomarkers.stain.fluorescence import Cleaned
+    from biomarkers.pp.fluorescence import Cleaned
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,9 @@ def score_multiplex(
     UsageError
         No pixel size, or a rule of the panel names what there is not.
     """
+    from biomarkers.io.channels import channel_shape, read_channels
     from biomarkers.score import multiplex_blocks
     from biomarkers.score.multiplex_blocks import is_large, measure_in_blocks
-    from biomarkers.slide.channels import channel_shape, read_channels
 
     known = panel if isinstance(panel, Panel) else load_panel(os.fspath(panel))
     shape = channel_shape(path)
@@ -152,9 +152,9 @@ def score_channels(
     gates: pd.DataFrame | None = None,
 ) -> MultiplexScore:
     """Score channels that were read already; see :func:`score_multiplex`."""
-    from biomarkers.cells.channels import measure_channels
-    from biomarkers.cells.dapi import segment_dapi
-    from biomarkers.stain.fluorescence import clean_channels
+    from biomarkers.pp.fluorescence import clean_channels
+    from biomarkers.seg.channels import measure_channels
+    from biomarkers.seg.dapi import segment_dapi
 
     cleaned = clean_channels(tile, autofluorescence=panel.autofluorescence, bleed_through=panel.bleed_through)
     maps = segment_dapi(cleaned.tile, nuclei=panel.nuclei, nucleus_um=panel.nucleus_um) if labels is None else labels
@@ -318,7 +318,7 @@ def _keep_imported_calls(cells: AnnData) -> None:
 
 def picture(tile: xr.DataArray, panel: Panel) -> xr.DataArray:
     """Show a multiplex image as RGB: nuclei blue, the panel's first two markers red and green."""
-    from biomarkers.slide.tile import make_tile
+    from biomarkers.io.tile import make_tile
 
     names = [str(name) for name in tile.coords["c"].to_numpy()]
     markers = list(marker_compartments(panel))

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.notice import announce_compilation
+from biomarkers.core.notice import announce_compilation
 
 announce_compilation()
 

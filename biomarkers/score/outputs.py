@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.collector import lasting_objects
+from biomarkers.core import keys
+from biomarkers.core.collector import lasting_objects
 from biomarkers.score.overlay import cell_ids, overlay_image
 from biomarkers.score.palette import kinds
 from biomarkers.score.plain_cells import PlainCells

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from biomarkers import keys
+from biomarkers.core import keys
 from biomarkers.score.palette import Kind, kinds
 from biomarkers.score.slide_score import SlideScore
 
@@ -27,7 +27,7 @@ def overlay_image(result: SlideScore) -> Image:
     """
     from PIL import Image
 
-    from biomarkers.slide import tile_rgb
+    from biomarkers.io import tile_rgb
 
     rgb = tile_rgb(result.image)
     labels = result.nucleus_labels if result.assay.compartment == "nucleus" else result.cell_labels

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.config import Assay, Thresholds, load_assay
+from biomarkers.core import keys
+from biomarkers.core.config import Assay, Thresholds, load_assay
 from biomarkers.score.readings import marker_index, readings
 from biomarkers.score.tally import analysed
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from biomarkers import keys
+from biomarkers.core import keys
 from biomarkers.score.tally import EXCLUDED
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.cells.annotations import Annotations, check_inside
-from biomarkers.cells.classify import CellClassifier
-from biomarkers.cells.table import join_rows
-from biomarkers.collector import loads_when_first_called
-from biomarkers.config import Assay, Thresholds
+from biomarkers.core import keys
+from biomarkers.core.collector import loads_when_first_called
+from biomarkers.core.config import Assay, Thresholds
+from biomarkers.io.annotations import Annotations, check_inside
+from biomarkers.io.tile import PlainTile, read_pixels
+from biomarkers.pheno.classify import CellClassifier
 from biomarkers.score.anchor import check_pixel_size
 from biomarkers.score.classes import Classes, analysed_masks, classified, status_of
 from biomarkers.score.compute import WHOLE, compute_scores
@@ -28,15 +28,15 @@ from biomarkers.score.sensitivity import scores_of_cells, sensitivity_curve, swi
 from biomarkers.score.setup import cell_settings, read_setup
 from biomarkers.score.slide_score import NO_CELLS, SlideScore
 from biomarkers.score.tally import CLASS_SOURCE, Counts, analysed, count_cells
-from biomarkers.slide.tile import PlainTile, read_pixels
+from biomarkers.seg.table import join_rows
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from anndata import AnnData
 
-    from biomarkers.cells.plugin import SegmenterPlugin
-    from biomarkers.stain import StainVectors
+    from biomarkers.pp import StainVectors
+    from biomarkers.seg.plugin import SegmenterPlugin
 
 White = tuple[float, float, float]
 _UM2_PER_MM2 = 1e6
@@ -89,7 +89,7 @@ def score_slide(
     scene
         Which image of a file with several (from 0).
     segmenter
-        Another finder of nuclei, or the name of an installed one; see :mod:`biomarkers.cells.plugin`.
+        Another finder of nuclei, or the name of an installed one; see :mod:`biomarkers.seg.plugin`.
 
     Returns
     -------
@@ -146,8 +146,8 @@ def score_tile(
     segmenter: SegmenterPlugin | str | None = None,
 ) -> SlideScore:
     """Score a tile that was read already; see :func:`score_slide`."""
-    from biomarkers.cells.find import find_in_light, look_at_tile
-    from biomarkers.stain import StainVectors
+    from biomarkers.pp import StainVectors
+    from biomarkers.seg.find import find_in_light, look_at_tile
 
     check_pixel_size(thresholds, mpp=float(tile.attrs[keys.MPP]))
     level, doubt = (white, None) if white is not None else _glass_of(tile)
@@ -227,8 +227,8 @@ def score_tile(
 
 def _glass_of(tile: xr.DataArray | PlainTile) -> tuple[White, str | None]:
     """Estimate the level of empty glass, and say so where the field can hardly hold any."""
-    from biomarkers.slide import tile_rgb
-    from biomarkers.stain.white import block_pairs, doubt_about_glass, white_of_samples
+    from biomarkers.io import tile_rgb
+    from biomarkers.pp.background_light import block_pairs, doubt_about_glass, white_of_samples
 
     pairs = block_pairs(tile_rgb(tile))
     white = white_of_samples(pairs)
@@ -292,8 +292,8 @@ def _tumor_mm2(cells: AnnData, areas: Mapping[str, float]) -> float | None:
 
 
 def _stained(tile: xr.DataArray | PlainTile, *, white: White, vectors: StainVectors, cut: float) -> np.ndarray:
-    from biomarkers.slide import tile_rgb
-    from biomarkers.stain.separate import dab_at_least
+    from biomarkers.io import tile_rgb
+    from biomarkers.pp.separate import dab_at_least
 
     return dab_at_least(tile_rgb(tile), cut, white=white, vectors=vectors)
 

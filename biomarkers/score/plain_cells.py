@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.cells.table import Rows, cell_columns, table_of
+from biomarkers.core import keys
 from biomarkers.score.tally import EXCLUDED
+from biomarkers.seg.table import Rows, cell_columns, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,7 +108,7 @@ class PlainCells:
 
     @classmethod
     def of_rows(cls, rows: Rows, *, mpp: float, marker: str, origin: tuple[int, int] = (0, 0)) -> PlainCells:
-        """Lay out measured cells, with the columns and the precision of :func:`biomarkers.cells.table.cell_table`."""
+        """Lay out measured cells, with the columns and the precision of :func:`biomarkers.seg.table.cell_table`."""
         obs = Columns(cell_columns(rows, mpp=mpp, origin=origin))
         rounded = rows.rounded()
         return cls(rounded.mean, rounded.layers, obs, {}, [marker, keys.HEMATOXYLIN], rows.count)

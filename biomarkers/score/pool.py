@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from biomarkers import keys
-from biomarkers.config import Assay, load_assay
-from biomarkers.errors import DataError, did_you_mean
+from biomarkers.core import keys
+from biomarkers.core.config import Assay, load_assay
+from biomarkers.core.errors import DataError, did_you_mean
 from biomarkers.score import formulas
 from biomarkers.score.compute import WHOLE, find_score
 from biomarkers.score.counts import combined_interval

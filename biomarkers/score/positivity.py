@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.config import Assay, Thresholds, load_assay
+from biomarkers.core import keys
+from biomarkers.core.config import Assay, Thresholds, load_assay
 from biomarkers.score.membrane import membrane_evidence, staining_of
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.plain_cells import PlainCells
@@ -38,9 +38,9 @@ def call_positivity(
     """Call every cell positive or negative and give it an intensity bin.
 
     A cell is read in the assay's compartment (immune cells in its immune compartment). In a membrane assay the
-    staining must also be of the membrane, cell by cell (see :class:`biomarkers.config.Thresholds`); otherwise the cell
-    is bin 0 whatever its intensity. Where the assay knows granular staining, immune cells and cells of no known class
-    are positive too when enough of their area is stained darkly.
+    staining must also be of the membrane, cell by cell (see :class:`~biomarkers.core.config.Thresholds`); otherwise
+    the cell is bin 0 whatever its intensity. Where the assay knows granular staining, immune cells and cells of no
+    known class are positive too when enough of their area is stained darkly.
 
     Parameters
     ----------

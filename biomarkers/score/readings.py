@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.cells.outline_stain import PARTIAL_SHARE
-from biomarkers.cells.table import DARK_SHARE, MEMBRANE_HALF
-from biomarkers.cells.table import MEMBRANE_STAINED_MEAN as STAINED_MEAN
-from biomarkers.config import Assay, Compartment, Thresholds
-from biomarkers.errors import DataError, did_you_mean
+from biomarkers.core import keys
+from biomarkers.core.config import Assay, Compartment, Thresholds
+from biomarkers.core.errors import DataError, did_you_mean
 from biomarkers.score.once import told_once
+from biomarkers.seg.outline_stain import PARTIAL_SHARE
+from biomarkers.seg.table import DARK_SHARE, MEMBRANE_HALF
+from biomarkers.seg.table import MEMBRANE_STAINED_MEAN as STAINED_MEAN
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers import keys
+from biomarkers.core import keys
 from biomarkers.score.tissue import tissue_around_cells
 
 if TYPE_CHECKING:

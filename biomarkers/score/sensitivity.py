@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from biomarkers import keys
-from biomarkers.config import Assay, Thresholds, load_assay
-from biomarkers.errors import UsageError
+from biomarkers.core import keys
+from biomarkers.core.config import Assay, Thresholds, load_assay
+from biomarkers.core.errors import UsageError
 from biomarkers.score.compute import find_score, score_row
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.plain_cells import PlainCells

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from biomarkers.cells.annotations import Annotations, read_annotations
-from biomarkers.cells.classify import CellClassifier, load_classifier
-from biomarkers.cells.settings import CellSettings
-from biomarkers.config import Assay, Thresholds, load_assay
-from biomarkers.errors import UsageError
+from biomarkers.core.config import Assay, Thresholds, load_assay
+from biomarkers.core.errors import UsageError
+from biomarkers.io.annotations import Annotations, read_annotations
+from biomarkers.pheno.classify import CellClassifier, load_classifier
 from biomarkers.score.anchor import read_thresholds
 from biomarkers.score.classes import Classes
+from biomarkers.seg.settings import CellSettings
 
 if TYPE_CHECKING:
-    from biomarkers.stain import StainVectors
+    from biomarkers.pp import StainVectors
 
 White = tuple[float, float, float]
 _File = str | os.PathLike[str]
@@ -66,7 +66,7 @@ def read_setup(
         assume_tumor=assume_tumor,
     )
     if stain is not None:
-        from biomarkers.stain import read_reference
+        from biomarkers.pp import read_reference
 
         shared = read_reference(Path(stain))
         white, vectors = shared.white, shared.vectors
@@ -88,7 +88,7 @@ def read_setup(
 
 def _vectors(given: StainVectors | None) -> StainVectors:
     """Return the vectors that slides are scored by."""
-    from biomarkers.stain import StainVectors
+    from biomarkers.pp import StainVectors
 
     return StainVectors() if given is None else given
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from biomarkers.io.tile import PlainTile
 from biomarkers.score.plain_cells import PlainCells
-from biomarkers.slide.tile import PlainTile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from PIL.Image import Image
 
-    from biomarkers.config import Assay
+    from biomarkers.core.config import Assay
 
 
 NO_CELLS = "no cell was found in the tissue"  # a warning: the status says that the image itself was fit to be scored

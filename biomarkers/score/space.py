@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from biomarkers.cells.phenotype import select_cells
-from biomarkers.errors import DataError, UsageError
-from biomarkers.keys import REGION, SPATIAL
+from biomarkers.core.errors import DataError, UsageError
+from biomarkers.core.keys import REGION, SPATIAL
+from biomarkers.pheno.phenotype import select_cells
 from biomarkers.score.relabel import SQUARE_RADII, Chance, label_can_be_on, moved_both, moved_label
 
 _IMAGE_COLUMNS = ("slide", "imageid", "image", "library_id", "sample")  # what tables call the image of a cell
@@ -32,7 +32,7 @@ def nearest_distances(cells: AnnData, *, pairs: Sequence[tuple[str, str]]) -> pd
     cells
         One image's cells, with ``obsm["spatial"]`` in um.
     pairs
-        ``(from, to)`` phenotype rules (:func:`~biomarkers.cells.phenotype.select_cells`). A cell is never its own
+        ``(from, to)`` phenotype rules (:func:`~biomarkers.pheno.phenotype.select_cells`). A cell is never its own
         neighbour. Cells with ``excluded`` true are left out, here and in all that follows.
 
     Returns

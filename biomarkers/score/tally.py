@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.config import Assay
-from biomarkers.errors import DataError
+from biomarkers.core import keys
+from biomarkers.core.config import Assay
+from biomarkers.core.errors import DataError
 from biomarkers.score.once import told_once
 from biomarkers.score.reach import within_reach_of
 from biomarkers.score.stainings import NONE, STAININGS

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers import keys
-from biomarkers.cells.gate_valley import Histogram, find_valley
+from biomarkers.core import keys
+from biomarkers.pheno.gate_valley import Histogram, find_valley
 
 if TYPE_CHECKING:
     import xarray as xr

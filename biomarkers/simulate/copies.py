@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 from biomarkers.simulate.hdab import DAB_OD, HEMATOXYLIN_OD
 
 RGB = NDArray[np.uint8]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from biomarkers.files import atomic_path, write_csv, write_text
-from biomarkers.keys import BASELINE, LYMPHOCYTE, MACROPHAGE, STROMA, TUMOR
+from biomarkers.core.files import atomic_path, write_csv, write_text
+from biomarkers.core.keys import BASELINE, LYMPHOCYTE, MACROPHAGE, STROMA, TUMOR
 from biomarkers.simulate.hdab import render_hdab
 from biomarkers.simulate.identity import stable_uuid
 from biomarkers.simulate.nuisance import Nuisance

@@ -11,9 +11,9 @@ from typing import Final, Self
 import numpy as np
 from scipy import ndimage
 
-from biomarkers.errors import UsageError, did_you_mean
-from biomarkers.files import atomic_path
-from biomarkers.keys import LYMPHOCYTE, MACROPHAGE, TUMOR
+from biomarkers.core.errors import UsageError, did_you_mean
+from biomarkers.core.files import atomic_path
+from biomarkers.core.keys import LYMPHOCYTE, MACROPHAGE, TUMOR
 from biomarkers.simulate.hdab import _arc, _looked_up, _noise, _per_label, outline
 from biomarkers.simulate.identity import stable_uuid
 from biomarkers.simulate.scene import Scene, Seed

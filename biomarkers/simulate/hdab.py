@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from biomarkers.errors import UsageError
-from biomarkers.keys import LYMPHOCYTE, MACROPHAGE, STROMA, TUMOR
+from biomarkers.core.errors import UsageError
+from biomarkers.core.keys import LYMPHOCYTE, MACROPHAGE, STROMA, TUMOR
 from biomarkers.simulate.nuisance import Nuisance
 from biomarkers.simulate.scene import Scene, Seed
 

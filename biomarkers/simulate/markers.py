@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from biomarkers.keys import LYMPHOCYTE, MACROPHAGE, TUMOR, bin_column
+from biomarkers.core.keys import LYMPHOCYTE, MACROPHAGE, TUMOR, bin_column
 
 # peak optical density of DAB on the stained outline, by intensity bin (low, high)
 MEMBRANE_OD: Final = {1: (0.24, 0.36), 2: (0.52, 0.72), 3: (0.95, 1.35)}

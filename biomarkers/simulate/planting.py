@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 
 _TRIES = 4000
 

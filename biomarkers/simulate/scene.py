@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 from biomarkers.simulate.markers import plant
 from biomarkers.simulate.shapes import draw
 from biomarkers.simulate.tissue import CROWDINGS, Crowding, lay_out

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from biomarkers.keys import LYMPHOCYTE, MACROPHAGE, STROMA, TUMOR
+from biomarkers.core.keys import LYMPHOCYTE, MACROPHAGE, STROMA, TUMOR
 
 Crowding = Literal["sparse", "dense", "touching"]
 CROWDINGS: Final = ("sparse", "dense", "touching")

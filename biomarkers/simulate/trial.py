@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from biomarkers.errors import UsageError
-from biomarkers.keys import BASELINE, CR, ON_TREATMENT, PD, PR, SD
+from biomarkers.core.errors import UsageError
+from biomarkers.core.keys import BASELINE, CR, ON_TREATMENT, PD, PR, SD
 from biomarkers.simulate.expression import simulate_counts
 from biomarkers.simulate.planting import assign
 from biomarkers.simulate.scene import Seed

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.keys import LYMPHOCYTE, MACROPHAGE, TUMOR, bin_column
+from biomarkers.core.keys import LYMPHOCYTE, MACROPHAGE, TUMOR, bin_column
 from biomarkers.simulate.scene import Scene
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.stats._checks import Array, choice, sample
 
 METHODS = ("holm", "hochberg", "bonferroni", "bh", "by")

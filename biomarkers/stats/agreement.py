@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.stats._checks import Array, choice, confidence, same_length, sample
 from biomarkers.stats.results import Estimate, undefined_estimate
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.stats._checks import Array, binary, choice, same_length, sample
 from biomarkers.stats.results import Test, undefined_test
 

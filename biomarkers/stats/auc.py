@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 from biomarkers.stats._checks import Array, IntArray, confidence, same_length, sample
 from biomarkers.stats.results import Estimate, Test, undefined_test
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.stats._checks import choice, counts_table, sample
 from biomarkers.stats.linear import normal_scores
 

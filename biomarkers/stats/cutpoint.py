@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.stats._checks import Array, IntArray, choice, labels, same_length, sample
 from biomarkers.stats.results import Test
 

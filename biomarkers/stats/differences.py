@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 from biomarkers.stats._checks import confidence, proportion_counts
 from biomarkers.stats.proportions import wilson_limits
 from biomarkers.stats.results import Estimate, Test

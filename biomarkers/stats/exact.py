@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.stats._checks import Array
 
 QUICK_WORK = 4e8  # additions of the shift algorithm: about half a second; what "auto" spends

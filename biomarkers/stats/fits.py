@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError, did_you_mean
+from biomarkers.core.errors import DataError, did_you_mean
 from biomarkers.stats._checks import Array, same_length, sample
 from biomarkers.stats.results import Estimate, Test, undefined_test
 

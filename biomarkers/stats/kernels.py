@@ -12,7 +12,7 @@ import math
 import numba
 import numpy as np
 
-from biomarkers.notice import announce_compilation
+from biomarkers.core.notice import announce_compilation
 
 announce_compilation()
 

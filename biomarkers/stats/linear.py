@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.stats._checks import Array, IntArray, binary, choice, labels, same_length, sample
 from biomarkers.stats.exact import (
     MAX_WORK,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.stats._checks import binary, confidence, sample
 from biomarkers.stats.fits import Coefficient, Fit, design
 from biomarkers.stats.results import Estimate, Test, undefined_test

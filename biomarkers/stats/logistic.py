@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.stats._checks import Array, binary, choice, confidence
 from biomarkers.stats.fits import Coefficient, Fit, Target, design, maximise, profile_limit
 from biomarkers.stats.linear import normal_p

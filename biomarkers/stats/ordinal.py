@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.stats._checks import Array, IntArray, confidence, labels, sample
 from biomarkers.stats.fits import Coefficient, Fit, Maximum, Target, design, maximise, profile_limit
 from biomarkers.stats.linear import normal_p

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from biomarkers.core.words import plural
 from biomarkers.stats._checks import Array, choice, confidence, counts_table, sample, without_noise
 from biomarkers.stats.exact import TooLargeError, sign_distribution
 from biomarkers.stats.inversion import Steps
 from biomarkers.stats.linear import midranks, normal_p
 from biomarkers.stats.proportions import clopper_pearson, wilson_limits
 from biomarkers.stats.results import Estimate, Test, undefined_estimate, undefined_test
-from biomarkers.words import plural
 
 _EXACT_PAIRS = 500  # more pairs: the normal quantiles differ by less than the readings resolve
 _ALL_ZERO = "every difference is zero: nothing can be tested"

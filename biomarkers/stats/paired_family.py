@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.stats._checks import Array
 from biomarkers.stats.paired import signed_ranks
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.stats._checks import binary, choice, labels, same_length, sample
 from biomarkers.stats.results import Test, undefined_test
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 from biomarkers.stats._checks import IntArray, labels, same_length, sample
 from biomarkers.stats.association import hsic, kernels_centred
 from biomarkers.stats.linear import midranks

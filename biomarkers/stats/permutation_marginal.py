@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.stats._checks import binary, labels
 from biomarkers.stats.permutation import DEFAULT_PERMUTATIONS, Prepared, Rng, prepare, relabellings
 

@@ -106,7 +106,7 @@ def poisson_rate(count: int, exposure: float, *, level: float = 0.95) -> Estimat
     """
     from scipy.special import gammaincinv
 
-    from biomarkers.errors import DataError
+    from biomarkers.core.errors import DataError
 
     count = whole(count, name="count")
     if not exposure > 0 or not math.isfinite(exposure):

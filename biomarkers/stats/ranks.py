@@ -152,7 +152,7 @@ def theta_tost(x: Any, y: Any, *, low: float, high: float) -> Test:
     """
     from scipy.special import stdtr
 
-    from biomarkers.errors import UsageError
+    from biomarkers.core.errors import UsageError
 
     if not 0 <= low < high <= 1:
         raise UsageError("the margin is no interval of probabilities", seen=(low, high), allowed="0 <= low < high <= 1")

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.stats._checks import choice, confidence, counts_table
 from biomarkers.stats.results import Estimate, undefined_estimate
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 from biomarkers.stats._checks import Array, IntArray, choice, counts_table
 from biomarkers.stats.exact import TooLargeError
 from biomarkers.stats.results import Test, undefined_test

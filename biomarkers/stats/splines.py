@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.stats._checks import Array, choice, sample
 from biomarkers.stats.cox import cox
 from biomarkers.stats.fits import Fit

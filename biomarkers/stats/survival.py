@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.stats._checks import Array, choice, confidence, labels, same_length, times
 from biomarkers.stats.concordance import concordance
 from biomarkers.stats.cox import CoxFit, cox, cox_firth, proportional_hazards

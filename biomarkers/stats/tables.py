@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.stats._checks import Array, IntArray, choice, confidence, counts_table
 from biomarkers.stats.ratios import odds_ratio, odds_ratio_score, relative_risk, relative_risk_score
 from biomarkers.stats.results import Estimate, Test, undefined_estimate

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.stats._checks import Array, binary, counts_table, labels, same_length, sample
 from biomarkers.stats.linear import midranks, normal_p, score_test
 from biomarkers.stats.results import Test, undefined_test

@@ -104,7 +104,7 @@ def _oriented(table: Any, groups: str) -> IntArray:
 
 
 def _margins(counts: IntArray) -> tuple[int, int, int, int]:
-    from biomarkers.errors import DataError
+    from biomarkers.core.errors import DataError
 
     n1, n2 = int(counts[0].sum()), int(counts[1].sum())
     if n1 == 0 or n2 == 0:

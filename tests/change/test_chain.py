@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from biomarkers.change.chain import Component, chain_table, component_states, conversions, parse_component
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 
 POINTS = ("baseline", "c3d1")
 

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from biomarkers.change.chain import Component
 from biomarkers.change.measure import measure_change
 from biomarkers.change.result import Change
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.plot.change_chain import plot_chain, plot_conversions
 from biomarkers.plot.change_files import save_change_figures
 from biomarkers.plot.change_levels import plot_changes, plot_pairs

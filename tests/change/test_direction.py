@@ -13,7 +13,7 @@ from scipy import stats as scipy_stats
 
 from biomarkers.change.measure import measure_change
 from biomarkers.change.result import Change
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 from biomarkers.stats.paired import paired_t, signed_rank
 from biomarkers.stats.paired_family import signed_rank_family
 

@@ -17,7 +17,7 @@ from biomarkers.change.result import Change
 from biomarkers.change.tables import samples_of_table
 from biomarkers.change.told import told_kind
 from biomarkers.cohort.tables import read_table
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 
 TURNS = ["stays positive", "becomes positive", "becomes negative", "stays negative", "not_evaluable"]
 

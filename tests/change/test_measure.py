@@ -17,7 +17,7 @@ from biomarkers.change.result import Change
 from biomarkers.change.tables import samples_of_table
 from biomarkers.cohort.join import build_cohort
 from biomarkers.cohort.tables import read_table
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from tests.cohort.rows_by_hand import clinical_rows, level_rows, score_rows
 
 

@@ -9,7 +9,7 @@ import pytest
 from biomarkers.change.masking import masking_notes
 from biomarkers.change.measure import measure_change
 from biomarkers.change.result import Change
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 
 BEFORE, AFTER = [10.0, 30.0, 7.0, 12.0, 15.0, 20.0], [30.0, 70.0, 15.0, 40.0, 31.0, 50.0]
 

@@ -9,8 +9,8 @@ import tifffile
 
 from biomarkers.cli.cells import cells as cells_command
 from biomarkers.cli.main import run
-from biomarkers.errors import DataError, UsageError
-from biomarkers.keys import SCORE_COLUMNS
+from biomarkers.core.errors import DataError, UsageError
+from biomarkers.core.keys import SCORE_COLUMNS
 from biomarkers.simulate import plant_multiplex, render_if, simulate_scene, write_if
 
 PANEL = """

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from biomarkers.cli import main
-from biomarkers.keys import STATISTIC_COLUMNS, VERDICT_COLUMNS
+from biomarkers.core.keys import STATISTIC_COLUMNS, VERDICT_COLUMNS
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from biomarkers.pp import StainVectors, read_reference
+from biomarkers.pp.vectors import angle_deg
 from biomarkers.simulate import Nuisance, render_hdab, simulate_scene
-from biomarkers.stain import StainVectors, read_reference
-from biomarkers.stain.vectors import angle_deg
 from tests.score.painted import paint
 
 GLASS = (236.0, 222.0, 200.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from biomarkers import keys
+from biomarkers.core import keys
 
 
 def score_rows(

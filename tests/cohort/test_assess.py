@@ -15,7 +15,7 @@ from biomarkers.cohort.best_response import Confirmation
 from biomarkers.cohort.columns import ColumnMap
 from biomarkers.cohort.join import build_cohort
 from biomarkers.cohort.patients import read_patients
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from tests.cohort.rows_by_hand import level_rows
 
 SAMPLE_DATA = Path(__file__).resolve().parents[2] / "sample_data"

@@ -13,7 +13,7 @@ from biomarkers.cohort.columns import ColumnMap
 from biomarkers.cohort.endpoints import end_points, endpoint_arrays, response_times, survival_by_response
 from biomarkers.cohort.response import normalise_responses
 from biomarkers.cohort.tables import read_table
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.stats.cox import cox
 
 

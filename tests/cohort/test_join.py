@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers import keys
 from biomarkers.cohort.columns import ColumnMap
 from biomarkers.cohort.flow import biopsy_selection
 from biomarkers.cohort.join import build_cohort
 from biomarkers.cohort.store import flow_of, patients_of, read_cohort, write_cohort
 from biomarkers.cohort.summary import summarise_study
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core import keys
+from biomarkers.core.errors import DataError, UsageError
 from tests.cohort.rows_by_hand import clinical_rows, level_rows, score_rows
 
 CLINICAL = clinical_rows(P1="PR", P2="SD", P3="NE")

@@ -12,7 +12,7 @@ from biomarkers.cohort.columns import ColumnMap, EventColumns
 from biomarkers.cohort.endpoints import landmark_groups, survival_by_response
 from biomarkers.cohort.patients import Patients, read_patients
 from biomarkers.cohort.summary import summarise_study
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 
 DAYS = ColumnMap(endpoints={"pfs": EventColumns(time="pfs_days", event="pfs_event", event_when=("1",), unit="days")})
 

@@ -14,7 +14,7 @@ from biomarkers.cohort.best_response import Confirmation, best_response, best_re
 from biomarkers.cohort.irecist import best_immune_response, immune_responses
 from biomarkers.cohort.lesions import sums_from_lesions
 from biomarkers.cohort.recist import NON_CR_NON_PD, Visit, derive_responses, overall_response
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 
 
 def _visits(sums: list[float], **columns: list[object]) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from biomarkers.cohort.progression import progression_free
 from biomarkers.cohort.recist import derive_responses
 from biomarkers.cohort.store import read_cohort, write_cohort
 from biomarkers.cohort.summary import summarise_study
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from tests.cohort.rows_by_hand import level_rows
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biomarkers.cohort.response import normalise_responses, respond
-from biomarkers.errors import DataError, UsageError
-from biomarkers.keys import RESPONSES
+from biomarkers.core.errors import DataError, UsageError
+from biomarkers.core.keys import RESPONSES
 
 
 @pytest.mark.parametrize(

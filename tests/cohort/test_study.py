@@ -12,7 +12,7 @@ from biomarkers.cohort.join import build_cohort
 from biomarkers.cohort.patients import read_patients
 from biomarkers.cohort.store import read_cohort, write_cohort
 from biomarkers.cohort.summary import summarise_study, times_of, write_study
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.plot.cohort_files import save_study_figures
 from biomarkers.plot.cohort_flow import plot_flow
 from biomarkers.plot.cohort_response import plot_spider, plot_swimmer, plot_waterfall

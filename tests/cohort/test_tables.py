@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biomarkers.cohort.tables import numeric_column, read_table, require_columns, table_notes
-from biomarkers.errors import DataError, UsageError
-from biomarkers.files import write_csv
+from biomarkers.core.errors import DataError, UsageError
+from biomarkers.core.files import write_csv
 
 PLAIN = "ID,BOR,level\nP1,PR,1.5\nP2,SD,2\nP3,,\n"
 

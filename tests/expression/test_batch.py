@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.expression import batch_confounding, express
 
 GENES = ["CD274", "PDCD1", "CD8A", "ACTB", "GAPDH", *(f"SIMG{i}" for i in range(60))]

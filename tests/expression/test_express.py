@@ -7,8 +7,8 @@ import pytest
 from scipy.sparse import csc_matrix, csr_matrix
 from scipy.stats import spearmanr
 
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.datasets import sample_trial
-from biomarkers.errors import DataError, UsageError
 from biomarkers.expression import express
 
 GENES = ["ACTB", "CD274", "PDCD1", "CD8A", "PDCD1LG2", "GAPDH"]

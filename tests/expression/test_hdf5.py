@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.expression import express
 from biomarkers.expression.chunks import quick
 from biomarkers.expression.scan import NO_GENE, WANTED_NOT, Sparse, scan_sparse

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.expression import concordance, express
 from biomarkers.expression.scale import from_linear, to_linear
 

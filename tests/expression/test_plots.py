@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from biomarkers.core.errors import UsageError
 from biomarkers.datasets import sample_trial
-from biomarkers.errors import UsageError
 from biomarkers.expression import concordance, express
 from biomarkers.plot.expression import plot_agreement, plot_cell_types, plot_differences, plot_levels
 

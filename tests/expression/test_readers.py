@@ -10,7 +10,7 @@ import pytest
 from scipy.io import mmwrite
 from scipy.sparse import csc_matrix, csr_matrix
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.expression import express
 
 GENES = ["ACTB", "CD274", "PDCD1", "CD8A", "PDCD1LG2", "GAPDH", "B2M"]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.expression import express
 from biomarkers.expression.genes import HOUSEKEEPING
 from biomarkers.expression.scale import to_linear

@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.expression import express
 
 HEAD = "gene,s1,s2\n"

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.expression import express
 
 GENES = ["CD274", "PDCD1", "CD8A", "ACTB"]

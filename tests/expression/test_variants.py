@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 
-from biomarkers.errors import BiomarkersError, DataError
+from biomarkers.core.errors import BiomarkersError, DataError
 from biomarkers.expression import express
 from biomarkers.expression.frames import read_frame
 from biomarkers.expression.genes import GENES

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from biomarkers.config import load_assay
+from biomarkers.core.config import load_assay
 from biomarkers.score import SlideScore, score_slide
 from biomarkers.simulate import Nuisance, Scene, render_hdab, simulate_scene
 
@@ -172,9 +172,9 @@ def test_tissue_twice_is_counted_twice(tmp_path: Path, photo: np.ndarray, plain:
 
 def _cells_of_region(folder: Path, photo: np.ndarray, corner: tuple[int, int], white: object) -> np.ndarray:
     """Place and area of the cells of a region that lie 50 um inside each of those that are compared."""
-    from biomarkers.cells.find import find_cells
-    from biomarkers.cells.settings import CellSettings
-    from biomarkers.slide import read_tile
+    from biomarkers.io import read_tile
+    from biomarkers.seg.find import find_cells
+    from biomarkers.seg.settings import CellSettings
 
     tifffile.imwrite(folder / "a.tif", photo, photometric="rgb")
     settings = CellSettings(check_stain=False, membrane_od=load_assay("22c3").thresholds.dab_od[0])

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers.panel import Panel
+from biomarkers.core.panel import Panel
+from biomarkers.io.channels import make_channels
 from biomarkers.plot.fluorescence import plot_channel, plot_gate, plot_regions
 from biomarkers.plot.style import VERMILION
 from biomarkers.score.multiplex_slide import score_channels
 from biomarkers.simulate import plant_multiplex, render_if, simulate_scene
-from biomarkers.slide.channels import make_channels
 
 
 def test_a_channel_has_its_name_and_a_bar_of_50_um():

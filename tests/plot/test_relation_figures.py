@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import mannwhitneyu
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 from biomarkers.plot.relation import plot_forest, plot_levels, plot_response_rate, plot_roc
 from biomarkers.plot.relation_files import save_relation_figures
 from biomarkers.plot.relation_power import plot_power

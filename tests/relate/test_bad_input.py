@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers.errors import BiomarkersError, DataError, UsageError
+from biomarkers.core.errors import BiomarkersError, DataError, UsageError
 from biomarkers.relate import relate, relate_counts
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 from biomarkers.relate import relate
 from biomarkers.relate.permuted import binary_tests
 from biomarkers.relate.sensitivity import sensitivity

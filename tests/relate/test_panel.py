@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.relate import relate
 from biomarkers.relate.missing import auc_bounds, tipping_point
 from biomarkers.relate.screen import SCREEN_COLUMNS, screen

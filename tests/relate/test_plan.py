@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 from biomarkers.relate import Relation, relate
 from biomarkers.relate.plan import load_plan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 from biomarkers.relate.families import FAMILIES, Family
 from biomarkers.relate.power import _relabelled, power
 from biomarkers.relate.precision import (

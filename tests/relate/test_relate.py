@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers.errors import UsageError
-from biomarkers.keys import STATISTIC_COLUMNS, VERDICT_COLUMNS
+from biomarkers.core.errors import UsageError
+from biomarkers.core.keys import STATISTIC_COLUMNS, VERDICT_COLUMNS
 from biomarkers.relate import Relation, relate, relate_counts
 
 N = 99

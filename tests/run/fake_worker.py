@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from biomarkers.files import write_text
+from biomarkers.core.files import write_text
 from biomarkers.run import worker
 from biomarkers.run.state import RunState
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from biomarkers.errors import EnvironmentFailure, UsageError
+from biomarkers.core.errors import EnvironmentFailure, UsageError
 from biomarkers.run import batch, pool
 from biomarkers.run.batch import score_batch
 

@@ -17,7 +17,7 @@ import pytest
 from distributed.client import FutureCancelledError
 from distributed.comm import CommClosedError
 
-from biomarkers.errors import EnvironmentFailure, UsageError
+from biomarkers.core.errors import EnvironmentFailure, UsageError
 from biomarkers.run import batch, cluster, pool
 from biomarkers.run.batch import score_batch
 from biomarkers.run.cluster import ClusterSettings, check_address, queued_cluster, score_on_cluster

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.run import batch, pool, verify
 from biomarkers.run.batch import score_batch
 from biomarkers.run.merge import merge_runs

@@ -6,7 +6,7 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.run.plan import Task, plan_tasks
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from biomarkers.errors import EnvironmentFailure
+from biomarkers.core.errors import EnvironmentFailure
 from biomarkers.run.pool import Worker, score_jobs
 
 FAKE = (sys.executable, str(Path(__file__).parent / "fake_worker.py"))
@@ -83,7 +83,7 @@ def test_a_full_disk_stops_everything(tmp_path):
 FAULT = """
 import os, signal
 from biomarkers.run import worker
-from biomarkers.slide.tiff import TiffReader
+from biomarkers.io.tiff import TiffReader
 
 read = TiffReader.read
 def faulty(self, *where, **how):

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import tifffile
 
-from biomarkers.errors import SlideError, UsageError
+from biomarkers.core.errors import SlideError, UsageError
+from biomarkers.core.sources import digest_of, is_url, local_copy
+from biomarkers.io import open_slide, slide_info
 from biomarkers.run import batch, pool
 from biomarkers.run.batch import score_batch
 from biomarkers.run.plan import plan_tasks
-from biomarkers.slide import open_slide, slide_info
-from biomarkers.sources import digest_of, is_url, local_copy
-from tests.slide.test_zarr import RGB, write_zarr
+from tests.io.test_zarr import RGB, write_zarr
 
 FAKE = (sys.executable, str(Path(__file__).parent / "fake_worker.py"))
 

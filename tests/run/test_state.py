@@ -6,8 +6,8 @@ import platform
 
 import pytest
 
-from biomarkers.errors import EnvironmentFailure, UsageError
-from biomarkers.files import sha256
+from biomarkers.core.errors import EnvironmentFailure, UsageError
+from biomarkers.core.files import sha256
 from biomarkers.run.state import RunState, content_key, settings_key
 
 

@@ -6,7 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from biomarkers import keys
+from biomarkers.core import keys
 
 LAYERS = (keys.NUCLEUS_MEAN, keys.CYTOPLASM_MEAN, keys.MEMBRANE_MEAN, keys.MEMBRANE_COMPLETENESS)
 

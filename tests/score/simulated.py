@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from biomarkers.config import load_assay
+from biomarkers.core.config import load_assay
+from biomarkers.io import make_tile
 from biomarkers.score import SlideScore
 from biomarkers.score.classes import Classes
 from biomarkers.score.pipeline import score_tile
 from biomarkers.simulate import render_hdab, simulate_scene
-from biomarkers.slide import make_tile
 
 Picture = NDArray[np.uint8]
 

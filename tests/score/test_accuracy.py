@@ -78,8 +78,8 @@ def test_a_good_tile_has_no_flag():
 def test_a_classifier_from_five_tiles_scores_fifteen_others(tmp_path):
     from click.testing import CliRunner
 
-    from biomarkers.cells.classify import load_classifier
     from biomarkers.cli.train import train
+    from biomarkers.pheno.classify import load_classifier
     from biomarkers.score import score_slide
 
     tiles = sorted(str(path) for path in (SAMPLE / "training").glob("*.tif"))

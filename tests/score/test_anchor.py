@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from biomarkers.cli.main import run
-from biomarkers.config import load_assay
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.config import load_assay
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.score import anchor_thresholds, read_thresholds, write_anchor
 from biomarkers.score.anchor import _shoulder, check_pixel_size
 from tests.score.cells_by_hand import make_cells

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biomarkers import keys
-from biomarkers.config import assay_names, load_assay
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core import keys
+from biomarkers.core.config import assay_names, load_assay
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.score import SCORES, category, compute_scores, score_table
 from biomarkers.score.tally import within_reach
 from tests.score.cells_by_hand import make_cells, with_bins

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from biomarkers.config import load_assay
+from biomarkers.core.config import load_assay
 from biomarkers.score.classes import ASSUMED_TUMOR, status_of
 from biomarkers.score.contradictions import contradictions, staining_pattern
 from biomarkers.score.tally import Counts

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 from biomarkers.score.cross import COLUMNS, cross_functions
 from biomarkers.score.regions import regions_from_masks
 

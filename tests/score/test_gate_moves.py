@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers.cells.gates import apply_gates
-from biomarkers.panel import Panel
+from biomarkers.core.panel import Panel
+from biomarkers.pheno.gates import apply_gates
 from biomarkers.score.intervals import wilson
 from biomarkers.score.multiplex import positive_counts, score_multiplex_cells
 from biomarkers.score.multiplex_slide import phenotyped

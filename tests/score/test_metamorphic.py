@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from biomarkers.io import make_tile
+from biomarkers.pp import estimate_white
 from biomarkers.score import pipeline
-from biomarkers.slide import make_tile
-from biomarkers.stain import estimate_white
 from tests.score.simulated import Told, draw, halved, score, through_jpeg
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

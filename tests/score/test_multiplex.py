@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from biomarkers.errors import UsageError
-from biomarkers.panel import Panel, PanelScore
+from biomarkers.core.errors import UsageError
+from biomarkers.core.panel import Panel, PanelScore
 from biomarkers.score.gate_page import gate_page
 from biomarkers.score.multiplex import panel_scores, ratio_interval, score_multiplex_cells
 from biomarkers.score.multiplex_slide import phenotyped, regate, score_multiplex

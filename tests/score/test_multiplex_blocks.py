@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from biomarkers.cells.channels import measure_channels
-from biomarkers.panel import Panel
+from biomarkers.core.panel import Panel
+from biomarkers.io.channels import read_channels
+from biomarkers.io.label_maps import LabelMaps
 from biomarkers.score import multiplex_blocks
 from biomarkers.score.gate_page import gate_page
 from biomarkers.score.multiplex_blocks import is_large, measure_in_blocks
 from biomarkers.score.multiplex_slide import score_multiplex
+from biomarkers.seg.channels import measure_channels
 from biomarkers.simulate import plant_multiplex, render_if, simulate_scene, write_if
-from biomarkers.slide.channels import read_channels
-from biomarkers.slide.label_maps import LabelMaps
 
 PANEL = Panel(
     name="sim",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from biomarkers.config import load_assay
+from biomarkers.core.config import load_assay
 from biomarkers.score import call_positivity, own_cuts, sensitivity_curve
 from tests.score.cells_by_hand import make_cells
 

@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from biomarkers import keys
-from biomarkers.cells import find_cells
-from biomarkers.config import load_assay
-from biomarkers.errors import DataError, SlideError, UsageError
+from biomarkers.core import keys
+from biomarkers.core.config import load_assay
+from biomarkers.core.errors import DataError, SlideError, UsageError
+from biomarkers.io import read_tile
 from biomarkers.score import anchor_thresholds, score_slide, score_tile, write_anchor
 from biomarkers.score.classes import Classes
 from biomarkers.score.outputs import cell_frame, rounded
 from biomarkers.score.setup import cell_settings
-from biomarkers.slide import read_tile
+from biomarkers.seg import find_cells
 from tests.score.painted import save, save_areas
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -145,7 +145,7 @@ def test_contradictions_and_missing_things(painted, tmp_path):
 
 
 def test_white_and_vectors_from_a_file_are_those_that_count(painted, tmp_path):
-    from biomarkers.stain import StainReference, StainVectors, write_reference
+    from biomarkers.pp import StainReference, StainVectors, write_reference
 
     write_reference(StainReference(white=(200.0, 198.0, 196.0), vectors=StainVectors()), tmp_path / "s.toml")
     result = score_slide(painted[0], assay="22c3", mpp=0.25, assume_tumor=True, stain=tmp_path / "s.toml")

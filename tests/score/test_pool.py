@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.score import compute_scores, pool_scores
 from tests.score.cells_by_hand import with_bins
 

@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from biomarkers.cells.table import DARK_SHARE, MEMBRANE_HALF, MEMBRANE_LINE, MEMBRANE_PARTIAL
-from biomarkers.config import Thresholds, load_assay
-from biomarkers.errors import DataError
+from biomarkers.core.config import Thresholds, load_assay
+from biomarkers.core.errors import DataError
 from biomarkers.score import call_positivity
 from biomarkers.score.membrane import membrane_evidence
 from biomarkers.score.own_cut import counterstain_od
 from biomarkers.score.positivity import bin_values
+from biomarkers.seg.table import DARK_SHARE, MEMBRANE_HALF, MEMBRANE_LINE, MEMBRANE_PARTIAL
 from tests.score.cells_by_hand import make_cells
 
 CUTS = Thresholds(dab_od=(0.1, 0.3, 0.5), min_completeness=0.25, source="test")

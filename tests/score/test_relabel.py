@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.score.cross import cross_functions
 from biomarkers.score.kernels.within import counts_within, lists_within
 from biomarkers.score.relabel import _in_blocks, _moved_sums, label_can_be_on, strata_of, two_sided

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from scipy.stats import kstest
 
-from biomarkers.cells.tables.read import import_cells
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
+from biomarkers.io.cell_tables.read import import_cells
 from biomarkers.score.space import count_within, nearest_distances, proximity_test
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from biomarkers.config import load_assay
-from biomarkers.errors import DataError, UsageError
+from biomarkers.core.config import load_assay
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.score import anchor_thresholds, read_thresholds, sensitivity_curve, write_anchor
 from biomarkers.score.sensitivity import swing
 from tests.score.cells_by_hand import make_cells

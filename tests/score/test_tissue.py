@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers.cells.annotations import Annotations, Region
-from biomarkers.cells.dapi import nuclear_levels
+from biomarkers.io.annotations import Annotations, Region
+from biomarkers.io.channels import make_channels
 from biomarkers.score.multiplex_slide import score_multiplex
 from biomarkers.score.regions import Regions, density_notes, regions_from_cells, regions_from_masks
 from biomarkers.score.tissue import tissue_around_cells, tissue_in_picture
-from biomarkers.slide.channels import make_channels
+from biomarkers.seg.dapi import nuclear_levels
 
 
 def strewn(per_mm2, *, seed=0, wide_um=1000.0, high_um=1000.0):

@@ -12,14 +12,14 @@ import pandas as pd
 import pytest
 import tifffile
 
-from biomarkers import keys
-from biomarkers.errors import SlideError, UsageError
+from biomarkers.core import keys
+from biomarkers.core.errors import SlideError, UsageError
+from biomarkers.io import read_tile, tile_rgb
+from biomarkers.pp.background_light import block_pairs
 from biomarkers.score import score_slide
 from biomarkers.score.whole import WholeSlideScore, is_whole, score_whole_slide, stream
 from biomarkers.score.whole.decide import _pairs
 from biomarkers.simulate import Nuisance, render_hdab, simulate_scene
-from biomarkers.slide import read_tile, tile_rgb
-from biomarkers.stain.white import block_pairs
 from tests.score.painted import save_areas
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

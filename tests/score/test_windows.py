@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from biomarkers.pp.tissue_map import TissueMap
 from biomarkers.score.whole.windows import around, cut_strip, inside
-from biomarkers.slide.tissue_map import TissueMap
 
 
 def _map(rng: np.random.Generator, *, width: int, height: int, step: int) -> tuple[TissueMap, np.ndarray]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biomarkers.errors import UsageError
+from biomarkers.core.errors import UsageError
 from biomarkers.simulate import Nuisance, render_hdab, scene_truth, simulate_scene
 from biomarkers.simulate.tissue import CROWDINGS, NUCLEUS_AREA_UM2
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from biomarkers.core.errors import UsageError
 from biomarkers.datasets import sample_trial
-from biomarkers.errors import UsageError
 from biomarkers.simulate.planting import assign, auc
 from biomarkers.simulate.trial import RESPONSE_COUNTS, simulate_trial
 from biomarkers.stats.ranks import wilcoxon_rank_sum

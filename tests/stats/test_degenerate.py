@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from biomarkers.errors import BiomarkersError
+from biomarkers.core.errors import BiomarkersError
 from biomarkers.stats import (
     agreement,
     association,

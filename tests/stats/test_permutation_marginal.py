@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biomarkers.errors import DataError
+from biomarkers.core.errors import DataError
 from biomarkers.stats.association import hsic
 from biomarkers.stats.kernels import permuted_products, two_sample, two_sample_reference
 from biomarkers.stats.permutation import joint_permutation, prepare

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from biomarkers.cells.table import Rows, join_rows
 from biomarkers.score.whole.stream import Strip
+from biomarkers.seg.table import Rows, join_rows
 
 BAND_UM = 512.0  # bands lie at the same place whatever the tiles were, so classes and sums do not depend on tiles
 

@@ -9,32 +9,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.cells.find import doubt_about_mpp
-from biomarkers.cells.pipeline import Plan, grain_px, halo_px, least_contrast, see, window_rows
-from biomarkers.cells.plugin import SegmenterPlugin
-from biomarkers.cells.table import Rows, in_reading_order, join_rows
-from biomarkers.config import Assay, Thresholds
+from biomarkers.core.config import Assay, Thresholds
+from biomarkers.core.threads import ALONE, Crew
+from biomarkers.io.reader import RGB
+from biomarkers.io.slide import Slide
+from biomarkers.pp import DabEvidence, StainVectors
+from biomarkers.pp.area_cut import area_cut_od
+from biomarkers.pp.background_light import block_pairs, doubt_about_glass, doubt_about_white, white_of_samples
+from biomarkers.pp.evidence import evidence_of_colours
+from biomarkers.pp.pilot_fields import pick_windows, sample_rows
+from biomarkers.pp.pixel_size_check import doubt_about_scale
+from biomarkers.pp.plausibility import Plausibility, look_at_patches
+from biomarkers.pp.quality import Counts, Quality, QualityMeter, solid_shares
+from biomarkers.pp.tissue_map import TissueMap, map_tissue
 from biomarkers.score.classes import Classes, classified
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.sensitivity import cuts_to_try, scaled
 from biomarkers.score.setup import cell_settings
 from biomarkers.score.whole.windows import Core, around, inside, read_window
-from biomarkers.slide.reader import RGB
-from biomarkers.slide.sample import pick_windows, sample_rows
-from biomarkers.slide.slide import Slide
-from biomarkers.slide.threads import ALONE, Crew
-from biomarkers.slide.tissue_map import TissueMap, map_tissue
-from biomarkers.stain import DabEvidence, StainVectors
-from biomarkers.stain.background import area_cut_od
-from biomarkers.stain.evidence import evidence_of_colours
-from biomarkers.stain.plausibility import Plausibility, look_at_patches
-from biomarkers.stain.quality import Counts, Quality, QualityMeter, solid_shares
-from biomarkers.stain.scale import doubt_about_scale
-from biomarkers.stain.white import block_pairs, doubt_about_glass, doubt_about_white, white_of_samples
+from biomarkers.seg.find import doubt_about_mpp
+from biomarkers.seg.pipeline import Plan, grain_px, halo_px, least_contrast, see, window_rows
+from biomarkers.seg.plugin import SegmenterPlugin
+from biomarkers.seg.table import Rows, in_reading_order, join_rows
 
 if TYPE_CHECKING:
-    from biomarkers.stain import White
+    from biomarkers.pp import White
 
 WINDOW_UM, WINDOWS = 256.0, 16
 _JUDGED_ONE_IN = 2  # windows whose quality is measured

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from biomarkers import keys
+from biomarkers.core import keys
+from biomarkers.io.slide import Slide
+from biomarkers.pp.coarse_tissue import thumbnail
 from biomarkers.score.palette import kinds
 from biomarkers.score.plain_cells import PlainCells
-from biomarkers.slide.coarse import thumbnail
-from biomarkers.slide.slide import Slide
 
 if TYPE_CHECKING:
     from PIL.Image import Image

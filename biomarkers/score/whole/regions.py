@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.cells.table import Rows
-from biomarkers.files import atomic_path
-from biomarkers.memory import keep_freed_memory
+from biomarkers.core.files import atomic_path
+from biomarkers.core.memory import keep_freed_memory
+from biomarkers.core.threads import Crew
 from biomarkers.score.whole import slide as whole
 from biomarkers.score.whole.decide import look_at
 from biomarkers.score.whole.stream import Strip, stream_strips
-from biomarkers.slide.threads import Crew
+from biomarkers.seg.table import Rows
 
 _STAINED = "stained/"
 

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from biomarkers import keys
-from biomarkers.cells.annotations import Annotations, check_inside
-from biomarkers.cells.classify import CellClassifier
-from biomarkers.cells.plugin import SegmenterPlugin, load_segmenter
-from biomarkers.collector import loads_when_first_called
-from biomarkers.config import Assay, Thresholds
-from biomarkers.errors import SlideError
-from biomarkers.memory import give_back_memory, keep_freed_memory
+from biomarkers.core import keys
+from biomarkers.core.collector import loads_when_first_called
+from biomarkers.core.config import Assay, Thresholds
+from biomarkers.core.errors import SlideError
+from biomarkers.core.memory import give_back_memory, keep_freed_memory
+from biomarkers.core.threads import Crew
+from biomarkers.io.annotations import Annotations, check_inside
+from biomarkers.io.slide import Slide, open_slide
+from biomarkers.pheno.classify import CellClassifier
 from biomarkers.score.anchor import check_pixel_size
 from biomarkers.score.classes import analysed_at, status_of
 from biomarkers.score.compute import WHOLE, score_frame, score_row
@@ -33,14 +34,13 @@ from biomarkers.score.whole.call import Caller
 from biomarkers.score.whole.decide import Decided, Light, Task, look_at
 from biomarkers.score.whole.files import CellFile, DotPicture
 from biomarkers.score.whole.stream import Kept, stream_strips
-from biomarkers.slide.slide import Slide, open_slide
-from biomarkers.slide.threads import Crew
+from biomarkers.seg.plugin import SegmenterPlugin, load_segmenter
 
 if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-    from biomarkers.stain import StainVectors
+    from biomarkers.pp import StainVectors
 
 TILE_PX = 1280  # larger ones look less around themselves; one takes some 90 MB a thread
 WHOLE_FROM_PX = 25_000_000  # images of fewer pixels are held whole: then every overlay and outline can be drawn

@@ -10,16 +10,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.cells.blocks import Block
-from biomarkers.cells.pipeline import Seen, grain_px, halo_px, see, window_rows
-from biomarkers.cells.table import Rows, in_reading_order, join_rows
+from biomarkers.core.threads import ALONE, Crew
+from biomarkers.io.reader import RGB
+from biomarkers.io.slide import Slide
+from biomarkers.pp.separate import dab_at_least_in
 from biomarkers.score.classes import analysed_at
 from biomarkers.score.whole.decide import Decided, Light, Sample, Task, decide, look_into_sample
 from biomarkers.score.whole.windows import Core, around, cut_strip, inside, read_window
-from biomarkers.slide.reader import RGB
-from biomarkers.slide.slide import Slide
-from biomarkers.slide.threads import ALONE, Crew
-from biomarkers.stain.separate import dab_at_least_in
+from biomarkers.seg.blocks import Block
+from biomarkers.seg.pipeline import Seen, grain_px, halo_px, see, window_rows
+from biomarkers.seg.table import Rows, in_reading_order, join_rows
 
 _Part = tuple[Rows, dict[str, int]]  # of one tile: cells, and stained pixels by region
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from biomarkers.cells.blocks import Block
-from biomarkers.slide.reader import RGB
-from biomarkers.slide.slide import Slide
-from biomarkers.slide.tissue_map import TissueMap
+from biomarkers.io.reader import RGB
+from biomarkers.io.slide import Slide
+from biomarkers.pp.tissue_map import TissueMap
+from biomarkers.seg.blocks import Block
 
 Core = tuple[slice, slice]
 

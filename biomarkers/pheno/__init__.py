@@ -1,0 +1,1 @@
+"""Measured cells -> what they are: classes, gates, phenotypes, annotated regions."""
