@@ -1,13 +1,10 @@
 """Did patients respond to PD-1/PD-L1 blockade independently of PD-1 and PD-L1 expression?
 
-The public functions are imported when first used, so ``import biomarkers`` costs next to nothing.
+The main verbs stand here; ``io``, ``pp``, ``tl``, ``pl``, ``datasets`` and ``stats`` hold what they are made of, as
+users of scanpy expect it. All are imported when first used, so ``import biomarkers`` costs next to nothing.
 """
 
-from __future__ import annotations
-
-import importlib
-import logging
-from typing import Any
+from biomarkers.core.lazy import lazy_names as _lazy_names
 
 # public name -> module that holds it
 _PUBLIC: dict[str, str] = {
@@ -130,20 +127,10 @@ _PUBLIC: dict[str, str] = {
     "write_review": "biomarkers.report",
     "write_study_report": "biomarkers.report",
 }
+# modules that hold what the verbs are made of
+_NAMESPACES = ("datasets", "io", "pl", "pp", "stats", "tl")
 
-__all__ = sorted(_PUBLIC)
-
-logging.getLogger("biomarkers").addHandler(logging.NullHandler())
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        msg = f"module 'biomarkers' has no attribute {name!r}"
-        raise AttributeError(msg)
-    value = getattr(importlib.import_module(_PUBLIC[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+__getattr__, __dir__, __all__ = _lazy_names(
+    __name__,
+    {**_PUBLIC, **{name: f"biomarkers.{name}:" for name in _NAMESPACES}, "__version__": "biomarkers.core.provenance"},
+)

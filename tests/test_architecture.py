@@ -26,6 +26,8 @@ ORDER = (
     "change",
     "plot",
     "report",
+    "tl",
+    "pl",
     "run",
     "compile_ahead",
     "demo",
@@ -100,6 +102,10 @@ def test_light_start_loads_no_heavy_library() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_every_public_name_exists() -> None:
-    code = "import biomarkers\nfor name in biomarkers.__all__: getattr(biomarkers, name)"
+@pytest.mark.parametrize("module", ["", ".io", ".pp", ".seg", ".stats", ".tl", ".pl", ".score"])
+def test_every_public_name_exists_and_is_all_that_is_listed(module: str) -> None:
+    code = (
+        f"import importlib\nm = importlib.import_module('biomarkers{module}')\nlisted = dir(m)\n"
+        "for name in m.__all__: getattr(m, name)\nassert sorted(listed) == sorted(m.__all__) == sorted(dir(m)), listed"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

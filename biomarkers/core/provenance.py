@@ -30,9 +30,12 @@ _NUMERIC_LIBRARIES = (
 )
 
 
+__version__ = metadata.version("biomarkers")
+
+
 def versions() -> dict[str, str]:
     """Versions of this package, of Python and of every library that can move a number."""
-    found = {"biomarkers": metadata.version("biomarkers"), "python": platform.python_version()}
+    found = {"biomarkers": __version__, "python": platform.python_version()}
     for name in _NUMERIC_LIBRARIES:
         found[name] = metadata.version(name)
     return found

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_levels(expression: Expression, *, marker: str, by: str | None = None, ax: Axes | None = None) -> Axes:
+def plot_sample_levels(expression: Expression, *, marker: str, by: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw one point a sample, sorted into groups by a column of the levels, with the group's median.
 
     Parameters

@@ -1,32 +1,30 @@
-"""Pixels -> stain amounts: white level, optical density, stain vectors, evidence of DAB."""
+"""Pixels -> stain amounts: background light, tissue, optical density, stain vectors, evidence of DAB."""
 
-from biomarkers.pp.background_light import estimate_white
-from biomarkers.pp.batch import BatchStain, batch_stain
-from biomarkers.pp.estimate_vectors import estimate_vectors
-from biomarkers.pp.evidence import DabEvidence, NotImmunostainError, dab_evidence
-from biomarkers.pp.optical_density import White, optical_density
-from biomarkers.pp.plausibility import Plausibility, plausibility
-from biomarkers.pp.quality import Quality, measure_quality
-from biomarkers.pp.separate import separate_stains
-from biomarkers.pp.vectors import StainReference, StainVectors, read_reference, write_reference
+from biomarkers.core.lazy import lazy_names as _lazy_names
 
-__all__ = [
-    "BatchStain",
-    "DabEvidence",
-    "NotImmunostainError",
-    "Plausibility",
-    "Quality",
-    "StainReference",
-    "StainVectors",
-    "White",
-    "batch_stain",
-    "dab_evidence",
-    "estimate_vectors",
-    "estimate_white",
-    "measure_quality",
-    "optical_density",
-    "plausibility",
-    "read_reference",
-    "separate_stains",
-    "write_reference",
-]
+__getattr__, __dir__, __all__ = _lazy_names(
+    __name__,
+    {
+        "BatchStain": "biomarkers.pp.batch",
+        "DabEvidence": "biomarkers.pp.evidence",
+        "NotImmunostainError": "biomarkers.pp.evidence",
+        "Plausibility": "biomarkers.pp.plausibility",
+        "Quality": "biomarkers.pp.quality",
+        "StainReference": "biomarkers.pp.vectors",
+        "StainVectors": "biomarkers.pp.vectors",
+        "White": "biomarkers.pp.optical_density",
+        "angle_deg": "biomarkers.pp.vectors",
+        "batch_stain": "biomarkers.pp.batch",
+        "clean_channels": "biomarkers.pp.fluorescence",
+        "dab_evidence": "biomarkers.pp.evidence",
+        "estimate_vectors": "biomarkers.pp.estimate_vectors",
+        "estimate_white": "biomarkers.pp.background_light",
+        "measure_quality": "biomarkers.pp.quality",
+        "optical_density": "biomarkers.pp.optical_density",
+        "plausibility": "biomarkers.pp.plausibility",
+        "read_reference": "biomarkers.pp.vectors",
+        "separate_stains": "biomarkers.pp.separate",
+        "tissue_mask": "biomarkers.pp.tissue",
+        "write_reference": "biomarkers.pp.vectors",
+    },
+)

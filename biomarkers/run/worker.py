@@ -28,6 +28,7 @@ Job = dict[str, Any]
 Outcome = dict[str, Any]
 
 _log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())  # whoever imports the package decides where its log goes
 
 
 def main(score: Callable[[Job], Outcome] | None = None) -> None:

@@ -3,10 +3,7 @@
 Names are imported when first used: the table of scores needs no pixel code.
 """
 
-from __future__ import annotations
-
-import importlib
-from typing import Any
+from biomarkers.core.lazy import lazy_names as _lazy_names
 
 _PUBLIC = {
     "SCORES": "registry",
@@ -30,13 +27,6 @@ _PUBLIC = {
     "sensitivity_curve": "sensitivity",
     "write_anchor": "anchor",
 }
-__all__ = sorted(_PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        msg = f"module 'biomarkers.score' has no attribute {name!r}"
-        raise AttributeError(msg)
-    value = getattr(importlib.import_module(f"biomarkers.score.{_PUBLIC[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__, __all__ = _lazy_names(
+    __name__, {name: f"biomarkers.score.{home}" for name, home in _PUBLIC.items()}
+)

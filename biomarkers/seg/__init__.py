@@ -1,6 +1,12 @@
-"""Stain amounts -> labels -> measured, classified cells."""
+"""Stain amounts -> nuclei, cells and compartments, measured."""
 
-from biomarkers.seg.find import CellMap, find_cells
-from biomarkers.seg.settings import CellSettings
+from biomarkers.core.lazy import lazy_names as _lazy_names
 
-__all__ = ["CellMap", "CellSettings", "find_cells"]
+__getattr__, __dir__, __all__ = _lazy_names(
+    __name__,
+    {
+        "CellMap": "biomarkers.seg.find",
+        "CellSettings": "biomarkers.seg.settings",
+        "find_cells": "biomarkers.seg.find",
+    },
+)

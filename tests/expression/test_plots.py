@@ -7,19 +7,19 @@ import pytest
 from biomarkers.core.errors import UsageError
 from biomarkers.datasets import sample_trial
 from biomarkers.expression import concordance, express
-from biomarkers.plot.expression import plot_agreement, plot_cell_types, plot_differences, plot_levels
+from biomarkers.plot.expression import plot_agreement, plot_cell_types, plot_differences, plot_sample_levels
 
 
 def test_levels_by_time_point_draw_every_sample_and_the_medians():
     found = express(sample_trial().expression, genes=["CD274"], signatures=[])
-    ax = plot_levels(found, marker="CD274", by="timepoint")
+    ax = plot_sample_levels(found, marker="CD274", by="timepoint")
     drawn = np.concatenate([part.get_offsets()[:, 1] for part in ax.collections if len(part.get_offsets()) > 1])
     assert sorted(drawn) == pytest.approx(sorted(found.levels["value"]))
     assert [label.get_text().split("\n")[0] for label in ax.get_xticklabels()] == ["baseline", "on_treatment"]
     with pytest.raises(UsageError, match="Did you mean 'CD274'"):
-        plot_levels(found, marker="CD27")
+        plot_sample_levels(found, marker="CD27")
     with pytest.raises(UsageError, match="Did you mean 'timepoint'"):
-        plot_levels(found, marker="CD274", by="timepoints")
+        plot_sample_levels(found, marker="CD274", by="timepoints")
 
 
 def test_cell_types_draw_fraction_as_size():
