@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from biomarkers.cohort.measurements import BIOMARKER
+from biomarkers.cohort.slots import FLOW_COLUMNS, MISSING
 from biomarkers.core import keys
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-MISSING = "missing"
-FLOW_COLUMNS = ("step", "of", "n", *keys.RESPONSES, MISSING, "left_out", "reason")
 _EVALUABLE = (keys.CR, keys.PR, keys.SD, keys.PD)
 
 

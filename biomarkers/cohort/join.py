@@ -18,6 +18,17 @@ from biomarkers.cohort.patients import Patients, ResponseFrom, first_doses, load
 from biomarkers.cohort.pooling import Several, one_value
 from biomarkers.cohort.progression import NewTherapyRule
 from biomarkers.cohort.samples import DATE, DAY, check_dates, read_samples, sample_lookup, timepoint_word
+from biomarkers.cohort.slots import (
+    BEST,
+    CONFIRM_DAYS,
+    CONTRADICTIONS,
+    NOT_EVALUABLE,
+    NOTES,
+    PATIENTS,
+    SOURCES,
+    UNMATCHED,
+    VISITS,
+)
 from biomarkers.cohort.tables import table_notes
 from biomarkers.core import keys
 from biomarkers.core.errors import DataError, UsageError, did_you_mean
@@ -26,8 +37,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 Source = str | Path | pd.DataFrame
-NOTES, PATIENTS, UNMATCHED, NOT_EVALUABLE, SOURCES = "notes", "patients", "unmatched", "not_evaluable", "sources"
-VISITS, BEST, CONTRADICTIONS, CONFIRM_DAYS = "visits", "best_responses", "contradictions", "confirm_days"
 _BELOW = "below_lloq"
 
 

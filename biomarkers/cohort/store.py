@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from biomarkers.cohort.flow import FLOW_COLUMNS
-from biomarkers.cohort.join import NOTES, PATIENTS
+from biomarkers.cohort.slots import FLOW_COLUMNS, NOTES, PATIENTS
 from biomarkers.core import keys
 from biomarkers.core.errors import DataError, UsageError
 from biomarkers.core.files import atomic_path, write_csv

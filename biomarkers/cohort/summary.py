@@ -19,8 +19,8 @@ from biomarkers.cohort.endpoints import (
     treated_patients,
 )
 from biomarkers.cohort.flow import biopsy_selection, patient_flow
-from biomarkers.cohort.join import BEST, CONFIRM_DAYS, CONTRADICTIONS, NOT_EVALUABLE, NOTES, UNMATCHED, VISITS
 from biomarkers.cohort.patients import Patients
+from biomarkers.cohort.slots import BEST, CONFIRM_DAYS, CONTRADICTIONS, NOT_EVALUABLE, NOTES, UNMATCHED, VISITS
 from biomarkers.cohort.store import flow_of, patients_of
 from biomarkers.core import keys
 from biomarkers.core.errors import UsageError

@@ -42,6 +42,19 @@ MEMBRANE_COMPLETENESS: Final = "membrane_completeness"  # layers, share of the o
 SPATIAL: Final = "spatial"  # obsm, (n, 2) x and y in um
 
 
+EXCLUDED: Final = "excluded"  # obs, bool: in an Ignore* or Necrosis region, or outside every region to analyse
+
+
+def od_column(marker: str) -> str:
+    """Name of the obs column with the level that was compared with the cuts, in the unit of X."""
+    return f"{marker}_od"
+
+
+def staining_column(marker: str) -> str:
+    """Name of the obs column that says what of the cell is stained (:mod:`biomarkers.score.stainings`)."""
+    return f"{marker}_staining"
+
+
 def positive_column(marker: str) -> str:
     """Name of the obs column that says whether a cell is positive for ``marker`` (bool)."""
     return f"{marker}_positive"

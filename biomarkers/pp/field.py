@@ -11,8 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.pp.fixed_point import WEIGHT
-from biomarkers.pp.tissue import LIGHT_PARTS
+from biomarkers.pp.fixed_point import FIXED_POINT_SCALE, WEIGHT
 
 _SMOOTHING = 256
 _TRUNCATE = 3.0
@@ -182,7 +181,7 @@ def solid_masks(
     green as much as red, and blue exceeds red by 12% of the three. A camera's floor bends the hue of saturated DAB, but
     not that order, and every ink but a brown one breaks it.
     """
-    light = (means * LIGHT_PARTS + 0.5).astype(np.uint16)
+    light = (means * FIXED_POINT_SCALE + 0.5).astype(np.uint16)
     red, green, blue = (densities[channel][light[..., channel]].astype(np.int64) for channel in range(3))
     one, other, rest = ((red * row[0] + green * row[1] + blue * row[2] + WEIGHT // 2) // WEIGHT for row in weights)
     length = red * red + green * green + blue * blue

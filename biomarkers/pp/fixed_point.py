@@ -12,6 +12,7 @@ from biomarkers.pp.vectors import StainVectors
 
 UNIT = 4000  # of optical density: 2.4, the most that 8 bits hold, stays within 16 bits
 WEIGHT = 4096
+FIXED_POINT_SCALE = 16  # of averaged light: whole numbers for one grey level
 
 
 def parts(od: float) -> int:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from biomarkers.core import keys
 from biomarkers.io.tile import PlainTile, tile_rgb
 from biomarkers.pp.field import smoothing_weights
-from biomarkers.pp.fixed_point import WEIGHT, parts, stain_weights, whole_densities
+from biomarkers.pp.fixed_point import FIXED_POINT_SCALE, WEIGHT, parts, stain_weights, whole_densities
 from biomarkers.pp.optical_density import White, check_white
-from biomarkers.pp.tissue import LIGHT_PARTS, block_means
+from biomarkers.pp.tissue import block_means
 from biomarkers.pp.vectors import StainVectors
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def solid_shares(
     """
     from biomarkers.pp.kernels.field import solid_masks
 
-    densities = whole_densities(check_white(white), per_grey=LIGHT_PARTS)
+    densities = whole_densities(check_white(white), per_grey=FIXED_POINT_SCALE)
     pen, dark = solid_masks(means, densities, stain_weights(vectors), pen=parts(_PEN_OD), dark=parts(_DARK_SOLID_OD))
     pen = _solid(pen, grain_um)
     dark = _solid(dark & ~pen, grain_um)

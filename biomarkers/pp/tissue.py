@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from biomarkers.core import keys
 from biomarkers.io.tile import PlainTile, tile_rgb
+from biomarkers.pp.fixed_point import FIXED_POINT_SCALE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,7 +19,7 @@ GRAIN_UM = 4.0
 # optical density (log10), summed over the channels, above which a grain is tissue: pale counterstained cytoplasm
 # lies at 0.06-0.10, noise on glass averaged over one grain below 0.02
 MIN_OD_SUM = 0.05
-LIGHT_PARTS, _OD_PARTS = 16, 100_000  # whole numbers: of a grey level, and of optical density
+_OD_SCALE = 100_000  # whole numbers for one unit of optical density
 _MIN_ISLAND_UM2 = 150.0
 _MAX_HOLE_UM2 = 2_000.0
 
@@ -56,7 +57,7 @@ def dense_grains(means: NDArray[np.float64], *, white: tuple[float, float, float
     """Tell which mean colours (rows, columns, 3) are darker than glass."""
     from biomarkers.pp.kernels.dark_blocks import darker as fast  # numba: only when tissue is sought
 
-    return fast(means, _absorbed(tuple(white)), least=round(MIN_OD_SUM * _OD_PARTS))
+    return fast(means, _absorbed(tuple(white)), least=round(MIN_OD_SUM * _OD_SCALE))
 
 
 def darker(means: NDArray[np.float64], densities: NDArray[np.int32], *, least: int) -> NDArray[np.bool_]:
@@ -64,7 +65,7 @@ def darker(means: NDArray[np.float64], densities: NDArray[np.int32], *, least: i
 
     ``densities`` are those of each sixteenth of a grey level, int32 (3, levels).
     """
-    light = (means * LIGHT_PARTS + 0.5).astype(np.intp)
+    light = (means * FIXED_POINT_SCALE + 0.5).astype(np.intp)
     red, green, blue = (table[light[..., channel]] for channel, table in enumerate(densities))
     dark: NDArray[np.bool_] = red + green + blue > least
     return dark
@@ -81,9 +82,9 @@ def mostly_dense(dense: NDArray[np.bool_]) -> NDArray[np.bool_]:
 @lru_cache(maxsize=64)
 def _absorbed(white: tuple[float, float, float]) -> NDArray[np.int32]:
     """Return the density of each level of mean light, never below 0, in whole numbers, int32 (3, levels)."""
-    light = np.maximum(np.arange(255 * LIGHT_PARTS + 1) / LIGHT_PARTS, 1.0)
+    light = np.maximum(np.arange(255 * FIXED_POINT_SCALE + 1) / FIXED_POINT_SCALE, 1.0)
     density = np.log10(np.array(white)[:, None] / light).clip(min=0.0)
-    return np.rint(density * _OD_PARTS).astype(np.int32)
+    return np.rint(density * _OD_SCALE).astype(np.int32)
 
 
 def clean_grains(dense: NDArray[np.bool_], *, grain_um2: float) -> NDArray[np.bool_]:

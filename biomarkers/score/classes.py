@@ -13,7 +13,7 @@ from biomarkers.io.annotations import Annotations
 from biomarkers.io.annotations_classes import EXCLUDING
 from biomarkers.pheno.annotations_apply import OUTSIDE, apply_annotations, region_masks
 from biomarkers.pheno.classify import CellClassifier
-from biomarkers.score.tally import CLASS_SOURCE, EXCLUDED
+from biomarkers.score.tally import CLASS_SOURCE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,7 +61,7 @@ def classified(cells: AnnData, *, classes: Classes, mpp: float) -> tuple[AnnData
     found, notes = cells.copy(), []
     if keys.CELL_CLASS not in found.obs:
         found.obs[keys.CELL_CLASS] = np.full(cells.n_obs, keys.UNKNOWN)
-    found.obs[EXCLUDED] = np.zeros(cells.n_obs, dtype=bool)
+    found.obs[keys.EXCLUDED] = np.zeros(cells.n_obs, dtype=bool)
     found.uns[CLASS_SOURCE] = {"method": "none", "classes": []}
     if classes.classifier is not None:
         classes.classifier.check(mpp=mpp)

@@ -12,11 +12,12 @@ from biomarkers.core.collector import lasting_objects
 from biomarkers.score.overlay import cell_ids, overlay_image
 from biomarkers.score.palette import kinds
 from biomarkers.score.plain_cells import PlainCells
-from biomarkers.score.slide_score import SlideScore
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
+
+    from biomarkers.score.slide_score import SlideScore
 
 __all__ = ["cells_geojson", "cells_table", "overlay_image"]
 

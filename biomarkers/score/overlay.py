@@ -8,10 +8,11 @@ import numpy as np
 
 from biomarkers.core import keys
 from biomarkers.score.palette import Kind, kinds
-from biomarkers.score.slide_score import SlideScore
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from biomarkers.score.slide_score import SlideScore
 
 _LARGEST_SIDE = 4096  # px; larger tiles are shown smaller
 _SMALLEST_SIDE = 900  # px; smaller tiles are shown larger, so that outlines stay thin

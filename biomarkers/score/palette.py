@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from biomarkers.core import keys
-from biomarkers.score.tally import EXCLUDED
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -45,7 +44,11 @@ def kinds(cells: AnnData | PlainCells, *, marker: str) -> tuple[list[Kind], np.n
     """
     classes = cells.obs[keys.CELL_CLASS].astype(str).to_numpy()
     bins = cells.obs[keys.bin_column(marker)].to_numpy(dtype=np.int64)
-    left_out = cells.obs[EXCLUDED].to_numpy(dtype=bool) if EXCLUDED in cells.obs else np.zeros(cells.n_obs, dtype=bool)
+    left_out = (
+        cells.obs[keys.EXCLUDED].to_numpy(dtype=bool)
+        if keys.EXCLUDED in cells.obs
+        else np.zeros(cells.n_obs, dtype=bool)
+    )
     rank = np.select([classes == name for name in _ORDER], range(len(_ORDER)), default=_ORDER.index(keys.OTHER))
     code = (left_out * len(_ORDER) + rank) * len(_BINS) + bins
     found: dict[Kind, int] = {}

@@ -23,7 +23,7 @@ from biomarkers.score.compute import WHOLE, compute_scores
 from biomarkers.score.contradictions import contradictions, staining_pattern
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.plain_cells import PlainCells
-from biomarkers.score.positivity import OD_COLUMN, STAINING_COLUMN, call_positivity
+from biomarkers.score.positivity import call_positivity
 from biomarkers.score.sensitivity import scores_of_cells, sensitivity_curve, swing
 from biomarkers.score.setup import cell_settings, read_setup
 from biomarkers.score.slide_score import NO_CELLS, SlideScore
@@ -385,9 +385,9 @@ def _without_cells(task: _Task, status: str, reason: str, *, white: White, tissu
 
 def _no_cells(marker: str) -> PlainCells:
     cells = PlainCells.of_rows(join_rows([]), mpp=1.0, marker=marker)
-    cells.obs[OD_COLUMN.format(marker=marker)] = np.zeros(0)
+    cells.obs[keys.od_column(marker)] = np.zeros(0)
     cells.obs[keys.positive_column(marker)] = np.zeros(0, dtype=bool)
     cells.obs[keys.bin_column(marker)] = np.zeros(0, dtype=np.int64)
-    cells.obs[STAINING_COLUMN.format(marker=marker)] = np.zeros(0, dtype="<U9")
+    cells.obs[keys.staining_column(marker)] = np.zeros(0, dtype="<U9")
     cells.uns[CLASS_SOURCE] = {"method": "none", "classes": []}
     return cells

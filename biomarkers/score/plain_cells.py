@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from biomarkers.core import keys
-from biomarkers.score.tally import EXCLUDED
 from biomarkers.seg.table import Rows, cell_columns, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-_NUMBERS = (keys.AREA_UM2, keys.X_UM, keys.Y_UM, EXCLUDED)
+_NUMBERS = (keys.AREA_UM2, keys.X_UM, keys.Y_UM, keys.EXCLUDED)
 _NAMES = (keys.CELL_CLASS, keys.REGION)
 
 

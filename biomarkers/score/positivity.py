@@ -22,11 +22,6 @@ from biomarkers.score.readings import (
 if TYPE_CHECKING:
     from anndata import AnnData
 
-# obs: what was compared with the cuts, in the unit of X
-OD_COLUMN = "{marker}_od"
-# obs: what of the cell is stained, one of the names in :mod:`biomarkers.score.stainings`
-STAINING_COLUMN = "{marker}_staining"
-
 
 def call_positivity(
     cells: AnnData,
@@ -83,8 +78,8 @@ def call_positivity(
     called = given.copy()
     called.obs[keys.positive_column(name)] = bins > 0
     called.obs[keys.bin_column(name)] = bins
-    called.obs[OD_COLUMN.format(marker=name)] = value
-    called.obs[STAINING_COLUMN.format(marker=name)] = staining_of(
+    called.obs[keys.od_column(name)] = value
+    called.obs[keys.staining_column(name)] = staining_of(
         cells, cuts=cuts, column=column, membranous=membrane_rule & convinced, granular=granular
     )
     called.uns["thresholds"] = {

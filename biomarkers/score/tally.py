@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 Bins = tuple[int, int, int, int]
-EXCLUDED = "excluded"  # obs column, bool: inside an Ignore* or Necrosis region, or outside every region to analyse
 CLASS_SOURCE = "class_source"  # uns: {"method": str, "classes": [names that could have been given]}
 _IMMUNE = (keys.LYMPHOCYTE, keys.MACROPHAGE)
 _UM2_PER_MM2 = 1e6
@@ -93,9 +92,9 @@ class Tally:
 
 def analysed(cells: AnnData) -> np.ndarray:
     """Which cells count at all: those not marked ``excluded``, (n_cells,) bool."""
-    if EXCLUDED not in cells.obs:
+    if keys.EXCLUDED not in cells.obs:
         return np.ones(cells.n_obs, dtype=bool)
-    return ~cells.obs[EXCLUDED].to_numpy(dtype=bool)
+    return ~cells.obs[keys.EXCLUDED].to_numpy(dtype=bool)
 
 
 def tally(
@@ -213,9 +212,7 @@ def _stainings(
     cells: AnnData, marker: str, *, codes: np.ndarray, classes: np.ndarray, keep: np.ndarray
 ) -> dict[str, tuple[int, ...]]:
     """Cells of each class by what of them is stained, in the order of ``STAININGS``; nothing where it was not told."""
-    from biomarkers.score.positivity import STAINING_COLUMN
-
-    column = STAINING_COLUMN.format(marker=marker)
+    column = keys.staining_column(marker)
     if column not in cells.obs:
         return {}
     found = cells.obs[column].to_numpy()
@@ -351,9 +348,7 @@ def _as_bins(counts: np.ndarray) -> Bins:
 
 
 def _reading(cells: AnnData, marker: str) -> np.ndarray:
-    from biomarkers.score.positivity import OD_COLUMN
-
-    column = OD_COLUMN.format(marker=marker)
+    column = keys.od_column(marker)
     return _column(cells, column) if column in cells.obs else np.zeros(cells.n_obs)
 
 

@@ -12,13 +12,12 @@ from scipy import ndimage
 
 from biomarkers.pp import StainVectors, colours, field, tissue
 from biomarkers.pp.background_light import QUANTILE, white_of_samples
-from biomarkers.pp.fixed_point import UNIT, WEIGHT, parts, stain_weights, whole_densities
+from biomarkers.pp.fixed_point import FIXED_POINT_SCALE, UNIT, WEIGHT, parts, stain_weights, whole_densities
 from biomarkers.pp.kernels import blocks
 from biomarkers.pp.kernels import colours as fast_colours
 from biomarkers.pp.kernels import field as fast_field
 from biomarkers.pp.quality import _spans
 from biomarkers.pp.separate import dab_at_least, dab_at_least_in
-from biomarkers.pp.tissue import LIGHT_PARTS
 from biomarkers.seg.contrast import amounts
 
 LEVELS = np.array([parts(0.3), parts(0.15), parts(1.3)], np.int32)
@@ -165,7 +164,7 @@ def test_grains(rgb: np.ndarray, dense: int, least: int, most: int, inner: int, 
 @given(images(), whites, vectors)
 def test_colours_of_ink(rgb: np.ndarray, white: tuple[float, float, float], of: StainVectors) -> None:
     means = tissue.block_means(rgb, 2)
-    densities, weights = whole_densities(white, per_grey=LIGHT_PARTS), stain_weights(of)
+    densities, weights = whole_densities(white, per_grey=FIXED_POINT_SCALE), stain_weights(of)
     plain, fast = (
         module.solid_masks(means, densities, weights, pen=parts(0.35), dark=UNIT) for module in (field, fast_field)
     )
@@ -189,7 +188,7 @@ def test_tissue_by_majority_is_the_median_of_nine() -> None:
     white = (240.0, 238.0, 235.0)
     density = np.log10(np.array(white) / means).clip(min=0).sum(axis=-1)
     expected = ndimage.median_filter(density, size=3, mode="nearest")
-    absorbed, least = tissue._absorbed(white), round(tissue.MIN_OD_SUM * tissue._OD_PARTS)
+    absorbed, least = tissue._absorbed(white), round(tissue.MIN_OD_SUM * tissue._OD_SCALE)
     assert (tissue.dense_grains(means, white=white) == tissue.darker(means, absorbed, least=least)).all()
     sure = np.abs(expected - tissue.MIN_OD_SUM) > 1e-3  # the steps are in sixteenths of a grey level
     assert (tissue.mostly_dense(tissue.dense_grains(means, white=white)) == (expected > tissue.MIN_OD_SUM))[sure].all()

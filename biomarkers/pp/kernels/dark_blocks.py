@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.pp.tissue import LIGHT_PARTS
+from biomarkers.pp.fixed_point import FIXED_POINT_SCALE
 
 
 def darker(means: NDArray[np.float64], densities: NDArray[np.int32], *, least: int) -> NDArray[np.bool_]:
@@ -22,5 +22,5 @@ def _compare(means, densities, least, out):  # type: ignore[no-untyped-def]
         for x in range(out.shape[1]):
             total = np.int32(0)
             for channel in range(3):
-                total += densities[channel, np.int32(means[y, x, channel] * LIGHT_PARTS + 0.5)]
+                total += densities[channel, np.int32(means[y, x, channel] * FIXED_POINT_SCALE + 0.5)]
             out[y, x] = total > least

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.pp.field import BROWN_PERCENT, Split
-from biomarkers.pp.tissue import LIGHT_PARTS
+from biomarkers.pp.fixed_point import FIXED_POINT_SCALE
 
 _WORD = 8  # pixels that are looked at together
 _SHIFT = 16  # two axes of weights that sum to 256 each
@@ -117,9 +117,9 @@ def solid_masks(
 def _solid(means, densities, weights, pen, dark, ink, black):  # type: ignore[no-untyped-def]
     for y in range(ink.shape[0]):
         for x in range(ink.shape[1]):
-            red = np.int64(densities[0, np.int32(means[y, x, 0] * LIGHT_PARTS + 0.5)])
-            green = np.int64(densities[1, np.int32(means[y, x, 1] * LIGHT_PARTS + 0.5)])
-            blue = np.int64(densities[2, np.int32(means[y, x, 2] * LIGHT_PARTS + 0.5)])
+            red = np.int64(densities[0, np.int32(means[y, x, 0] * FIXED_POINT_SCALE + 0.5)])
+            green = np.int64(densities[1, np.int32(means[y, x, 1] * FIXED_POINT_SCALE + 0.5)])
+            blue = np.int64(densities[2, np.int32(means[y, x, 2] * FIXED_POINT_SCALE + 0.5)])
             length = red * red + green * green + blue * blue
             if length <= pen and length <= dark:  # most of a slide
                 ink[y, x], black[y, x] = 0, 0

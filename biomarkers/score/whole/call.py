@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from biomarkers.core import keys
 from biomarkers.score.classes import classified
 from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.positivity import call_positivity
-from biomarkers.score.tally import EXCLUDED, Counts, add_counts, class_names, count_cells, tell_reach
+from biomarkers.score.tally import Counts, add_counts, class_names, count_cells, tell_reach
 from biomarkers.score.whole.bands import Band, in_bands
 from biomarkers.score.whole.decide import Decided, Task
 from biomarkers.score.whole.stream import Strip
@@ -86,7 +87,7 @@ class Caller:
         cells = called.cells
         cells.obs["label"] = np.arange(self.n_cells + 1, self.n_cells + cells.n_obs + 1)
         self.n_cells += cells.n_obs
-        self.n_excluded += int(np.count_nonzero(cells.obs[EXCLUDED].to_numpy()))
+        self.n_excluded += int(np.count_nonzero(cells.obs[keys.EXCLUDED].to_numpy()))
         self.notes.update(dict.fromkeys(called.notes))
         self.named, self.class_method = called.named, called.method
         for of, part in called.counts.items():
