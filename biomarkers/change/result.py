@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +15,7 @@ from biomarkers.change.pairs import BIOMARKER, BOTH_BELOW, NO_BOUND
 from biomarkers.change.repeatability import DECREASE, INCREASE, Gate, Repeatability
 from biomarkers.change.scale import Scale
 from biomarkers.core import keys
+from biomarkers.core.result import Overview, Result
 
 ROSE, FELL, NOT_SHOWN = "increased", "decreased", "no change shown"
 SUMMARY_COLUMNS = (
@@ -54,10 +54,11 @@ SUMMARY_COLUMNS = (
 Adjustment = Literal["holm", "max-t"]
 ADJUSTMENTS: tuple[Adjustment, ...] = ("holm", "max-t")
 UP, DOWN = "up", "down"
+_SHOWN = ("biomarker", "verdict", "n_pairs", "median_change", "hl_change", "ci_low", "ci_high", "p_adjusted")
 
 
-@dataclass(frozen=True, eq=False)
-class Change:
+@dataclass(frozen=True, eq=False, repr=False)
+class Change(Result):
     """Pharmacodynamic change of one or more biomarkers.
 
     Attributes
@@ -122,21 +123,9 @@ class Change:
         """Say of each biomarker what was found, a sentence or two each."""
         return [_sentence(row) for row in _records(self.table)]
 
-    def _repr_html_(self) -> str:
-        shown = self.table[
-            ["biomarker", "verdict", "n_pairs", "median_change", "hl_change", "ci_low", "ci_high", "p_adjusted"]
-        ]
-        head = "".join(f"<th>{escape(str(name))}</th>" for name in shown.columns)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(_cell(value))}</td>" for value in row) + "</tr>"
-            for row in shown.itertuples(index=False)
-        )
-        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+    def _overview(self) -> Overview:
         title = f"Change from {self.settings['baseline']} to {self.settings['on_treatment']}"
-        return (
-            f"<p><b>{escape(title)}</b></p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-            f"<ul>{notes}</ul><p>Research use only.</p>"
-        )
+        return Overview(title, self.table[list(_SHOWN)], self.notes)
 
 
 def summarise(
@@ -350,7 +339,3 @@ def _chain_sentences(chain: pd.DataFrame) -> list[str]:
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): cell for name, cell in row.items()} for row in table.to_dict("records")]
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -25,6 +25,7 @@ from biomarkers.cohort.store import flow_of, patients_of
 from biomarkers.core import keys
 from biomarkers.core.errors import UsageError
 from biomarkers.core.files import write_csv
+from biomarkers.core.result import Overview, Result
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -34,8 +35,8 @@ LANDMARK_RESPONSES: tuple[LandmarkResponse, ...] = ("seen", "confirmed")
 _LANDMARKED = ("pfs", "os")
 
 
-@dataclass(frozen=True)
-class StudySummary:
+@dataclass(frozen=True, repr=False)
+class StudySummary(Result):
     """The patients of a study in tables.
 
     Attributes
@@ -74,6 +75,14 @@ class StudySummary:
     notes: tuple[str, ...]
     transform: str
     contradictions: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The same as ``endpoints``."""
+        return self.endpoints
+
+    def _overview(self) -> Overview:
+        return Overview(f"{len(self.patients)} patients", self.endpoints, self.notes)
 
 
 def summarise_study(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from biomarkers.core.errors import DataError, UsageError, did_you_mean
 from biomarkers.core.keys import NOT_EVALUABLE, OK
+from biomarkers.core.result import Overview, Result
 
 _LEAST: Final = 3  # evaluable samples of a batch
 _KEY: Final = ["marker", "score"]
@@ -17,14 +18,18 @@ WITHIN: Final = "within batch"
 _STRONG: Final = 0.5  # Cramer's V
 
 
-@dataclass(frozen=True)
-class Confounding:
+@dataclass(frozen=True, repr=False)
+class Confounding(Result):
     """How far batch and group say the same: the table of counts, Cramer's V, the exact p, and a warning or nothing."""
 
     table: pd.DataFrame
     cramers_v: float
     p: float
     warning: str
+
+    def _overview(self) -> Overview:
+        title = f"Batch and group: Cramer's V {self.cramers_v:.2f}, exact p {self.p:.2g}"
+        return Overview(title, self.table.reset_index(), (self.warning,) if self.warning else ())
 
 
 def within_batch(levels: pd.DataFrame, *, batch: str = "batch") -> pd.DataFrame:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from biomarkers.core.errors import DataError, UsageError, did_you_mean
 from biomarkers.core.keys import CENSORED, PATIENT, PATIENT_NAMES, TIMEPOINT
+from biomarkers.core.result import Overview, Result
 from biomarkers.stats.agreement import bland_altman, concordance_correlation
 from biomarkers.stats.results import Estimate, Test
 from biomarkers.stats.trend import kendall, spearman
@@ -28,8 +29,8 @@ _MOST_DRAWN: Final = 3000
 _LEAST: Final = 4
 
 
-@dataclass(frozen=True)
-class Concordance:
+@dataclass(frozen=True, repr=False)
+class Concordance(Result):
     """How two levels of the same samples agree.
 
     ``table`` is tidy (``COLUMNS``), ``points`` holds each sample's two levels, as given and as compared, their mean and
@@ -53,12 +54,9 @@ class Concordance:
             lines.append(f"  {row['statistic']}: {text}" + (f" [{note}]" if note else ""))
         return "\n".join([*lines, *(f"Note: {text}" for text in self.warnings)])
 
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        notes = "".join(f"<li>{escape(text)}</li>" for text in self.warnings)
-        names = escape(f"{self.settings['one']} and {self.settings['two']}")
-        return f"<p>{names}: {len(self.points)} samples</p>{self.table.to_html(index=False)}<ul>{notes}</ul>"
+    def _overview(self) -> Overview:
+        names = f"{self.settings['one']} and {self.settings['two']}"
+        return Overview(f"{names}: {len(self.points)} samples with both", self.table, self.warnings)
 
 
 def concordance(

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from biomarkers.core.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.result import Overview, Result
 from biomarkers.expression.annotate import annotated
 from biomarkers.expression.batch import batch_confounding, batch_summary, within_batch
 from biomarkers.expression.compute import Plan, from_cells, from_samples
@@ -31,8 +32,8 @@ _PLAIN_RULES: Final = ("symbol", "Ensembl", "NCBI Gene")
 _EMPTY: Final = pd.DataFrame()
 
 
-@dataclass(frozen=True)
-class Expression:
+@dataclass(frozen=True, repr=False)
+class Expression(Result):
     """Levels of every sample.
 
     ``levels`` is tidy (``keys.LEVEL_COLUMNS``; ``patient``, ``timepoint``, ``batch``, ``cell_type``, ``n_cells`` where
@@ -53,12 +54,14 @@ class Expression:
         named = self.levels.assign(column=self.levels["marker"] + " " + self.levels["score"])
         return named.pivot_table(index="sample", columns="column", values="value", sort=False)
 
-    def _repr_html_(self) -> str:
-        from html import escape
+    @property
+    def table(self) -> pd.DataFrame:
+        """The same as ``levels``."""
+        return self.levels
 
-        notes = "".join(f"<li>{escape(text)}</li>" for text in self.warnings)
-        head = f"{self.levels['sample'].nunique()} samples, scale: {escape(self.scale)} ({escape(self.scale_reason)})"
-        return f"<p>{head}</p><ul>{notes}</ul>{self.wide().head(10).to_html()}"
+    def _overview(self) -> Overview:
+        title = f"{self.levels['sample'].nunique()} samples, scale: {self.scale} ({self.scale_reason})"
+        return Overview(title, self.wide().reset_index(), self.warnings)
 
 
 def express(

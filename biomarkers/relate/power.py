@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from biomarkers.core.errors import UsageError
+from biomarkers.core.result import Overview, Result
 from biomarkers.relate.families import Family
 from biomarkers.relate.judgement import gate_interval
 from biomarkers.relate.power_search import detectable, needed, out_of_reach, smallest_margin
@@ -25,8 +25,8 @@ _TIES: Final = "too many equal levels: whoever had responded, the AUC could not 
 _COUNTED: Final = ("dependent", "dependent_within_margin", "independent_within_margin", "inconclusive", "not_testable")
 
 
-@dataclass(frozen=True)
-class Power:
+@dataclass(frozen=True, repr=False)
+class Power(Result):
     """What a cohort of one size can show.
 
     Attributes
@@ -70,10 +70,8 @@ class Power:
         )
         return "\n".join(lines)
 
-    def _repr_html_(self) -> str:
-        shown = self.characteristics.to_html(index=False, float_format="{:.3f}".format)
-        lines = "".join(f"<li>{html.escape(line)}</li>" for line in self.explain().splitlines())
-        return f"<ul>{lines}</ul>{shown}<p>Simulated cohorts. Research use only.</p>"
+    def _overview(self) -> Overview:
+        return Overview("Simulated cohorts", self.characteristics, tuple(self.explain().splitlines()))
 
 
 def power(

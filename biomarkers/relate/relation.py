@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from biomarkers.core.keys import (
     INDEPENDENT_WITHIN_MARGIN,
     NOT_TESTABLE,
 )
+from biomarkers.core.result import Overview, Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +35,8 @@ _SHORT: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Relation:
+@dataclass(frozen=True, repr=False)
+class Relation(Result):
     """Do responses occur independently of the levels?
 
     ``verdicts`` has one row a biomarker and end point, ``table`` every statistic behind it (both tidy), ``flow`` how
@@ -80,10 +80,8 @@ class Relation:
         parts.append("Associations with response in this data set; research use only.")
         return "\n\n".join(parts)
 
-    def _repr_html_(self) -> str:
-        shown = self.verdicts[list(_SHOWN)]
-        definition = html.escape(self.definition)
-        return f"<p>{self.heading}: {definition}</p>{shown.to_html(index=False, float_format='{:.3g}'.format)}"
+    def _overview(self) -> Overview:
+        return Overview(f"{self.heading}: {self.definition}", self.verdicts[list(_SHOWN)], self.notes)
 
 
 def _paragraph(row: Mapping[Any, Any]) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from biomarkers.core.errors import UsageError
 from biomarkers.core.keys import CR, PR, SD
+from biomarkers.core.result import Overview, Result
 from biomarkers.relate.engine import ORR, Question, question, relate
 from biomarkers.relate.inputs import at_cut, flat_cohort
 from biomarkers.relate.plan import Plan, load_plan
@@ -36,8 +37,8 @@ _OPTIONS: dict[str, Any] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Sensitivity:
+@dataclass(frozen=True, repr=False)
+class Sensitivity(Result):
     """The panel: ``base`` is the relation as asked, ``table`` one row a biomarker and other choice.
 
     Where the end point is no yes/no one, the columns ``auc`` of the panel hold the concordance.
@@ -62,8 +63,8 @@ class Sensitivity:
         lines.append("The first answer stands: these choices are looked at afterwards, to see how firm it is.")
         return "\n".join(lines)
 
-    def _repr_html_(self) -> str:
-        return str(self.table.to_html(index=False, float_format="{:.3g}".format))
+    def _overview(self) -> Overview:
+        return Overview("The verdicts under other choices", self.table, tuple(self.explain().splitlines()))
 
 
 def sensitivity(

@@ -20,6 +20,7 @@ from biomarkers.core.files import sha256
 from biomarkers.core.keys import FAILED, SKIPPED_BY_USER, SLIDE_STATUSES
 from biomarkers.core.panel import load_panel
 from biomarkers.core.provenance import run_record, versions, write_run_json
+from biomarkers.core.result import Overview, Result
 from biomarkers.core.sources import is_url, name_of, size_of
 from biomarkers.run.plan import Task, label_file, plan_tasks, with_scenes
 from biomarkers.run.pool import Worker, default_memory_bytes, look_at_all, score_jobs
@@ -38,8 +39,8 @@ _LEAST_BYTES_A_SLIDE = 20_000
 _WHOLE_PIXELS, _TILE_PIXELS_A_S, _WHOLE_PIXELS_A_S = 25_000_000, 2e6, 20e6
 
 
-@dataclass(frozen=True)
-class BatchResult:
+@dataclass(frozen=True, repr=False)
+class BatchResult(Result):
     """What a batch came to. ``slides`` has one row an input, ``scores`` the tidy scores, ``out`` the folder."""
 
     slides: pd.DataFrame
@@ -58,9 +59,14 @@ class BatchResult:
         """Number of slides that could not be scored."""
         return self.counts.get(FAILED, 0)
 
-    def _repr_html_(self) -> str:
+    @property
+    def table(self) -> pd.DataFrame:
+        """The same as ``scores``."""
+        return self.scores
+
+    def _overview(self) -> Overview:
         summary = ", ".join(f"{count} {status}" for status, count in self.counts.items())
-        return f"<p>{len(self.slides)} slides: {summary}</p>{self.slides.to_html(index=False, max_rows=20)}"
+        return Overview(f"{len(self.slides)} slides: {summary}", self.slides)
 
 
 def score_batch(

@@ -111,7 +111,7 @@ def _polygon(ring: list[list[int]]) -> dict[str, Any]:
 
 def _measurements(result: SlideScore) -> list[dict[str, float]]:
     """Finite numbers of every cell, rounded: QuPath reads no NaN, and six digits are more than a camera knows."""
-    frame = result.table()
+    frame = result.cells_table()
     numbers = [name for name in frame.columns if frame[name].dtype.kind in "iuf" and name != "label"]
     values = frame[numbers].to_numpy(dtype=np.float64)
     finite = np.isfinite(values)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from biomarkers.core.result import Overview, Result
 from biomarkers.io.tile import PlainTile
 from biomarkers.score.plain_cells import PlainCells
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 NO_CELLS = "no cell was found in the tissue"  # a warning: the status says that the image itself was fit to be scored
 
 
-@dataclass(frozen=True)
-class SlideScore:
+@dataclass(frozen=True, repr=False)
+class SlideScore(Result):
     """The scores of one slide and everything they were made from.
 
     Attributes
@@ -85,18 +86,21 @@ class SlideScore:
 
         return cells_geojson(self)
 
-    def table(self) -> pd.DataFrame:
+    def cells_table(self) -> pd.DataFrame:
         """Lay the cells out, one row each: position, class, calls and measurements."""
         from biomarkers.score.outputs import cells_table
 
         return cells_table(self)
 
-    def _repr_html_(self) -> str:
-        shown = self.scores.drop(columns=["slide", "marker"])
-        head = f"<p><b>{_safe(self.slide)}</b>: {_safe(self.assay.title)}, {_safe(str(self.row['status']))}"
-        reason = f" ({_safe(str(self.row['reason']))})" if self.row["reason"] else ""
-        table = shown.to_html(index=False, float_format=lambda value: f"{value:.3g}", na_rep="")
-        return f"{head}{reason}</p>{table}<p>Research use only.</p>"
+    @property
+    def table(self) -> pd.DataFrame:
+        """The same as ``scores``."""
+        return self.scores
+
+    def _overview(self) -> Overview:
+        reason = f" ({self.row['reason']})" if self.row["reason"] else ""
+        title = f"{self.slide}: {self.assay.title}, {self.row['status']}{reason}"
+        return Overview(title, self.scores.drop(columns=["slide", "marker"]))
 
 
 def _safe(text: str) -> str:

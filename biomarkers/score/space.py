@@ -11,6 +11,7 @@ import pandas as pd
 
 from biomarkers.core.errors import DataError, UsageError
 from biomarkers.core.keys import REGION, SPATIAL
+from biomarkers.core.result import Overview, Result
 from biomarkers.pheno.phenotype import select_cells
 from biomarkers.score.relabel import SQUARE_RADII, Chance, label_can_be_on, moved_both, moved_label
 
@@ -114,8 +115,8 @@ def count_within(
     return pd.DataFrame(rows)
 
 
-@dataclass(frozen=True)
-class Proximity:
+@dataclass(frozen=True, repr=False)
+class Proximity(Result):
     """How near two kinds of cells are, against labels that move among cells.
 
     ``mean_within`` is observed, ``expected`` and the 95% range ``low``-``high`` are those of moved labels, ``p`` is
@@ -143,6 +144,11 @@ class Proximity:
     def to_row(self) -> dict[str, Any]:
         """Return the result as a flat row."""
         return dict(vars(self))
+
+    def _overview(self) -> Overview:
+        title = f"{self.target} within {self.radius_um:g} um of {self.source}"
+        shown = {name: value for name, value in self.to_row().items() if name not in ("source", "target", "note")}
+        return Overview(title, pd.DataFrame([shown]), (self.note,) if self.note else ())
 
 
 def proximity_test(

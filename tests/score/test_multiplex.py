@@ -90,7 +90,7 @@ def test_a_result_has_the_shape_of_a_brightfield_one(made):
     parts = regions["density_per_mm2", "CTL", "tumor"] + regions["density_per_mm2", "CTL", "stroma"]
     assert parts == regions["density_per_mm2", "CTL", "all"]
     assert result.overlay().size[0] >= 512
-    assert len(result.geojson()["features"]) == result.cells.n_obs == len(result.table())
+    assert len(result.geojson()["features"]) == result.cells.n_obs == len(result.cells_table())
     assert result.row["PD-L1 present"] == "positive"
 
 

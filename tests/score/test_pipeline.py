@@ -120,7 +120,7 @@ def test_glass_alone_is_no_tissue(tmp_path):
     assert result.row["n_cells"] == 0
     assert result.scores["value"].isna().all()
     assert result.geojson()["features"] == []
-    assert len(result.table()) == 0
+    assert len(result.cells_table()) == 0
     assert result.overlay().width >= 300
 
 
@@ -184,7 +184,7 @@ def test_geojson_for_qupath(painted, assumed):
 def test_geojson_is_what_each_cell_gives_by_itself(assumed):
     from biomarkers.score.outlines import outlines
 
-    bodies, nuclei, table = outlines(assumed.cell_labels), outlines(assumed.nucleus_labels), assumed.table()
+    bodies, nuclei, table = outlines(assumed.cell_labels), outlines(assumed.nucleus_labels), assumed.cells_table()
     numbers = [name for name in table.select_dtypes("number") if name != "label"]
     assert table[numbers].isna().to_numpy().any(), "some cells have no cytoplasm or membrane"
     assert len(bodies) == len(assumed.geojson()["features"])
@@ -217,7 +217,7 @@ def test_overlay_colours_positive_and_negative_cells(assumed):
 
 
 def test_table_of_cells(assumed, tmp_path):
-    table = assumed.table()
+    table = assumed.cells_table()
     assert {"slide", "x_um", "y_um", "cell_class", "PD-L1_positive", "PD-L1_membrane_mean"} <= set(table.columns)
     table.to_parquet(tmp_path / "cells.parquet", index=False)
     assert assumed.row["n_positive"] == int(table["PD-L1_positive"].sum())
@@ -246,7 +246,7 @@ def test_what_is_changed_in_the_cells_is_shown(painted):
         "Tumor: Negative"
     }
     assert len(before["features"]) == len(result.geojson()["features"])
-    assert (result.table()["PD-L1_bin"] == 0).all()
+    assert (result.cells_table()["PD-L1_bin"] == 0).all()
 
 
 def test_cells_are_numbered_and_placed_as_find_cells_does(painted):
@@ -267,7 +267,7 @@ def test_an_image_without_cells_has_the_columns_of_one_with(painted, tmp_path):
     Image.fromarray(np.full((300, 300, 3), 240, np.uint8)).save(tmp_path / "glass.png")
     empty = score_slide(tmp_path / "glass.png", assay="22c3", mpp=0.25)
     full = score_slide(painted[0], assay="22c3", mpp=0.25)
-    assert set(full.table().columns) - set(empty.table().columns) == {"excluded"}
+    assert set(full.cells_table().columns) - set(empty.cells_table().columns) == {"excluded"}
     assert set(empty.cells.layers) == set(full.cells.layers)
 
 

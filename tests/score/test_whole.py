@@ -97,7 +97,7 @@ def test_it_agrees_with_the_slide_held_whole(simulated: Path, tmp_path: Path) ->
     # decided on a sample here and on all pixels there: the contrast cut may differ a little, the cells not
     assert streamed.row["n_cells"] == pytest.approx(held.row["n_cells"], rel=0.01)
     assert set(held.row) == set(streamed.row)
-    assert list(held.table().columns) == list(streamed.table().columns)
+    assert list(held.cells_table().columns) == list(streamed.cells_table().columns)
     assert tuple(streamed.scores.columns) == keys.SCORE_COLUMNS
     assert streamed.row["tissue_mm2"] == pytest.approx(held.row["tissue_mm2"], rel=1e-9)
     for score in ("tps", "h_score", "dab_area_percent"):
@@ -110,7 +110,7 @@ def test_it_agrees_with_the_slide_held_whole(simulated: Path, tmp_path: Path) ->
 
 def test_cells_stand_in_reading_order_in_one_file(simulated: Path, tmp_path: Path) -> None:
     result, _ = _score(simulated, tmp_path, picture=True)
-    table = result.table()
+    table = result.cells_table()
     assert len(table) == result.row["n_cells"]
     assert table["label"].tolist() == list(range(1, len(table) + 1))
     order = np.lexsort((table["x_um"], table["y_um"]))
