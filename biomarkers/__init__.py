@@ -14,6 +14,8 @@ _PUBLIC: dict[str, str] = {
     "Concordance": "biomarkers.expression",
     "Confirmation": "biomarkers.cohort.best_response",
     "Expression": "biomarkers.expression",
+    "LabelledCells": "biomarkers.pheno.classify_train",
+    "Panel": "biomarkers.core.panel",
     "Family": "biomarkers.relate.families",
     "Relation": "biomarkers.relate",
     "StainVectors": "biomarkers.pp.vectors",

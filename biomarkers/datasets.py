@@ -54,6 +54,12 @@ def sample_trial() -> SampleTrial:
     ------
     EnvironmentFailure
         It was not installed with the package.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> bm.sample_trial().clinical.name
+    'simulated_clinical.csv'
     """
     here = Path(__file__).parent
     for folder in (here / "_sample_data", here.parent / "sample_data"):
@@ -106,5 +112,14 @@ def asps_atezolizumab() -> PublishedTrial:
     References
     ----------
     Chen AP et al. N Engl J Med 2023;389:911-921.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> trial = bm.asps_atezolizumab()
+    >>> trial.responders, trial.n
+    (19, 52)
+    >>> [(one.marker, one.positive_responders, one.positive) for one in trial.markers]
+    [('PD-1', 5, 9), ('PD-L1', 6, 15)]
     """
     return _ASPS

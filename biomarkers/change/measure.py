@@ -127,6 +127,22 @@ def measure_change(
         A column, biomarker, time point or option does not exist.
     DataError
         Text among numbers, several samples without a rule, a level outside its scale; rows are named.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame(
+    ...     {
+    ...         "patient": list("abcdefgh") * 2,
+    ...         "timepoint": ["baseline"] * 8 + ["on_treatment"] * 8,
+    ...         "CD8": [100.0] * 8 + [200.0, 150, 300, 120, 400, 250, 180, 500],
+    ...     }
+    ... )
+    >>> change = bm.measure_change(table, levels=["CD8"], scale="linear")
+    >>> change.table[["biomarker", "n_pairs", "verdict"]].to_numpy().tolist()
+    [['CD8', 8, 'increased']]
     """
     if not 0 < alpha < 1:
         raise UsageError("alpha must lie between 0 and 1", seen=alpha)

@@ -30,6 +30,12 @@ class Confirmation:
     asks for no confirmation. ``min_sd_days``: SD counts from so many days after the start. ``max_ne_between``: how many
     NE may stand between the two. ``sd_between``: whether one SD may stand between two PR. ``carried_confirms``: a PR
     that is only carried forward (its sum is no longer 30% below baseline, and no progression) confirms too.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> bm.Confirmation(confirm_days=35).min_sd_days
+    28
     """
 
     confirm_days: float = 28
@@ -172,6 +178,17 @@ def best_responses(
     (first CR or PR, whatever became of it later), ``confirmed_day`` (visit that confirmed the first response);
     ``new_therapy_day``, ``n_after_new_therapy`` (visits that do not count), ``reason`` (why there is no response to
     tell: empty otherwise).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> sums = pd.DataFrame(
+    ...     {"patient": ["P1"] * 4, "day": [0, 56, 84, 168], "sum_mm": [100.0, 60.0, 55.0, 90.0]}
+    ... )
+    >>> visits = bm.derive_responses(sums)
+    >>> bm.best_responses(visits)["response"].tolist()
+    ['PR']
     """
     rules = rules or Confirmation()
     free = replace(rules, confirm_days=0)

@@ -95,6 +95,12 @@ class ColumnMap(Settings):
     ``visits`` names the columns of a table of tumor sums or lesions; ``new_therapy`` is the start of another treatment
     of the tumour, a date or a time since the start in ``new_therapy_unit`` (told by names that end in day or months).
     Dates stand in ISO form or are told apart by ``date_order``.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> bm.ColumnMap(patient="ID", response="BOR", strata=("site",)).strata
+    ('site',)
     """
 
     patient: str | None = None

@@ -37,6 +37,30 @@ def to_cube(cohort: AnnData) -> xr.Dataset:
     ------
     DataError
         A patient has two rows at one time point.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> clinical = pd.DataFrame({"patient": ["P1", "P2", "P3"], "response": ["PR", "SD", "PD"]})
+    >>> levels = pd.DataFrame(
+    ...     {
+    ...         "patient": ["P1", "P2"],
+    ...         "timepoint": "baseline",
+    ...         "sample": ["a", "b"],
+    ...         "marker": "CD274",
+    ...         "assay": "rna",
+    ...         "score": "log2_cpm",
+    ...         "value": [5.0, 3.0],
+    ...         "unit": "log2 CPM",
+    ...         "scale": "log",
+    ...         "status": "ok",
+    ...         "reason": "",
+    ...     }
+    ... )
+    >>> cohort = bm.build_cohort(levels=[levels], clinical=clinical)
+    >>> dict(bm.to_cube(cohort).sizes)
+    {'patient': 2, 'timepoint': 1, 'biomarker': 1}
     """
     import xarray as xr
 
@@ -79,6 +103,30 @@ def write_cube(cohort: AnnData, path: str | Path) -> Path:
         The name does not end in ``.nc``.
     DataError
         A patient has two rows at one time point.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> clinical = pd.DataFrame({"patient": ["P1", "P2", "P3"], "response": ["PR", "SD", "PD"]})
+    >>> levels = pd.DataFrame(
+    ...     {
+    ...         "patient": ["P1", "P2"],
+    ...         "timepoint": "baseline",
+    ...         "sample": ["a", "b"],
+    ...         "marker": "CD274",
+    ...         "assay": "rna",
+    ...         "score": "log2_cpm",
+    ...         "value": [5.0, 3.0],
+    ...         "unit": "log2 CPM",
+    ...         "scale": "log",
+    ...         "status": "ok",
+    ...         "reason": "",
+    ...     }
+    ... )
+    >>> cohort = bm.build_cohort(levels=[levels], clinical=clinical)
+    >>> bm.write_cube(cohort, "cube.nc").name
+    'cube.nc'
     """
     path = Path(path)
     if path.suffix != ".nc":

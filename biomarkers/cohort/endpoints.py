@@ -65,6 +65,15 @@ def end_points(
     References
     ----------
     Clopper 1934; Wilson 1927; Brookmeyer 1982, Biometrics 38:29; Schemper 1996, Control Clin Trials 17:343.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> patients = bm.read_patients(bm.sample_trial().clinical)
+    >>> found = bm.end_points(patients.table)
+    >>> found[["endpoint", "n"]].drop_duplicates().head(2).to_numpy().tolist()
+    [['objective response rate', 52], ['disease control rate', 52]]
     """
     rows: list[dict[str, Any]] = []
     patients = treated_patients(patients)
@@ -155,6 +164,15 @@ def response_times(patients: pd.DataFrame, best: pd.DataFrame, *, end: str | Non
     ------
     DataError
         A responder's end comes before the response.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> best = pd.DataFrame({"patient": ["P1"], "first_response_day": [61.0]})
+    >>> patients = pd.DataFrame({"pfs_months": [8.0], "pfs_event": [1]}, index=["P1"])
+    >>> bm.response_times(patients, best)[["ttr_months", "dor_months"]].round(1).to_numpy().tolist()
+    [[2.0, 6.0]]
     """
     first = best.set_index(keys.PATIENT)["first_response_day"].reindex(patients.index) / DAYS_PER_MONTH
     if end is None:
@@ -208,6 +226,17 @@ def survival_by_response(
         The landmark is negative.
     DataError
         Nobody is left at the landmark.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> patients = bm.read_patients(bm.sample_trial().clinical)
+    >>> found = bm.survival_by_response(
+    ...     patients.table.assign(response_months=2.0), endpoint="os", response_months="response_months", at=6.0
+    ... )
+    >>> len(found)
+    1
     """
     from biomarkers.stats.permutation import linear_permutation
     from biomarkers.stats.survival import log_rank, log_rank_scores

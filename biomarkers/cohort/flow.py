@@ -122,6 +122,30 @@ def biopsy_selection(cohort: AnnData, *, baseline: str = keys.BASELINE) -> pd.Da
     -------
     Two rows (``with level``, ``without level``): n, responders, rate, Clopper-Pearson 95% interval, Fisher p (the same
     in both), and the definition of response.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> clinical = pd.DataFrame({"patient": ["P1", "P2", "P3"], "response": ["PR", "SD", "PD"]})
+    >>> levels = pd.DataFrame(
+    ...     {
+    ...         "patient": ["P1", "P2"],
+    ...         "timepoint": "baseline",
+    ...         "sample": ["a", "b"],
+    ...         "marker": "CD274",
+    ...         "assay": "rna",
+    ...         "score": "log2_cpm",
+    ...         "value": [5.0, 3.0],
+    ...         "unit": "log2 CPM",
+    ...         "scale": "log",
+    ...         "status": "ok",
+    ...         "reason": "",
+    ...     }
+    ... )
+    >>> cohort = bm.build_cohort(levels=[levels], clinical=clinical)
+    >>> bm.biopsy_selection(cohort)["n"].tolist()
+    [2, 1]
     """
     from biomarkers.cohort.endpoints import treated_patients
     from biomarkers.cohort.response import respond

@@ -54,6 +54,17 @@ def immune_responses(visits: pd.DataFrame) -> pd.DataFrame:
     References
     ----------
     Seymour L et al. Lancet Oncol 2017;18:e143-e152.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> sums = pd.DataFrame(
+    ...     {"patient": ["P1"] * 4, "day": [0, 56, 84, 168], "sum_mm": [100.0, 60.0, 55.0, 90.0]}
+    ... )
+    >>> visits = bm.derive_responses(sums)
+    >>> bm.immune_responses(visits)["response"].tolist()
+    ['', 'PR', 'PR', 'PD']
     """
     require_columns(visits, _NEEDED, where="visits")
     made: list[str] = []

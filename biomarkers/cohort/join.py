@@ -102,6 +102,30 @@ def build_cohort(
         A file, column or rule is absent or unknown.
     DataError
         The tables contradict each other or themselves; the message names rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> clinical = pd.DataFrame({"patient": ["P1", "P2", "P3"], "response": ["PR", "SD", "PD"]})
+    >>> levels = pd.DataFrame(
+    ...     {
+    ...         "patient": ["P1", "P2"],
+    ...         "timepoint": "baseline",
+    ...         "sample": ["a", "b"],
+    ...         "marker": "CD274",
+    ...         "assay": "rna",
+    ...         "score": "log2_cpm",
+    ...         "value": [5.0, 3.0],
+    ...         "unit": "log2 CPM",
+    ...         "scale": "log",
+    ...         "status": "ok",
+    ...         "reason": "",
+    ...     }
+    ... )
+    >>> cohort = bm.build_cohort(levels=[levels], clinical=clinical)
+    >>> cohort.shape, cohort.obs["response"].tolist()
+    ((2, 1), ['PR', 'SD'])
     """
     columns = ColumnMap() if columns is None else columns
     if isinstance(clinical, Patients):

@@ -56,6 +56,22 @@ def sums_from_lesions(
     References
     ----------
     Eisenhauer EA et al. Eur J Cancer 2009;45:228-247, sections 3-4.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> lesions = pd.DataFrame(
+    ...     {
+    ...         "patient": "P1",
+    ...         "day": [0, 0, 56, 56],
+    ...         "lesion": ["1", "2", "1", "2"],
+    ...         "organ": ["lung", "liver"] * 2,
+    ...         "diameter_mm": [30.0, 20.0, 15.0, 10.0],
+    ...     }
+    ... )
+    >>> bm.sums_from_lesions(lesions)[["day", "sum_mm"]].to_numpy().tolist()
+    [[0.0, 50.0], [56.0, 25.0]]
     """
     needed = [patient, day, lesion, organ, diameter_mm]
     node = node if node is None or node in lesions or node != "node" else None

@@ -94,6 +94,13 @@ def read_patients(
         A file, column or rule is absent or unknown.
     DataError
         A table contradicts itself; the message names rows.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> patients = bm.read_patients(bm.sample_trial().clinical)
+    >>> len(patients.table), int((patients.table["response"] == "PR").sum())
+    (52, 18)
     """
     if response_from is not None and response_from not in RESPONSE_SOURCES:
         raise UsageError("no such source of the response", seen=response_from, allowed=RESPONSE_SOURCES)

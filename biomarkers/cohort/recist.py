@@ -120,6 +120,16 @@ def derive_responses(
     References
     ----------
     Eisenhauer EA et al. Eur J Cancer 2009;45:228-247 (RECIST 1.1), tables 1-3.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> sums = pd.DataFrame(
+    ...     {"patient": ["P1"] * 4, "day": [0, 56, 84, 168], "sum_mm": [100.0, 60.0, 55.0, 90.0]}
+    ... )
+    >>> bm.derive_responses(sums)[["day", "response"]].to_numpy().tolist()
+    [[0.0, ''], [56.0, 'PR'], [84.0, 'PR'], [168.0, 'PD']]
     """
     require_columns(visits, [patient, day, sum_mm], where=where)
     ids = identifiers(visits[patient], where=f"{where} column {patient!r}").to_numpy()

@@ -128,6 +128,12 @@ def normalise_responses(values: Iterable[Any], *, where: object = "response") ->
     ------
     DataError
         A word is none of the five; the message names its rows.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> bm.normalise_responses(["Partial Response", "pd", "NE"]).tolist()
+    ['PR', 'PD', 'NE']
     """
     words = values if isinstance(values, pd.Series) else pd.Series(list(values), dtype=object)
     missing = words.isna().to_numpy()
@@ -170,6 +176,13 @@ def respond(
         A word is not known; the message names its rows.
     UsageError
         ``responders`` or ``not_evaluable`` holds something else than is allowed.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> found = bm.respond(["CR", "PR", "SD", "PD", "NE"])
+    >>> found.responder.tolist()
+    [True, True, False, False]
     """
     if not_evaluable not in ("exclude", "nonresponder"):
         raise UsageError("not_evaluable", seen=not_evaluable, allowed=("exclude", "nonresponder"))

@@ -32,6 +32,31 @@ def write_cohort(cohort: AnnData, path: str | Path) -> Path:
     Returns
     -------
     The path.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> clinical = pd.DataFrame({"patient": ["P1", "P2", "P3"], "response": ["PR", "SD", "PD"]})
+    >>> levels = pd.DataFrame(
+    ...     {
+    ...         "patient": ["P1", "P2"],
+    ...         "timepoint": "baseline",
+    ...         "sample": ["a", "b"],
+    ...         "marker": "CD274",
+    ...         "assay": "rna",
+    ...         "score": "log2_cpm",
+    ...         "value": [5.0, 3.0],
+    ...         "unit": "log2 CPM",
+    ...         "scale": "log",
+    ...         "status": "ok",
+    ...         "reason": "",
+    ...     }
+    ... )
+    >>> cohort = bm.build_cohort(levels=[levels], clinical=clinical)
+    >>> path = bm.write_cohort(cohort, "cohort.h5ad")
+    >>> bm.read_cohort(path).shape
+    (2, 1)
     """
     path = Path(path)
     if path.suffix != ".h5ad":
@@ -58,6 +83,31 @@ def read_cohort(path: str | Path) -> AnnData:
         There is no such file.
     DataError
         It is not an h5ad, or holds no cohort.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> clinical = pd.DataFrame({"patient": ["P1", "P2", "P3"], "response": ["PR", "SD", "PD"]})
+    >>> levels = pd.DataFrame(
+    ...     {
+    ...         "patient": ["P1", "P2"],
+    ...         "timepoint": "baseline",
+    ...         "sample": ["a", "b"],
+    ...         "marker": "CD274",
+    ...         "assay": "rna",
+    ...         "score": "log2_cpm",
+    ...         "value": [5.0, 3.0],
+    ...         "unit": "log2 CPM",
+    ...         "scale": "log",
+    ...         "status": "ok",
+    ...         "reason": "",
+    ...     }
+    ... )
+    >>> cohort = bm.build_cohort(levels=[levels], clinical=clinical)
+    >>> path = bm.write_cohort(cohort, "cohort.h5ad")
+    >>> bm.read_cohort(path).shape
+    (2, 1)
     """
     import anndata
 
@@ -144,7 +194,32 @@ def _as_categories(values: pd.Series) -> pd.Categorical:
 
 
 def flow_of(cohort: AnnData) -> pd.DataFrame:
-    """Return the flow of a cohort, with its text columns as text."""
+    """Return the flow of a cohort, with its text columns as text.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> clinical = pd.DataFrame({"patient": ["P1", "P2", "P3"], "response": ["PR", "SD", "PD"]})
+    >>> levels = pd.DataFrame(
+    ...     {
+    ...         "patient": ["P1", "P2"],
+    ...         "timepoint": "baseline",
+    ...         "sample": ["a", "b"],
+    ...         "marker": "CD274",
+    ...         "assay": "rna",
+    ...         "score": "log2_cpm",
+    ...         "value": [5.0, 3.0],
+    ...         "unit": "log2 CPM",
+    ...         "scale": "log",
+    ...         "status": "ok",
+    ...         "reason": "",
+    ...     }
+    ... )
+    >>> cohort = bm.build_cohort(levels=[levels], clinical=clinical)
+    >>> bm.flow_of(cohort)["n"].tolist()
+    [3, 3, 3, 2, 2, 2, 2]
+    """
     if keys.FLOW not in cohort.uns:
         raise DataError("the cohort has no flow", hint="Build it with build_cohort().")
     flow = cohort.uns[keys.FLOW]

@@ -116,6 +116,15 @@ def summarise_study(
         could have been confirmed.
     DataError
         Nobody is left at a landmark.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> patients = bm.read_patients(bm.sample_trial().clinical)
+    >>> summary = bm.summarise_study(patients)
+    >>> len(summary.patients)
+    52
     """
     empty = pd.DataFrame()
     if isinstance(study, Patients):

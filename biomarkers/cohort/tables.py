@@ -21,7 +21,7 @@ _SHOWN = 5
 
 
 def read_table(path: str | Path, *, text: Collection[str] = (), sheet: str | None = None) -> pd.DataFrame:
-    """Read a CSV, TSV, XLSX or Parquet table.
+    r"""Read a CSV, TSV, XLSX or Parquet table.
 
     Handled with a note in ``.attrs["notes"]``: a byte-order mark, UTF-16 or Windows-1252 text, semicolons or tabs,
     decimal commas, title and comment rows, blank rows, formula cells with a stored result, further worksheets.
@@ -50,6 +50,14 @@ def read_table(path: str | Path, *, text: Collection[str] = (), sheet: str | Non
         There is no such file, or it is no table.
     DataError
         The table cannot be read without guessing.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import biomarkers as bm
+    >>> written = Path("table.csv").write_text("patient,CD274\nP1,5.5\nP2,\n")
+    >>> bm.read_table("table.csv")["CD274"].tolist()
+    [5.5, nan]
     """
     path = Path(path)
     if path.suffix.lower() == ".parquet":

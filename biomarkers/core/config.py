@@ -133,6 +133,12 @@ def load_assay(name: str | Path) -> Assay:
     ------
     UsageError
         There is no such assay, or the file has unknown keys or values out of range.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> bm.load_assay("22c3").marker
+    'PD-L1'
     """
     text = str(name)
     if text.endswith(".toml"):

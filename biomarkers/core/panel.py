@@ -104,6 +104,13 @@ class Panel(Settings):
     ``classes`` maps a cell class (``tumor``, ``lymphocyte``, ``macrophage``) to a rule; ``scores`` lists what is
     reported (densities of all phenotypes and markers when empty). ``margin_um`` is the width of the margin on either
     side of the tumour's border, ``nucleus_um`` the expected diameter of nuclei.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> panel = bm.Panel(name="p", channels={"DAPI": {"marker": "DAPI", "role": "nuclei"}})
+    >>> list(panel.channels)
+    ['DAPI']
     """
 
     name: str
@@ -296,12 +303,21 @@ def _words(name: str) -> list[str]:
 
 
 def load_panel(path: str | Path) -> Panel:
-    """Load a panel from a TOML file.
+    r"""Load a panel from a TOML file.
 
     Raises
     ------
     UsageError
         The file is absent, is not TOML, or has unknown keys or values out of range.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import biomarkers as bm
+    >>> channels = 'DAPI = {marker = "DAPI", role = "nuclei"}, CD8 = {marker = "CD8", compartment = "cell"}'
+    >>> written = Path("panel.toml").write_text(f"name = 'p'\nchannels = {{{channels}}}")
+    >>> list(bm.load_panel("panel.toml").channels)
+    ['DAPI', 'CD8']
     """
     if not str(path).endswith(".toml"):
         raise UsageError("a panel is a .toml file", seen=str(path))

@@ -49,6 +49,27 @@ def within_batch(levels: pd.DataFrame, *, batch: str = "batch") -> pd.DataFrame:
     ------
     UsageError
         There is no such column.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> levels = pd.DataFrame(
+    ...     {
+    ...         "sample": list("abc"),
+    ...         "marker": "CD274",
+    ...         "assay": "rna",
+    ...         "score": "log2_cpm",
+    ...         "value": [1.0, 2.0, 4.0],
+    ...         "unit": "log2 CPM",
+    ...         "scale": "log",
+    ...         "status": "ok",
+    ...         "reason": "",
+    ...         "batch": "1",
+    ...     }
+    ... )
+    >>> bm.within_batch(levels)["value"].tolist()
+    [-1.0, 0.0, 2.0]
     """
     _need(levels, batch)
     made = levels.assign(score=levels["score"] + f" {WITHIN}", unit=levels["unit"] + ", minus the batch's median")
@@ -109,6 +130,15 @@ def batch_confounding(table: pd.DataFrame, *, batch: str, group: str) -> Confoun
         There is no such column.
     DataError
         No row has both.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame({"batch": ["1"] * 6 + ["2"] * 6, "response": ["PR"] * 6 + ["PD"] * 6})
+    >>> found = bm.batch_confounding(table, batch="batch", group="response")
+    >>> round(found.cramers_v, 2), round(found.p, 4)
+    (1.0, 0.0022)
     """
     from biomarkers.stats.rxc import fisher_rxc
 

@@ -35,6 +35,16 @@ class Concordance(Result):
 
     ``table`` is tidy (``COLUMNS``), ``points`` holds each sample's two levels, as given and as compared, their mean and
     their difference (one minus two), ``warnings`` what a reader must know, ``settings`` what made it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> level = np.arange(12.0)
+    >>> found = bm.concordance(pd.DataFrame({"rna": level, "protein": level**2}), one="rna", two="protein")
+    >>> found.table["statistic"][0], round(float(found.table["value"][0]), 3)
+    ('spearman', 1.0)
     """
 
     table: pd.DataFrame
@@ -111,6 +121,16 @@ def concordance(
     ----------
     Bonett DG, Wright TA. Psychometrika 2000;65:23-28. Lin LI. Biometrics 1989;45:255-268. Bland JM, Altman DG. Lancet
     1986;327:307-310.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> level = np.arange(12.0)
+    >>> found = bm.concordance(pd.DataFrame({"rna": level, "protein": level**2}), one="rna", two="protein")
+    >>> found.table["statistic"][0], round(float(found.table["value"][0]), 3)
+    ('spearman', 1.0)
     """
     if scale not in (AUTO, UNITS, Z):
         raise UsageError(

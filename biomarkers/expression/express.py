@@ -39,6 +39,15 @@ class Expression(Result):
     ``levels`` is tidy (``keys.LEVEL_COLUMNS``; ``patient``, ``timepoint``, ``batch``, ``cell_type``, ``n_cells`` where
     known); ``genes`` says how each gene was found, ``batches`` summarises levels by batch, ``scale`` says what the
     numbers are and ``scale_reason`` why, ``warnings`` what a reader must know, ``settings`` what made it.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> found = bm.express(bm.sample_trial().expression, genes=["CD274", "PDCD1"])
+    >>> found.scale
+    'counts'
+    >>> found.levels.loc[found.levels["marker"] == "CD274", "value"].head(2).round(2).tolist()
+    [5.5, 4.68]
     """
 
     levels: pd.DataFrame
@@ -137,6 +146,15 @@ def express(
         No such file, layer, scale, signature or column.
     DataError
         The matrix cannot be read safely or holds none of the genes.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> found = bm.express(bm.sample_trial().expression, genes=["CD274", "PDCD1"])
+    >>> found.scale
+    'counts'
+    >>> found.levels.loc[found.levels["marker"] == "CD274", "value"].head(2).round(2).tolist()
+    [5.5, 4.68]
     """
     least = (min_cells, min_expressing)
     plan = _plan(genes, signatures, normalise, score_genes=score_genes, least=least)

@@ -81,6 +81,13 @@ def read_annotations(path: str | Path, *, classes: Mapping[str, str] | None = No
     DataError
         Not GeoJSON, no annotation in it, an annotation without a class or of an unknown class, or an outline that
         cannot be mended.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> path = bm.sample_trial().folder / "regions" / "simulated_SIM-001_baseline_PD-L1.geojson"
+    >>> sorted({region.name for region in bm.read_annotations(path).regions})
+    ['Stroma', 'Tumor']
     """
     from shapely import get_parts
 

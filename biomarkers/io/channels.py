@@ -65,7 +65,15 @@ def read_channels(
 
     Examples
     --------
-    >>> tile = read_channels("biopsy.ome.tif", panel=load_panel("panel.toml"))  # doctest: +SKIP
+    >>> import numpy as np
+    >>> import tifffile
+    >>> import biomarkers as bm
+    >>> names = {"axes": "CYX", "Channel": {"Name": ["DAPI", "CD8"]}, "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    >>> tifffile.imwrite("biopsy.ome.tif", np.zeros((2, 64, 64), np.uint16), metadata=names)
+    >>> roles = {"DAPI": {"marker": "DAPI", "role": "nuclei"}, "CD8": {"marker": "CD8", "compartment": "cell"}}
+    >>> tile = bm.read_channels("biopsy.ome.tif", panel=bm.Panel(name="p", channels=roles))
+    >>> tile.coords["c"].values.tolist()
+    ['DAPI', 'CD8']
     """
     import xarray as xr
 

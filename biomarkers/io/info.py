@@ -33,6 +33,13 @@ def slide_info(path: str | os.PathLike[str]) -> dict[str, Any]:
     ------
     SlideError
         The file is absent, empty, no image, or damaged.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> path = bm.sample_trial().folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif"
+    >>> bm.slide_info(path)["scenes"][0]["mpp"]
+    0.5
     """
     if not is_url(path) and is_channel_folder(Path(path)) and not is_zarr(Path(path)):
         return {"path": os.fspath(path), "reader": "channels", "scenes": [_channels(open_channels(Path(path)))]}

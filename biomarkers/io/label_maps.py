@@ -53,6 +53,17 @@ def read_labels(path: str | os.PathLike[str], *, shape: tuple[int, int], show: s
         The maps are of another size than the image, hold fractions or negative numbers, or no label at all.
     SlideError
         The file cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tifffile
+    >>> import biomarkers as bm
+    >>> labels = np.zeros((64, 64), np.uint16)
+    >>> labels[10:20, 10:20] = 1
+    >>> tifffile.imwrite("mask.tif", labels)
+    >>> int(bm.read_labels("mask.tif", shape=(64, 64)).nuclei.max())
+    1
     """
     where = Path(path)
     if show not in ("nuclei", "cells"):

@@ -156,6 +156,14 @@ def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None, scene:
         The file is absent, empty, no image, damaged, or of a format that cannot be read.
     UsageError
         There are several images and ``scene`` was not given, or there is no such scene.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> path = bm.sample_trial().folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif"
+    >>> with bm.open_slide(path) as slide:
+    ...     slide.size, slide.mpp
+    ((512, 512), 0.5)
     """
     if is_url(path):
         reader, path = _open_remote(str(path)), Path(name_of(str(path)))

@@ -81,7 +81,10 @@ def read_tile(
 
     Examples
     --------
-    >>> tile = read_tile("field.png", mpp=0.25)  # doctest: +SKIP
+    >>> import biomarkers as bm
+    >>> tile = bm.read_tile(bm.sample_trial().folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif")
+    >>> tile.sizes["c"], tile.attrs["mpp"]
+    (3, 0.5)
     """
     return read_pixels(path, mpp=mpp, region=region, scene=scene).as_array()
 

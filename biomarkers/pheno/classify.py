@@ -74,7 +74,21 @@ class ClassifierFile(Settings):
 
 @dataclass(frozen=True)
 class CellClassifier:
-    """A trained classifier; :func:`load_classifier` reads one, :func:`train_classifier` makes one."""
+    """A trained classifier; :func:`load_classifier` reads one, :func:`train_classifier` makes one.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> items = []
+    >>> for image, labels in bm.sample_trial().training[:2]:
+    ...     tile = bm.read_tile(image)
+    ...     cells = bm.find_cells(tile, white=bm.estimate_white(tile)).cells
+    ...     marked = bm.tl.cell_labels(cells, bm.read_annotations(labels), mpp=float(tile.attrs["mpp"]))
+    ...     items.append(bm.LabelledCells(image.name, cells, marked))
+    >>> classifier = bm.train_classifier(items)
+    >>> sorted(classifier.content.classes)
+    ['lymphocyte', 'macrophage', 'stroma', 'tumor']
+    """
 
     content: ClassifierFile
 
@@ -171,6 +185,20 @@ def load_classifier(path: str | Path) -> CellClassifier:
     UsageError
         There is no such file; it is a pickle or another binary; it is not JSON, not a classifier, of another
         version, or its numbers do not fit together.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> items = []
+    >>> for image, labels in bm.sample_trial().training[:2]:
+    ...     tile = bm.read_tile(image)
+    ...     cells = bm.find_cells(tile, white=bm.estimate_white(tile)).cells
+    ...     marked = bm.tl.cell_labels(cells, bm.read_annotations(labels), mpp=float(tile.attrs["mpp"]))
+    ...     items.append(bm.LabelledCells(image.name, cells, marked))
+    >>> classifier = bm.train_classifier(items)
+    >>> saved = classifier.save("classifier.json")
+    >>> bm.load_classifier("classifier.json").classes == classifier.classes
+    True
     """
     path = Path(path)
     if not path.is_file():

@@ -32,6 +32,15 @@ class LabelledCells:
 
     ``patient`` is whose slide it is (empty: not known); ``mpp`` (um/px) and ``hematoxylin_vector`` are what the cells
     were measured at and by.
+
+    Examples
+    --------
+    >>> import anndata as ad
+    >>> import numpy as np
+    >>> import biomarkers as bm
+    >>> cells = ad.AnnData(np.zeros((2, 1)))
+    >>> bm.LabelledCells("a", cells, np.array(["tumor", ""]), patient="P1").patient
+    'P1'
     """
 
     slide: str
@@ -71,6 +80,19 @@ def train_classifier(
         No slides, or one slide twice.
     DataError
         Fewer than two classes, or fewer than 20 labelled cells of one.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> items = []
+    >>> for image, labels in bm.sample_trial().training[:2]:
+    ...     tile = bm.read_tile(image)
+    ...     cells = bm.find_cells(tile, white=bm.estimate_white(tile)).cells
+    ...     marked = bm.tl.cell_labels(cells, bm.read_annotations(labels), mpp=float(tile.attrs["mpp"]))
+    ...     items.append(bm.LabelledCells(image.name, cells, marked))
+    >>> classifier = bm.train_classifier(items)
+    >>> sorted(classifier.content.classes)
+    ['lymphocyte', 'macrophage', 'stroma', 'tumor']
     """
     items = list(items)
     _check(items)

@@ -141,6 +141,30 @@ def fit_gates(
         ``per`` or ``method`` is unknown.
     DataError
         The cells lack a marker of the panel.
+
+    Examples
+    --------
+    >>> import anndata as ad
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> rng = np.random.default_rng(0)
+    >>> levels = np.where(np.arange(2000) < 400, rng.lognormal(7, 0.3, 2000), rng.normal(0, 20, 2000))
+    >>> cells = ad.AnnData(
+    ...     levels[:, None],
+    ...     obs=pd.DataFrame(index=[str(i) for i in range(2000)]),
+    ...     var=pd.DataFrame(index=["CD8"]),
+    ... )
+    >>> panel = bm.Panel(
+    ...     name="p",
+    ...     channels={
+    ...         "DAPI": {"marker": "DAPI", "role": "nuclei"},
+    ...         "CD8": {"marker": "CD8", "compartment": "cell"},
+    ...     },
+    ... )
+    >>> gates = bm.fit_gates(cells, panel=panel)
+    >>> gates["marker"].tolist(), bool(50 < gates["gate"][0] < 800)
+    (['CD8'], True)
     """
     import pandas as pd
 
@@ -223,6 +247,30 @@ def apply_gates(cells: AnnData, gates: pd.DataFrame, *, slide: str | None = None
     ------
     DataError
         No row fits this slide, or the cells lack a marker.
+
+    Examples
+    --------
+    >>> import anndata as ad
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> rng = np.random.default_rng(0)
+    >>> levels = np.where(np.arange(2000) < 400, rng.lognormal(7, 0.3, 2000), rng.normal(0, 20, 2000))
+    >>> cells = ad.AnnData(
+    ...     levels[:, None],
+    ...     obs=pd.DataFrame(index=[str(i) for i in range(2000)]),
+    ...     var=pd.DataFrame(index=["CD8"]),
+    ... )
+    >>> panel = bm.Panel(
+    ...     name="p",
+    ...     channels={
+    ...         "DAPI": {"marker": "DAPI", "role": "nuclei"},
+    ...         "CD8": {"marker": "CD8", "compartment": "cell"},
+    ...     },
+    ... )
+    >>> gates = bm.fit_gates(cells, panel=panel)
+    >>> int(bm.apply_gates(cells, gates).obs["CD8_positive"].sum())
+    400
     """
     chosen = gates_of_slide(gates, slide)
     chosen["marker"] = [known_marker(cells, str(marker)) for marker in chosen["marker"]]
@@ -262,7 +310,33 @@ def with_own_obs(cells: AnnData) -> AnnData:
 
 
 def write_gates(gates: pd.DataFrame, path: str | Path) -> None:
-    """Write a gate table as CSV, to be looked at, changed, and read back by :func:`read_gates`."""
+    """Write a gate table as CSV, to be looked at, changed, and read back by :func:`read_gates`.
+
+    Examples
+    --------
+    >>> import anndata as ad
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> rng = np.random.default_rng(0)
+    >>> levels = np.where(np.arange(2000) < 400, rng.lognormal(7, 0.3, 2000), rng.normal(0, 20, 2000))
+    >>> cells = ad.AnnData(
+    ...     levels[:, None],
+    ...     obs=pd.DataFrame(index=[str(i) for i in range(2000)]),
+    ...     var=pd.DataFrame(index=["CD8"]),
+    ... )
+    >>> panel = bm.Panel(
+    ...     name="p",
+    ...     channels={
+    ...         "DAPI": {"marker": "DAPI", "role": "nuclei"},
+    ...         "CD8": {"marker": "CD8", "compartment": "cell"},
+    ...     },
+    ... )
+    >>> gates = bm.fit_gates(cells, panel=panel)
+    >>> bm.write_gates(gates, "gates.csv")
+    >>> len(bm.read_gates("gates.csv"))
+    1
+    """
     from biomarkers.core.files import write_csv
 
     write_csv(gates, Path(path))
@@ -279,6 +353,31 @@ def read_gates(path: str | Path) -> pd.DataFrame:
         There is no such file.
     DataError
         A column is missing, a gate is no number, edges do not rise, or a marker of a slide is there twice.
+
+    Examples
+    --------
+    >>> import anndata as ad
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> rng = np.random.default_rng(0)
+    >>> levels = np.where(np.arange(2000) < 400, rng.lognormal(7, 0.3, 2000), rng.normal(0, 20, 2000))
+    >>> cells = ad.AnnData(
+    ...     levels[:, None],
+    ...     obs=pd.DataFrame(index=[str(i) for i in range(2000)]),
+    ...     var=pd.DataFrame(index=["CD8"]),
+    ... )
+    >>> panel = bm.Panel(
+    ...     name="p",
+    ...     channels={
+    ...         "DAPI": {"marker": "DAPI", "role": "nuclei"},
+    ...         "CD8": {"marker": "CD8", "compartment": "cell"},
+    ...     },
+    ... )
+    >>> gates = bm.fit_gates(cells, panel=panel)
+    >>> bm.write_gates(gates, "gates.csv")
+    >>> len(bm.read_gates("gates.csv"))
+    1
     """
     import pandas as pd
 

@@ -98,6 +98,22 @@ def assign_phenotypes(cells: AnnData, rules: Mapping[str, str]) -> AnnData:
     ------
     UsageError
         A rule is malformed or names what the cells do not have, or a phenotype has the name of a marker.
+
+    Examples
+    --------
+    >>> import anndata as ad
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> xy = np.array([[0.0, 0.0], [8.0, 0.0], [100.0, 0.0], [108.0, 0.0]])
+    >>> obs = pd.DataFrame(
+    ...     {"CD8_positive": [True, False, True, False], "CK_positive": [False, True, False, True]},
+    ...     index=list("abcd"),
+    ... )
+    >>> cells = ad.AnnData(obs=obs, obsm={"spatial": xy})
+    >>> named = bm.assign_phenotypes(cells, {"T cell": "CD8+ !CK+", "tumor": "CK+"})
+    >>> named.obs["phenotype"].tolist()
+    ['T cell', 'tumor', 'T cell', 'tumor']
     """
     refuse_names_of_markers(rules, markers=[*_call_columns(cells), *map(str, cells.var_names)], where="phenotypes")
     masks = {name: select_cells(cells, rule) for name, rule in rules.items()}

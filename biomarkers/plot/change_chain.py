@@ -44,6 +44,23 @@ def plot_conversions(change: Change, *, ax: Axes | None = None) -> Axes:
     ------
     DataError
         The result has no components.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame(
+    ...     {
+    ...         "patient": list("abcdefgh") * 2,
+    ...         "timepoint": ["baseline"] * 8 + ["on_treatment"] * 8,
+    ...         "CD8": [100.0] * 8 + [200.0, 150, 300, 120, 400, 250, 180, 500],
+    ...     }
+    ... )
+    >>> change = bm.measure_change(table, levels=["CD8"], scale="linear", components=["CD8=150"])
+    >>> ax = bm.plot_conversions(change)
+    >>> len(ax.get_children()) > 10
+    True
     """
     _need_components(change)
     table = change.conversions.iloc[::-1].reset_index(drop=True)
@@ -89,6 +106,23 @@ def plot_chain(change: Change, *, ax: Axes | None = None) -> Axes:
     ------
     DataError
         The result has no components, or no state is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame(
+    ...     {
+    ...         "patient": list("abcdefgh") * 2,
+    ...         "timepoint": ["baseline"] * 8 + ["on_treatment"] * 8,
+    ...         "CD8": [100.0] * 8 + [200.0, 150, 300, 120, 400, 250, 180, 500],
+    ...     }
+    ... )
+    >>> change = bm.measure_change(table, levels=["CD8"], scale="linear", components=["CD8=150"])
+    >>> ax = bm.plot_chain(change)
+    >>> len(ax.get_children()) > 10
+    True
     """
     from matplotlib.patches import Patch, Rectangle
 

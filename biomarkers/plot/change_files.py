@@ -32,6 +32,24 @@ def save_change_figures(change: Change, folder: Path, *, simulated: bool = False
     Returns
     -------
     The files. A biomarker without any complete pair has none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame(
+    ...     {
+    ...         "patient": list("abcdefgh") * 2,
+    ...         "timepoint": ["baseline"] * 8 + ["on_treatment"] * 8,
+    ...         "CD8": [100.0] * 8 + [200.0, 150, 300, 120, 400, 250, 180, 500],
+    ...     }
+    ... )
+    >>> change = bm.measure_change(table, levels=["CD8"], scale="linear")
+    >>> from pathlib import Path
+    >>> paths = bm.save_change_figures(change, Path("figures"))
+    >>> all(path.is_file() for path in paths)
+    True
     """
     made: list[Path] = []
 

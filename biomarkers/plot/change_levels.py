@@ -45,6 +45,23 @@ def plot_pairs(change: Change, *, biomarker: str, ax: Axes | None = None) -> Axe
     ------
     UsageError
         There is no such biomarker.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame(
+    ...     {
+    ...         "patient": list("abcdefgh") * 2,
+    ...         "timepoint": ["baseline"] * 8 + ["on_treatment"] * 8,
+    ...         "CD8": [100.0] * 8 + [200.0, 150, 300, 120, 400, 250, 180, 500],
+    ...     }
+    ... )
+    >>> change = bm.measure_change(table, levels=["CD8"], scale="linear")
+    >>> ax = bm.plot_pairs(change, biomarker="CD8")
+    >>> len(ax.get_children()) > 10
+    True
     """
     rows = _rows(change, biomarker)
     words = response_words(rows[keys.RESPONSE])
@@ -121,6 +138,23 @@ def plot_changes(change: Change, *, biomarker: str, ax: Axes | None = None) -> A
     ------
     UsageError
         There is no such biomarker.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame(
+    ...     {
+    ...         "patient": list("abcdefgh") * 2,
+    ...         "timepoint": ["baseline"] * 8 + ["on_treatment"] * 8,
+    ...         "CD8": [100.0] * 8 + [200.0, 150, 300, 120, 400, 250, 180, 500],
+    ...     }
+    ... )
+    >>> change = bm.measure_change(table, levels=["CD8"], scale="linear")
+    >>> ax = bm.plot_changes(change, biomarker="CD8")
+    >>> len(ax.get_children()) > 10
+    True
     """
     rows = _rows(change, biomarker)
     rows = rows[rows["reason"] == ""].sort_values("change", ascending=False, kind="stable")

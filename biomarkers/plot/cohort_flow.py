@@ -36,6 +36,31 @@ def plot_flow(flow: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     The Axes.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> clinical = pd.DataFrame({"patient": ["P1", "P2", "P3"], "response": ["PR", "SD", "PD"]})
+    >>> levels = pd.DataFrame(
+    ...     {
+    ...         "patient": ["P1", "P2"],
+    ...         "timepoint": "baseline",
+    ...         "sample": ["a", "b"],
+    ...         "marker": "CD274",
+    ...         "assay": "rna",
+    ...         "score": "log2_cpm",
+    ...         "value": [5.0, 3.0],
+    ...         "unit": "log2 CPM",
+    ...         "scale": "log",
+    ...         "status": "ok",
+    ...         "reason": "",
+    ...     }
+    ... )
+    >>> cohort = bm.build_cohort(levels=[levels], clinical=clinical)
+    >>> ax = bm.plot_flow(bm.flow_of(cohort))
+    >>> len(ax.texts) > 0
+    True
     """
     leaf = flow["step"].str.startswith(_LEAVES)
     main, leaves = flow[~leaf], _boxes(flow[leaf])

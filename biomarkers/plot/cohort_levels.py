@@ -39,6 +39,32 @@ def plot_visits(cohort: AnnData, *, biomarker: str, ax: Axes | None = None) -> A
     ------
     UsageError
         There is no such biomarker.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> clinical = pd.DataFrame({"patient": ["P1", "P2", "P3"], "response": ["PR", "SD", "PD"]})
+    >>> levels = pd.DataFrame(
+    ...     {
+    ...         "patient": ["P1", "P2"],
+    ...         "timepoint": "baseline",
+    ...         "sample": ["a", "b"],
+    ...         "marker": "CD274",
+    ...         "assay": "rna",
+    ...         "score": "log2_cpm",
+    ...         "value": [5.0, 3.0],
+    ...         "unit": "log2 CPM",
+    ...         "scale": "log",
+    ...         "status": "ok",
+    ...         "reason": "",
+    ...     }
+    ... )
+    >>> cohort = bm.build_cohort(levels=[levels], clinical=clinical)
+    >>> name = cohort.var_names[0]
+    >>> ax = bm.plot_visits(cohort, biomarker=name)
+    >>> ax.get_ylabel() != ""
+    True
     """
     names = [str(name) for name in cohort.var_names]
     if biomarker not in names:

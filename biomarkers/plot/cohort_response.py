@@ -50,6 +50,15 @@ def plot_waterfall(
     ------
     UsageError
         A column is absent.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> patients = bm.read_patients(bm.sample_trial().clinical)
+    >>> ax = bm.plot_waterfall(patients.table)
+    >>> ax.get_ylabel() != ""
+    True
     """
     require_columns(patients, [change, response], where="patients")
     known = patients[patients[change].notna()].sort_values(change, ascending=False, kind="stable")
@@ -92,6 +101,18 @@ def plot_spider(visits: pd.DataFrame, *, responses: Mapping[str, str] | None = N
     Returns
     -------
     The Axes. A filled marker is a visit with a new lesion.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> sums = pd.DataFrame(
+    ...     {"patient": ["P1"] * 4, "day": [0, 56, 84, 168], "sum_mm": [100.0, 60.0, 55.0, 90.0]}
+    ... )
+    >>> visits = bm.derive_responses(sums)
+    >>> ax = bm.plot_spider(visits)
+    >>> ax.get_ylabel() != ""
+    True
     """
     from matplotlib.lines import Line2D
 
@@ -148,6 +169,15 @@ def plot_swimmer(
     ------
     UsageError
         A column is absent.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> patients = bm.read_patients(bm.sample_trial().clinical)
+    >>> ax = bm.plot_swimmer(patients.table)
+    >>> ax.get_xlabel() != ""
+    True
     """
     needed = [months, event] + ([response] if response in patients or response != keys.RESPONSE else [])
     require_columns(patients, needed, where="patients")

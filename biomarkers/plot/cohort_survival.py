@@ -104,6 +104,16 @@ def plot_landmark(
     Returns
     -------
     The Axes; months count from the landmark.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> patients = bm.read_patients(bm.sample_trial().clinical)
+    >>> table = patients.table.assign(ttr_months=patients.table["response"].map({"CR": 1.0, "PR": 2.0}))
+    >>> ax = bm.plot_landmark(table, endpoint="os", at=3.0, response_months="ttr_months")
+    >>> ax.get_ylabel() != ""
+    True
     """
     left = landmark_groups(patients, endpoint=endpoint, response_months=response_months, at=at)
     ax = plot_survival(left, endpoint=endpoint, group="group", transform=transform, ax=ax)

@@ -40,6 +40,17 @@ def plot_levels(relation: Relation, biomarker: str, *, ax: Axes | None = None, e
     ------
     UsageError
         There is no such biomarker in the result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame({"CD274": np.arange(20.0), "BOR": ["PD", "SD"] * 5 + ["PR", "SD"] * 5})
+    >>> relation = bm.relate(table, levels=["CD274"], response="BOR", n_permutations=999)
+    >>> ax = bm.plot_levels(relation, "CD274")
+    >>> ax.get_ylabel()
+    'CD274'
     """
     level, responder = known_groups(relation, biomarker)
     verdict = _verdict(relation, biomarker, endpoint)
@@ -73,6 +84,17 @@ def plot_forest(relation: Relation, *, ax: Axes | None = None, endpoint: str | N
 
     Independence within the margin is the thick interval inside the band; dependence is the test's word, not the
     picture's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame({"CD274": np.arange(20.0), "BOR": ["PD", "SD"] * 5 + ["PR", "SD"] * 5})
+    >>> relation = bm.relate(table, levels=["CD274"], response="BOR", n_permutations=999)
+    >>> ax = bm.plot_forest(relation)
+    >>> ax.get_xlabel() != ""
+    True
     """
     verdicts = relation.verdicts
     if endpoint is not None:
@@ -116,7 +138,19 @@ def _forest_row(ax: Axes, at: int, row: dict[Any, Any]) -> None:
 
 
 def plot_roc(relation: Relation, biomarker: str, *, ax: Axes | None = None, endpoint: str = "orr") -> Axes:
-    """ROC curve with a pointwise 95% band (patients resampled within each group, 1,000 times, fixed seed)."""
+    """ROC curve with a pointwise 95% band (patients resampled within each group, 1,000 times, fixed seed).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame({"CD274": np.arange(20.0), "BOR": ["PD", "SD"] * 5 + ["PR", "SD"] * 5})
+    >>> relation = bm.relate(table, levels=["CD274"], response="BOR", n_permutations=999)
+    >>> ax = bm.plot_roc(relation, "CD274")
+    >>> ax.get_xlabel() != ""
+    True
+    """
     level, responder = known_groups(relation, biomarker)
     verdict = _verdict(relation, biomarker, endpoint)
     yes, no = level[responder], level[~responder]
@@ -144,6 +178,17 @@ def plot_response_rate(relation: Relation, biomarker: str, *, ax: Axes | None = 
 
     Groups are the cut-offs fixed beforehand where there are any; else each level when there are at most six; else four
     groups of about equal size, which are for looking only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame({"CD274": np.arange(20.0), "BOR": ["PD", "SD"] * 5 + ["PR", "SD"] * 5})
+    >>> relation = bm.relate(table, levels=["CD274"], response="BOR", n_permutations=999)
+    >>> ax = bm.plot_response_rate(relation, "CD274")
+    >>> ax.get_xlabel() != ""
+    True
     """
     from biomarkers.stats.proportions import clopper_pearson
 

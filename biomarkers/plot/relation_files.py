@@ -36,6 +36,18 @@ def save_relation_figures(relation: Relation, folder: Path, *, sensitivity: Sens
     Returns
     -------
     The files.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame({"CD274": np.arange(20.0), "BOR": ["PD", "SD"] * 5 + ["PR", "SD"] * 5})
+    >>> relation = bm.relate(table, levels=["CD274"], response="BOR", n_permutations=999)
+    >>> from pathlib import Path
+    >>> paths = bm.save_relation_figures(relation, Path("figures"))
+    >>> all(path.is_file() for path in paths)
+    True
     """
     made = [save(plot_forest(relation), folder / "00_forest_of_AUCs.png")]
     names = list(relation.settings["levels"])

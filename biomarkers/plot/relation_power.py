@@ -32,6 +32,14 @@ def plot_power(power: Power, *, ax: Axes | None = None, margin: float | None = N
     ------
     UsageError
         The margin was not simulated.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> found = bm.power(52, n_responders=19, n_simulations=100, n_permutations=99)
+    >>> ax = bm.plot_power(found)
+    >>> ax.get_xlabel() != ""
+    True
     """
     margins = list(power.settings["margins"])
     chosen = margins[len(margins) // 2] if margin is None else margin

@@ -39,6 +39,17 @@ def plot_resolution(relation: Relation, biomarker: str, *, ax: Axes | None = Non
     ------
     UsageError
         There is no such biomarker in the result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame({"CD274": np.arange(20.0), "BOR": ["PD", "SD"] * 5 + ["PR", "SD"] * 5})
+    >>> relation = bm.relate(table, levels=["CD274"], response="BOR", n_permutations=999)
+    >>> ax = bm.plot_resolution(relation, "CD274")
+    >>> ax.get_xlabel() != ""
+    True
     """
     level, responder = known_groups(relation, biomarker)
     alpha = float(relation.settings["alpha"])

@@ -32,6 +32,18 @@ def plot_sensitivity(sensitivity: Sensitivity, biomarker: str, *, ax: Axes | Non
     ------
     UsageError
         There is no such biomarker in the panel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame({"CD274": np.arange(20.0), "BOR": ["PD", "SD"] * 5 + ["PR", "SD"] * 5})
+    >>> relation = bm.relate(table, levels=["CD274"], response="BOR", n_permutations=999)
+    >>> panel = bm.sensitivity(table, levels=["CD274"], response="BOR", n_permutations=199)
+    >>> ax = bm.plot_sensitivity(panel, "CD274")
+    >>> ax.get_xlabel() != ""
+    True
     """
     verdicts = sensitivity.base.verdicts
     names = list(verdicts["biomarker"])

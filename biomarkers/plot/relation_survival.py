@@ -28,6 +28,19 @@ def plot_survival(relation: Relation, biomarker: str, *, ax: Axes | None = None)
     ------
     UsageError
         The result has no such biomarker, or no times.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame({"CD274": np.arange(30.0), "pfs": np.tile([3.0, 5.0, 9.0], 10), "event": 1})
+    >>> relation = bm.relate(
+    ...     table, levels=["CD274"], endpoint="pfs", time="pfs", event="event", n_permutations=199
+    ... )
+    >>> ax = bm.plot_survival(relation, "CD274")
+    >>> ax.get_ylabel() != ""
+    True
     """
     from biomarkers.stats.survival import kaplan_meier
 

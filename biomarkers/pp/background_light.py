@@ -36,6 +36,14 @@ def estimate_white(tile: xr.DataArray | PlainTile) -> White:
     holds no glass at all this is the palest tissue: amounts are then relative to that, and :func:`doubt_about_white`
     says whether it can be glass. Pure 255 in all channels is what files are padded with; it counts only where
     nothing else is bright.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> tile = bm.read_tile(bm.sample_trial().folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif")
+    >>> white = bm.estimate_white(tile)
+    >>> [round(level) > 200 for level in white]
+    [True, True, True]
     """
     return white_of_samples(block_pairs(tile_rgb(tile)))
 

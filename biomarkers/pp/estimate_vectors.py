@@ -53,6 +53,14 @@ def estimate_vectors(tile: xr.DataArray, *, white: White, reference: StainVector
     the plane of the two leading directions of optical density, and in it the robust extremes of the angle. Unlike there
     each extreme is taken among the pixels on its own side of the middle between the two references (the outermost 5%),
     so that a stain on few cells is not drowned by the other. Pixels below 0.15 and above 1.3 OD are left out.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> tile = bm.read_tile(bm.sample_trial().folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif")
+    >>> white = bm.estimate_white(tile)
+    >>> bm.estimate_vectors(tile, white=white).source
+    'estimated from the slide'
     """
     rgb = tile_rgb(tile).reshape(-1, 3)
     sample = rgb[:: max(1, rgb.shape[0] // _SAMPLE)]

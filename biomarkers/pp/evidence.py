@@ -91,6 +91,14 @@ def dab_evidence(tile: xr.DataArray | PlainTile, *, white: White, vectors: Stain
     Returns
     -------
     The evidence; ``evidence.kind`` is what it amounts to.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> tile = bm.read_tile(bm.sample_trial().folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif")
+    >>> white = bm.estimate_white(tile)
+    >>> bm.dab_evidence(tile, white=white).kind
+    'dab'
     """
     rgb = tile_rgb(tile)
     step = max(1, int((rgb.shape[0] * rgb.shape[1] / _SAMPLE) ** 0.5))

@@ -117,6 +117,14 @@ def clean_channels(
     ------
     UsageError
         A channel that is named is not there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import biomarkers as bm
+    >>> tile = bm.io.make_channels(np.full((2, 64, 64), 100, np.uint16), names=["DAPI", "CD8"], mpp=0.5)
+    >>> bm.clean_channels(tile).tile.sizes["c"]
+    2
     """
     names = [str(name) for name in tile.coords["c"].to_numpy()]
     for name in (autofluorescence, *(background or {}), *(end for pair in bleed_through for end in pair[:2])):

@@ -40,6 +40,14 @@ def separate_stains(tile: xr.DataArray, *, white: White, vectors: StainVectors |
     -----
     ``density = hematoxylin * h + dab * d + residual * r`` with unit vectors h, d and r = h x d, solved exactly per
     pixel (Ruifrok AC, Johnston DA. Anal Quant Cytol Histol 2001;23:291-299).
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> tile = bm.read_tile(bm.sample_trial().folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif")
+    >>> white = bm.estimate_white(tile)
+    >>> bm.separate_stains(tile, white=white).coords["c"].values.tolist()
+    ['hematoxylin', 'dab', 'residual']
     """
     import xarray as xr
 

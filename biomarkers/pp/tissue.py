@@ -42,6 +42,14 @@ def tissue_mask(
     -------
     bool (height, width): True where there is tissue. Islands below 150 um2 are dropped and holes below 2000 um2 are
     filled, so lumina and torn glass stay outside while gaps between cells count as tissue.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> tile = bm.read_tile(bm.sample_trial().folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif")
+    >>> white = bm.estimate_white(tile)
+    >>> bool(bm.tissue_mask(tile, white=white).any())
+    True
     """
     rgb = tile_rgb(tile)
     mpp = float(tile.attrs[keys.MPP])

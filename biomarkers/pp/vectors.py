@@ -34,6 +34,12 @@ class StainVectors:
     ------
     UsageError
         A vector is not three finite non-negative numbers, or the two are less than 7 degrees apart.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> bm.StainVectors().dab
+    (0.2681475217165787, 0.5703137588748127, 0.7764271524330785)
     """
 
     hematoxylin: Vector = RUIFROK_HEMATOXYLIN

@@ -31,6 +31,12 @@ class Family:
         Number of levels of an ordinal marker.
     spread
         Ratio of the standard deviations, responders to others.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> bm.Family("zero-inflated", zero_share=0.7).zero_share
+    0.7
     """
 
     name: str = "normal"

@@ -155,12 +155,20 @@ def _first_responses(table: pd.DataFrame) -> str | None:
 
 
 def load_plan(path: str | Path) -> Plan:
-    """Load a plan from a TOML file.
+    r"""Load a plan from a TOML file.
 
     Raises
     ------
     UsageError
         The file is absent, is not TOML, or has unknown keys or values out of range.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import biomarkers as bm
+    >>> written = Path("plan.toml").write_text('levels = ["CD274"]\nmargin = 0.15\n')
+    >>> bm.load_plan("plan.toml").margin
+    0.15
     """
     file = Path(path)
     values = read_toml(file)

@@ -121,6 +121,13 @@ def power(
     ------
     UsageError
         A number is out of range, or fewer than two responders or others would have a level.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> found = bm.power(52, n_responders=19, n_simulations=200, n_permutations=199)
+    >>> 0.6 < found.min_detectable_auc < 0.85
+    True
     """
     family = Family(levels) if isinstance(levels, str) else levels
     yes, no = _evaluable(n, n_responders, missing_share)

@@ -43,6 +43,16 @@ class Relation(Result):
     many rows became how many patients, ``data`` the analysed patients (levels, ``responder``, ``response``, and
     ``stratum``, ``time``, ``event`` where given), ``settings`` everything needed to make it again, ``limits`` the limit
     that each patient's level stands at or below (NaN where it was measured), row by row as ``data``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame({"CD274": np.arange(20.0), "BOR": ["PD", "SD"] * 5 + ["PR", "SD"] * 5})
+    >>> relation = bm.relate(table, levels=["CD274"], response="BOR", n_permutations=999)
+    >>> relation.verdicts[["biomarker", "n", "n_responders", "verdict"]].to_numpy().tolist()
+    [['CD274', 20, 5, 'dependent']]
     """
 
     verdicts: pd.DataFrame

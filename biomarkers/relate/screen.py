@@ -52,6 +52,19 @@ def screen(
     References
     ----------
     Westfall PH, Young SS. Resampling-based multiple testing. Wiley 1993.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> rng = np.random.default_rng(0)
+    >>> responder = np.arange(40) % 2 == 0
+    >>> levels = pd.DataFrame(rng.normal(size=(40, 3)), columns=["a", "b", "c"])
+    >>> levels["c"] += 2 * responder
+    >>> found = bm.screen(levels, responder, n_permutations=999)
+    >>> found.columns[:3].tolist(), len(found)
+    (['biomarker', 'n', 'n_responders'], 3)
     """
     from biomarkers.stats.adjust import adjust
     from biomarkers.stats.max_t import max_t

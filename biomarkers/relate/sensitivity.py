@@ -112,6 +112,17 @@ def sensitivity(
     ------
     UsageError
         More than one end point is asked, or an option is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame({"CD274": np.arange(20.0), "BOR": ["PD", "SD"] * 5 + ["PR", "SD"] * 5})
+    >>> relation = bm.relate(table, levels=["CD274"], response="BOR", n_permutations=999)
+    >>> panel = bm.sensitivity(table, levels=["CD274"], response="BOR", n_permutations=199)
+    >>> "biomarker" in panel.table.columns, len(panel.table) > 3
+    (True, True)
     """
     if not isinstance(endpoint, str):
         raise UsageError("the panel asks one end point again", seen=endpoint, allowed="one end point")

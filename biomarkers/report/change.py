@@ -44,6 +44,23 @@ def write_change_report(
     Returns
     -------
     The path.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame(
+    ...     {
+    ...         "patient": list("abcdefgh") * 2,
+    ...         "timepoint": ["baseline"] * 8 + ["on_treatment"] * 8,
+    ...         "CD8": [100.0] * 8 + [200.0, 150, 300, 120, 400, 250, 180, 500],
+    ...     }
+    ... )
+    >>> change = bm.measure_change(table, levels=["CD8"], scale="linear")
+    >>> from pathlib import Path
+    >>> bm.write_change_report(change, Path("report.html")).name
+    'report.html'
     """
     page = Page(
         title=title or "Change from baseline to on-treatment",

@@ -46,6 +46,15 @@ def write_cohort_report(
     Returns
     -------
     The path.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> patients = bm.read_patients(bm.sample_trial().clinical)
+    >>> from pathlib import Path
+    >>> bm.write_cohort_report(bm.summarise_study(patients), Path("report.html")).name
+    'report.html'
     """
     page = Page(
         title=title or "The patients of the study",

@@ -64,6 +64,17 @@ def write_relation_report(
     Returns
     -------
     The path.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame({"CD274": np.arange(20.0), "BOR": ["PD", "SD"] * 5 + ["PR", "SD"] * 5})
+    >>> relation = bm.relate(table, levels=["CD274"], response="BOR", n_permutations=999)
+    >>> from pathlib import Path
+    >>> bm.write_relation_report(relation, Path("report.html")).name
+    'report.html'
     """
     page = Page(
         title=title or "Do responses occur independently of the levels?",

@@ -37,6 +37,14 @@ def write_review(folder: str | Path) -> Path:
         The folder holds no scored slides.
     DataError
         A table was changed so that it cannot be read.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> tile = bm.sample_trial().folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif"
+    >>> run = bm.score_batch([tile], out="run", progress=False, assay="22c3", assume_tumor=True, workers=1)
+    >>> bm.write_review("run").name
+    'review.html'
     """
     import jinja2
 

@@ -76,6 +76,17 @@ def write_study_report(
     Returns
     -------
     The path.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> table = pd.DataFrame({"CD274": np.arange(20.0), "BOR": ["PD", "SD"] * 5 + ["PR", "SD"] * 5})
+    >>> relation = bm.relate(table, levels=["CD274"], response="BOR", n_permutations=999)
+    >>> from pathlib import Path
+    >>> bm.write_study_report(Path("report.html"), relation=relation).name
+    'report.html'
     """
     sections = relation_sections(relation, figures=relation_figures)
     if change is not None:

@@ -94,6 +94,14 @@ def score_batch(
         An input or a setting is wrong, or the folder holds results of other settings; nothing was written.
     EnvironmentFailure
         The folder is locked, cannot be written, or the disk is full. What was finished is kept.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> tile = bm.sample_trial().folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif"
+    >>> run = bm.score_batch([tile], out="run", progress=False, assay="22c3", assume_tumor=True, workers=1)
+    >>> len(run.slides), (run.out / "scores.csv").is_file()
+    (1, True)
     """
     folder = Path(out)
     per_image = settings.get("gates") == PER_IMAGE

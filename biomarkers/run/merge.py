@@ -43,6 +43,14 @@ def merge_runs(folders: Sequence[str | Path], *, out: str | Path) -> pd.DataFram
     DataError
         Settings or package versions differ, two runs have a slide of the same name, or a file of a run is gone or was
         changed so that it cannot be read.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> tile = bm.sample_trial().folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif"
+    >>> run = bm.score_batch([tile], out="run", progress=False, assay="22c3", assume_tumor=True, workers=1)
+    >>> len(bm.merge_runs(["run"], out="merged"))
+    1
     """
     target = Path(out)
     sources = [Path(folder) for folder in folders]

@@ -49,6 +49,15 @@ def verify_run(folder: str | Path, *, sample: int = 5, seed: int = 0) -> Verific
         The folder holds no finished run.
     DataError
         The run's record was changed so that it cannot be read.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> tile = bm.sample_trial().folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif"
+    >>> run = bm.score_batch([tile], out="run", progress=False, assay="22c3", assume_tumor=True, workers=1)
+    >>> found = bm.verify_run("run", sample=1)
+    >>> found.rescored, found.problems
+    (('simulated_SIM-001_baseline_PD-L1',), ())
     """
     out = Path(folder)
     record = read_record(out)

@@ -97,6 +97,18 @@ def anchor_thresholds(
     References
     ----------
     Cut at a quantile of negative controls: Clinical and Laboratory Standards Institute, EP17 (limit of blank).
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> folder = bm.sample_trial().folder
+    >>> result = bm.score_slide(
+    ...     folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif", assay="22c3", assume_tumor=True
+    ... )
+    >>> control = result.cells
+    >>> anchor = bm.anchor_thresholds({"control": control}, assay="22c3")
+    >>> anchor.thresholds.dab_od[0] > 0
+    True
     """
     assay = load_assay(assay) if isinstance(assay, str) else assay
     if not 0.5 < quantile < 1:

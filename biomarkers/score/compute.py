@@ -68,6 +68,17 @@ def compute_scores(
         There is no such score.
     DataError
         The cells were not called for this marker.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> folder = bm.sample_trial().folder
+    >>> result = bm.score_slide(
+    ...     folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif", assay="22c3", assume_tumor=True
+    ... )
+    >>> rows = bm.compute_scores(result.cells, assay="22c3", slide="a", tissue_mm2=0.066)
+    >>> rows["score"].tolist()[:2]
+    ['tps', 'cps']
     """
     assay = load_assay(assay) if isinstance(assay, str) else assay
     counts = tally(

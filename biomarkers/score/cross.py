@@ -87,6 +87,24 @@ def cross_functions(
     ----------
     Ripley 1988, Statistical Inference for Spatial Processes; Baddeley, Rubak and Turner 2015, Spatial Point Patterns.
     Held to spatstat's ``Kcross(correction = "border")`` and ``Gcross(correction = "rs")``.
+
+    Examples
+    --------
+    >>> import anndata as ad
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> xy = np.array([[0.0, 0.0], [8.0, 0.0], [100.0, 0.0], [108.0, 0.0]])
+    >>> obs = pd.DataFrame(
+    ...     {"CD8_positive": [True, False, True, False], "CK_positive": [False, True, False, True]},
+    ...     index=list("abcd"),
+    ... )
+    >>> cells = ad.AnnData(obs=obs, obsm={"spatial": xy})
+    >>> found = bm.cross_functions(
+    ...     cells, source="CD8+", target="CK+", radius_um=[5, 10], window=(0, 0, 200, 200)
+    ... )
+    >>> found["radius_um"].tolist()
+    [5.0, 10.0]
     """
     cells = one_image(cells)
     xy = positions(cells)

@@ -192,7 +192,7 @@ def ratio_interval(first: float, second: float) -> tuple[float, float]:
     --------
     >>> low, high = ratio_interval(10, 20)
     >>> round(low, 3), round(high, 3)
-    (0.209, 1.118)
+    (0.209, 1.119)
     """
     from scipy.special import betaincinv
 

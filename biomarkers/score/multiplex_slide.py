@@ -89,7 +89,7 @@ def score_multiplex(
     gates: pd.DataFrame | str | os.PathLike[str] | None = None,
     slide: str | None = None,
 ) -> MultiplexScore:
-    """Score one multiplex immunofluorescence image.
+    r"""Score one multiplex immunofluorescence image.
 
     Images of more than 300 million pixels over all channels are measured block by block, in memory that does not grow
     with them; the result's pictures and label maps are coarser then (``tile.attrs["downsample"]``).
@@ -119,6 +119,35 @@ def score_multiplex(
         Channels, labels, gates or annotations do not fit.
     UsageError
         No pixel size, or a rule of the panel names what there is not.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import biomarkers as bm
+    >>> channels = 'DAPI = {marker = "DAPI", role = "nuclei"}, CD8 = {marker = "CD8", compartment = "cell"}'
+    >>> written = Path("panel.toml").write_text(f"name = 'p'\nchannels = {{{channels}}}")
+    >>> import numpy as np
+    >>> import tifffile
+    >>> y, x = np.mgrid[:256, :256]
+    >>> nuclei = sum(
+    ...     2000.0 * np.exp(-((y - a) ** 2 + (x - b) ** 2) / 50)
+    ...     for a in range(16, 256, 32)
+    ...     for b in range(16, 256, 32)
+    ... )
+    >>> pixels = np.stack([nuclei + 100, nuclei * (x < 128) + 100]).astype(np.uint16)
+    >>> tifffile.imwrite(
+    ...     "a.ome.tif",
+    ...     pixels,
+    ...     metadata={
+    ...         "axes": "CYX",
+    ...         "Channel": {"Name": ["DAPI", "CD8"]},
+    ...         "PhysicalSizeX": 0.5,
+    ...         "PhysicalSizeY": 0.5,
+    ...     },
+    ... )
+    >>> result = bm.score_multiplex("a.ome.tif", panel="panel.toml")
+    >>> result.cells.n_obs
+    64
     """
     from biomarkers.io.channels import channel_shape, read_channels
     from biomarkers.score import multiplex_blocks
@@ -183,7 +212,7 @@ def check_rules(panel: Panel) -> None:
 
 
 def regate(result: MultiplexScore, *, gates: pd.DataFrame) -> MultiplexScore:
-    """Score the same cells with other gates: a table that was changed by hand, or fitted to a whole batch.
+    r"""Score the same cells with other gates: a table that was changed by hand, or fitted to a whole batch.
 
     Parameters
     ----------
@@ -191,6 +220,36 @@ def regate(result: MultiplexScore, *, gates: pd.DataFrame) -> MultiplexScore:
         What :func:`score_multiplex` returned; left as it is.
     gates
         A gate table with rows for this slide or for every slide (``*``).
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import biomarkers as bm
+    >>> channels = 'DAPI = {marker = "DAPI", role = "nuclei"}, CD8 = {marker = "CD8", compartment = "cell"}'
+    >>> written = Path("panel.toml").write_text(f"name = 'p'\nchannels = {{{channels}}}")
+    >>> import numpy as np
+    >>> import tifffile
+    >>> y, x = np.mgrid[:256, :256]
+    >>> nuclei = sum(
+    ...     2000.0 * np.exp(-((y - a) ** 2 + (x - b) ** 2) / 50)
+    ...     for a in range(16, 256, 32)
+    ...     for b in range(16, 256, 32)
+    ... )
+    >>> pixels = np.stack([nuclei + 100, nuclei * (x < 128) + 100]).astype(np.uint16)
+    >>> tifffile.imwrite(
+    ...     "a.ome.tif",
+    ...     pixels,
+    ...     metadata={
+    ...         "axes": "CYX",
+    ...         "Channel": {"Name": ["DAPI", "CD8"]},
+    ...         "PhysicalSizeX": 0.5,
+    ...         "PhysicalSizeY": 0.5,
+    ...     },
+    ... )
+    >>> result = bm.score_multiplex("a.ome.tif", panel="panel.toml")
+    >>> moved = bm.regate(result, gates=result.gates.assign(gate=500.0, gate_2=1000.0, gate_3=2000.0))
+    >>> int(moved.cells.obs["CD8_positive"].sum())
+    0
     """
     return _scored(
         result.cells, result.cleaned, result.labels, panel=result.panel, slide=result.slide,

@@ -104,6 +104,16 @@ def score_slide(
         No pixel size, or settings that contradict each other.
     DataError
         Annotations or classifier do not fit the image.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> folder = bm.sample_trial().folder
+    >>> result = bm.score_slide(
+    ...     folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif", assay="22c3", assume_tumor=True
+    ... )
+    >>> result.row["n_cells"] > 200, "tps" in set(result.scores["score"])
+    (True, True)
     """
     setup = read_setup(
         assay=assay,

@@ -56,6 +56,30 @@ def pool_scores(scores: pd.DataFrame, *, by: Sequence[str] | str, assay: Assay |
     Examples
     --------
     Two regions of one patient, 90 of 100 and 10 of 900 tumor cells stained, are 100 of 1000 (10 %), not 45.6 %.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> scores = pd.DataFrame(
+    ...     {
+    ...         "slide": ["a", "b"],
+    ...         "patient": "P1",
+    ...         "region": "all",
+    ...         "marker": "PD-L1",
+    ...         "score": "tps",
+    ...         "value": [10.0, 30.0],
+    ...         "unit": "%",
+    ...         "ci_low": [5.0, 20.0],
+    ...         "ci_high": [15.0, 40.0],
+    ...         "numerator": [10.0, 90.0],
+    ...         "denominator": [100.0, 300.0],
+    ...         "status": "ok",
+    ...         "reason": "",
+    ...     }
+    ... )
+    >>> bm.pool_scores(scores, by="patient")["value"].tolist()
+    [25.0]
     """
     import pandas as pd
 

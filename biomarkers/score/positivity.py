@@ -58,6 +58,17 @@ def call_positivity(
     ------
     DataError
         The marker or a layer is missing.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> folder = bm.sample_trial().folder
+    >>> result = bm.score_slide(
+    ...     folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif", assay="22c3", assume_tumor=True
+    ... )
+    >>> called = bm.call_positivity(result.cells, assay="22c3")
+    >>> "PD-L1_positive" in called.obs
+    True
     """
     assay = load_assay(assay) if isinstance(assay, str) else assay
     name = assay.marker if marker is None else marker

@@ -64,6 +64,17 @@ def sensitivity_curve(
     ------
     UsageError
         A score is unknown or not made of cells, or a cut is not above 0.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> folder = bm.sample_trial().folder
+    >>> result = bm.score_slide(
+    ...     folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif", assay="22c3", assume_tumor=True
+    ... )
+    >>> curve = bm.sensitivity_curve(result.cells, assay="22c3", score="tps", dab_od=[0.1, 0.2, 0.4])
+    >>> bool(curve["value"].is_monotonic_decreasing)
+    True
     """
     assay = load_assay(assay) if isinstance(assay, str) else assay
     names = [score] if isinstance(score, str) else list(score)

@@ -44,6 +44,21 @@ def nearest_distances(cells: AnnData, *, pairs: Sequence[tuple[str, str]]) -> pd
     ------
     UsageError
         The cells are of several images, or have no positions.
+
+    Examples
+    --------
+    >>> import anndata as ad
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> xy = np.array([[0.0, 0.0], [8.0, 0.0], [100.0, 0.0], [108.0, 0.0]])
+    >>> obs = pd.DataFrame(
+    ...     {"CD8_positive": [True, False, True, False], "CK_positive": [False, True, False, True]},
+    ...     index=list("abcd"),
+    ... )
+    >>> cells = ad.AnnData(obs=obs, obsm={"spatial": xy})
+    >>> bm.nearest_distances(cells, pairs=[("CD8+", "CK+")]).iloc[:, -1].dropna().tolist()
+    [8.0]
     """
     cells = one_image(cells)
     xy = positions(cells)
@@ -89,6 +104,21 @@ def count_within(
     -------
     One row a pair and radius: ``region, from, to, radius_um, n_from, n_to, n_from_with`` (how many have at least one
     near) and ``mean_within`` (how many are near, on average; NaN without ``from`` cells).
+
+    Examples
+    --------
+    >>> import anndata as ad
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> xy = np.array([[0.0, 0.0], [8.0, 0.0], [100.0, 0.0], [108.0, 0.0]])
+    >>> obs = pd.DataFrame(
+    ...     {"CD8_positive": [True, False, True, False], "CK_positive": [False, True, False, True]},
+    ...     index=list("abcd"),
+    ... )
+    >>> cells = ad.AnnData(obs=obs, obsm={"spatial": xy})
+    >>> bm.count_within(cells, pairs=[("CD8+", "CK+")], radius_um=[10])["n_from_with"].tolist()
+    [2]
     """
     cells = one_image(cells)
     xy = positions(cells)
@@ -200,6 +230,22 @@ def proximity_test(
     References
     ----------
     Random labelling: Diggle 2013, Statistical Analysis of Spatial and Spatio-Temporal Point Patterns, 3rd ed., ch. 6.
+
+    Examples
+    --------
+    >>> import anndata as ad
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> rng = np.random.default_rng(0)
+    >>> obs = pd.DataFrame(
+    ...     {"CD8_positive": rng.random(300) < 0.3, "CK_positive": rng.random(300) < 0.3},
+    ...     index=[str(i) for i in range(300)],
+    ... )
+    >>> cells = ad.AnnData(obs=obs, obsm={"spatial": rng.uniform(0, 500, (300, 2))})
+    >>> found = bm.proximity_test(cells, source="CD8+", target="CK+", radius_um=30, n_permutations=99)
+    >>> found.low <= found.mean_within <= found.high
+    True
     """
     generator, radius = np.random.default_rng(rng), checked_radius(radius_um)
     cells = one_image(cells)

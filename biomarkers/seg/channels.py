@@ -69,6 +69,19 @@ def measure_channels(
     ------
     DataError
         Labels and image differ in size.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import biomarkers as bm
+    >>> y, x = np.mgrid[:128, :128]
+    >>> nuclei = sum(2000.0 * np.exp(-((y - a) ** 2 + (x - b) ** 2) / 50) for a in (32, 96) for b in (32, 96))
+    >>> tile = bm.io.make_channels(
+    ...     np.stack([nuclei + 100, nuclei + 100]).astype(np.uint16), names=["DAPI", "CD8"], mpp=0.5
+    ... )
+    >>> cells = bm.measure_channels(tile, bm.segment_dapi(tile))
+    >>> cells.shape
+    (4, 2)
     """
     pixels = kernels.ready(tile.to_numpy())
     geometry = _geometry(labels, shape=pixels.shape[1:], mpp=float(tile.attrs[keys.MPP]), threads=threads)

@@ -79,6 +79,16 @@ def segment_dapi(
     ------
     UsageError
         There is no such channel, or nuclei would be narrower than 4 px.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import biomarkers as bm
+    >>> y, x = np.mgrid[:128, :128]
+    >>> nuclei = sum(2000.0 * np.exp(-((y - a) ** 2 + (x - b) ** 2) / 50) for a in (32, 96) for b in (32, 96))
+    >>> tile = bm.io.make_channels((nuclei[None] + 100).astype(np.uint16), names=["DAPI"], mpp=0.5)
+    >>> int(bm.segment_dapi(tile).nuclei.max())
+    4
     """
     names = [str(name) for name in tile.coords["c"].to_numpy()]
     if nuclei not in names:

@@ -157,8 +157,11 @@ def find_cells(
 
     Examples
     --------
-    >>> found = find_cells(read_tile("field.png", mpp=0.25), marker="Ki67")  # doctest: +SKIP
-    >>> found.cells.to_df("nucleus_mean").head()  # doctest: +SKIP
+    >>> import biomarkers as bm
+    >>> tile = bm.read_tile(bm.sample_trial().folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif")
+    >>> found = bm.find_cells(tile, marker="PD-L1")
+    >>> found.cells.n_obs > 200, "nucleus_mean" in found.cells.layers
+    (True, True)
     """
     settings, vectors = settings or CellSettings(), vectors or StainVectors()
     tile_rgb(tile)  # refused before anything is estimated

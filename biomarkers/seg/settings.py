@@ -43,6 +43,14 @@ class CellSettings(Settings):
         Side of the blocks in which large tiles are processed. Results do not depend on it.
     check_stain
         Refuse images that are no immunostain (H&E, grey).
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> bm.CellSettings(nuclei_by="hue").nuclei_by
+    'hue'
+    >>> bm.CellSettings().working_mpp
+    0.5
     """
 
     working_mpp: Annotated[float, Field(gt=0.1, le=1.0)] = 0.5

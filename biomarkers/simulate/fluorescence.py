@@ -104,6 +104,13 @@ def plant_multiplex(
     Returns
     -------
     A scene with bool columns ``CD8, CD4, FOXP3, CD3zeta-pY142, TFE3``.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> scene = bm.plant_multiplex(bm.simulate_scene(rng=0, size_px=256), rng=0)
+    >>> type(scene).__name__
+    'Scene'
     """
     generator = np.random.default_rng(rng)
     if not (min(cd8_share, foxp3_share, py142_share) >= 0 and cd8_share + foxp3_share <= 1 and py142_share <= 1):
@@ -150,6 +157,14 @@ def render_if(
     ------
     UsageError
         A marker is not one that can be rendered, or is not planted in this scene.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> scene = bm.plant_multiplex(bm.simulate_scene(rng=0, size_px=256), rng=0)
+    >>> picture = bm.render_if(scene, markers=["CD8", "PD-L1"], rng=0)
+    >>> type(picture).__name__
+    'RenderedIF'
     """
     generator = np.random.default_rng(rng)
     effects = FluorescenceNuisance.drawn(generator) if nuisance is None else nuisance

@@ -49,6 +49,13 @@ def render_hdab(scene: Scene, *, marker: str = "PD-L1", rng: Seed, nuisance: Nui
     ------
     UsageError
         The marker is not one that is rendered in DAB.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> scene = bm.simulate_scene(rng=0, size_px=256, tps=50)
+    >>> bm.render_hdab(scene, rng=0).shape
+    (256, 256, 3)
     """
     if f"{marker}_membrane_od" not in scene.cells:
         raise UsageError("this marker is not rendered in DAB", seen=marker, allowed=("PD-L1", "PD-1"))

@@ -84,6 +84,13 @@ def simulate_scene(
     ------
     UsageError
         A value is out of its range.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> scene = bm.simulate_scene(rng=0, size_px=256, tps=50)
+    >>> scene.mpp
+    0.5
     """
     generator = np.random.default_rng(rng)
     size = (size_px, size_px) if isinstance(size_px, int) else size_px

@@ -68,6 +68,13 @@ def simulate_trial(
     ------
     UsageError
         An AUC is out of range, there are no responders or no non-responders, or fewer patients than pairs.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> trial = bm.simulate_trial(rng=0)
+    >>> len(trial.clinical)
+    52
     """
     if not 0 <= n_pairs <= sum(responses.values()):
         raise UsageError("more pairs than patients", seen=n_pairs, allowed=f"0 to {sum(responses.values())}")

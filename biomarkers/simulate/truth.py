@@ -26,6 +26,14 @@ def scene_truth(scene: Scene, *, marker: str) -> dict[str, Any]:
     ``positive_fraction`` (0-1, over the same cells), ``density_per_mm2`` (positive cells of the scored class per mm2 of
     tile), and the counts behind them: ``n_tumor, n_tumor_positive, n_immune_positive, n_scored, n_positive,
     n_lymphocytes, n_cells, area_mm2``. Scores without cells to score are NaN.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> scene = bm.simulate_scene(rng=0, size_px=256, tps=50)
+    >>> truth = bm.scene_truth(scene, marker="PD-L1")
+    >>> abs(truth["tps"] - 50) < 10
+    True
     """
     kind = scene.cells["cell_class"].to_numpy()
     bins = scene.cells[bin_column(marker)].to_numpy()

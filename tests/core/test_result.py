@@ -22,8 +22,10 @@ def relation():
 def test_a_printed_relation_shows_its_verdicts(relation):
     text = str(relation)
     assert repr(relation) == text
-    assert "verdict" in text and relation.verdicts["verdict"][0] in text
-    assert "DataFrame" not in text and "flow=" not in text
+    assert "verdict" in text
+    assert relation.verdicts["verdict"][0] in text
+    assert "DataFrame" not in text
+    assert "flow=" not in text
 
 
 def test_the_same_protocol_for_every_result(relation):

@@ -41,7 +41,7 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def import_cells(path: str | Path, *, vendor: str | None = None, mpp: float | None = None) -> AnnData:
-    """Read a per-cell table made elsewhere into the schema of this package's own cells.
+    r"""Read a per-cell table made elsewhere into the schema of this package's own cells.
 
     Parameters
     ----------
@@ -65,6 +65,16 @@ def import_cells(path: str | Path, *, vendor: str | None = None, mpp: float | No
         No such file or vendor, or no pixel size where one is needed.
     DataError
         The table is none of these, holds a cell twice, or text where a number is needed (row and column are named).
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import biomarkers as bm
+    >>> head = "Image\tCentroid X µm\tCentroid Y µm\tCell: CD8 mean\n"
+    >>> text = head + "a.tif\t10.5\t20.0\t300\na.tif\t30.0\t40.0\t12\n"
+    >>> written = Path("cells.tsv").write_text(text, encoding="utf-8")
+    >>> bm.import_cells("cells.tsv").obsm["spatial"].tolist()
+    [[10.5, 20.0], [30.0, 40.0]]
     """
     where = Path(path)
     frame = _read_text(where)

@@ -142,6 +142,14 @@ def score_whole_slide(
     ------
     SlideError, UsageError, DataError
         As for :func:`biomarkers.score.score_slide`; a tile that cannot be decoded fails the slide.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> path = bm.sample_trial().folder / "tiles" / "simulated_SIM-001_baseline_PD-L1.ome.tif"
+    >>> found = bm.score_whole_slide(path, assay="22c3", cells_to="cells.parquet", assume_tumor=True)
+    >>> found.row["n_cells"] > 200
+    True
     """
     settings: dict[str, Any] = {
         "mpp": mpp,
