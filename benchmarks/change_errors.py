@@ -24,7 +24,7 @@ from biomarkers.cohort.best_response import best_responses
 from biomarkers.cohort.columns import DAYS_PER_MONTH
 from biomarkers.cohort.endpoints import survival_by_response
 from biomarkers.cohort.recist import derive_responses
-from biomarkers.stats.adjust import adjust
+from biomarkers.stats.multiplicity import adjust
 from biomarkers.stats.paired import signed_rank
 from biomarkers.stats.paired_family import signed_rank_family
 from biomarkers.stats.ranks import wilcoxon_rank_sum

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from biomarkers.relate.outcomes import intervals
-from biomarkers.stats.concordance import concordance_interval
+from biomarkers.stats.rank_concordance import concordance_interval
 
 SIZES = (15, 20, 52)
 SLOPES = (0.0, 0.4, 1.0)

@@ -24,8 +24,8 @@ from biomarkers.core import keys
 from biomarkers.io import open_slide
 from biomarkers.pp import Plausibility, plausibility
 from biomarkers.pp.background_light import block_pairs, white_of_samples
-from biomarkers.pp.optical_density import density_table
-from biomarkers.pp.plausibility import LIMITS
+from biomarkers.pp.density import density_table
+from biomarkers.pp.immunostain_check import LIMITS
 from biomarkers.pp.squares import patches_of
 from biomarkers.score import score_slide
 from biomarkers.simulate.copies import changed_copies, recoloured, without_colour

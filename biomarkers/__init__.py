@@ -38,7 +38,7 @@ _PUBLIC: dict[str, str] = {
     "dab_evidence": "biomarkers.pp.evidence",
     "derive_responses": "biomarkers.cohort.recist",
     "end_points": "biomarkers.cohort.endpoints",
-    "estimate_vectors": "biomarkers.pp.estimate_vectors",
+    "estimate_vectors": "biomarkers.pp.vector_estimate",
     "estimate_white": "biomarkers.pp.background_light",
     "express": "biomarkers.expression",
     "find_cells": "biomarkers.seg.find",

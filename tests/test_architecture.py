@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -135,6 +136,15 @@ def test_light_start_loads_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("room", ["io", "pp", "seg", "stats", "tl", "pl", "score"])
+def test_no_public_name_is_hidden_by_a_file_of_its_name(room: str) -> None:
+    exported = set(importlib.import_module(f"biomarkers.{room}").__all__)
+    folder = PACKAGE / room
+    assert exported
+    if folder.is_dir():
+        assert not exported & {path.stem for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize("module", ["", ".io", ".pp", ".seg", ".stats", ".tl", ".pl", ".score"])

@@ -139,7 +139,7 @@ def summarise(
     adjustment: Adjustment = "holm",
 ) -> pd.DataFrame:
     """One row a biomarker, adjusted over the biomarkers; ``max-t`` flips a patient's signs jointly."""
-    from biomarkers.stats.adjust import adjust
+    from biomarkers.stats.multiplicity import adjust
 
     made = [_summary(name, pairs, statistics, scale, noise.get(name), gate) for name, scale in scales.items()]
     table = pd.DataFrame(made)

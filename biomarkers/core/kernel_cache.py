@@ -26,8 +26,7 @@ TAKEN_FROM = (
     "seg/outline_stain.py",
     "seg/regions.py",
     "seg/table.py",
-    "pp/tissue.py",
-    "pp/optical_density.py",
+    "pp/density.py",
     "pp/field.py",
     "pp/fixed_point.py",
 )

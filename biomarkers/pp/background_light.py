@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.io.tile import PlainTile, tile_rgb
+from biomarkers.pp.density import White
 from biomarkers.pp.fixed_point import parts, whole_densities
-from biomarkers.pp.optical_density import White
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from biomarkers.core.errors import SlideError, UsageError
 from biomarkers.io.slide import open_slide
 from biomarkers.pp.background_light import block_pairs, doubt_about_glass, doubt_about_white, white_of_samples
-from biomarkers.pp.estimate_vectors import vectors_of_densities
+from biomarkers.pp.density import White, optical_density
 from biomarkers.pp.evidence import evidence_of_colours
-from biomarkers.pp.optical_density import White, optical_density
+from biomarkers.pp.immunostain_check import plausibility
 from biomarkers.pp.pilot_fields import sample_patches
-from biomarkers.pp.plausibility import plausibility
+from biomarkers.pp.vector_estimate import vectors_of_densities
 from biomarkers.pp.vectors import StainReference, StainVectors
 
 _SPREAD_OD = 0.03  # whites of one scanner and lamp lie closer than this
@@ -72,7 +72,7 @@ def batch_stain(
 
     References
     ----------
-    See :func:`biomarkers.pp.estimate_vectors`.
+    See :func:`biomarkers.pp.vector_estimate`.
     """
     if not paths:
         raise UsageError("no image was given")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from biomarkers.core.errors import SlideError
 from biomarkers.io.tile import PlainTile, tile_rgb
+from biomarkers.pp.density import White
 from biomarkers.pp.fixed_point import UNIT, WEIGHT, parts, stain_weights, whole_densities
-from biomarkers.pp.optical_density import White
 from biomarkers.pp.vectors import StainVectors
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.pp.optical_density import LEAST_INTENSITY, White, check_white
+from biomarkers.pp.density import LEAST_INTENSITY, White, check_white
 from biomarkers.pp.vectors import StainVectors
 
 UNIT = 4000  # of optical density: 2.4, the most that 8 bits hold, stays within 16 bits

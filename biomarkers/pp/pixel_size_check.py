@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.pp.optical_density import White
+from biomarkers.pp.density import White
 from biomarkers.pp.squares import RGB
 
 # detail lies at 1.9-6.8 um in 39 real H-DAB fields of six sources and in simulated ones, at 1.9-9.7 in copies of them

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from biomarkers.core import keys
 from biomarkers.io.tile import PlainTile, tile_rgb
+from biomarkers.pp.density import White, check_white
 from biomarkers.pp.field import smoothing_weights
 from biomarkers.pp.fixed_point import FIXED_POINT_SCALE, WEIGHT, parts, stain_weights, whole_densities
-from biomarkers.pp.optical_density import White, check_white
 from biomarkers.pp.tissue import block_means
 from biomarkers.pp.vectors import StainVectors
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from biomarkers.core import keys
 from biomarkers.io.tile import tile_rgb
+from biomarkers.pp.density import White, check_white, optical_density
 from biomarkers.pp.fixed_point import WEIGHT, parts, stain_weights, whole_densities
-from biomarkers.pp.optical_density import White, check_white, optical_density
 from biomarkers.pp.vectors import StainVectors
 
 if TYPE_CHECKING:

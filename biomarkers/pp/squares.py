@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.pp.optical_density import White, check_white
+from biomarkers.pp.density import White, check_white
 
 RGB = NDArray[np.uint8]
 PATCH_PX, _PATCHES_ON_A_SIDE = 64, 12

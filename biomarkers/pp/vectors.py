@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.core.errors import UsageError
-from biomarkers.pp.optical_density import White, check_white
+from biomarkers.pp.density import White, check_white
 
 Vector = tuple[float, float, float]
 # Ruifrok AC, Johnston DA. Quantification of histochemical staining by color deconvolution.

@@ -35,7 +35,7 @@ from biomarkers.relate.outcomes_strata import within_strata
 from biomarkers.relate.permuted import BinaryTests, binary_tests
 from biomarkers.relate.precision import excluded_effect
 from biomarkers.relate.verdict import Verdict, decide_without_margin, not_testable, smallest_margin
-from biomarkers.stats.adjust import adjust
+from biomarkers.stats.multiplicity import adjust
 from biomarkers.stats.results import Test
 
 STRATA_IGNORED = "strata ignored"

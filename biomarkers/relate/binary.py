@@ -12,12 +12,12 @@ from biomarkers.core.errors import BiomarkersError
 from biomarkers.core.words import both_groups
 from biomarkers.relate.verdict import SHOWN_MARGINS
 from biomarkers.stats.association import distance_correlation
-from biomarkers.stats.auc import auc_delong, auc_logit_delong, auc_newcombe, auc_tost
 from biomarkers.stats.bayes import jzs_ceiling, jzs_scores
 from biomarkers.stats.linear import midranks, normal_scores
 from biomarkers.stats.proportions import clopper_pearson
 from biomarkers.stats.ranks import brunner_munzel, wilcoxon_rank_sum
 from biomarkers.stats.results import Estimate, Test
+from biomarkers.stats.roc import auc_delong, auc_logit_delong, auc_newcombe, auc_tost
 from biomarkers.stats.shift import hodges_lehmann
 
 Row = dict[str, Any]

@@ -21,9 +21,9 @@ from biomarkers.relate.precision import (
 )
 from biomarkers.relate.strata import Pooled, pool_strata
 from biomarkers.relate.verdict import Verdict, decide, leaves_margin
-from biomarkers.stats.auc import auc_logit_delong
 from biomarkers.stats.differences import miettinen_nurminen
 from biomarkers.stats.results import Estimate, Test
+from biomarkers.stats.roc import auc_logit_delong
 from biomarkers.stats.spread import spread_test
 
 

@@ -104,7 +104,7 @@ def _bounds(
     level: np.ndarray, here: np.ndarray, responder: np.ndarray, strata: np.ndarray | None
 ) -> tuple[float, float]:
     """Bounds of the AUC; with strata those of the pooled one, its weights those of all patients with a response."""
-    from biomarkers.stats.auc import auc
+    from biomarkers.stats.roc import auc
 
     spans, weights = [], []
     for block in [np.ones(len(level), dtype=bool)] if strata is None else [strata == s for s in np.unique(strata)]:

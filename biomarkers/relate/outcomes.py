@@ -14,8 +14,7 @@ import numpy as np
 from biomarkers.core.errors import BiomarkersError
 from biomarkers.relate.binary import Row, row
 from biomarkers.relate.inputs import at_cut
-from biomarkers.stats.concordance import concordance_interval
-from biomarkers.stats.cox import cox, cox_firth
+from biomarkers.stats.cox_model import cox, cox_firth
 from biomarkers.stats.linear import midranks
 from biomarkers.stats.ordinal import proportional_odds
 from biomarkers.stats.permutation_association import (
@@ -24,6 +23,7 @@ from biomarkers.stats.permutation_association import (
     jonckheere_permutation,
     kruskal_permutation,
 )
+from biomarkers.stats.rank_concordance import concordance_interval
 from biomarkers.stats.results import Estimate, Test
 from biomarkers.stats.survival import log_rank, log_rank_scores, median_survival
 

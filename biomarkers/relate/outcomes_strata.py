@@ -10,8 +10,8 @@ import numpy as np
 from biomarkers.relate.binary import Row, row
 from biomarkers.relate.outcomes import OMNIBUS, Association, hazard_rows, intervals, outcome_problem
 from biomarkers.relate.strata import aligned_ranks, confounding, heterogeneity
-from biomarkers.stats.concordance import concordance_interval
 from biomarkers.stats.permutation_association import association_permutation, distance_covariance_permutation
+from biomarkers.stats.rank_concordance import concordance_interval
 from biomarkers.stats.results import Estimate
 from biomarkers.stats.survival import log_rank_scores
 

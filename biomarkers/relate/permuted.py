@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from biomarkers.relate.strata import aligned_ranks
-from biomarkers.stats.max_t import max_t
 from biomarkers.stats.permutation import canonical_order, joint_permutation
 from biomarkers.stats.permutation_marginal import marginal_permutation
+from biomarkers.stats.step_down import max_t
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,7 @@ def simulated_verdicts(
     -------
     Margin -> k verdicts.
     """
-    from biomarkers.stats.auc import auc_logit_delong
+    from biomarkers.stats.roc import auc_logit_delong
     from biomarkers.stats.spread import spread_p
 
     group = np.arange(len(levels)) < n_responders

@@ -66,9 +66,9 @@ def screen(
     >>> found.columns[:3].tolist(), len(found)
     (['biomarker', 'n', 'n_responders'], 3)
     """
-    from biomarkers.stats.adjust import adjust
-    from biomarkers.stats.max_t import max_t
+    from biomarkers.stats.multiplicity import adjust
     from biomarkers.stats.permutation import canonical_order
+    from biomarkers.stats.step_down import max_t
 
     names, matrix = _matrix(levels)
     first = binary(responder, name="responder")

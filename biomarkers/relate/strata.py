@@ -9,8 +9,8 @@ import numpy as np
 
 from biomarkers.core.words import both_groups
 from biomarkers.relate.binary import Row, group_problem, row
-from biomarkers.stats.auc import auc, auc_logit_delong, auc_variance
 from biomarkers.stats.results import Estimate, Test
+from biomarkers.stats.roc import auc, auc_logit_delong, auc_variance
 
 _MOVED = 0.05
 _UNLIKE = 0.05  # heterogeneity below this is told

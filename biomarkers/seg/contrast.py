@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.pp.optical_density import White
+from biomarkers.pp.density import White
 from biomarkers.pp.vectors import StainVectors
 from biomarkers.seg.settings import CellSettings
 from biomarkers.seg.tools import Tools, fast

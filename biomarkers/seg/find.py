@@ -17,10 +17,10 @@ from biomarkers.io.pixel_size import choose_mpp
 from biomarkers.io.tile import PlainTile, tile_rgb
 from biomarkers.pp.area_cut import area_cut_od
 from biomarkers.pp.background_light import doubt_about_white, estimate_white
+from biomarkers.pp.density import White, check_white
 from biomarkers.pp.evidence import DabEvidence, NotImmunostainError, dab_evidence
-from biomarkers.pp.optical_density import White, check_white
+from biomarkers.pp.immunostain_check import Plausibility, look_at_patches
 from biomarkers.pp.pixel_size_check import doubt_about_scale
-from biomarkers.pp.plausibility import Plausibility, look_at_patches
 from biomarkers.pp.quality import measure_quality
 from biomarkers.pp.squares import patches_of
 from biomarkers.pp.tissue import tissue_mask

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.core import keys
-from biomarkers.pp.optical_density import White
+from biomarkers.pp.density import White
 from biomarkers.pp.vectors import StainVectors
 from biomarkers.seg.blocks import HALO_UM, Block, make_blocks
 from biomarkers.seg.contrast import (

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from biomarkers.stats._checks import Array, confidence
-from biomarkers.stats.cox import cox_firth
+from biomarkers.stats.cox_model import cox_firth
 from biomarkers.stats.fits import Fit, penalised
-from biomarkers.stats.logistic import few, likelihood_ratio, prepared, target_of
+from biomarkers.stats.logistic_model import few, likelihood_ratio, prepared, target_of
 
 __all__ = ["cox_firth", "firth_logistic"]
 

@@ -14,7 +14,7 @@ from biomarkers.core.errors import DataError
 from biomarkers.stats._checks import Array, IntArray, confidence, labels, sample
 from biomarkers.stats.fits import Coefficient, Fit, Maximum, Target, design, maximise, profile_limit
 from biomarkers.stats.linear import normal_p
-from biomarkers.stats.logistic import SEPARATED, likelihood_ratio
+from biomarkers.stats.logistic_model import SEPARATED, likelihood_ratio
 from biomarkers.stats.results import Estimate, Test, undefined_test
 
 

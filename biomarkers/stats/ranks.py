@@ -1,7 +1,7 @@
 """Two groups of levels: Wilcoxon-Mann-Whitney, van der Waerden, Hodges-Lehmann, Brunner-Munzel.
 
 ``x`` is the group of interest (responders), ``y`` the other. theta = P(X > Y) + P(X = Y)/2 is the AUC with mid-ranks.
-The AUC and its intervals stand in `biomarkers.stats.auc` and can be imported from here too.
+The AUC and its intervals stand in `biomarkers.stats.roc` and can be imported from here too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from biomarkers.stats._checks import Array, confidence, sample
-from biomarkers.stats.auc import (
+from biomarkers.stats.linear import linear_by_linear, midranks, normal_p, normal_scores, score_test
+from biomarkers.stats.results import Estimate, Test, undefined_test
+from biomarkers.stats.roc import (
     auc,
     auc_bootstrap,
     auc_delong,
@@ -23,8 +25,6 @@ from biomarkers.stats.auc import (
     auc_variance,
     placements,
 )
-from biomarkers.stats.linear import linear_by_linear, midranks, normal_p, normal_scores, score_test
-from biomarkers.stats.results import Estimate, Test, undefined_test
 from biomarkers.stats.shift import hodges_lehmann
 
 __all__ = [

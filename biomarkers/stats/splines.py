@@ -11,9 +11,9 @@ import numpy as np
 
 from biomarkers.core.errors import DataError
 from biomarkers.stats._checks import Array, choice, sample
-from biomarkers.stats.cox import cox
+from biomarkers.stats.cox_model import cox
 from biomarkers.stats.fits import Fit
-from biomarkers.stats.logistic import logistic
+from biomarkers.stats.logistic_model import logistic
 from biomarkers.stats.results import Test, undefined_test
 
 KNOT_QUANTILES = {3: (0.10, 0.50, 0.90), 4: (0.05, 0.35, 0.65, 0.95), 5: (0.05, 0.275, 0.5, 0.725, 0.95)}

@@ -1,7 +1,7 @@
 """Times to progression or death: Kaplan-Meier, median with Brookmeyer-Crowley interval, follow-up, log-rank, landmark.
 
 ``event`` is 1 where the event was seen and 0 where the patient was censored. Cox regression stands in
-`biomarkers.stats.cox`, concordance in `biomarkers.stats.concordance`; both can be imported from here too.
+`biomarkers.stats.cox_model`, concordance in `biomarkers.stats.rank_concordance`; both can be imported from here too.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 
 from biomarkers.core.errors import DataError, UsageError
 from biomarkers.stats._checks import Array, choice, confidence, labels, same_length, times
-from biomarkers.stats.concordance import concordance
-from biomarkers.stats.cox import CoxFit, cox, cox_firth, proportional_hazards
+from biomarkers.stats.cox_model import CoxFit, cox, cox_firth, proportional_hazards
+from biomarkers.stats.rank_concordance import concordance
 from biomarkers.stats.results import Estimate, Test, undefined_test
 
 __all__ = [

@@ -14,7 +14,7 @@ from biomarkers.cohort.endpoints import end_points, endpoint_arrays, response_ti
 from biomarkers.cohort.response import normalise_responses
 from biomarkers.cohort.tables import read_table
 from biomarkers.core.errors import DataError, UsageError
-from biomarkers.stats.cox import cox
+from biomarkers.stats.cox_model import cox
 
 
 def _patients(**columns: list[object]) -> pd.DataFrame:

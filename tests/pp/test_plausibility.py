@@ -11,7 +11,7 @@ from PIL import Image
 
 from biomarkers.io import make_tile
 from biomarkers.pp import StainVectors, estimate_white, plausibility
-from biomarkers.pp.plausibility import LIMITS, Plausibility
+from biomarkers.pp.immunostain_check import LIMITS, Plausibility
 from biomarkers.pp.squares import patches_of
 from biomarkers.simulate.copies import CHROMOGENS, changed_copies, recoloured, without_colour
 

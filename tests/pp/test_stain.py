@@ -21,7 +21,7 @@ from biomarkers.pp import (
     separate_stains,
     write_reference,
 )
-from biomarkers.pp.optical_density import density_table
+from biomarkers.pp.density import density_table
 from biomarkers.pp.vectors import LEAST_SEPARATION_DEG, RUIFROK_DAB, angle_deg
 from biomarkers.seg.contrast import amounts
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from biomarkers import relate_counts
 from biomarkers.relate.precision import attainable_auc
-from biomarkers.stats.auc import auc_delong
+from biomarkers.stats.roc import auc_delong
 
 
 def test_one_negative_patient_of_sixteen_shows_nothing():

@@ -11,8 +11,8 @@ from biomarkers.relate import relate
 from biomarkers.relate.missing import auc_bounds, tipping_point
 from biomarkers.relate.screen import SCREEN_COLUMNS, screen
 from biomarkers.relate.sensitivity import SENSITIVITY_COLUMNS, sensitivity
-from biomarkers.stats.auc import auc
 from biomarkers.stats.ranks import wilcoxon_rank_sum
+from biomarkers.stats.roc import auc
 
 
 def table(n: int = 60) -> pd.DataFrame:

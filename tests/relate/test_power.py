@@ -15,8 +15,8 @@ from biomarkers.relate.precision import (
     smallest_provable_margin,
     tie_factor,
 )
-from biomarkers.stats.auc import auc
 from biomarkers.stats.permutation_marginal import marginal_permutation
+from biomarkers.stats.roc import auc
 
 
 @pytest.mark.parametrize("name", FAMILIES)

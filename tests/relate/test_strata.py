@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from biomarkers.relate import relate
 from biomarkers.relate.permuted import binary_tests
-from biomarkers.stats.concordance import concordance, somers_d
 from biomarkers.stats.permutation_association import association_permutation, distance_covariance_permutation
+from biomarkers.stats.rank_concordance import concordance, somers_d
 from biomarkers.stats.tables import common_odds_ratio, fisher_stratified
 
 ENDS = ("recist", "best_change", "os")

@@ -8,15 +8,15 @@ import numpy as np
 
 from biomarkers.stats import (
     association,
-    auc,
     bayes,
-    concordance,
     differences,
     distributions,
     linear,
     proportions,
+    rank_concordance,
     ranks,
     ratios,
+    roc,
     rxc,
     shift,
     tables,
@@ -43,27 +43,27 @@ def _ranks_by_order(level: np.ndarray, order: np.ndarray) -> Answer:
 # --- AUC and ranks
 add(
     r"auc_delong(90|95)\[(\w+)\]",
-    "auc.auc_delong",
-    lambda d, m, _: est(auc.auc_delong(*d.groups(m[2]), level=int(m[1]) / 100)),
+    "roc.auc_delong",
+    lambda d, m, _: est(roc.auc_delong(*d.groups(m[2]), level=int(m[1]) / 100)),
 )
 add(
     r"auc_delong_logit(90|95)\[(\w+)\]",
-    "auc.auc_logit_delong",
-    lambda d, m, _: est(auc.auc_logit_delong(*d.groups(m[2]), level=int(m[1]) / 100)),
+    "roc.auc_logit_delong",
+    lambda d, m, _: est(roc.auc_logit_delong(*d.groups(m[2]), level=int(m[1]) / 100)),
 )
 add(
     r"auc_newcombe5_(90|95)\[(\w+)\]",
-    "auc.auc_newcombe",
-    lambda d, m, _: est(auc.auc_newcombe(*d.groups(m[2]), level=int(m[1]) / 100)),
+    "roc.auc_newcombe",
+    lambda d, m, _: est(roc.auc_newcombe(*d.groups(m[2]), level=int(m[1]) / 100)),
 )
-add(r"auc_var_delong\[(\w+)\]", "auc.auc_variance", lambda d, m, _: Answer(auc.auc_variance(*d.groups(m[1]))))
-add(r"auc_boot_strat95_10000\[(\w+)\]", "auc.auc_bootstrap", lambda d, m, _: est(auc.auc_bootstrap(*d.groups(m[1]))))
+add(r"auc_var_delong\[(\w+)\]", "roc.auc_variance", lambda d, m, _: Answer(roc.auc_variance(*d.groups(m[1]))))
+add(r"auc_boot_strat95_10000\[(\w+)\]", "roc.auc_bootstrap", lambda d, m, _: est(roc.auc_bootstrap(*d.groups(m[1]))))
 
 
-@row(r"delong_paired_test\[(\w+) vs (\w+)\]", "auc.auc_difference")
+@row(r"delong_paired_test\[(\w+) vs (\w+)\]", "roc.auc_difference")
 def _paired_auc(d: Data, m: re.Match[str], r: dict[str, str]) -> Answer:
     one, two = (m[2], m[1]) if "MLstatkit" in r["source"] else (m[1], m[2])
-    return tst(auc.auc_difference(*d.columns(one, two, "resp")))
+    return tst(roc.auc_difference(*d.columns(one, two, "resp")))
 
 
 @row(r"mwu_(exact_ties|exact_ties_ert|asym_cc|asym_nocc)\[(\w+)~resp\]", "ranks.wilcoxon_rank_sum")
@@ -116,7 +116,7 @@ add(
     r"tost_prob_superior\[(.+),(.+)\]\[(?P<level>\w+)~resp\]",
     "ranks.theta_tost",
     lambda d, m, _: Answer(
-        auc.auc(*d.groups(m["level"])), p=ranks.theta_tost(*d.groups(m["level"]), low=float(m[1]), high=float(m[2])).p
+        roc.auc(*d.groups(m["level"])), p=ranks.theta_tost(*d.groups(m["level"]), low=float(m[1]), high=float(m[2])).p
     ),
 )
 add(
@@ -306,8 +306,8 @@ add(
 )
 add(
     r"somers_d_xy\[(?P<level>\w+)->recist\]",
-    "concordance.somers_d",
-    lambda d, m, _: est(concordance.somers_d(*d.columns(m["level"], "recist"), level=Z196)),
+    "rank_concordance.somers_d",
+    lambda d, m, _: est(rank_concordance.somers_d(*d.columns(m["level"], "recist"), level=Z196)),
 )
 add(
     r"fisher_rxc\[(\w+),(\w+)\]",

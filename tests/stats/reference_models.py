@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from biomarkers.stats import (
-    adjust,
-    concordance,
-    cox,
+    cox_model,
     cutpoint,
     firth,
-    logistic,
+    logistic_model,
+    multiplicity,
     ordinal,
     paired,
+    rank_concordance,
     splines,
     survival,
 )
@@ -104,20 +104,26 @@ def coefficient(c: object) -> Answer:
 
 add(
     r"cox_(efron|breslow)\[pfs~log1p\((?P<level>\w+)\)\]",
-    "cox.cox",
-    lambda d, m, _: coefficient(cox.cox(*log_survival(d, m["level"]), ties=m[1]).coefficients[0]),
+    "cox_model.cox",
+    lambda d, m, _: coefficient(cox_model.cox(*log_survival(d, m["level"]), ties=m[1]).coefficients[0]),
 )
-add(r"cox_(efron|breslow)_LR", "cox.cox", lambda d, m, _: tst(cox.cox(*log_survival(d), ties=m[1]).likelihood_ratio))
-add(r"cox_(efron|breslow)_score", "cox.cox", lambda d, m, _: tst(cox.cox(*log_survival(d), ties=m[1]).score))
+add(
+    r"cox_(efron|breslow)_LR",
+    "cox_model.cox",
+    lambda d, m, _: tst(cox_model.cox(*log_survival(d), ties=m[1]).likelihood_ratio),
+)
+add(
+    r"cox_(efron|breslow)_score", "cox_model.cox", lambda d, m, _: tst(cox_model.cox(*log_survival(d), ties=m[1]).score)
+)
 add(
     r"cox_firth_breslow_profile\[pfs~log1p\((?P<level>\w+)\)\]",
-    "cox.cox_firth",
-    lambda d, m, _: coefficient(cox.cox_firth(*log_survival(d, m["level"])).coefficients[0]),
+    "cox_model.cox_firth",
+    lambda d, m, _: coefficient(cox_model.cox_firth(*log_survival(d, m["level"])).coefficients[0]),
 )
 add(
     r"cox_zph_km\[pfs~log1p\((?P<level>\w+)\)\]",
-    "cox.proportional_hazards",
-    lambda d, m, _: tst(cox.proportional_hazards(*log_survival(d, m["level"]))["x"]),
+    "cox_model.proportional_hazards",
+    lambda d, m, _: tst(cox_model.proportional_hazards(*log_survival(d, m["level"]))["x"]),
 )
 add(
     r"cph_rcs3_nonlinear\[pfs~log (\w+)\]",
@@ -131,8 +137,8 @@ add(
 )
 add(
     r"harrell_c\[pfs~(\w+)\]",
-    "concordance.concordance",
-    lambda d, m, _: est(concordance.concordance(d.survival(m[1])[2], *d.survival(m[1])[:2], level=Z196)),
+    "rank_concordance.concordance",
+    lambda d, m, _: est(rank_concordance.concordance(d.survival(m[1])[2], *d.survival(m[1])[:2], level=Z196)),
 )
 TRANSFORM = {"plain_BrookmeyerCrowley": "plain", "log": "log", "loglog": "log-log"}
 add(
@@ -169,8 +175,8 @@ def adjusted(d: Data, fit: Callable[..., Any], name: str, **options: object) -> 
 
 add(
     r"logit_ml_(profile|wald)\[(\w+)\]",
-    "logistic.logistic",
-    lambda d, m, _: adjusted(d, logistic.logistic, m[2], interval=m[1]),
+    "logistic_model.logistic",
+    lambda d, m, _: adjusted(d, logistic_model.logistic, m[2], interval=m[1]),
 )
 add(
     r"firth_profile\[(\w+)\]",
@@ -204,7 +210,7 @@ def _polr(d: Data, m: re.Match[str], r: dict[str, str]) -> Answer:
 
 
 # --- multiplicity: the row's p column is the raw p-value, its value the adjusted one
-@row(r"padjust_(BH|BY|bonferroni|hochberg|holm)_(\d+)", "adjust.adjust")
+@row(r"padjust_(BH|BY|bonferroni|hochberg|holm)_(\d+)", "multiplicity.adjust")
 def _adjusted_p(d: Data, m: re.Match[str], _: dict[str, str]) -> Answer:
     raw, at = d.raw_p(), int(m[2]) - 1
-    return Answer(float(adjust.adjust(raw, method=m[1].lower())[at]), p=raw[at])
+    return Answer(float(multiplicity.adjust(raw, method=m[1].lower())[at]), p=raw[at])

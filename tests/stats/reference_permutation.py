@@ -7,7 +7,16 @@ from functools import cache
 
 import numpy as np
 
-from biomarkers.stats import association, cutpoint, linear, max_t, permutation, permutation_association, survival, trend
+from biomarkers.stats import (
+    association,
+    cutpoint,
+    linear,
+    permutation,
+    permutation_association,
+    step_down,
+    survival,
+    trend,
+)
 from biomarkers.stats.results import Test
 from tests.stats.reference_data import Answer, Data, add, row, tst
 
@@ -106,12 +115,12 @@ MARKERS = ("tc", "pd1", "ic", "crp")  # coin numbers them in this order
 
 
 @cache
-def _joint(d: Data) -> max_t.MaxT:
+def _joint(d: Data) -> step_down.MaxT:
     *levels, response = d.columns(*MARKERS, "resp")
-    return max_t.max_t(np.column_stack([linear.midranks(level) for level in levels]), response, n_permutations=B)
+    return step_down.max_t(np.column_stack([linear.midranks(level) for level in levels]), response, n_permutations=B)
 
 
-@row(r"maxT_(global_100k|singlestep|stepdown)(?:\[(\w+?)(?:NA)?\])?", "max_t.max_t")
+@row(r"maxT_(global_100k|singlestep|stepdown)(?:\[(\w+?)(?:NA)?\])?", "step_down.max_t")
 def _max_t(d: Data, m: re.Match[str], r: dict[str, str]) -> Answer:
     found = _joint(d)
     if m[1] == "global_100k":

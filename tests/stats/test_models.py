@@ -14,11 +14,11 @@ from scipy import stats as scipy_stats
 
 from biomarkers.stats import (
     agreement,
-    cox,
+    cox_model,
     exact,
     firth,
     linear,
-    logistic,
+    logistic_model,
     ordinal,
     paired,
     ranks,
@@ -43,7 +43,7 @@ RESPONSE = RNG.random(N) < 1 / (1 + np.exp(-X[:, 0]))
 @pytest.mark.parametrize("stratified", [False, True])
 def test_cox_agrees_with_statsmodels(ties: str, stratified: bool) -> None:
     strata = SITE if stratified else None
-    mine = cox.cox(TIME, EVENT, {"a": X[:, 0], "b": X[:, 1]}, ties=ties, strata=strata)
+    mine = cox_model.cox(TIME, EVENT, {"a": X[:, 0], "b": X[:, 1]}, ties=ties, strata=strata)
     theirs = sm.PHReg(TIME, X, status=EVENT.astype(int), ties=ties, strata=strata).fit()
     for i, coefficient in enumerate(mine.coefficients):
         assert coefficient.estimate.value == pytest.approx(theirs.params[i], rel=1e-7)
@@ -53,7 +53,7 @@ def test_cox_agrees_with_statsmodels(ties: str, stratified: bool) -> None:
 
 def test_logistic_and_least_squares_agree_with_statsmodels() -> None:
     design = sm.add_constant(X)
-    mine = logistic.logistic(RESPONSE, X, interval="wald")
+    mine = logistic_model.logistic(RESPONSE, X, interval="wald")
     theirs = sm.Logit(RESPONSE.astype(float), design).fit(disp=0)
     assert [c.estimate.value for c in mine.coefficients] == pytest.approx(list(theirs.params[1:]), rel=1e-6)
     assert mine.likelihood_ratio.p == pytest.approx(theirs.llr_pvalue, rel=1e-6)
@@ -66,9 +66,9 @@ def test_logistic_and_least_squares_agree_with_statsmodels() -> None:
 
 def test_units_of_covariates_do_not_matter() -> None:
     for fit in (
-        lambda x: cox.cox(TIME, EVENT, x),
-        lambda x: cox.cox_firth(TIME, EVENT, x),
-        lambda x: logistic.logistic(RESPONSE, x),
+        lambda x: cox_model.cox(TIME, EVENT, x),
+        lambda x: cox_model.cox_firth(TIME, EVENT, x),
+        lambda x: logistic_model.logistic(RESPONSE, x),
         lambda x: firth.firth_logistic(RESPONSE, x),
         lambda x: ordinal.proportional_odds(SITE, x),
     ):
@@ -79,9 +79,9 @@ def test_units_of_covariates_do_not_matter() -> None:
 
 
 def test_profile_interval_is_where_the_likelihood_has_fallen() -> None:
-    fit = logistic.logistic(RESPONSE, X[:, 0])
-    y, x, _, scale = logistic.prepared(RESPONSE, X[:, 0])
-    target = logistic.target_of(y, x)
+    fit = logistic_model.logistic(RESPONSE, X[:, 0])
+    y, x, _, scale = logistic_model.prepared(RESPONSE, X[:, 0])
+    target = logistic_model.target_of(y, x)
 
     def best_at(slope: float) -> float:
         from scipy.optimize import minimize_scalar
@@ -97,7 +97,7 @@ def test_profile_interval_is_where_the_likelihood_has_fallen() -> None:
 
 def test_proportional_odds_with_two_categories_is_logistic() -> None:
     two = ordinal.proportional_odds(RESPONSE.astype(int), X).coefficients
-    one = logistic.logistic(RESPONSE, X).coefficients
+    one = logistic_model.logistic(RESPONSE, X).coefficients
     assert [c.estimate.value for c in two] == pytest.approx([c.estimate.value for c in one], rel=1e-7)
     assert [c.estimate.low for c in two] == pytest.approx([c.estimate.low for c in one], rel=1e-6)
 
@@ -105,7 +105,8 @@ def test_proportional_odds_with_two_categories_is_logistic() -> None:
 def test_score_test_of_one_binary_covariate_is_the_log_rank_test() -> None:
     distinct = np.argsort(np.argsort(TIME, kind="stable")) + 1.0
     arm = (X[:, 0] > 0).astype(float)
-    assert cox.cox(distinct, EVENT, arm).score.p == pytest.approx(survival.log_rank(distinct, EVENT, arm).p, rel=1e-9)
+    score = cox_model.cox(distinct, EVENT, arm).score
+    assert score.p == pytest.approx(survival.log_rank(distinct, EVENT, arm).p, rel=1e-9)
 
 
 def test_a_curved_effect_is_seen_and_a_straight_one_is_not() -> None:
@@ -130,7 +131,7 @@ def test_times_apart_by_rounding_noise_are_one_time() -> None:
     event, arm = [1, 1, 0, 1], np.array([0.0, 1, 1, 0])
     assert survival.kaplan_meier(noisy, event).time.size == 3
     assert survival.log_rank(noisy, event, arm).p == survival.log_rank(clean, event, arm).p
-    assert cox.cox(noisy, event, arm).score.p == pytest.approx(cox.cox(clean, event, arm).score.p)
+    assert cox_model.cox(noisy, event, arm).score.p == pytest.approx(cox_model.cox(clean, event, arm).score.p)
     assert survival.concordance(arm, noisy, event).value == survival.concordance(arm, clean, event).value
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biomarkers.stats import auc, differences, distributions, exact, paired, proportions, ratios, rxc, shift, survival
-from biomarkers.stats.adjust import METHODS, adjust
+from biomarkers.stats import differences, distributions, exact, paired, proportions, ratios, roc, rxc, shift, survival
 from biomarkers.stats.linear import midranks, score_test
+from biomarkers.stats.multiplicity import METHODS, adjust
 from biomarkers.stats.ranks import brunner_munzel, mean_permutation, van_der_waerden, wilcoxon_rank_sum
 from biomarkers.stats.results import Estimate, Test
 from biomarkers.stats.tables import conditional_odds_ratio, fisher
@@ -126,11 +126,11 @@ def test_rank_tests_are_symmetric_and_see_ranks_only(x: list[int], y: list[int])
         assert one.p == pytest.approx(swapped.p, rel=1e-9)
         assert one.p == stretched.p
         assert van_der_waerden(x, y).p == pytest.approx(van_der_waerden(y, x).p, rel=1e-9)
-    theta = auc.auc(x, y)
-    assert theta == auc.auc(np.exp(x), np.exp(y))
-    assert theta == pytest.approx(1 - auc.auc(y, x))
+    theta = roc.auc(x, y)
+    assert theta == roc.auc(np.exp(x), np.exp(y))
+    assert theta == pytest.approx(1 - roc.auc(y, x))
     assert one.statistic == pytest.approx(theta * len(x) * len(y))
-    for function in (auc.auc_delong, auc.auc_logit_delong, auc.auc_newcombe):
+    for function in (roc.auc_delong, roc.auc_logit_delong, roc.auc_newcombe):
         found = function(x, y)
         sound(found)
         assert 0 <= found.low <= found.high <= 1

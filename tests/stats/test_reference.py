@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers.stats import auc
+from biomarkers.stats import roc
 from biomarkers.stats.results import Estimate
 from tests.stats import reference_groups, reference_models, reference_permutation  # noqa: F401  (they register rows)
 from tests.stats.reference_data import HANDLERS, Answer, Data
@@ -244,7 +244,7 @@ def _mine(r: dict[str, str]) -> float:
 
 @cache
 def _bootstraps(data: Data, name: str) -> list[Estimate]:
-    return [auc.auc_bootstrap(*data.groups(name), rng=seed) for seed in range(100, 112)]
+    return [roc.auc_bootstrap(*data.groups(name), rng=seed) for seed in range(100, 112)]
 
 
 def _quantile_error(data: Data, r: dict[str, str], share: float) -> float:

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers.stats.auc import auc_delong
-from biomarkers.stats.cox import cox
+from biomarkers.stats.cox_model import cox
 from biomarkers.stats.differences import newcombe_difference, score_difference
 from biomarkers.stats.paired import signed_rank
 from biomarkers.stats.proportions import clopper_pearson
 from biomarkers.stats.ranks import wilcoxon_rank_sum
+from biomarkers.stats.roc import auc_delong
 from biomarkers.stats.rxc import fisher_rxc
 from biomarkers.stats.survival import median_survival
 from biomarkers.stats.tables import barnard, boschloo, conditional_odds_ratio, fisher, odds_ratio

@@ -17,9 +17,9 @@ from biomarkers.pp import DabEvidence, StainVectors
 from biomarkers.pp.area_cut import area_cut_od
 from biomarkers.pp.background_light import block_pairs, doubt_about_glass, doubt_about_white, white_of_samples
 from biomarkers.pp.evidence import evidence_of_colours
+from biomarkers.pp.immunostain_check import Plausibility, look_at_patches
 from biomarkers.pp.pilot_fields import pick_windows, sample_rows
 from biomarkers.pp.pixel_size_check import doubt_about_scale
-from biomarkers.pp.plausibility import Plausibility, look_at_patches
 from biomarkers.pp.quality import Counts, Quality, QualityMeter, solid_shares
 from biomarkers.pp.tissue_map import TissueMap, map_tissue
 from biomarkers.score.classes import Classes, classified

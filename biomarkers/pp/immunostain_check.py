@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.pp.area_cut import dab_background_od
-from biomarkers.pp.optical_density import White
+from biomarkers.pp.density import White
 from biomarkers.pp.pixel_size_check import detail_um
 from biomarkers.pp.squares import Squares, square_densities, stacked, without_glass
 from biomarkers.pp.vectors import StainVectors

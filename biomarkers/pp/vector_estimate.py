@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.io.tile import tile_rgb
-from biomarkers.pp.optical_density import White, optical_density
+from biomarkers.pp.density import White, optical_density
 from biomarkers.pp.vectors import (
     MAX_FROM_REFERENCE_DEG,
     MIN_SEPARATION_DEG,
