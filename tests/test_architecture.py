@@ -11,50 +11,12 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "biomarkers"
-GROUND = ("core", "assays")
-ORDER = (
-    "stats",
-    "simulate",
-    "io",
-    "pp",
-    "seg",
-    "pheno",
-    "score",
-    "expression",
-    "cohort",
-    "datasets",
-    "relate",
-    "change",
-    "plot",
-    "report",
-    "tl",
-    "pl",
-    "run",
-    "compile_ahead",
-    "demo",
-    "cli",
-    "__main__",
-)
+from tests.house import GROUND, ORDER, PACKAGE, PAGE, files, imports_of, page_with_picture, room_of
+
 WORKER_ROOMS = ("io", "pp", "seg", "pheno", "score")
 TOO_HEAVY_FOR_WORKERS = {"scanpy", "statsmodels", "matplotlib"}
 FRONT = {"demo", "cli", "__main__"}  # they alone import the rooms that end in files and verbs
 ONLY_FOR_FRONT = {"run", "report", "demo", "cli"}
-
-
-def _room(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-def _imports(path: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
 
 
 # the steps of segmentation stand twice, plain and compiled, and know each other: to be parted
@@ -91,14 +53,14 @@ def test_no_file_imports_itself_through_another() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the files
 
 
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
+FILES = files()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_room_imports_only_rooms_before_it(path: Path) -> None:
-    room = _room(path)
+    room = room_of(path)
     assert room in (*GROUND, *ORDER), f"{room} has no place in the order: add it to docs/architecture.md and here"
-    for name in _imports(path):
+    for name in imports_of(path):
         parts = name.split(".")
         if parts[0] != "biomarkers" or len(parts) < 2:
             continue
@@ -110,9 +72,9 @@ def test_room_imports_only_rooms_before_it(path: Path) -> None:
         assert other not in ONLY_FOR_FRONT or room in FRONT, f"{path.name} in {room} imports {other}"
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if _room(p) in WORKER_ROOMS], ids=lambda p: p.name)
+@pytest.mark.parametrize("path", [p for p in FILES if room_of(p) in WORKER_ROOMS], ids=lambda p: p.name)
 def test_worker_rooms_do_not_name_heavy_libraries(path: Path) -> None:
-    assert not {name.split(".")[0] for name in _imports(path)} & TOO_HEAVY_FOR_WORKERS
+    assert not {name.split(".")[0] for name in imports_of(path)} & TOO_HEAVY_FOR_WORKERS
 
 
 @pytest.mark.slow
@@ -120,7 +82,7 @@ def test_worker_rooms_do_not_load_heavy_libraries() -> None:
     modules = [
         ".".join(("biomarkers", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
         for path in FILES
-        if _room(path) in WORKER_ROOMS
+        if room_of(path) in WORKER_ROOMS
     ]
     code = f"import importlib, sys\nfor m in {modules!r}: importlib.import_module(m)\n"
     code += f"print(sorted(set({sorted(TOO_HEAVY_FOR_WORKERS)!r}) & set(sys.modules)))"
@@ -154,3 +116,10 @@ def test_every_public_name_exists_and_is_all_that_is_listed(module: str) -> None
         "for name in m.__all__: getattr(m, name)\nassert sorted(listed) == sorted(m.__all__) == sorted(dir(m)), listed"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_picture_of_the_house_is_that_of_its_imports() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    told = [line.rpartition("|")[0].rpartition("|")[0] for line in text.splitlines()]  # sizes may lag behind
+    now = [line.rpartition("|")[0].rpartition("|")[0] for line in page_with_picture(text).splitlines()]
+    assert told == now, "run python tests/house.py"
