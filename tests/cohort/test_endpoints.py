@@ -10,7 +10,13 @@ import pytest
 
 from biomarkers.cohort.clinical import read_clinical
 from biomarkers.cohort.columns import ColumnMap
-from biomarkers.cohort.endpoints import end_points, endpoint_arrays, response_times, survival_by_response
+from biomarkers.cohort.endpoints import (
+    end_points,
+    endpoint_arrays,
+    landmark_groups,
+    response_times,
+    survival_by_response,
+)
 from biomarkers.cohort.response import normalise_responses
 from biomarkers.cohort.tables import read_table
 from biomarkers.core.errors import DataError, UsageError
@@ -154,3 +160,13 @@ def test_transforms_of_the_median_differ_as_in_r(shared_data: Path) -> None:
         rows = reference[(reference.iloc[:, 0] == f"{name}[pfs]")]
         by_r = rows[rows.apply(lambda row: "R survival" in " ".join(map(str, row)), axis=1)].iloc[0].tolist()
         np.testing.assert_allclose([mine["value"], mine["ci_low"], mine["ci_high"]], by_r[2:5])
+
+
+def test_a_response_on_the_day_of_the_landmark_is_known_at_it():
+    patients = pd.DataFrame(
+        {"pfs_months": [9.0, 9.0, 9.0], "pfs_event": [1, 1, 1], "ttr_months": [2.0, 2.1, np.nan]},
+        index=pd.Index(["on the day", "later", "never"], name="patient"),
+    )
+    groups = landmark_groups(patients, endpoint="pfs", at=2.0)
+    assert groups["responded"].tolist() == [True, False, False]
+    assert groups["pfs_months"].tolist() == [7.0, 7.0, 7.0]

@@ -137,3 +137,22 @@ def test_score_genes_is_scanpys_and_follows_the_planted_level():
     genes = ["IFNG", "STAT1", "CCR5", "CXCL9", "CXCL10", "CXCL11", "IDO1", "PRF1", "GZMA", "HLA-DRA"]
     sc.tl.score_genes(data, genes, random_state=0, use_raw=False)
     np.testing.assert_allclose(mine, data.obs["score"].loc[mine.index], atol=1e-4)
+
+
+def test_score_genes_of_cells_is_that_of_their_mean_sample():
+    rng = np.random.default_rng(0)
+    genes = ["GZMA", "PRF1", *(f"G{i}" for i in range(150))]
+    n_cells = [3, 12, 30, 60]
+    cells = rng.lognormal(3, 1, (sum(n_cells), len(genes)))
+    cells *= 1e6 / cells.sum(axis=1, keepdims=True)
+    names = np.repeat(list("abcd"), n_cells)
+    single = ad.AnnData(cells, obs=pd.DataFrame({"sample": names}, index=[str(i) for i in range(len(names))]))
+    bulk = ad.AnnData(
+        np.array([cells[names == name].mean(axis=0) for name in "abcd"]), obs=pd.DataFrame(index=list("abcd"))
+    )
+    scored = []
+    for data, options in ((single, {"sample": "sample", "min_cells": 1}), (bulk, {})):
+        data.var_names = genes
+        levels = express(data, signatures=["cytolytic"], score_genes=True, scale="tpm", **options).levels
+        scored.append(levels[levels["score"] == "score_genes"].set_index("sample")["value"])
+    np.testing.assert_allclose(scored[0].loc[list("abcd")], scored[1].loc[list("abcd")], atol=1e-6)

@@ -123,3 +123,12 @@ def test_an_unknown_scale_suggests_the_nearest(tmp_path, counts):
 def test_undoing_a_logarithm(scale, log):
     values = np.array([0, 0.5, 3, 1000.0])
     np.testing.assert_allclose(to_linear(log(values), scale), values, atol=1e-12)
+
+
+def test_counts_are_scaled_to_the_whole_library_and_not_to_the_genes_asked_for():
+    from biomarkers.expression.scale import to_log2
+
+    values = np.array([[10.0, 30.0]])  # two genes of a library of one million reads
+    levels, _, unit = to_log2(values, "counts", np.array([1_000_000.0]))
+    assert levels[0] == pytest.approx([np.log2(11), np.log2(31)])
+    assert unit == "log2(CPM + 1)"
