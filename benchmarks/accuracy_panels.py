@@ -2,11 +2,12 @@
 
     python benchmarks/accuracy_panels.py gates                        # negative and positive shapes, held-out seeds
     python benchmarks/accuracy_panels.py density                      # 200 to 8,000 cells/mm2, with and without glass
+    python benchmarks/accuracy_panels.py area                         # the same from cells alone, in six shapes
     python benchmarks/accuracy_panels.py crops --real ../shared/data  # 1 to 20 px cut off each side
     python benchmarks/accuracy_panels.py own --real ../shared/data    # own segmentation beside others' tables
     python benchmarks/accuracy_panels.py rows                         # a cell table of 1,000,000 rows
 
-Every level, cell and picture of ``gates``, ``density`` and ``rows`` is simulated.
+Every level, cell and picture of ``gates``, ``density``, ``area`` and ``rows`` is simulated.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ CSM = {"PDL1": ("PD-L1", "membrane"), "GZMB": ("GZMB", "cytoplasm"), "PD1": ("PD
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("gates", "density", "crops", "own", "rows"))
+    parser.add_argument("what", choices=("gates", "density", "area", "crops", "own", "rows"))
     parser.add_argument("--first-seed", type=int, default=5000)
     parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--real", type=Path)
@@ -66,6 +67,8 @@ def main() -> None:
         gates(range(args.first_seed, args.first_seed + args.seeds))
     elif args.what == "density":
         density(range(args.first_seed, args.first_seed + min(args.seeds, 3)))
+    elif args.what == "area":
+        area(range(args.first_seed, args.first_seed + args.seeds))
     elif args.what == "rows":
         rows()
     elif args.real is None:
@@ -109,6 +112,52 @@ def density(seeds: range) -> None:
                 area, cells = (100 * np.array([one[k] for one in found]) for k in ("area", "density"))
                 sources = "/".join(sorted({one["source"] for one in found}))
                 print(f"  {per_mm2:5d} {glow:3.0f} {share:.1f} area {_span(area)} density {_span(cells)} by {sources}")
+
+
+def area(seeds: range, *, side: float = 1000.0) -> None:
+    """Tissue from cells alone: shapes in a field of 1 mm2, cells strewn, regular, in clusters and along a gradient."""
+    from biomarkers.score.tissue_cells import tissue_around_cells
+
+    y, x = np.mgrid[2:side:4, 2:side:4]
+    shapes = {
+        "whole": x > 0, "left 60%": x < 0.6 * side, "disc": np.hypot(x - 500, y - 500) < 350,
+        "hole": np.hypot(x - 500, y - 500) > 300, "band": abs(y - 500) < 250,
+        "wave": x < 550 + 120 * np.sin(y / 80), "two": np.hypot(x - 250, y - 300) < 180,
+    }  # fmt: skip
+    shapes["two"] = shapes["two"] | (np.hypot(x - 750, y - 700) < 200)
+    print(
+        "cells/mm2, pattern, shape: error of the area, %, its spread and the standard error told; 95% intervals right"
+    )
+    for per_mm2 in (200, 500, 2000, 8000):
+        for pattern in ("strewn", "regular", "clusters", "gradient"):
+            for name, mask in shapes.items():
+                error, told = [], []
+                for seed in seeds:
+                    place = _strewn(np.random.default_rng(seed), per_mm2, pattern, side)
+                    place = place[mask[(place[:, 1] / 4).astype(int), (place[:, 0] / 4).astype(int)]]
+                    found = tissue_around_cells(place, shape=(mask.shape[0], mask.shape[1]), grid_um=4.0)
+                    error.append(found.mask.sum() / mask.sum() - 1)
+                    told.append(found.area_error)
+                off, se = np.array(error), np.array(told)
+                right = (np.abs(off) <= np.maximum(1.96 * se, 0.01)).mean()
+                print(f"  {per_mm2:5d} {pattern:9s} {name:9s} {100 * off.mean():+5.1f} {100 * off.std():4.1f} "
+                      f"{100 * se.mean():4.1f} {right:.0%}")  # fmt: skip
+
+
+def _strewn(rng: Rng, per_mm2: float, pattern: str, side: float) -> np.ndarray:
+    n, spacing = rng.poisson(per_mm2 * side**2 / 1e6), 1000 / per_mm2**0.5
+    place = rng.uniform(0, side, (n, 2))
+    if pattern == "gradient":  # from a quarter of the density to one and three quarters of it
+        place = rng.uniform(0, side, (2 * n, 2))
+        place = place[rng.random(2 * n) < 0.125 + 0.75 * place[:, 1] / side]
+    elif pattern == "clusters":
+        nests = rng.uniform(0, side, (rng.poisson(n / 4), 2))
+        place = np.repeat(nests, rng.poisson(4, len(nests)), axis=0)
+        place = place + rng.normal(0, 0.6 * spacing, place.shape)
+    elif pattern == "regular":
+        grid = np.stack(np.meshgrid(*2 * [np.arange(spacing / 2, side, spacing)]), axis=-1).reshape(-1, 2)
+        place = grid + rng.normal(0, 0.15 * spacing, grid.shape) + rng.uniform(-spacing / 2, spacing / 2, 2)
+    return place[((place >= 0) & (place < side)).all(axis=1)]
 
 
 def _span(values: np.ndarray) -> str:
@@ -193,31 +242,52 @@ def real_fields(folder: Path) -> dict[str, tuple[Any, Panel]]:
 
 
 def crops(folder: Path) -> None:
-    from biomarkers.pheno.gates import gate_values
-
     print(
-        "1 to 20 px cut off one side: largest change of a marker's positive share, points; and how much of it is gone"
+        "1 to 20 px cut off one side: largest change of a marker's positive share in points; the same among the cells"
     )
-    print("when the crop is called with the gate of the whole image (the rest: other cells are left, not another gate)")
+    print("that whole image and crop both hold (matched within 2 um); and by how much the gate alone moves the share")
     for name, (tile, panel) in real_fields(folder).items():
-        whole = score_channels(tile, panel=panel, slide=name).gates.set_index("marker")
-        found: dict[str, list[tuple[float, float]]] = {marker: [] for marker in whole.index}
+        result = score_channels(tile, panel=panel, slide=name)
+        whole = result.gates.set_index("marker")
+        found: dict[str, list[tuple[float, float, float]]] = {marker: [] for marker in whole.index}
         for cut in (1, 2, 3, 5, 8, 12, 16, 20):
             for part in (np.s_[:, :, cut:], np.s_[:, :, :-cut], np.s_[:, cut:, :], np.s_[:, :-cut, :]):
-                result = score_channels(tile[part], panel=panel, slide=name)
-                shares = result.gates.set_index("marker")["fraction"]
+                crop = score_channels(tile[part], panel=panel, slide=name)
+                corner = np.array([0 if one.start is None else one.start for one in (part[2], part[1])], dtype=float)
                 for marker, row in whole.iterrows():
-                    levels = gate_values(result.cells, marker=str(marker), compartment=row["compartment"])
-                    same = float((levels >= row["gate"]).mean()) if np.isfinite(row["gate"]) else np.nan
-                    found[str(marker)].append((float(shares[marker]), same))
-        for marker, pairs in found.items():
-            shares, same = np.array(pairs).T
-            known, own = np.isfinite(shares), float(whole.loc[marker, "fraction"])
-            told = np.isfinite(own) and known.any()
-            most = 100 * np.abs(shares[known] - own).max() if told else np.nan
-            gate = 100 * np.abs(shares[known] - same[known]).max() if told else np.nan
-            print(f"  {name} {marker:8s} whole {100 * own:6.2f}%  all {most:5.2f}, by the gate {gate:5.2f} points; "
-                  f"{known.sum()} of {len(shares)} crops have a gate")  # fmt: skip
+                    found[str(marker)].append(
+                        _changes(result, crop, row, str(marker), corner * float(tile.attrs["mpp"]))
+                    )
+        for marker, changes in found.items():
+            told = np.array(changes)
+            known = np.isfinite(told[:, 0])
+            most = np.abs(told[known]).max(axis=0) * 100 if known.any() else np.full(3, np.nan)
+            share = 100 * float(whole.loc[marker, "fraction"])
+            print(
+                f"  {name} {marker:8s} whole {share:6.2f}%  all {most[0]:5.2f}, common cells {most[1]:5.2f}, the gate "
+                f"{most[2]:5.2f} points; {known.sum()} of {len(told)} have a gate"
+            )
+
+
+def _changes(whole: Any, crop: Any, row: Any, marker: str, shift_um: np.ndarray) -> tuple[float, float, float]:
+    """Change of a share by a crop: of all cells, of those that both hold, and by the gate alone."""
+    from scipy.spatial import KDTree
+
+    from biomarkers.pheno.gates import gate_values
+
+    gate = float(crop.gates.set_index("marker").loc[marker, "gate"])
+    before, after = (gate_values(one.cells, marker=marker, compartment=row["compartment"]) for one in (whole, crop))
+    if not (np.isfinite(gate) and np.isfinite(row["gate"])):
+        return np.nan, np.nan, np.nan
+    here, there = (np.asarray(one.cells.obsm["spatial"], dtype=float) for one in (whole, crop))
+    away, which = min(
+        (KDTree(here).query(there + one) for one in (shift_um, np.zeros(2))),
+        key=lambda found: float(np.median(found[0])),
+    )
+    both = away <= 2.0
+    all_cells = float((after >= gate).mean() - (before >= row["gate"]).mean())
+    common = float((after[both] >= gate).mean() - (before[which[both]] >= row["gate"]).mean())
+    return all_cells, common, float((after >= gate).mean() - (after >= row["gate"]).mean())
 
 
 def own(folder: Path) -> None:

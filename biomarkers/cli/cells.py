@@ -37,6 +37,7 @@ def cells(
     'biomarkers score' does: 'biomarkers cohort' joins them.
     Research use only.
     """  # noqa: D301
+    from biomarkers.core.keys import FAILED
     from biomarkers.run.cell_tables import score_tables
 
     result = score_tables(
@@ -44,7 +45,10 @@ def cells(
     )
     noun = "image" if len(result) == 1 else "images"
     click.echo(f"{len(result)} {noun}: {out}/ (slides.csv, scores.csv)")
-    return 0
+    failed = result[result["status"] == FAILED]
+    for slide, reason in zip(failed["slide"], failed["reason"], strict=True):
+        click.echo(f"failed: {slide}: {reason}", err=True)
+    return 1 if len(failed) else 0
 
 
 def _areas(given: tuple[str, ...]) -> dict[str, float]:

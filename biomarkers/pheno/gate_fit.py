@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from biomarkers.core.words import plural
 from biomarkers.pheno.gate_mixture import equally_likely
 from biomarkers.pheno.gate_scale import BRIGHT_QUANTILE, Scale, left_spread, mode_of, piled, scale_of, without_steps
 from biomarkers.pheno.gate_valley import BINS, SHALLOW, Histogram, Valley, find_gap, find_valley
@@ -95,7 +96,7 @@ def fit_gate(
     """
     there = np.isfinite(values)
     known = values[there]
-    flags = [f"{len(known)} cells, at least {_FEWEST} wanted"] if len(known) < _FEWEST else []
+    flags = [f"{plural(len(known), 'cell')}, at least {_FEWEST} wanted"] if len(known) < _FEWEST else []
     if len(known) < 3 or np.ptp(known) == 0:
         level = float(known.max()) if len(known) else np.nan
         flags.append("low signal: cells do not differ")

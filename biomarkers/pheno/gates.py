@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -56,14 +57,10 @@ def gate_values(cells: AnnData, *, marker: str, compartment: Compartment = "cell
         The cells have no such marker, or no level of it in this compartment (a table without such a column).
     """
     name = known_marker(cells, marker)
+    there = refuse_absent(cells, marker=name, compartment=compartment)
     column = [str(one) for one in cells.var_names].index(name)
     whole = np.asarray(cells.X[:, column], dtype=float)
-    there = compartments_there(cells, marker=name)
-    wanted = ("membrane", "cytoplasm") if compartment == "membrane_or_cytoplasm" else (compartment,)
-    if cells.n_obs and not set(wanted) & set(there):
-        hint = f"Write compartment = {there[0]!r} in the panel." if there else "Its column holds no number."
-        what = f"the cells have no {compartment.replace('_', ' ')} level of {name}"
-        raise DataError(what, seen=compartment, allowed=there or "(none)", hint=hint)
+    wanted = _wanted(compartment)
     if compartment == "cell":
         return whole.copy()
     parts = [_layer_values(cells, column, one) for one in wanted if one in there or not cells.n_obs]
@@ -71,12 +68,38 @@ def gate_values(cells: AnnData, *, marker: str, compartment: Compartment = "cell
     return np.where(np.isfinite(value), value, whole)
 
 
+def _wanted(compartment: Compartment) -> tuple[str, ...]:
+    return ("membrane", "cytoplasm") if compartment == "membrane_or_cytoplasm" else (compartment,)
+
+
+def refuse_absent(cells: AnnData, *, marker: str, compartment: Compartment) -> tuple[str, ...]:
+    """Return the compartments that a marker was measured in, or say that the one that is wanted is not among them.
+
+    Raises
+    ------
+    DataError
+        The cells have no such marker, or no level of it in this compartment.
+    """
+    name = known_marker(cells, marker)
+    there = compartments_there(cells, marker=name)
+    if cells.n_obs and not set(_wanted(compartment)) & set(there):
+        hint = f"Write compartment = {there[0]!r} in the panel." if there else "Its column holds no number."
+        what = f"the cells have no {compartment.replace('_', ' ')} level of {name}"
+        raise DataError(what, seen=compartment, allowed=there or "(none)", hint=hint)
+    return there
+
+
 def compartments_there(cells: AnnData, *, marker: str) -> tuple[str, ...]:
     """Compartments that a marker was measured in: those with a number for at least one cell."""
     column = [str(one) for one in cells.var_names].index(known_marker(cells, marker))
-    found = [part for part in _LAYERS if np.isfinite(_layer_values(cells, column, part)).any()]
-    whole = np.isfinite(np.asarray(cells.X[:, column], dtype=float)).any()
-    return ("cell", *found) if whole else tuple(found)
+    layers = {part: next((one for one in names if one in cells.layers), None) for part, names in _LAYERS.items()}
+    found = [part for part, layer in layers.items() if layer and _holds_numbers(cells.layers[layer], column)]
+    return ("cell", *found) if _holds_numbers(cells.X, column) else tuple(found)
+
+
+def _holds_numbers(levels: np.ndarray, column: int) -> bool:
+    """Whether a column has a finite number, which mostly its first cells tell."""
+    return any(np.isfinite(np.asarray(part[:, column], dtype=float)).any() for part in (levels[:1000], levels[1000:]))
 
 
 def _layer_values(cells: AnnData, column: int, compartment: str) -> np.ndarray:
@@ -97,8 +120,17 @@ def known_marker(cells: AnnData, marker: str) -> str:
     names = [str(name) for name in cells.var_names]
     name = marker if marker in names else canonical_marker(marker)
     if name not in names:
+        told = cells.uns.get("imported", {})
+        empty = [one for one in told.get("empty", ()) if canonical_marker(one) == name or _in_words(marker, one)]
+        if empty:
+            raise DataError(f"the table's column of {marker} holds no number", where=told.get("file"), seen=empty)
         raise DataError("the cells have no such marker", seen=marker, allowed=names, hint=did_you_mean(marker, names))
     return name
+
+
+def _in_words(marker: str, column: str) -> bool:
+    """Whether a column's name holds a marker's as words of its own (``Cell: CD8 mean``)."""
+    return re.search(rf"(?<![A-Za-z0-9]){re.escape(marker)}(?![A-Za-z0-9])", column, re.IGNORECASE) is not None
 
 
 def fit_gates(

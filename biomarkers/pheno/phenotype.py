@@ -117,12 +117,12 @@ def assign_phenotypes(cells: AnnData, rules: Mapping[str, str]) -> AnnData:
     """
     refuse_names_of_markers(rules, markers=[*_call_columns(cells), *map(str, cells.var_names)], where="phenotypes")
     masks = {name: select_cells(cells, rule) for name, rule in rules.items()}
-    names = np.full(cells.n_obs, OTHER, dtype=object)
-    for name, mask in reversed(masks.items()):
-        names[mask] = name
-    result = cells.copy()
-    result.obs[PHENOTYPE] = pd.Categorical(names, categories=[*rules, OTHER])
     listed = list(masks)
+    codes = np.full(cells.n_obs, len(listed), dtype=np.int32)
+    for code, mask in reversed(list(enumerate(masks.values()))):
+        codes[mask] = code
+    result = cells.copy()
+    result.obs[PHENOTYPE] = pd.Categorical.from_codes(codes, categories=pd.Index([*rules, OTHER]))
     conflicts = pd.DataFrame(
         [
             {"first": first, "second": second, "n_cells": int((masks[first] & masks[second]).sum())}
@@ -139,7 +139,7 @@ def known_phenotypes(cells: AnnData) -> list[str]:
     """Phenotypes that exist, also those that no cell of this image has: of the rules, or of the other images."""
     if PHENOTYPE not in cells.obs:
         return []
-    found = set(cells.obs[PHENOTYPE].dropna().astype(str))
+    found = {str(name) for name in cells.obs[PHENOTYPE].dropna().unique()}
     found |= set(cells.uns.get("phenotypes", {}).get("rules", {}))
     return sorted(found | set(cells.uns.get("imported", {}).get("phenotypes", ())))
 
@@ -166,7 +166,7 @@ def _called(cells: AnnData, marker: str, text: str) -> np.ndarray:
         return _flags(cells, keys.positive_column(name))
     known = known_phenotypes(cells)
     if f"{marker}+" in known:
-        return (cells.obs[PHENOTYPE].astype(str) == f"{marker}+").to_numpy()
+        return _named(cells, f"{marker}+")
     raise _unknown("marker or phenotype", f"{marker}+", [*columns, *known], text)
 
 
@@ -250,7 +250,16 @@ def _of_phenotype(cells: AnnData, name: str, text: str) -> np.ndarray:
             hint = f"Write {name}+ or {name}- for its calls."
             raise UsageError("a marker alone is no rule", where=f"rule {text!r}", seen=name, hint=hint)
         raise _unknown("phenotype", name, known, text)
-    return (cells.obs[PHENOTYPE].astype(str) == name).to_numpy()
+    return _named(cells, name)
+
+
+def _named(cells: AnnData, phenotype: str) -> np.ndarray:
+    """Which cells have a phenotype, by the categories where there are some: many times as fast as by every cell."""
+    told = cells.obs[PHENOTYPE]
+    if not isinstance(told.dtype, pd.CategoricalDtype):
+        return (told.astype(str) == phenotype).to_numpy()
+    here = [code for code, name in enumerate(told.cat.categories) if str(name) == phenotype]
+    return np.isin(told.cat.codes.to_numpy(), here)
 
 
 def _unknown(what: str, name: str, known: list[str], text: str) -> UsageError:

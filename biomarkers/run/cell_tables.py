@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,10 @@ from biomarkers.core.errors import DataError, UsageError
 from biomarkers.core.files import atomic_path, file_name, sha256, write_csv, write_text
 from biomarkers.core.panel import load_panel
 from biomarkers.core.provenance import run_record, write_run_json
+from biomarkers.core.words import plural
 
 _ROWS = 200_000  # cells that are written at once
+_FEWEST_PLACED = 100  # cells that say how large an image is
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,14 +54,15 @@ def score_tables(
 
     Returns
     -------
-    One row an image (``keys.SLIDE_COLUMNS``, then ``assay``).
+    One row an image (``keys.SLIDE_COLUMNS``, then ``assay``). Of several tables, one that cannot be used has a row with
+    the status ``failed`` and the reason, and the others are scored.
 
     Raises
     ------
     UsageError
         A file is absent, or gates were given twice.
     DataError
-        A table cannot be used, or two tables hold an image of one name.
+        No table can be used, or two tables hold an image of one name.
     """
     import pandas as pd
 
@@ -70,13 +73,26 @@ def score_tables(
     if gates is not None and fit:
         raise UsageError("gates were given and are to be fitted: choose one", where=gates)
     known = load_panel(panel)
-    images = _images(tables, vendor=vendor, mpp=mpp)
+    failed: dict[str, DataError] = {}
+    images = _images(tables, vendor=vendor, mpp=mpp, failed=failed)
+    if fit:
+        images = _with_markers(images, known, failed)
+    _refuse_none(images, failed)
     table = read_gates(gates) if gates is not None else fit_gates(images, panel=known, per="batch") if fit else None
     rows, scores = [], []
     for slide, cells in sorted(images.items()):
-        row, part = _scored(cells, known, table, slide=slide, area_mm2=area_mm2 or {}, out=out)
+        try:
+            row, part = _scored(cells, known, table, slide=slide, area_mm2=area_mm2 or {}, out=out)
+        except DataError as error:
+            failed[slide] = error
+            continue
         rows.append(row)
         scores.append(part)
+    _refuse_none(rows, failed)
+    rows += [
+        {"slide": slide, "status": keys.FAILED, "reason": str(why), "assay": known.name}
+        for slide, why in failed.items()
+    ]
     slides = pd.DataFrame(rows)
     every = pd.concat(scores, ignore_index=True) if scores else score_frame([])
     write_csv(slides, out / "slides.csv")
@@ -93,14 +109,42 @@ def score_tables(
     return slides
 
 
-def _images(tables: Sequence[Path], *, vendor: str | None, mpp: float | None) -> dict[str, AnnData]:
+def _refuse_none(done: Sized, failed: Mapping[str, DataError]) -> None:
+    """Stop where nothing is left to be scored."""
+    if failed and not len(done):
+        raise next(iter(failed.values()))
+
+
+def _with_markers(images: Mapping[str, AnnData], panel: Panel, failed: dict[str, DataError]) -> dict[str, AnnData]:
+    """Leave out images that lack a level of a marker: they can have no part in the gates."""
+    from biomarkers.pheno.gates import marker_compartments, refuse_absent
+
+    kept = {}
+    for slide, cells in images.items():
+        try:
+            for marker, compartment in marker_compartments(panel).items():
+                refuse_absent(cells, marker=marker, compartment=compartment)
+        except DataError as error:
+            failed[slide] = error
+        else:
+            kept[slide] = cells
+    return kept
+
+
+def _images(
+    tables: Sequence[Path], *, vendor: str | None, mpp: float | None, failed: dict[str, DataError]
+) -> dict[str, AnnData]:
     from biomarkers.io.cell_tables.read import import_cells
     from biomarkers.pheno.phenotype import known_phenotypes
 
     images: dict[str, AnnData] = {}
     source: dict[str, Path] = {}
     for path in tables:
-        cells = import_cells(path, vendor=vendor, mpp=mpp)
+        try:
+            cells = import_cells(path, vendor=vendor, mpp=mpp)
+        except DataError as error:
+            failed[path.name.split(".")[0]] = error
+            continue
         names = cells.obs["slide"]
         there = sorted(str(name) for name in names.unique())
         for name in there:
@@ -115,6 +159,26 @@ def _images(tables: Sequence[Path], *, vendor: str | None, mpp: float | None) ->
     for cells in images.values():
         cells.uns["imported"] = {**cells.uns["imported"], "phenotypes": named}
     return images
+
+
+def _far_notes(cells: AnnData) -> list[str]:
+    """Tell of cells that stand so far from all others that they cannot be of the image whose area is stated."""
+    import numpy as np
+
+    place = cells.obs[[keys.X_UM, keys.Y_UM]].to_numpy(dtype=float)
+    if len(place) < _FEWEST_PLACED:
+        return []
+    low, high = np.quantile(place, (0.01, 0.99), axis=0)
+    wide = max(float((high - low).max()), 1.0)
+    far = ((place < low - wide) | (place > high + wide)).any(axis=1)
+    if not far.any():
+        return []
+    first = int(np.flatnonzero(far)[0])
+    note = (
+        f"{plural(int(far.sum()), 'cell')} counted that stand outside the image by its other cells (the first: cell "
+        f"{cells.obs['cell_id'].iloc[first]} at x {place[first, 0]:g}, y {place[first, 1]:g} um): are they of it?"
+    )
+    return [note]
 
 
 def _write_cells(cells: AnnData, path: Path, *, slide: str) -> None:
@@ -150,6 +214,7 @@ def _scored(
     positive, low, high = positive_counts(called, marker)
     reasons = scores["reason"][scores["status"] != keys.OK].unique()
     unscored = [] if (scores["status"] == keys.OK).any() else [str(one) for one in reasons if one]
+    notes += _far_notes(called)
     notes += density_notes({"all": int(called.n_obs)}, {"all": area_mm2.get("all")})
     whole = components[components["region"] == "all"]
     row = {

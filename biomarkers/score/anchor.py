@@ -25,8 +25,11 @@ _BELOW_MODE = (0.25, 0.6)
 _MOST_STAINED = 0.05  # of a control's cells, above 4 SD of those below its mode: a few macrophages and folds do no harm
 _APART_SHARE = 0.5  # of the step from 1+ to 2+: controls of one batch whose medians lie further apart disagree
 # cells 2 to 6 SD above the mode for each below it: in 100 simulated batches of 2,000 cells .05 in the median where
-# unstained cells are normal (95% range .01 to .22), 1.4 where they are gamma of shape 1.5 (.88 to 1.89)
+# unstained cells are normal (95% range .01 to .22), 1.4 where they are gamma of shape 1.5 (.88 to 1.89). Each slide's
+# cells are counted from its own mode: of 100 batches of 3 or 4 slides of 200 to 2,000 normal cells, whose levels differ
+# by .004 OD, at most 2 are refused then, and up to 10 where slides are pooled as they are.
 _SHOULDER, _SHOULDER_SD = 0.25, (2.0, 6.0)
+_TIED_Z = 2.0  # standard errors below the top of a histogram that chance explains
 SAME_SIZE = 1.25  # pixel sizes that differ by more are others
 SAME_ANGLE = 10.0  # degrees between DAB vectors of one stain
 
@@ -237,7 +240,7 @@ def _refuse_stained(
     one, two, _ = assay.thresholds.dab_od
     pooled = np.concatenate(list(values.values()))
     if method == "batch":
-        mode, shoulder = _mode(pooled), _shoulder(pooled)
+        mode, shoulder = _mode(pooled), _shoulder_of_slides(list(values.values()))
         if mode >= two:
             what = "no unstained majority in this batch: it looks stained throughout"
             seen, allowed = f"commonest {mode:.3f} OD", f"below the assay's 2+ cut ({two:g} OD)"
@@ -276,8 +279,13 @@ def _below_sd(values: np.ndarray, mode: float) -> float:
     return float(np.sqrt(np.mean(below**2))) if below.size else 0.0
 
 
+def _shoulder_of_slides(slides: list[np.ndarray]) -> float:
+    """Shoulder of several slides, each seen from its own mode: what differs between slides is no skew."""
+    return _shoulder(np.concatenate([found - _mode(found, steady=True) for found in slides if found.size]))
+
+
 def _shoulder(values: np.ndarray) -> float:
-    mode = _mode(values)
+    mode = _mode(values, steady=True)
     low, high = (mode + times * _below_sd(values, mode) for times in _SHOULDER_SD)
     above = int(np.count_nonzero((values > low) & (values <= high)))
     return above / max(int(np.count_nonzero(values <= mode)), 1)
@@ -298,15 +306,25 @@ def _values(cells: AnnData, assay: Assay, marker: str) -> np.ndarray:
     return value[analysed(cells)]
 
 
-def _mode(values: np.ndarray) -> float:
-    """Return the top of a smoothed histogram between the 0.5 and 99.5 percentiles."""
+def _mode(values: np.ndarray, *, steady: bool = False) -> float:
+    """Return the top of a smoothed histogram between the 0.5 and 99.5 percentiles.
+
+    ``steady``: the middle of all that chance does not tell from the top, so that few cells give no mode at a flank.
+    """
     from scipy.ndimage import gaussian_filter1d
 
     low, high = np.quantile(values, [0.005, 0.995])
     counts, edges = np.histogram(values, bins=_MODE_BINS, range=(low, max(high, low + 1e-6)))
-    smooth = gaussian_filter1d(counts.astype(np.float64), _MODE_BINS / 40)
+    width = _MODE_BINS / 40
+    smooth = gaussian_filter1d(counts.astype(np.float64), width)
     top = int(np.argmax(smooth))
-    return float((edges[top] + edges[top + 1]) / 2)
+    if not steady:
+        return float((edges[top] + edges[top + 1]) / 2)
+    error = np.sqrt(smooth[top] / (2 * np.sqrt(np.pi) * width))  # of a count smoothed by a normal curve
+    like = np.flatnonzero(smooth < smooth[top] - _TIED_Z * error)
+    first = int(like[like < top].max(initial=-1)) + 1
+    last = int(like[like > top].min(initial=_MODE_BINS)) - 1
+    return float((edges[first] + edges[last + 1]) / 2)
 
 
 def _mirrored(values: np.ndarray, mode: float) -> np.ndarray:

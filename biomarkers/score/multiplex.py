@@ -109,7 +109,8 @@ def score_multiplex_cells(
                 continue
             area = stated.get(region) if regions is None else regions.area_mm2(region)
             row = _row(score, masks, where & usable, area, slide=slide, region=region)
-            row = _with_gates(row, score, masks, hung, where & usable, area)
+            error = 0.0 if regions is None else regions.area_error
+            row = _with_gates(row, score, masks, hung, where & usable, area, area_error=error)
             rows.append(row)
             if score.cutoff is not None:
                 calls.append(_call(score, row))
@@ -242,8 +243,10 @@ def _with_gates(
     hung: Sequence[tuple[GateMove, dict[str, Any]]],
     where: np.ndarray,
     area: float | None,
+    *,
+    area_error: float = 0.0,
 ) -> dict[str, Any]:
-    """Widen a row's interval by its gates' ranges, or say that a gate it hangs on could not be told."""
+    """Widen a row's interval by its gates' ranges and its area's, or say that a gate it hangs on could not be told."""
     here = _counted(score, masks, where, area)
     moved: dict[str, list[float]] = {}
     for move, other in hung:
@@ -255,6 +258,8 @@ def _with_gates(
             blank = {"value": math.nan, "ci_low": math.nan, "ci_high": math.nan, "numerator": math.nan}
             return {**row, **blank, "status": keys.NOT_EVALUABLE, "reason": reason}
         moved.setdefault(move.marker, []).append(there.value)
+    if score.kind == "density" and area_error:
+        moved["area"] = [here.value / (1 + 1.96 * area_error), here.value / max(1 - 1.96 * area_error, 0.1)]
     if not moved or row["status"] != keys.OK:
         return row
     most = {"fraction": 1.0, "tps": 100.0, "cps": 100.0, "h_score": 300.0}.get(score.kind, math.inf)

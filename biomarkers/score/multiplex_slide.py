@@ -344,12 +344,13 @@ def phenotyped(
     if panel.phenotypes:
         unnamed, called = called, assign_phenotypes(called, panel.phenotypes)
         notes += _conflicts(cells=called, panel=panel, before=unnamed)
-    kind = np.full(called.n_obs, keys.UNKNOWN, dtype=object)
-    for name, rule in reversed(list(panel.classes.items())):
-        kind[select_cells(called, rule)] = name
     import pandas as pd
 
-    called.obs[keys.CELL_CLASS] = pd.Categorical(kind, categories=list(keys.CELL_CLASSES))
+    kinds = list(keys.CELL_CLASSES)
+    kind = np.full(called.n_obs, kinds.index(keys.UNKNOWN), dtype=np.int32)
+    for name, rule in reversed(list(panel.classes.items())):
+        kind[select_cells(called, rule)] = kinds.index(name)
+    called.obs[keys.CELL_CLASS] = pd.Categorical.from_codes(kind, categories=pd.Index(kinds))
     called.uns[CLASS_SOURCE] = {"method": "panel", "classes": list(panel.classes)}
     return called, notes
 
@@ -368,11 +369,10 @@ def _keep_imported_calls(cells: AnnData) -> None:
     """Keep what another program called: its phenotype ``CK+`` becomes the call ``CK_positive`` before names change."""
     if PHENOTYPE not in cells.obs:
         return
-    names = cells.obs[PHENOTYPE].astype(str)
     for name in known_phenotypes(cells):
         column = keys.positive_column(canonical_marker(name[:-1]))
         if name.endswith("+") and len(name.split()) == 1 and column not in cells.obs:
-            cells.obs[column] = (names == name).to_numpy()
+            cells.obs[column] = (cells.obs[PHENOTYPE].astype(str) == name).to_numpy()
 
 
 def picture(tile: xr.DataArray, panel: Panel) -> xr.DataArray:
@@ -434,7 +434,7 @@ def _slide_row(
     usable = counted_cells(cells)
     n = int(usable.sum())
     positive, low, high = positive_counts(cells, marker)
-    notes = [*notes, *implausible_densities(cells, regions)]
+    notes = [*notes, *regions.notes, *implausible_densities(cells, regions)]
     whole = components[components["region"] == "all"]
     return {
         "slide": slide,

@@ -44,7 +44,7 @@ def cell_frame(cells: AnnData | PlainCells, *, slide: str) -> pd.DataFrame:
         frame, kept = cells.obs.reset_index(drop=True).copy(), None
     for name in frame.columns:
         if frame[name].dtype.kind not in "biuf":
-            frame[name] = frame[name].astype(str)
+            frame[name] = _as_text(frame[name])
     for number, marker in enumerate(cells.var_names):
         frame[f"{marker}_mean"] = np.asarray(cells.X, kept)[:, number]
         for layer in sorted(name for name in cells.layers if name is not None):  # anndata 0.13 lists X as None
@@ -56,6 +56,16 @@ def cell_frame(cells: AnnData | PlainCells, *, slide: str) -> pd.DataFrame:
     frame.insert(0, "slide", slide)
     frame.insert(1, "cell", [str(name) for name in cells.obs_names])
     return frame
+
+
+def _as_text(values: pd.Series) -> pd.Series:
+    """Names as text; each category is spelled once, not once a cell."""
+    import pandas as pd
+
+    if isinstance(values.dtype, pd.CategoricalDtype) and (values.cat.codes >= 0).all() and len(values):
+        names = np.array([str(name) for name in values.cat.categories], dtype=object)
+        return pd.Series(names[values.cat.codes.to_numpy()], index=values.index)
+    return values.astype(str)
 
 
 @lasting_objects()

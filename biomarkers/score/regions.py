@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.core import keys
-from biomarkers.score.tissue import tissue_around_cells
+from biomarkers.core.words import plural
+from biomarkers.score.tissue_cells import tissue_around_cells
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -23,6 +24,7 @@ _TUMOR_SHARE = 0.5
 # densest, holds 10,000 to 15,000 in sections of 4 um.
 PLAUSIBLE_PER_MM2: Final = (100, 20_000)
 _FEWEST_JUDGED = 20  # cells
+_AREA_WITHIN: Final = 0.05  # half of the 95% interval of an area, up to which nothing is said
 _FINE_PX = 4_000_000  # masks up to this have their distances measured from every pixel
 Mask = NDArray[np.bool_]
 
@@ -32,7 +34,9 @@ class Regions:
     """Masks on a grid of ``grid_um``: ``all`` (tissue), ``tumor``, ``stroma``, and ``margin``, which overlaps both.
 
     ``origin_um`` is the place of the grid's first corner. ``source`` says what the tumour was told by, ``area_source``
-    what the tissue was: ``picture``, ``cells``, ``annotations`` or ``tissue map``.
+    what the tissue was: ``picture``, ``cells``, ``annotations`` or ``tissue map``. ``area_error`` is the standard error
+    of the areas as a share of them, where cells alone tell them (0 elsewhere); ``notes`` say what is to be known of
+    the regions.
     """
 
     masks: Mapping[str, Mask]
@@ -40,6 +44,8 @@ class Regions:
     origin_um: tuple[float, float]
     source: str
     area_source: str = ""
+    area_error: float = 0.0
+    notes: tuple[str, ...] = ()
 
     def area_mm2(self, name: str) -> float | None:
         """Area of a region; None when there is no such region."""
@@ -47,14 +53,28 @@ class Regions:
         return None if mask is None else float(np.count_nonzero(mask)) * self.grid_um**2 / 1e6
 
     def members(self, cells: AnnData, name: str) -> NDArray[np.bool_]:
-        """Which cells stand in a region, (n,)."""
+        """Which cells stand in a region, (n,); a cell outside the image stands in none."""
         mask = self.masks[name]
         place = cells.obs[[keys.X_UM, keys.Y_UM]].to_numpy(dtype=float) - np.asarray(self.origin_um)
-        column, row = (
-            np.clip((place[:, axis] / self.grid_um).astype(int), 0, mask.shape[1 - axis] - 1) for axis in (0, 1)
-        )
-        inside: NDArray[np.bool_] = mask[row, column]
+        row, column, there = _squares(place, mask.shape, self.grid_um)
+        inside: NDArray[np.bool_] = mask[row, column] & there
         return inside
+
+
+def _squares(
+    place: NDArray[np.float64], shape: tuple[int, ...], grid_um: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
+    """Row and column of the square that each place (x, y in um) lies in, and which places lie in the image.
+
+    A grid may end up to a square before its image does.
+    """
+    most = (np.array([shape[1], shape[0]]) + 1) * grid_um
+    known = (place >= 0) & (place <= most)  # a place that is not a number is in no image
+    there: NDArray[np.bool_] = known[:, 0] & known[:, 1]
+    at = np.where(there.reshape(-1, 1), place, 0.0) / grid_um
+    row: NDArray[np.intp] = np.minimum(at[:, 1].astype(np.intp), shape[0] - 1)
+    column: NDArray[np.intp] = np.minimum(at[:, 0].astype(np.intp), shape[1] - 1)
+    return row, column, there
 
 
 def regions_from_cells(
@@ -73,7 +93,7 @@ def regions_from_cells(
     ----------
     cells
         Cells of one image with ``x_um``, ``y_um``, ``area_um2`` and ``cell_class``; those with ``excluded`` true are
-        left out.
+        left out, and so are those outside the image, which ``notes`` of the result says.
     size_um
         (height, width) of the image.
     origin_um
@@ -82,7 +102,7 @@ def regions_from_cells(
         Width of the margin on either side of the tumour's border.
     tissue
         Where the picture shows tissue, on squares of ``GRID_UM``; told from the cells alone when absent
-        (:func:`~biomarkers.score.tissue.tissue_around_cells`).
+        (:func:`~biomarkers.score.tissue_cells.tissue_around_cells`).
     kept, mpp
         Pixels (of ``mpp`` um) that annotations leave in, all when absent.
 
@@ -95,17 +115,22 @@ def regions_from_cells(
     shape = tuple(max(1, round(side / GRID_UM)) for side in size_um)
     place = cells.obs[[keys.X_UM, keys.Y_UM]].to_numpy(dtype=float) - np.asarray(origin_um)
     used = ~cells.obs["excluded"].to_numpy(dtype=bool) if "excluded" in cells.obs else np.ones(len(place), bool)
-    everyone, place = place, place[used]  # cells of an ignored area show tissue too, up to where it was drawn
-    row, column = (np.clip((place[:, axis] / GRID_UM).astype(int), 0, shape[1 - axis] - 1) for axis in (1, 0))
+    row, column, there = _squares(place, shape, GRID_UM)
+    notes = _outside_notes(place, there, size_um)
+    used &= there
+    everyone, place = place[there], place[used]  # cells of an ignored area show tissue too, up to where it was drawn
+    row, column = row[used], column[used]
     area = cells.obs[keys.AREA_UM2].to_numpy(dtype=float)[used]
     area = np.where(np.isfinite(area), area, 100.0)
     tumor = (cells.obs[keys.CELL_CLASS].astype(str) == keys.TUMOR).to_numpy()[used]
     cover = np.zeros(shape)
     np.add.at(cover, (row, column), area)
-    source = "cells" if tissue is None else "picture"
+    source, error = "cells" if tissue is None else "picture", 0.0
     if tissue is None:
         shown = place if kept is None else everyone
-        tissue = tissue_around_cells(shown, shape=(shape[0], shape[1]), grid_um=GRID_UM)
+        drawn = tissue_around_cells(shown, shape=(shape[0], shape[1]), grid_um=GRID_UM)
+        tissue, error = drawn.mask, drawn.area_error
+        notes += _area_notes(error)
     tissue = tissue | (cover > 0)
     nests = None
     if tumor.any():
@@ -122,8 +147,34 @@ def regions_from_cells(
         nests = None if nests is None else _at_pixels(nests, kept.shape, mpp)
         grid_um, source = mpp, f"{source}, within annotations"
     if nests is None:
-        return Regions({ALL: tissue}, grid_um, origin_um, "no tumor cells", source)
-    return _parted(tissue, tissue & nests, origin_um, margin_um, "tumor cells", grid_um=grid_um, area_source=source)
+        return Regions({ALL: tissue}, grid_um, origin_um, "no tumor cells", source, error, notes)
+    parted = _parted(tissue, tissue & nests, origin_um, margin_um, "tumor cells", grid_um=grid_um, area_source=source)
+    return replace(parted, area_error=error, notes=notes)
+
+
+def _outside_notes(
+    place: NDArray[np.float64], there: NDArray[np.bool_], size_um: tuple[float, float]
+) -> tuple[str, ...]:
+    """Say how many cells lie outside the image, and where the first of them is."""
+    if there.all():
+        return ()
+    x, y = place[int(np.flatnonzero(~there)[0])]
+    note = (
+        f"{plural(int((~there).sum()), 'cell')} outside the image ({size_um[1]:g} x {size_um[0]:g} um; the first at x "
+        f"{x:g}, y {y:g}) left out of every region: do pixel size and origin of the cells fit the image?"
+    )
+    return (note,)
+
+
+def _area_notes(error: float) -> tuple[str, ...]:
+    """Say that cells alone tell the area less well than is wanted."""
+    if 1.96 * error <= _AREA_WITHIN:
+        return ()
+    note = (
+        f"tissue area told by few cells alone: right within {100 * 1.96 * error:.0f}% (95%), which is in the intervals "
+        "of densities; annotations would settle it"
+    )
+    return (note,)
 
 
 def regions_from_masks(

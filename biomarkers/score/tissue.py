@@ -1,8 +1,7 @@
-"""Where tissue lies in a fluorescence image: told by the picture against empty background, or around its cells."""
+"""Where tissue lies in a fluorescence image: told by the picture against empty background."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -17,13 +16,6 @@ if TYPE_CHECKING:
 
 Mask = NDArray[np.bool_]
 GRID_UM: Final = 4.0
-_NEIGHBOURS: Final = 8  # that say how far apart cells stand here
-# in units of the local spacing 1 / sqrt(density). Where cells are strewn evenly, the nearest is farther than 1.7
-# spacings with a chance of exp(-pi 1.7^2) = 0.01%; half a spacing is how far tissue goes beyond its last cell.
-_REACH: Final = 1.7
-_BEYOND: Final = 0.5
-_SPACING_UM: Final = (8.0, 100.0)  # cells are 100 to 15,000 per mm2 where there is tissue
-_CLASSES: Final = 12  # sizes of reach that are told apart
 _SMOOTH_UM: Final = 8.0
 _APART_UM: Final = 12.0  # squares this far apart are looked at, beyond each other's blur
 _CLEAR_UM: Final = 6.0  # and so far from nuclei, where cells shine
@@ -32,88 +24,6 @@ _DEEP: Final = 0.3  # the valley between glass and tissue reaches at most this s
 _FEWEST: Final = 200  # squares
 _GLASS_PER_MM2: Final = 25.0  # cells on glass, at most
 _GLASS_SHARE: Final = 0.05  # of all cells
-
-
-def tissue_around_cells(place: NDArray[np.float64], *, shape: tuple[int, int], grid_um: float = GRID_UM) -> Mask:
-    """Draw tissue around cells, as far as they stand apart where they are.
-
-    Gaps that the local spacing explains are closed, in sparse stroma as in dense tumour, and tissue goes half a spacing
-    beyond its last cells. The picture is taken to go on beyond its edge.
-
-    Parameters
-    ----------
-    place
-        (n, 2) x and y in um from the first corner.
-    shape
-        Rows and columns of the grid.
-    grid_um
-        Side of its squares.
-
-    Returns
-    -------
-    bool ``shape``; all false without cells.
-    """
-    from scipy import ndimage
-
-    if not len(place):
-        return np.zeros(shape, dtype=bool)
-    size = np.array([shape[1], shape[0]], dtype=float) * grid_um
-    spacing = _spacings(place, size)
-    wide = int(np.ceil(2 * _REACH * spacing.max() / grid_um)) + 2
-    # beyond the edge as if mirrored, so that the edge is no border of the tissue
-    points, reach = _mirrored(place, spacing, size, wide * grid_um)
-    padded = (shape[0] + 2 * wide, shape[1] + 2 * wide)
-    column, row = (np.floor(points[:, axis] / grid_um).astype(int) + wide for axis in (0, 1))
-    inside = (row >= 0) & (row < padded[0]) & (column >= 0) & (column < padded[1])
-    row, column, reach = row[inside], column[inside], reach[inside]
-    near, around = np.zeros(padded, dtype=bool), np.zeros(padded, dtype=bool)
-    edges = np.geomspace(reach.min(), reach.max() * 1.0001, _CLASSES + 1)
-    for low, high in pairwise(edges):
-        members = (reach >= low) & (reach < high)
-        if not members.any():
-            continue
-        empty = np.ones(padded, dtype=bool)
-        empty[row[members], column[members]] = False
-        away = ndimage.distance_transform_edt(empty) * grid_um
-        middle = float(reach[members].mean())
-        near |= away <= _REACH * middle
-        around |= away <= _BEYOND * middle
-    local = np.zeros(padded)
-    local[row, column] = reach
-    at = ndimage.distance_transform_edt(local == 0, return_distances=False, return_indices=True)
-    local = local[tuple(at)]
-    outside = ~near
-    if outside.any():
-        from_outside = ndimage.distance_transform_edt(near) * grid_um
-        near &= (from_outside > (_REACH - _BEYOND) * local) | around
-    return np.asarray(near[wide:-wide, wide:-wide])
-
-
-def _spacings(place: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Spacing of cells around each, um: 1 / sqrt(density) among its 8 nearest neighbours."""
-    from scipy.spatial import KDTree
-
-    points, _ = _mirrored(place, np.zeros(len(place)), size, 4 * _SPACING_UM[1])
-    k = min(_NEIGHBOURS, len(points) - 1)
-    if k < 1:
-        return np.full(len(place), _SPACING_UM[1] / 2)
-    distance = KDTree(points).query(place, k=k + 1, workers=-1)[0][:, k]
-    return np.clip(distance * np.sqrt(np.pi / k), *_SPACING_UM)
-
-
-def _mirrored(
-    place: NDArray[np.float64], value: NDArray[np.float64], size: NDArray[np.float64], within: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Add the mirror images of cells near the edges, with their values."""
-    points, values = place, value
-    for axis in (0, 1):
-        low, high = points[:, axis] < within, points[:, axis] > size[axis] - within
-        before, after = points[low].copy(), points[high].copy()
-        before[:, axis] *= -1
-        after[:, axis] = 2 * size[axis] - after[:, axis]
-        points = np.concatenate([points, before, after])
-        values = np.concatenate([values, values[low], values[high]])
-    return points, values
 
 
 def tissue_in_picture(tile: xr.DataArray, cells: AnnData, *, labels: NDArray[Any] | None) -> Mask | None:

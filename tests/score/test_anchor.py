@@ -9,7 +9,7 @@ from biomarkers.cli.main import run
 from biomarkers.core.config import load_assay
 from biomarkers.core.errors import DataError, UsageError
 from biomarkers.score import anchor_thresholds, read_thresholds, write_anchor
-from biomarkers.score.anchor import _shoulder, check_pixel_size
+from biomarkers.score.anchor import _SHOULDER, _shoulder, _shoulder_of_slides, check_pixel_size
 from tests.score.cells_by_hand import make_cells
 
 RUIFROK = (0.268, 0.570, 0.776)
@@ -81,6 +81,18 @@ def test_controls_that_disagree_are_refused_and_that_agree_are_not():
     with pytest.raises(DataError, match=r"the controls disagree; found 'medians 0.05\d? \(a\) and 0.1"):
         anchor_thresholds({"a": cells(unstained(1)), "b": cells(unstained(2, at=0.12))}, assay="22c3")
     anchor_thresholds({"a": cells(unstained(1)), "b": cells(unstained(2, at=0.07))}, assay="22c3")
+
+
+def test_small_good_batches_are_not_refused_as_skewed():
+    refused = {"normal": 0, "gamma": 0}
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        normal = [rng.normal(0.05 + rng.normal(0, 0.004), 0.015, 200) for _ in range(3)]
+        gamma = [0.03 + rng.gamma(1.5, 0.02, 200) for _ in range(3)]
+        refused["normal"] += _shoulder_of_slides(normal) > _SHOULDER
+        refused["gamma"] += _shoulder_of_slides(gamma) > _SHOULDER
+    assert refused["normal"] <= 2
+    assert refused["gamma"] >= 59
 
 
 def test_batches_that_are_stained_throughout_or_skewed_are_refused():

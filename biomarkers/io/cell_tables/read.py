@@ -92,7 +92,22 @@ def import_cells(path: str | Path, *, vendor: str | None = None, mpp: float | No
     fits, read = _VENDORS[vendor.casefold()]
     if not fits(frame.columns):
         raise DataError(f"these are not the columns of {vendor}", where=where, seen=list(frame.columns[:8]))
-    return to_cells(read(frame, where), where=where, mpp=mpp)
+    cells = to_cells(read(frame, where), where=where, mpp=mpp)
+    cells.uns["imported"]["empty"] = _empty_columns(frame)
+    return cells
+
+
+def _empty_columns(frame: pd.DataFrame) -> list[str]:
+    """Columns without a single value: a marker among them was not measured, which is said when it is asked for."""
+    from biomarkers.io.cell_tables.build import MISSING_WORDS
+
+    found = []
+    for name in frame.columns:
+        first = frame[name].iloc[0]
+        if pd.isna(first) or (isinstance(first, str) and first.strip() in MISSING_WORDS):
+            text = frame[name].astype(str).str.strip()
+            found += [str(name)] if (text.isin(MISSING_WORDS) | frame[name].isna()).all() else []
+    return found
 
 
 def _read_text(path: Path) -> pd.DataFrame:
