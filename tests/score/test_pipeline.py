@@ -94,6 +94,16 @@ def test_annotations_say_what_is_tumor_and_what_is_left_out(painted, tmp_path):
     assert "immune cells not told apart" in value(assay_small, "ic_percent")
 
 
+def test_stain_in_what_is_left_out_is_in_no_area(painted, tmp_path):
+    # brown rings stand in columns 0-4; the Ignore region takes columns 0-1 with their rings
+    whole = score_slide(painted[0], assay="sp142", mpp=0.25)
+    file = save_areas(tmp_path / "a.geojson", [("Ignore*", 0, 0, 120, 528)])
+    part = score_slide(painted[0], assay="sp142", mpp=0.25, annotations=file)
+    area = "score == 'dab_area_percent' and region == 'all'"
+    all_stain, left = whole.scores.query(area)["numerator"].iloc[0], part.scores.query(area)["numerator"].iloc[0]
+    assert left / all_stain == pytest.approx(3 / 5, abs=0.03)
+
+
 def test_annotations_of_another_resolution_stop(painted, tmp_path):
     file = save_areas(tmp_path / "a.geojson", [("Tumor", 0, 0, 2112, 2112)])
     with pytest.raises(DataError, match="another resolution"):
