@@ -21,6 +21,11 @@ class BiomarkersError(Exception):
         What would have been accepted.
     hint
         What to do next.
+
+    Examples
+    --------
+    >>> print(UsageError("no such assay", seen="22c4", allowed=["22c3", "sp142"]))
+    no such assay; found '22c4'; allowed: 22c3, sp142
     """
 
     exit_code = 2
@@ -55,11 +60,23 @@ class BiomarkersError(Exception):
 
 
 class UsageError(BiomarkersError):
-    """The call, an option or a settings file is wrong; nothing was written (exit code 2)."""
+    """The call, an option or a settings file is wrong; nothing was written (exit code 2).
+
+    Examples
+    --------
+    >>> UsageError("no such assay", seen="22c4").exit_code
+    2
+    """
 
 
 class DataError(BiomarkersError):
-    """The content of a table, matrix or annotation file cannot be used as it stands (exit code 2)."""
+    """The content of a table, matrix or annotation file cannot be used as it stands (exit code 2).
+
+    Examples
+    --------
+    >>> print(DataError("a level is no number", where="levels.csv, row 3, column TPS", seen="high"))
+    levels.csv, row 3, column TPS: a level is no number; found 'high'
+    """
 
 
 class SlideError(DataError):

@@ -39,6 +39,14 @@ def plot_sample_levels(expression: Expression, *, marker: str, by: str | None = 
     ------
     UsageError
         There is no such marker or column.
+
+    Examples
+    --------
+    >>> import biomarkers as bm
+    >>> found = bm.express(bm.sample_trial().expression, genes=["CD274"])
+    >>> ax = bm.plot_sample_levels(found, marker="CD274", by="timepoint")
+    >>> len(ax.get_xticklabels())
+    2
     """
     rows = _rows(expression, marker)
     if by is not None and by not in rows:
@@ -79,6 +87,20 @@ def plot_cell_types(expression: Expression, *, marker: str, ax: Axes | None = No
     ------
     UsageError
         There are no cell types, or no such marker.
+
+    Examples
+    --------
+    >>> import anndata as ad
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> counts = np.random.default_rng(0).poisson(3.0, (60, 40)).astype(float)
+    >>> obs = pd.DataFrame({"sample": ["a", "b"] * 30, "type": ["T", "T", "B"] * 20}, index=[str(i) for i in range(60)])
+    >>> cells = ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=["CD274", *(f"G{i}" for i in range(39))]))
+    >>> found = bm.express(cells, genes=["CD274"], scale="counts", sample="sample", cell_type="type", min_cells=5)
+    >>> ax = bm.plot_cell_types(found, marker="CD274")
+    >>> sorted(label.get_text() for label in ax.get_xticklabels())
+    ['B', 'T']
     """
     rows = expression.levels[expression.levels["marker"] == marker]
     if "cell_type" not in rows or (rows["cell_type"].fillna("") == "").all():
@@ -113,6 +135,16 @@ def plot_agreement(found: Concordance, *, ax: Axes | None = None) -> Axes:
         The result of ``concordance``.
     ax
         Axes to draw on; made when absent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> level = np.arange(12.0)
+    >>> found = bm.concordance(pd.DataFrame({"rna": level, "protein": level**2}), one="rna", two="protein")
+    >>> bm.plot_agreement(found).get_xlabel() != ""
+    True
     """
     one, two = found.settings["one"], found.settings["two"]
     rho = found.table[(found.table["statistic"] == "spearman") & (found.table["stratum"] == "")].iloc[0]
@@ -139,6 +171,16 @@ def plot_differences(found: Concordance, *, ax: Axes | None = None) -> Axes:
         The result of ``concordance``.
     ax
         Axes to draw on; made when absent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> level = np.arange(12.0)
+    >>> found = bm.concordance(pd.DataFrame({"rna": level, "protein": level**2}), one="rna", two="protein")
+    >>> bm.plot_differences(found).get_ylabel() != ""
+    True
     """
     ax = axes(ax)
     rows = found.table.set_index("statistic")

@@ -35,6 +35,15 @@ def plot_channel(tile: xr.DataArray, *, channel: str, ax: Axes | None = None) ->
         Which one.
     ax
         Axes to draw on; made when absent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import biomarkers as bm
+    >>> pixels = np.arange(2 * 64 * 64, dtype=np.uint16).reshape(2, 64, 64)
+    >>> tile = bm.io.make_channels(pixels, names=["DAPI", "CD8"], mpp=0.5)
+    >>> len(bm.plot_channel(tile, channel="CD8").images)
+    1
     """
     plane = np.asarray(tile.sel(c=channel), dtype=float)
     low, high = np.percentile(plane, (1, 99.7))
@@ -68,6 +77,20 @@ def plot_gate(cells: AnnData, gates: pd.DataFrame, *, marker: str, ax: Axes | No
     -------
     The Axes: a histogram on the scale asinh(level / tenth of the gate), the gate as a line, the range of resampled
     gates as a band, and the gate's flags as words.
+
+    Examples
+    --------
+    >>> import anndata as ad
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import biomarkers as bm
+    >>> levels = np.concatenate([np.random.default_rng(0).normal(0, 5, 90), np.full(10, 500.0)])
+    >>> cells = ad.AnnData(levels[:, None], obs=pd.DataFrame(index=[str(i) for i in range(100)]))
+    >>> cells.var_names = ["CD8"]
+    >>> gates = {"marker": ["CD8"], "compartment": "cell", "gate": 100.0, "gate_low": 80.0, "gate_high": 120.0}
+    >>> ax = bm.plot_gate(cells, pd.DataFrame({**gates, "flags": ""}), marker="CD8")
+    >>> len(ax.lines) > 0
+    True
     """
     row = gates[gates["marker"] == marker].iloc[0]
     values = gate_values(cells, marker=marker, compartment=row["compartment"])
@@ -109,6 +132,19 @@ def plot_regions(result: MultiplexScore, *, phenotype: str | None = None, ax: Ax
         Whose cells are shown as points; none when absent.
     ax
         Axes to draw on; made when absent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import biomarkers as bm
+    >>> y, x = np.mgrid[:256, :256]
+    >>> places = [(a, b) for a in range(16, 256, 32) for b in range(16, 256, 32)]
+    >>> nuclei = sum(2000.0 * np.exp(-((y - a) ** 2 + (x - b) ** 2) / 50) for a, b in places)
+    >>> tile = bm.io.make_channels(np.stack([nuclei, nuclei]).astype(np.uint16) + 100, names=["DAPI", "CD8"], mpp=0.5)
+    >>> roles = {"DAPI": {"marker": "DAPI", "role": "nuclei"}, "CD8": {"marker": "CD8", "compartment": "cell"}}
+    >>> result = bm.tl.score_channels(tile, panel=bm.Panel(name="p", channels=roles), slide="s")
+    >>> len(bm.plot_regions(result).get_xlabel()) > 0
+    True
     """
     regions = result.regions
     with look.style():
