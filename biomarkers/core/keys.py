@@ -163,6 +163,9 @@ VERDICT_COLUMNS: Final = (
     "concordance",
     "concordance_low95",
     "concordance_high95",
+    "auc_spread",
+    "auc_spread_low90",
+    "auc_spread_high90",
 )
 STATISTIC_COLUMNS: Final = (
     "biomarker",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from biomarkers.relate.binary import (
+    SAME_LEVEL,
     Row,
     ordinal_rows,
     regression_rows,
@@ -36,9 +37,10 @@ from biomarkers.relate.permuted import BinaryTests, binary_tests
 from biomarkers.relate.precision import excluded_effect
 from biomarkers.relate.verdict import Verdict, decide_without_margin, not_testable, smallest_margin
 from biomarkers.stats.multiplicity import adjust
-from biomarkers.stats.results import Test
+from biomarkers.stats.results import Estimate, Test
 
 STRATA_IGNORED = "strata ignored"
+ALL_LIMITED = "every level stands at or below its limit of quantification"
 _MANY = 300  # patients above which the slow exact tables of ordinal levels are left out
 
 
@@ -138,7 +140,8 @@ def _one_binary(
     )
     if isinstance(found, str):
         made.rows += cut_rows
-        made.verdicts.append({**base, **_cells(not_testable(found), rules), **negative})
+        told = not_testable(_why(found, patients, endpoint, name, known))
+        made.verdicts.append({**base, **_cells(told, rules), **negative})
         return
     crude, need = two_groups(
         name, endpoint.name, x[yes], x[~yes], margin=rules.margin, alpha=rules.alpha, scores=scored
@@ -147,7 +150,11 @@ def _one_binary(
     if known.sum() <= _MANY:
         crude += ordinal_rows(name, endpoint.name, x[yes], x[~yes])
     spread = row(name, endpoint.name, found.spread.method, "z", found.spread, n=len(x))
-    made.rows += [*_test_rows(name, endpoint.name, tests, len(x)), spread, *_unless(strata, crude), *cut_rows]
+    made.rows += [*_test_rows(name, endpoint.name, tests, len(x)), spread]
+    if found.folded is not None:
+        method = f"distance from the middle: {found.folded.method}"
+        made.rows.append(row(name, endpoint.name, method, "auc_spread", found.folded, n=len(x)))
+    made.rows += [*_unless(strata, crude), *cut_rows]
     if rules.search_cuts:
         made.rows += searched_cut_rows(
             name, endpoint.name, x, yes, n=rules.n_permutations, seed=rules.seed, strata=block
@@ -161,11 +168,17 @@ def _one_binary(
         made.notes.append(f"{name} ({endpoint.name}): {missing.warning()}")
     bayes = {"bf01": need["bf01"], "bf01_ceiling": need["bf01_ceiling"]} if strata is None else {}
     made.verdicts.append({
-        **base, **_cells(found.verdict, rules), **_intervals(found.ci95, found.ci90), **negative, **bayes,
+        **base, **_cells(found.verdict, rules), **_intervals(found.ci95, found.ci90, found.folded), **negative, **bayes,
         "p_dependence": tests.p, "p_adjusted": tests.p_adjusted, "p_omnibus": tests.p_energy,
         "p_spread": found.spread.p,
         **could_have_shown(x, yes, block, found.span, margin=rules.margin, alpha=rules.alpha),
     })  # fmt: skip
+
+
+def _why(problem: str, patients: Patients, endpoint: EndPoint, name: str, known: np.ndarray) -> str:
+    """Say of levels that are equal because all of them stand at their limit that they do."""
+    limited = patients.censored[name].to_numpy(dtype=bool)[endpoint.rows][known]
+    return ALL_LIMITED if SAME_LEVEL in problem and limited.all() else problem
 
 
 def _unless(strata: np.ndarray | None, rows: list[Row]) -> list[Row]:
@@ -240,7 +253,8 @@ def _one_graded(
             name, endpoint.name, raw, limit, outcome, endpoint.event[known] == 1, rules.cutoffs.get(name, ()), block
         )
     if isinstance(found, str):
-        return base | {**_cells(not_testable(found), rules), "margin": math.nan}, None, ""
+        told = not_testable(_why(found, patients, endpoint, name, known))
+        return base | {**_cells(told, rules), "margin": math.nan}, None, ""
     made.rows += found.rows
     if found.warning:
         made.notes.append(f"{name} ({endpoint.name}): {found.warning}")
@@ -339,10 +353,14 @@ def _cells(verdict: Verdict, rules: Rules) -> Row:
     return {"verdict": verdict.verdict, "reason": verdict.reason, "margin": rules.margin}
 
 
-def _intervals(ci95: Any, ci90: Any) -> Row:
+def _intervals(ci95: Estimate, ci90: Estimate, folded: Estimate | None) -> Row:
+    bends: Row = {} if folded is None else {
+        "auc_spread": folded.value, "auc_spread_low90": folded.low, "auc_spread_high90": folded.high,
+    }  # fmt: skip
     return {
+        **bends,
         "auc": ci95.value, "auc_low95": ci95.low, "auc_high95": ci95.high,
-        "auc_low90": ci90.low, "auc_high90": ci90.high, "smallest_margin": smallest_margin(ci90),
+        "auc_low90": ci90.low, "auc_high90": ci90.high, "smallest_margin": smallest_margin(ci90, folded),
         "largest_effect_excluded": excluded_effect(ci95.low, ci95.high),
     }  # fmt: skip
 

@@ -21,6 +21,7 @@ from biomarkers.stats.roc import auc_delong, auc_logit_delong, auc_newcombe, auc
 from biomarkers.stats.shift import hodges_lehmann
 
 Row = dict[str, Any]
+SAME_LEVEL = "every patient has the same level"
 _FEW_LEVELS = 6
 _RESAMPLES = 200
 
@@ -232,7 +233,7 @@ def group_problem(yes: Sequence[float] | np.ndarray, no: Sequence[float] | np.nd
         return f"{both_groups(len(yes), len(no))} have a level; two of each are needed"
     values = np.concatenate([np.asarray(yes), np.asarray(no)])
     if np.ptp(values) == 0:
-        return f"every patient has the same level ({values[0]:g})"
+        return f"{SAME_LEVEL} ({values[0]:g})"
     return None
 
 

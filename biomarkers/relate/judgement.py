@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from biomarkers.relate.binary import Row, group_problem
+from biomarkers.relate.folded import folded_auc, folded_tie_factor
+from biomarkers.relate.interval import gate_interval
 from biomarkers.relate.missing import Missing
 from biomarkers.relate.permuted import BinaryTests
 from biomarkers.relate.precision import (
@@ -21,7 +23,6 @@ from biomarkers.relate.precision import (
 )
 from biomarkers.relate.strata import Pooled, pool_strata
 from biomarkers.relate.verdict import Verdict, decide, leaves_margin
-from biomarkers.stats.differences import miettinen_nurminen
 from biomarkers.stats.results import Estimate, Test
 from biomarkers.stats.roc import auc_logit_delong
 from biomarkers.stats.spread import spread_test
@@ -32,7 +33,8 @@ class Judgement:
     """What the verdict rests on.
 
     ``ci95`` and ``ci90`` are the intervals in force (pooled over strata where there are any), ``span`` the least and
-    greatest AUC that the levels allow, ``spread`` the test of spread, ``pooled`` the strata.
+    greatest AUC that the levels allow, ``spread`` the test of spread, ``folded`` the AUC of the distance from the
+    middle with its 90% interval (None where no pattern can bend), ``pooled`` the strata.
     """
 
     verdict: Verdict
@@ -40,6 +42,7 @@ class Judgement:
     ci90: Estimate
     span: tuple[float, float]
     spread: Test
+    folded: Estimate | None
     pooled: Pooled | None
 
 
@@ -84,42 +87,26 @@ def judge(
     ci95, ci90 = _intervals(yes, no, pooled, alpha)
     span = attainable_auc(level, len(yes)) if strata is None else attainable_within(level, responder, strata)
     spread = spread_test(level, responder, strata=strata)
+    folded = folded_auc(level, responder, strata, confidence=1 - 2 * alpha)
     doubts = missing.doubts(margin=margin)
     if pooled is not None and pooled.unlike:
         doubts.append("the strata do not tell one story")
     verdict = decide(
         p_dependence=tests.p, p_adjusted=tests.p_adjusted, p_omnibus=tests.p_energy, p_spread=spread.p,
-        ci90=ci90 if pooled is not None else gate_interval(yes, no, ci90), margin=margin, alpha=alpha, attainable=span,
-        doubts=doubts,
+        ci90=ci90 if pooled is not None else gate_interval(yes, no, ci90), folded90=folded, margin=margin, alpha=alpha,
+        attainable=span, doubts=doubts,
     )  # fmt: skip
     if pooled is not None and pooled.warning:
         verdict = Verdict(verdict.verdict, f"{verdict.reason}; {pooled.warning}")
     if missing.goes_with_response:
         verdict = Verdict(verdict.verdict, f"{missing.warning()}; {verdict.reason}")
-    return Judgement(verdict, ci95, ci90, span, spread, pooled)
+    return Judgement(verdict, ci95, ci90, span, spread, folded, pooled)
 
 
 def _intervals(yes: np.ndarray, no: np.ndarray, pooled: Pooled | None, alpha: float) -> tuple[Estimate, Estimate]:
     if pooled is not None:
         return pooled.ci95, pooled.at(1 - 2 * alpha)
     return auc_logit_delong(yes, no, level=0.95), auc_logit_delong(yes, no, level=1 - 2 * alpha)
-
-
-def gate_interval(yes: np.ndarray, no: np.ndarray, ci90: Estimate) -> Estimate:
-    """Interval that has to lie inside the margin: the one given, and of a level with two values the wider of two.
-
-    The AUC of a level with two values is one half plus half the difference of the shares with the higher one, so
-    Miettinen and Nurminen's interval of that difference serves as well. DeLong's is too narrow where one of the values
-    is rare: with 5% positive among 300 patients and an AUC at the margin it lay inside in .069, not .05.
-    """
-    values = np.unique(np.concatenate([yes, no]))
-    if len(values) != 2:
-        return ci90
-    found = miettinen_nurminen(
-        int((yes == values[1]).sum()), len(yes), int((no == values[1]).sum()), len(no), level=ci90.level
-    )
-    low, high = min(ci90.low, 0.5 + found.low / 2), max(ci90.high, 0.5 + found.high / 2)
-    return Estimate(ci90.value, low, high, ci90.level, ci90.n, ci90.method)
 
 
 def could_have_shown(
@@ -131,19 +118,23 @@ def could_have_shown(
     With strata both are those of the pooled AUC.
     """
     blocks = [np.ones(len(level), dtype=bool)] if strata is None else [strata == s for s in np.unique(strata)]
-    sizes = [(int(responder[b].sum()), int((~responder[b]).sum()), tie_factor(level[b])) for b in blocks]
-    yes, no, ties = (np.array(column, dtype=float) for column in zip(*_telling(sizes), strict=True))
+    sizes = [
+        (int(responder[b].sum()), int((~responder[b]).sum()), tie_factor(level[b]), folded_tie_factor(level[b]))
+        for b in blocks
+    ]
+    yes, no, ties, folded = (np.array(column, dtype=float) for column in zip(*_telling(sizes), strict=True))
     found = min_detectable_auc(yes, no, alpha=alpha, ties=ties)
     row: Row = {"min_detectable_auc": found if found <= span[1] else math.nan}
     if not leaves_margin(span, margin=margin):
         return {**row, "n_needed": math.nan, "smallest_margin": math.nan}
     counted = yes + no
     needed: Any = patients_needed(
-        margin, responder_share=yes / counted, alpha=alpha, ties=ties, stratum_share=counted / counted.sum()
-    )
+        margin, responder_share=yes / counted, alpha=alpha, ties=ties, folded_ties=folded,
+        stratum_share=counted / counted.sum(),
+    )  # fmt: skip
     return {**row, "n_needed": needed}
 
 
-def _telling(sizes: Sequence[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
+def _telling(sizes: Sequence[tuple[int, int, float, float]]) -> list[tuple[int, int, float, float]]:
     """Strata that hold both groups."""
     return [one for one in sizes if one[0] and one[1]]

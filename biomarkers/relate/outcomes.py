@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from biomarkers.core.errors import BiomarkersError
-from biomarkers.relate.binary import Row, row
+from biomarkers.relate.binary import SAME_LEVEL, Row, row
 from biomarkers.relate.inputs import at_cut
 from biomarkers.stats.cox_model import cox, cox_firth
 from biomarkers.stats.linear import midranks
@@ -204,7 +204,7 @@ def outcome_problem(level: np.ndarray, outcome: np.ndarray, event: np.ndarray | 
     if len(level) < 4:
         return f"{len(level)} patients have both a level and this outcome; four are needed"
     if np.ptp(level) == 0:
-        return f"every patient has the same level ({level[0]:g})"
+        return f"{SAME_LEVEL} ({level[0]:g})"
     if np.ptp(outcome) == 0:
         return "every patient has the same outcome"
     if event is not None and not event.any():

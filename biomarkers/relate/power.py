@@ -13,13 +13,14 @@ import pandas as pd
 from biomarkers.core.errors import UsageError
 from biomarkers.core.result import Overview, Result
 from biomarkers.relate.families import Family
-from biomarkers.relate.judgement import gate_interval
+from biomarkers.relate.interval import gate_interval
 from biomarkers.relate.power_search import detectable, needed, out_of_reach, smallest_margin
+from biomarkers.relate.power_statistics import RankStatistics, permuted_p, rank_statistics
 from biomarkers.relate.precision import attainable_auc, check_margin
 from biomarkers.relate.verdict import SHOWN_MARGINS, decide
+from biomarkers.stats.results import Estimate
 
 DEFAULT_THETAS: Final = (0.50, 0.60, 0.70, 0.80)
-_BLOCK: Final = 20  # cohorts that share their relabellings
 _PER_BIOMARKER: Final = 100  # relabellings for each biomarker of a family, so that an adjusted p can be small
 _TIES: Final = "too many equal levels: whoever had responded, the AUC could not have left the margin on both sides"
 _COUNTED: Final = ("dependent", "dependent_within_margin", "independent_within_margin", "inconclusive", "not_testable")
@@ -66,7 +67,7 @@ class Power(Result):
         lines.append(f"The Bayes factor for independence cannot exceed {self.best_bf01:.2f}.")
         lines.append(
             f"Simulated: {s['n_simulations']:,} cohorts a row, {s['n_permutations']:,} permutations each, others in "
-            f"every {_BLOCK} cohorts."
+            "every 20 cohorts."
         )
         return "\n".join(lines)
 
@@ -207,29 +208,30 @@ def simulated_verdicts(
     -------
     Margin -> k verdicts.
     """
-    from biomarkers.stats.roc import auc_logit_delong
-    from biomarkers.stats.spread import spread_p
+    from biomarkers.stats.spread import folded_ranks, spread_p
 
-    group = np.arange(len(levels)) < n_responders
-    p, p_energy = _relabelled(levels, group, n_permutations, rng)
+    p, p_energy = permuted_p(levels, n_responders, n_permutations=n_permutations, alpha=alpha, rng=rng)
     family = 1 - (1 - p) ** n_biomarkers
-    p_spread = spread_p(levels, group)[1]
+    p_spread = spread_p(levels, np.arange(len(levels)) < n_responders)[1]
+    folded = folded_ranks(levels)
+    seen, bends = rank_statistics(levels, n_responders), rank_statistics(folded, n_responders)
+    ci90, folded90 = (_intervals(*one, n_responders, 1 - 2 * alpha) for one in ((levels, seen), (folded, bends)))
     found: dict[float, list[str]] = {margin: [] for margin in margins}
     for j in range(levels.shape[1]):
         if math.isnan(p[j]):
             for verdicts in found.values():
                 verdicts.append("not_testable")
             continue
-        attainable = attainable_auc(levels[:, j], n_responders)
-        yes, no = levels[group, j], levels[~group, j]
-        ci90 = gate_interval(yes, no, auc_logit_delong(yes, no, level=1 - 2 * alpha))
+        tied = seen.distinct[j] < len(levels)
+        attainable = attainable_auc(levels[:, j], n_responders) if tied else (0.0, 1.0)
         for margin, verdicts in found.items():
             verdict = decide(
                 p_dependence=float(p[j]),
                 p_adjusted=float(family[j]),
                 p_omnibus=float(p_energy[j]),
                 p_spread=float(p_spread[j]),
-                ci90=ci90,
+                ci90=ci90[j],
+                folded90=folded90[j] if seen.distinct[j] > 2 else None,
                 margin=margin,
                 alpha=alpha,
                 attainable=attainable,
@@ -245,16 +247,22 @@ def _reach(family: Family, yes: int, no: int) -> float:
     return attainable_auc(drawn[:, 0], yes * scale)[1]
 
 
-def _relabelled(levels: np.ndarray, group: np.ndarray, n: int, rng: int) -> tuple[np.ndarray, np.ndarray]:
-    """P-values of dependence and of the omnibus test, (k,) each, with other relabellings in every block of cohorts."""
-    from biomarkers.stats.permutation_marginal import marginal_permutation
+def _intervals(levels: np.ndarray, seen: RankStatistics, n_responders: int, confidence: float) -> list[Estimate]:
+    """Give the interval of each cohort that has to lie inside the margin."""
+    from scipy.special import ndtri
 
-    seeds = np.random.SeedSequence(rng).generate_state(-(-levels.shape[1] // _BLOCK), dtype=np.uint64)
-    parts = [
-        marginal_permutation(levels[:, start : start + _BLOCK], group, n_permutations=n, rng=int(seed) // 2)
-        for start, seed in zip(range(0, levels.shape[1], _BLOCK), seeds, strict=True)
-    ]
-    return np.concatenate([part.p for part in parts]), np.concatenate([part.p_energy for part in parts])
+    from biomarkers.stats.roc import auc_logit_delong
+
+    low, high = seen.limits(float(ndtri(0.5 + confidence / 2)))
+    plain = seen.usable & (seen.distinct > 2)
+    found = []
+    for j, theta in enumerate(seen.theta):
+        if plain[j]:
+            found.append(Estimate(theta, low[j], high[j], confidence, len(levels), "AUC, logit DeLong interval"))
+        else:
+            yes, no = levels[:n_responders, j], levels[n_responders:, j]
+            found.append(gate_interval(yes, no, auc_logit_delong(yes, no, level=confidence)))
+    return found
 
 
 def _evaluable(n: int, n_responders: int, missing_share: float) -> tuple[int, int]:

@@ -3,58 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
 
 from biomarkers.relate.families import Family
+from biomarkers.relate.folded import folded_tie_factor
+from biomarkers.relate.power_statistics import RankStatistics, rank_statistics
 from biomarkers.relate.precision import (
     POWER,
     SPREAD_LEVELS,
     attainable_auc,
+    independence_power,
     min_detectable_auc,
     patients_needed,
 )
 from biomarkers.relate.verdict import leaves_margin
-from biomarkers.stats.spread import spread_p
+from biomarkers.stats.spread import folded_ranks, spread_p
 
 _NULL: Final = 60_000  # cohorts that give the critical value
 _DRAWS: Final = 20_000  # cohorts that give a power: Monte Carlo error .003 at .80
-_SIZING: Final = 4_000  # cohorts at each size tried: .006 at .80
+_SIZING: Final = 3_000  # cohorts at each size tried: .005 at .80 for two sizes together
 _CELLS: Final = 4_000_000  # levels simulated at a time
 _LARGEST: Final = 5_000  # patients above which the large-sample figure is taken as it is
 _MOST_AUC, _FAR = 0.9995, 8.9
 _AROUND, _FINE = 0.02, 1e-3  # of an AUC: where the search begins, and ends
+_EXACT: Final = 0.001  # of a power: nearer than a third of its Monte Carlo error
 _OMNIBUS_PASSES: Final = (
     0.99  # share that the energy gate leaves of what the other gates let pass, measured at 52 to 400
 )
-
-
-@dataclass(frozen=True)
-class RankStatistics:
-    """AUC, its DeLong standard error and the studentised statistic of each cohort, (k,) each."""
-
-    theta: np.ndarray
-    error: np.ndarray
-    t: np.ndarray
-
-
-def rank_statistics(levels: np.ndarray, n_responders: int) -> RankStatistics:
-    """Return the statistics of many cohorts: (n, k) levels, responders in the first rows."""
-    from scipy.stats import rankdata
-
-    n1, n2 = n_responders, len(levels) - n_responders
-    ranks = rankdata(levels, axis=0)
-    above = (ranks[:n1] - rankdata(levels[:n1], axis=0)) / n2
-    below = (ranks[n1:] - rankdata(levels[n1:], axis=0)) / n1
-    theta = above.mean(axis=0)
-    error = np.sqrt(above.var(axis=0, ddof=1) / n1 + below.var(axis=0, ddof=1) / n2)
-    gap = theta - 0.5
-    flat = error <= 1e-9
-    t = np.where(flat, np.where(gap == 0, 0.0, np.inf), np.abs(gap) / np.where(flat, 1.0, error))
-    return RankStatistics(theta, error, t)
 
 
 def critical_value(family: Family, yes: int, no: int, *, alpha: float, rng: np.random.Generator) -> float:
@@ -96,9 +74,21 @@ def detectable(
     if guess + _AROUND < high and found(guess + _AROUND) >= power:  # the formula saves steps where it is near
         high = guess + _AROUND
         low = guess - _AROUND if found(guess - _AROUND) < power else 0.5
+    return _least(found, low, high, power=power)
+
+
+def _least(found: Callable[[float], float], low: float, high: float, *, power: float) -> float:
+    """Least AUC found with the power, between one that is not and one that is: by straight lines in normal deviates."""
+    seen = {low: found(low), high: found(high)}
     while high - low > _FINE:
-        middle = (low + high) / 2
-        low, high = (low, middle) if found(middle) >= power else (middle, high)
+        one, two = _deviate(seen[low]), _deviate(seen[high])
+        part = (_deviate(power) - one) / (two - one) if two > one else 0.5
+        edge = min(_FINE / 2, (high - low) / 2)
+        middle = min(max(low + part * (high - low), low + edge), high - edge)
+        seen[middle] = found(middle)
+        if abs(seen[middle] - power) <= _EXACT:
+            return middle
+        low, high = (low, middle) if seen[middle] >= power else (middle, high)
     return high
 
 
@@ -114,20 +104,19 @@ def independence_shares(
 ) -> np.ndarray:
     """Share of cohorts called independent within each margin, (m,), when the AUC is one half and nothing is going on.
 
-    The interval, the test of dependence, the test of spread and the gate on ties are the rule's; the energy gate is
-    entered by the share of the rest that it leaves.
+    The intervals of the AUC and of the folded AUC, the test of dependence, the test of spread and the gate on ties are
+    the rule's; the energy gate is entered by the share of the rest that it leaves.
     """
     cut = _student(1 - alpha / 2, yes + no - 2)  # nearly all that it would take lies outside the interval's reach
     z, passed, n = _normal(1 - alpha), np.zeros(len(margins)), 0
     group = np.arange(yes + no) < yes
     for part in _cohorts(family, yes, no, family.shift(0.5), draws, rng):
         seen = rank_statistics(part, yes)
-        usable = (seen.error > 1e-9) & (seen.theta > 0) & (seen.theta < 1)
-        theta, error = np.where(usable, seen.theta, 0.5), np.where(usable, seen.error, 1.0)
-        half = z * error / (theta * (1 - theta))
-        centre = np.log(theta / (1 - theta))
-        reach = np.maximum(0.5 - 1 / (1 + np.exp(half - centre)), 1 / (1 + np.exp(-half - centre)) - 0.5)
-        quiet = usable & (seen.t < cut - 1e-9) & ~(spread_p(part, group)[1] <= SPREAD_LEVELS * alpha)
+        folded = rank_statistics(folded_ranks(part), yes)
+        reach = _reach(seen, z)
+        bends = seen.distinct > 2
+        reach[bends] = np.maximum(reach, _reach(folded, z))[bends]
+        quiet = seen.usable & (seen.t < cut - 1e-9) & ~(spread_p(part, group)[1] <= SPREAD_LEVELS * alpha)
         spans = np.array([attainable_auc(column, yes) for column in part.T]) if family.ties() < 1 else None
         for at, margin in enumerate(margins):
             free = True if spans is None else (spans[:, 0] < 0.5 - margin) & (spans[:, 1] > 0.5 + margin)
@@ -157,43 +146,42 @@ def needed(
     -------
     A whole number; NaN where no number is enough (:func:`out_of_reach` or gates that take too much).
     """
-    guess = patients_needed(margin, responder_share=share, alpha=alpha, power=power, ties=family.ties())
-    if math.isnan(guess) or out_of_reach(family, share, margin=margin):
+    if out_of_reach(family, share, margin=margin):
         return math.nan
-    at, seen = int(guess), dict[int, float]()
-    for step in seed.spawn(_STEPS):
-        if at > _LARGEST:
-            return at
+    typical = family.draw(np.random.default_rng(0), n_yes=1000, n_no=1000, size=1, shift=0.0)[:, 0]
+    shape = {"ties": family.ties(), "folded_ties": folded_tie_factor(typical), "alpha": alpha}
+    at, off = math.nan, list[float]()
+    for step in [*seed.spawn(_STEPS), None]:
+        # the formula is a little off: ask it for as much more or less as the simulations so far fell short or beyond
+        aim = _probability(_deviate(power / _OMNIBUS_PASSES) - (sum(off) / len(off) if off else 0.0))
+        at = patients_needed(margin, responder_share=share, power=aim, **shape)
+        if step is None or math.isnan(at) or at > _LARGEST:
+            break
         yes = max(2, round(at * share))
         rng = np.random.default_rng(step)
-        seen[at] = float(
-            independence_shares(family, yes, at - yes, margins=np.array([margin]), alpha=alpha, rng=rng)[0]
-        )
-        if abs(seen[at] - power) <= _CLOSE:
-            return at
-        at = _next_size(seen, at, power)
-        if at in seen:
-            break
-    return min(seen, key=lambda n: abs(seen[n] - power))
+        share_seen = independence_shares(
+            family, yes, int(at) - yes, margins=np.array([margin]), alpha=alpha, rng=rng, draws=_SIZING
+        )[0]
+        formula = independence_power(yes, at - yes, margin=margin, **shape)
+        off.append(_deviate(float(share_seen) / _OMNIBUS_PASSES) - _deviate(formula))
+        if abs(off[-1]) > _FAR_OFF:
+            return math.nan
+    return at
 
 
-_STEPS: Final = 7
-_CLOSE: Final = 0.008  # what the search can tell: an error and a half
+_STEPS: Final = 2  # sizes that are simulated
+_FAR_OFF: Final = 1.0  # normal deviates between formula and simulation: the levels bend without any association
 
 
-def _next_size(seen: dict[int, float], at: int, power: float) -> int:
-    """Step towards the power on a line through the two nearest sizes, or by a tenth where there is one only."""
-    below = [n for n, share in seen.items() if share < power]
-    above = [n for n, share in seen.items() if share >= power]
-    if not above:
-        return math.ceil(at * (1.5 if seen[at] < power / 2 else 1.15))
-    if not below:
-        return math.floor(at * 0.92)
-    low, high = max(below), min(above)
-    if high <= low:
-        return round((low + high) / 2)
-    part = (power - seen[low]) / max(seen[high] - seen[low], 1e-6)
-    return min(max(round(low + part * (high - low)), low + 1), high - 1) if high - low > 1 else high
+def _probability(deviate: float) -> float:
+    from scipy.special import ndtr
+
+    return float(ndtr(deviate))
+
+
+def _deviate(share: float) -> float:
+    """Return the normal deviate of a share; none and all count as one in 10,000 and all but one."""
+    return _normal(min(max(share, 1e-4), 1 - 1e-4))
 
 
 def out_of_reach(family: Family, share: float, *, margin: float) -> bool:
@@ -217,6 +205,12 @@ def smallest_margin(
         return float(margins[0])
     part = (power - shares[at - 1]) / (shares[at] - shares[at - 1])
     return float(margins[at - 1] + part * (margins[at] - margins[at - 1]))
+
+
+def _reach(seen: RankStatistics, z: float) -> np.ndarray:
+    """Least margin that holds each interval, (k,)."""
+    low, high = seen.limits(z)
+    return np.maximum(0.5 - low, high - 0.5)
 
 
 def _cohorts(

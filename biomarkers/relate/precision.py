@@ -124,14 +124,21 @@ def min_detectable_auc(
 
 
 def independence_power(
-    n_responders: Any, n_others: Any, *, margin: float, alpha: float = 0.05, ties: Any = 1.0
+    n_responders: Any,
+    n_others: Any,
+    *,
+    margin: float,
+    alpha: float = 0.05,
+    ties: Any = 1.0,
+    folded_ties: Any = 1.0,
 ) -> float:
     """Chance that the rule says independent within the margin when the AUC is exactly one half and nothing is going on.
 
-    The (1 - 2 alpha) logit-DeLong interval has to lie inside 1/2 +- margin, the test of dependence must not reach
-    alpha, and the gate on spread, which is unrelated to the AUC then, has to be passed (chance 1 - 2 alpha). The
-    estimate is taken as normal; the interval around it is worked out at each value it may take, since on the logit
-    scale the interval is wider where the estimate strays.
+    The (1 - 2 alpha) logit-DeLong interval has to lie inside 1/2 +- margin, and the test of dependence must not reach
+    alpha. The interval of the folded AUC has to lie there too and the gate on spread has to be passed (chance
+    1 - 2 alpha); both look at one thing, so the lower chance of the two counts, and it is unrelated to the AUC then.
+    The estimates are taken as normal; the interval around each is worked out at each value it may take, since on the
+    logit scale the interval is wider where the estimate strays.
 
     Parameters
     ----------
@@ -141,11 +148,29 @@ def independence_power(
         On the AUC scale; level of each one-sided test.
     ties
         :func:`tie_factor` of the levels (of each stratum).
+    folded_ties
+        The same of their distances from the middle; 0 where a level has two values, which cannot bend.
     """
-    from scipy.optimize import brentq
-    from scipy.special import ndtr, ndtri
+    from scipy.special import ndtri
 
-    error, z = null_sd(n_responders, n_others, ties=ties), float(ndtri(1 - alpha))
+    error = null_sd(n_responders, n_others, ties=ties)
+    most = _furthest(error, margin=margin, alpha=alpha)
+    level = _central(min(most / error, float(ndtri(1 - alpha / 2))))
+    bends = np.broadcast_to(np.asarray(folded_ties, dtype=float), np.shape(np.atleast_1d(n_responders))) > 0
+    quiet = 1 - SPREAD_LEVELS * alpha
+    if not bends.any():
+        return level * quiet
+    sizes = (np.atleast_1d(np.asarray(values, dtype=float))[bends] for values in (n_responders, n_others))
+    folded_error = null_sd(*sizes, ties=np.broadcast_to(np.asarray(folded_ties, dtype=float), bends.shape)[bends])
+    return level * min(_central(_furthest(folded_error, margin=margin, alpha=alpha) / folded_error), quiet)
+
+
+def _furthest(error: float, *, margin: float, alpha: float) -> float:
+    """How far from one half an AUC with this error may lie for its interval to stay inside the margin; 0 if never."""
+    from scipy.optimize import brentq
+    from scipy.special import ndtri
+
+    z = float(ndtri(1 - alpha))
     edge = math.log((0.5 + margin) / (0.5 - margin))
 
     def beyond(shift: float) -> float:
@@ -154,8 +179,14 @@ def independence_power(
 
     if beyond(0.0) >= 0:
         return 0.0
-    most = min(float(brentq(beyond, 0.0, margin)), float(ndtri(1 - alpha / 2)) * error)
-    return float(2 * ndtr(most / error) - 1) * (1 - SPREAD_LEVELS * alpha)
+    return float(brentq(beyond, 0.0, margin))
+
+
+def _central(z: float) -> float:
+    """Chance that a standard normal variable lies within z of zero."""
+    from scipy.special import ndtr
+
+    return float(2 * ndtr(z) - 1)
 
 
 def smallest_provable_margin(
@@ -177,6 +208,7 @@ def patients_needed(
     alpha: float = 0.05,
     power: float = POWER,
     ties: Any = 1.0,
+    folded_ties: Any = 1.0,
     stratum_share: Any = 1.0,
 ) -> float:
     """Patients needed to show independence within a margin when the AUC is exactly one half.
@@ -189,8 +221,8 @@ def patients_needed(
         Share of responders among them (in each stratum, (k,)).
     alpha, power
         Level of each one-sided test, and power wanted.
-    ties
-        :func:`tie_factor` of the levels (of each stratum).
+    ties, folded_ties
+        :func:`tie_factor` of the levels and of their distances from the middle (of each stratum).
     stratum_share
         Share of the patients in each stratum, (k,).
 
@@ -210,7 +242,7 @@ def patients_needed(
 
     def enough(n: int) -> bool:
         yes, no = n * part * share, n * part * (1 - share)
-        return independence_power(yes, no, margin=margin, alpha=alpha, ties=ties) >= power
+        return independence_power(yes, no, margin=margin, alpha=alpha, ties=ties, folded_ties=folded_ties) >= power
 
     low, high = 4, 8
     while not enough(high):

@@ -135,10 +135,15 @@ def _binary_sentences(row: Mapping[Any, Any]) -> str:
             f"{0.5 - row['margin']:.2f} to {0.5 + row['margin']:.2f}"
         )
         other = ", and no other pattern was detected; a weaker association is not excluded."
+        if not _gone(row["auc_spread"]):
+            other = f", that of the distance from the middle ({_spread_interval(row)}) as well{other}"
         text += other if row["verdict"] == INDEPENDENT_WITHIN_MARGIN else "."
     if "omnibus" in row["reason"] or "spread p" in row["reason"]:
         text += " Another pattern than a rising or falling one is possible"
         text += f" (omnibus p {_p(row['p_omnibus'])}, spread p {_p(row['p_spread'])})."
+    if "a pattern that bends is not excluded" in row["reason"]:
+        text += " A pattern that bends, with responses most or least frequent at middle levels, is not excluded"
+        text += f" (AUC of the distance from the middle {row['auc_spread']:.2f}, 90% interval {_spread_interval(row)})."
     if row["verdict"] == INCONCLUSIVE and _gone(row["smallest_margin"]):
         text += f" The data could not have shown more: {row['reason']}."
     elif row["verdict"] == INCONCLUSIVE:
@@ -150,6 +155,10 @@ def _binary_sentences(row: Mapping[Any, Any]) -> str:
         )
         text += f" {occur}; that by itself is no evidence of {'independence' if k else 'dependence'}."
     return text
+
+
+def _spread_interval(row: Mapping[Any, Any]) -> str:
+    return f"{row['auc_spread_low90']:.2f} to {row['auc_spread_high90']:.2f}"
 
 
 def counted(n: int, noun: str) -> str:
@@ -180,7 +189,12 @@ def could_have_shown(row: Mapping[Any, Any]) -> str:
         parts.append("No AUC is excluded.")
     if not _gone(margin) and margin < _EVERYTHING - 0.5:
         least = math.ceil(row["smallest_margin"] * 100) / 100  # upwards: 0.151 is not within 0.15
-        parts.append(f"The 90% interval lies within a margin of {least:.2f} and of no smaller one.")
+        whose = (
+            "interval lies"
+            if _gone(row["auc_spread"])
+            else "intervals of the AUC and of the distance from the middle lie"
+        )
+        parts.append(f"The 90% {whose} within a margin of {least:.2f} and of no smaller one.")
     text = " ".join(parts)
     if not _gone(row["n_needed"]):
         text += f" About {int(row['n_needed'])} patients are needed to show independence within {row['margin']:g} "

@@ -38,16 +38,20 @@ def decide(
     p_adjusted: float | None = None,
     attainable: tuple[float, float] = (0.0, 1.0),
     p_spread: float = math.nan,
+    folded90: Estimate | None = None,
     doubts: Sequence[str] = (),
 ) -> Verdict:
     """Apply the rule.
 
     Dependence when the permutation test says so, over the family of biomarkers. Otherwise independence within the
-    margin when the 90% interval lies inside it, the biomarker's own p is above alpha, the omnibus test saw no other
-    pattern at alpha and the test of spread none at 2 alpha, the levels could have left the margin had others responded,
-    and nothing else speaks against it; those gates can only take the verdict away, so they cost no error. Otherwise the
-    data do not decide. Spread is judged at 2 alpha because a pattern that is missed gives a wrong independence, a
-    false alarm only an inconclusive answer: of verdicts of independence under the null it takes 1 in 10.
+    margin when the 90% intervals of the AUC and of the AUC of the distance from the middle both lie inside it, the
+    biomarker's own p is above alpha, the omnibus test saw no other pattern at alpha and the test of spread none at
+    2 alpha, the levels could have left the margin had others responded, and nothing else speaks against it; those gates
+    can only take the verdict away, so they cost no error. Otherwise the data do not decide.
+
+    The same margin so holds for a level that rises or falls with response and for a pattern that bends: not to have
+    found a bend shows as little as not to have found an association. Spread is judged at 2 alpha because a pattern
+    that is missed gives a wrong independence, a false alarm only an inconclusive answer.
 
     Parameters
     ----------
@@ -63,11 +67,14 @@ def decide(
         Least and greatest AUC that the levels allow (:func:`biomarkers.relate.precision.attainable_auc`).
     p_spread
         P-value of the test of spread (an upright or an inverted U), NaN where it is not defined.
+    folded90
+        90% interval of the AUC of the distance from the middle (:func:`biomarkers.relate.folded.folded_auc`); None
+        where no pattern can bend.
     doubts
         What else speaks against independence, in words.
     """
-    inside = 0.5 - margin < ci90.low and ci90.high < 0.5 + margin
-    interval = f"AUC {_two(ci90.value)}, {100 * ci90.level:g}% interval {_two(ci90.low)} to {_two(ci90.high)}"
+    inside = _within(ci90, margin)
+    interval = f"AUC {_interval(ci90)}"
     family = p_dependence if p_adjusted is None else p_adjusted
     if family <= alpha:
         tail = f"{interval}; p {_p(family)}"
@@ -89,11 +96,25 @@ def decide(
         return Verdict(INCONCLUSIVE, f"possible non-monotone pattern ({pattern}): {interval}")
     if not inside:
         return Verdict(INCONCLUSIVE, f"neither dependence nor independence within {margin:g} is shown: {interval}")
+    if folded90 is not None and not _within(folded90, margin):
+        return Verdict(
+            INCONCLUSIVE,
+            f"AUC within {margin:g} of one half, but a pattern that bends is not excluded: AUC of the distance from "
+            f"the middle {_interval(folded90)}, not within {margin:g}: {interval}",
+        )
     if doubts:
         return Verdict(INCONCLUSIVE, f"{'; '.join(doubts)}, so no independence is claimed: {interval}")
     return Verdict(
         INDEPENDENT_WITHIN_MARGIN, f"AUC within {margin:g} of one half, no other pattern detected: {interval}"
     )
+
+
+def _within(interval: Estimate, margin: float) -> bool:
+    return 0.5 - margin < interval.low and interval.high < 0.5 + margin
+
+
+def _interval(found: Estimate) -> str:
+    return f"{_two(found.value)}, {100 * found.level:g}% interval {_two(found.low)} to {_two(found.high)}"
 
 
 def _pattern(p_omnibus: float, p_spread: float, alpha: float) -> str:
@@ -148,9 +169,9 @@ def not_testable(reason: str) -> Verdict:
     return Verdict(NOT_TESTABLE, reason)
 
 
-def smallest_margin(ci90: Estimate) -> float:
-    """Least margin within which these data would have shown independence (before the omnibus gate)."""
-    return max(abs(ci90.low - 0.5), abs(ci90.high - 0.5))
+def smallest_margin(ci90: Estimate, folded90: Estimate | None = None) -> float:
+    """Least margin that holds the 90% interval of the AUC and, where one is given, that of the folded AUC."""
+    return max(abs(at - 0.5) for one in (ci90, folded90) if one is not None for at in (one.low, one.high))
 
 
 def _two(value: float) -> str:

@@ -30,12 +30,16 @@ _HEADINGS: Final = {
     "auc_low_missing": "AUC, worst case",
     "auc_high_missing": "AUC, best case",
     "p_spread": "p spread",
+    "auc_spread": "AUC of the distance from the middle",
+    "auc_spread_low90": "90% low (distance)",
+    "auc_spread_high90": "90% high (distance)",
 }
 _FIRST: Final = ("biomarker", "endpoint", "verdict", "n", "n_responders", "auc", "auc_low95", "auc_high95",
                  "concordance", "concordance_low95", "concordance_high95", "p_dependence", "p_adjusted")  # fmt: skip
 _PRECISION: Final = ("biomarker", "endpoint", "auc_low90", "auc_high90", "margin", "smallest_margin",
                      "largest_effect_excluded", "min_detectable_auc", "n_needed", "bf01", "bf01_ceiling",
-                     "p_omnibus", "p_spread", "p_missing", "auc_low_missing", "auc_high_missing")  # fmt: skip
+                     "p_omnibus", "p_spread", "auc_spread", "auc_spread_low90", "auc_spread_high90", "p_missing",
+                     "auc_low_missing", "auc_high_missing")  # fmt: skip
 
 
 def write_relation_report(

@@ -65,7 +65,8 @@ def concordance_interval(
     """Chance that of two patients whose outcomes differ the one with the higher score has the higher outcome.
 
     The interval is made on the logit scale with the infinitesimal jackknife's error and Student's t on n - 1 degrees of
-    freedom; where every comparison goes one way, or none varies, it is the score-like one of Newcombe's method 5. From
+    freedom; of times, whose pairs are led by the d patients with an event, the variance is taken d / (d - 1) times.
+    Where every comparison goes one way, or none varies, it is the score-like one of Newcombe's method 5. From
     15 patients on it covers in 93 to 97 of 100 samples (`benchmarks/interval_coverage.py`), which the normal
     intervals of :func:`concordance` and :func:`somers_d` do from about 50 on.
 
@@ -97,6 +98,8 @@ def concordance_interval(
     if not pairs.any():
         return undefined_estimate(level=level, n=n, method=method, note="no two patients can be compared")
     value, error = _value_and_error(agree, pairs)
+    if event is not None and (events := int(np.asarray(event, dtype=bool).sum())) > 1:
+        error *= math.sqrt(events / (events - 1))
     if error <= _FLAT or not 0 < value < 1:
         low, high = _score_limits(value, float(pairs.sum()) / 2, n, confidence(level))
         note = "every comparison goes one way: Newcombe's method 5 interval"

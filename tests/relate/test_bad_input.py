@@ -150,3 +150,50 @@ def test_joined_tables_and_other_column_types_are_read() -> None:
     nobody = ask(table().iloc[:0])
     assert nobody["verdict"] == "not_testable"
     assert nobody["reason"]
+
+
+ROUTES: dict[str, dict[str, object]] = {
+    "orr": {},
+    "strata": {"strata": "site"},
+    "recist": {"endpoint": "recist"},
+    "best change": {"endpoint": "best_change", "best_change": "change"},
+    "time": {"endpoint": "os", "time": "months", "event": "dead"},
+    "cut-off": {"cutoffs": {"level": 1.0}, "search_cuts": True},
+    "family": {"levels": ["level", "other"]},
+}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"level": [np.nan] * 8}, "no patient has both"),
+        ({"level": [0.0] * 8}, "every patient has the same level (0)"),
+        ({"level": [*range(1, 9)]}, "at or below its limit"),  # all below a limit of 9
+        ({"level": [5.0] * 2 + [np.nan] * 6}, ""),
+    ],
+)
+def test_levels_that_tell_nothing_are_not_testable_in_any_route(
+    route: str, changed: dict[str, object], reason: str
+) -> None:
+    frame = table(
+        **{"site": list("xyxyxyxy"), "change": [-40.0, -35, -90, 0, 5, 30, 40, 1], "other": range(8)} | changed
+    )
+    options = dict(ROUTES[route]) | ({"lloq": {"level": 9.0}} if "limit" in reason else {})
+    found = ask(frame, **options)
+    assert found["verdict"] == "not_testable"
+    assert found["reason"]
+    assert reason in found["reason"]
+    assert np.isnan(found["p_dependence"])
+
+
+@pytest.mark.parametrize("route", ["orr", "strata", "recist", "best change", "time", "cut-off", "family"])
+def test_one_responder_or_event_left_concludes_nothing(route: str) -> None:
+    frame = table(
+        site=list("xyxyxyxy"), change=[-40.0, *[0.0] * 7], other=range(8), bor=["PR", *["SD"] * 7],
+        dead=[1, *[0] * 7],
+    )  # fmt: skip
+    found = ask(frame, **ROUTES[route])
+    assert found["verdict"] in ("not_testable", "inconclusive")
+    assert "1 responder" in found["reason"] or "no stratum" in found["reason"] or "are needed" in found["reason"]
+    assert found[["auc_low95", "concordance_low95"]].isna().all(), "no interval without width"
