@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,6 +37,11 @@ MPP = 0.5
 SIZE_PX = 640
 NEGATIVE_ASSAYS = ("22c3", "h-dab-nuclear")
 NEUTRAL, WARM = (243.0, 242.0, 241.0), (244.0, 232.0, 206.0)
+CAMERAS: Mapping[str, Mapping[str, Any]] = {
+    "as drawn": {},
+    "sharpened": {"sharpening": 0.6},
+    "too much light": {"exposure": 1.2},
+}
 TRAINING_SEEDS_FROM = 500  # offset of the tiles a classifier learns from
 
 
@@ -57,9 +64,13 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--tiles", type=int, default=20, help="tiles a crowding level")
     parser.add_argument("--mpp", type=float, default=MPP)
+    parser.add_argument("--cameras", action="store_true", help="only the same scenes by a camera that sharpens, clips")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     size = round(SIZE_PX * MPP / args.mpp)
+    if args.cameras:
+        _report_cameras(args.first_seed, args.tiles, args.mpp, size)
+        return
     tiles = [_tile(args.first_seed + number * args.tiles + i, crowding, 100 * i / (args.tiles - 1), args.mpp, size)
              for number, crowding in enumerate(CROWDINGS) for i in range(args.tiles)]  # fmt: skip
     blush = [_tile(args.first_seed + 70 + number * 4 + i, crowding, (0, 30, 70, 100)[i], args.mpp, size, blush=True)
@@ -89,6 +100,35 @@ def _tile(seed: int, crowding: str, tps: float, mpp: float, size: int, *, blush:
         tile, assay=assay, slide=str(seed), marker="PD-L1", thresholds=assay.thresholds, classes=Classes()
     )
     return Tile(crowding, scene, result, _matches(result.nucleus_labels, scene.nucleus_labels))
+
+
+def _camera(seed: int, crowding: str, tps: float, mpp: float, size: int) -> dict[str, Tile]:
+    """One scene as it is drawn, sharpened by the camera, and with too much light; the effects drawn are the same."""
+    scene = simulate_scene(rng=seed, size_px=size, mpp=mpp, crowding=crowding, tps=tps)
+    drawn = Nuisance.drawn(np.random.default_rng(seed))
+    assay = load_assay("22c3")
+    tiles = {}
+    for name, effects in CAMERAS.items():
+        tile = make_tile(render_hdab(scene, rng=seed, nuisance=replace(drawn, **effects)), mpp=mpp)
+        result = score_tile(
+            tile, assay=assay, slide=str(seed), marker="PD-L1", thresholds=assay.thresholds, classes=Classes()
+        )
+        tiles[name] = Tile(crowding, scene, result, _matches(result.nucleus_labels, scene.nucleus_labels))
+    return tiles
+
+
+def _report_cameras(first_seed: int, tiles: int, mpp: float, size: int) -> None:
+    """The same scenes by three cameras: errors of TPS, and how many say that light is clipped."""
+    shown = [
+        _camera(first_seed + number * tiles + i, crowding, 100 * i / max(tiles - 1, 1), mpp, size)
+        for number, crowding in enumerate(CROWDINGS)
+        for i in range(tiles)
+    ]
+    for name in CAMERAS:
+        seen = [one[name] for one in shown]
+        errors = pd.DataFrame([_errors(tile, _with_true_classes(tile)) for tile in seen])
+        _report(f"camera: {name}", errors)
+        print(f"  light said to be clipped on {sum(bool(tile.result.row['clipped_light']) for tile in seen)}")
 
 
 def _matches(found: np.ndarray, true: np.ndarray) -> np.ndarray:

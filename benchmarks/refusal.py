@@ -75,7 +75,7 @@ def pictures(fields: Path, data: Path) -> Iterator[tuple[str, str, RGB, float]]:
             continue
         yield "BGR copies", name, rgb[..., ::-1], mpp
         white = white_of_samples(block_pairs(rgb))
-        for chromogen in ("fast_red", "magenta", "aec"):
+        for chromogen in ("fast_red", "magenta", "aec", "vina_green"):
             for keep in (False, True):
                 kind = f"{chromogen} copies{', rest kept' if keep else ''}"
                 yield kind, name, recoloured(rgb, chromogen=chromogen, white=white, keep_rest=keep), mpp

@@ -29,7 +29,7 @@ _PINK, _GREEN = 0.12, 0.08  # share by which green exceeds, or stays below, both
 _LITTLE_RED = 0.28  # share of red absorbance below which a square holds next to no hematoxylin
 _LEAST_POWER = 16.0  # grey levels squared: glass with the noise of a camera has nothing that could correlate
 _SMOOTH_PX, _PADDING = 8, 0.4  # of the white level: what is darker and without any grain was filled in
-_BOTH_STAND = 0.03
+_BOTH_STAND, _BROWN_SEEN = 0.03, 0.02  # shares of the stain
 
 
 class Limit(NamedTuple):
@@ -65,7 +65,7 @@ LIMITS: Mapping[str, Limit] = {
         -0.10, -0.14, "low", "what holds no hematoxylin is pink or red, not brown: eosin, fast red or magenta"
     ),
     "brown_balance": Limit(
-        0.23, 0.06, "low", "the chromogen is redder than DAB, like AEC; if it is another, give its vectors"
+        0.23, 0.00, "low", "the chromogen is redder than DAB, like AEC; if it is another, give its vectors"
     ),
     "blue_over_brown": Limit(
         1.45, math.inf, "high", "blue is far denser than brown: a pale blush, ink, or red and blue were exchanged"
@@ -129,11 +129,18 @@ class Plausibility:
         return {name: (value, LIMITS[name].doubtful, LIMITS[name].refused) for name, value in self.features.items()}
 
     def _beyond(self, level: str) -> list[str]:
-        """Name the features that lie beyond their limit of doubt or of refusal."""
+        """Name the features that lie beyond their limit of doubt or of refusal.
+
+        Pink alone does not refuse where there is brown of DAB's own hue: hematoxylin is pinkish on some scanners, and
+        in H&E, fast red and magenta nothing is brown (their brown balance is -0.4 and less, or there is none).
+        """
         edges = {name: getattr(LIMITS[name], level) for name in self.features if name not in self.skipped}
         low = {name: LIMITS[name].beyond == "low" for name in edges}
         values = self.features
-        return [name for name, edge in edges.items() if (values[name] < edge if low[name] else values[name] > edge)]
+        beyond = [n for n, edge in edges.items() if (values[n] < edge if low[n] else values[n] > edge)]
+        if level == "refused" and values.get("brown_balance", -math.inf) >= LIMITS["brown_balance"].refused:
+            beyond = [name for name in beyond if name != "pink_in_most"]
+        return beyond
 
     def _words(self, name: str, edge: float) -> str:
         return f"{LIMITS[name].words} ({name.replace('_', ' ')} {self.features[name]:.2f}, limit {edge:g})"
@@ -238,8 +245,8 @@ def _colour(squares: Squares) -> dict[str, float]:
     both = [float(weight[one].sum()) for one in (brown, bluish)]
     if both[0] > _BOTH_STAND and (purest := _purest(shares, total, brown, by=blue - red)) is not None:
         found["brown_balance"] = float((purest[2] - purest[1]) / (purest[2] - purest[0]))
-        if both[1] > _BOTH_STAND:
-            found["blue_over_brown"] = float(np.quantile(total[bluish], 0.9) / np.quantile(total[brown], 0.9))
+    if both[0] > _BROWN_SEEN and both[1] > _BOTH_STAND and min(map(np.count_nonzero, (brown, bluish))) > 0:
+        found["blue_over_brown"] = float(np.quantile(total[bluish], 0.9) / np.quantile(total[brown], 0.9))
     if np.count_nonzero(bluish) >= _LEAST_ON_A_SIDE:
         found["blue_od"] = float(np.quantile((density[0] - density[2])[bluish], 0.95))
     return found

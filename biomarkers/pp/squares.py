@@ -31,6 +31,11 @@ def patches_of(rgb: RGB) -> list[RGB]:
     return [rgb[y : y + PATCH_PX, x : x + PATCH_PX] for y in rows for x in columns]
 
 
+def across_of(rgb: RGB) -> int:
+    """How many patches :func:`patches_of` cuts from a row."""
+    return len(_starts(rgb.shape[1]))
+
+
 def stacked(patches: Sequence[RGB]) -> RGB:
     """Stack patches, uint8 (n, side, side, 3); all are cut to the shortest side among them."""
     side = min(min(one.shape[:2]) for one in patches)

@@ -23,7 +23,11 @@ _MOST = 2 / 3  # share of the stained cells that gives a slide's pattern its nam
 # shares of analysed tissue and of cells: much brown without a positive cell, positive cells without brown
 MUCH_BROWN, HARDLY_BROWN, HARDLY_POSITIVE, POSITIVE = 0.05, 0.002, 0.005, 0.05
 ALL_POSITIVE = 0.95
-UNCLEAR_SHARE = 0.10  # difference of the two readings from which on both are pointed at
+# difference of the two readings, as shares of cells, from which on both are pointed at: where the cut-offs of the assay
+# lie between them or most stained cells do not count, and whatever they are. On the graded HER2 fields they differ by
+# 0.09 to 0.13 at 2+ and 3+, by 0.70 to 0.97 at 0 and 1+, whose cells blush
+UNCLEAR_SHARE, APART_SHARE = 0.10, 0.40
+_CUT_OFFS_OF = ("tps", "tc_percent")  # scores that are a share of tumor cells
 JUMP_SHARE = 0.15  # of the scored cells, while the cut moves by a tenth either way
 
 
@@ -80,27 +84,45 @@ def contradictions(
             f"nearly all cells were called positive, and nearly all of them 1+: a blush over the whole field looks like"
             f" this (1+ begins at {thresholds.dab_od[0]:g} OD)"
         )
-    said += _unclear(counts, assay=assay, share=share)
+    said += _unclear(counts, assay=assay)
     said += _jumps(curve)
     return said
 
 
-def _unclear(counts: Counts, *, assay: Assay, share: float) -> list[str]:
-    """Point at both readings where many cells are stained, but not on the membrane that the assay asks for."""
-    numbers = dict(zip(STAININGS, counts.stained(), strict=True))
-    cells = sum(numbers.values())
-    if assay.compartment != "membrane" or not cells:
+def _unclear(counts: Counts, *, assay: Assay) -> list[str]:
+    """Point at both readings where it matters that cells are stained off the membrane that the assay asks for."""
+    if assay.compartment != "membrane":
         return []
-    stained = 1 - numbers[NONE] / cells
-    if stained - share < UNCLEAR_SHARE or cells - numbers[NONE] < FEWEST_STAINED:
+    some = (keys.TUMOR,) if sum(counts.of(keys.TUMOR)) else ()
+    bins, numbers = counts.of(*some), dict(zip(STAININGS, counts.stained(*some), strict=True))
+    cells = sum(numbers.values())
+    n_stained = cells - numbers[NONE]
+    if not cells or n_stained < FEWEST_STAINED:
+        return []
+    n_positive = sum(bins[1:])
+    share, stained, apart = n_positive / cells, n_stained / cells, n_stained - n_positive
+    if apart < UNCLEAR_SHARE * cells:
+        return []
+    between = _between(100 * share, 100 * stained, assay=assay)
+    if not between and apart < APART_SHARE * cells and 2 * n_positive >= n_stained:
         return []
     counted = "membrane or granules" if assay.thresholds.granule_share else "on the membrane"
     where = ", ".join(f"{100 * numbers[name] / cells:.0f} % {_OF[name]}" for name in _OF if numbers[name])
     said = (
-        f"{100 * stained:.0f} % of the cells are stained ({where}), {100 * share:.0f} % were called positive: what is"
-        f" not {counted} does not count; intensity_percent in scores.csv is the reading without that rule"
+        f"{100 * stained:.0f} % of the {'tumor ' if some else ''}cells are stained ({where}), {100 * share:.0f} % were"
+        f" called positive{between}: what is not {counted} does not count; intensity_percent in scores.csv is the"
+        " reading without that rule"
     )
     return [said]
+
+
+def _between(low: float, high: float, *, assay: Assay) -> str:
+    """Say which cut-off of a share of tumor cells lies between two readings (%), or nothing."""
+    for name in _CUT_OFFS_OF:
+        for cut in assay.cutoffs.get(name, ()):
+            if low < cut <= high:
+                return f" (the cut-off of {cut:g} % lies between)"
+    return ""
 
 
 def _jumps(curve: pd.DataFrame) -> list[str]:

@@ -21,6 +21,7 @@ from biomarkers.score.anchor import check_pixel_size
 from biomarkers.score.classes import Classes, analysed_masks, classified, status_of
 from biomarkers.score.compute import WHOLE, compute_scores
 from biomarkers.score.contradictions import contradictions, staining_pattern
+from biomarkers.score.in_doubt import in_doubt
 from biomarkers.score.own_cut import own_cuts
 from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.positivity import call_positivity
@@ -189,17 +190,19 @@ def score_tile(
     task = replace(task, thresholds=thresholds)
     cells = call_positivity(cells, assay=assay, thresholds=thresholds, marker=marker)
     stained = _stained(tile, white=found.white, vectors=found.vectors, cut=light.area_cut_od)
-    scores = _all_scores(task, cells, masks=masks, areas=areas, stained=stained)
+    sure = _all_scores(task, cells, masks=masks, areas=areas, stained=stained)
+    scores = in_doubt(sure, scale=found.scale, light=found.light_doubts)
     curve = sensitivity_curve(
         cells,
         assay=assay,
-        score=scores_of_cells(assay, first=_first_evaluable(scores)),
+        score=scores_of_cells(assay, first=_first_evaluable(sure)),
         thresholds=thresholds,
         marker=marker,
         tissue_mm2=areas["all"],
         tumor_mm2=_tumor_mm2(cells, areas),
         slide=slide,
     )
+    curve = in_doubt(curve, scale=found.scale, light=found.light_doubts)
     counts = count_cells(cells, assay=assay, marker=marker)
     if not cells.n_obs:
         notes.append(NO_CELLS)
@@ -212,10 +215,12 @@ def score_tile(
         tissue_mm2=areas[WHOLE],
     )
     warned = [one for one in (doubt, *found.warnings, *notes) if one]
+    lit = light.lit.qc()
     flags = {
-        **{name: value for name, value in found.qc.items() if name not in keys.SLIDE_COLUMNS},
+        **{name: value for name, value in found.qc.items() if name not in (*keys.SLIDE_COLUMNS, *lit)},
         **_flags(task, cells, counts, curve, evidence.kind, found.white),
         keys.AREA_CUT_OD: light.area_cut_od,
+        **lit,
     }
     return SlideScore(
         slide=slide,

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,10 @@ from biomarkers.pp.background_light import doubt_about_white, estimate_white
 from biomarkers.pp.density import White, check_white
 from biomarkers.pp.evidence import DabEvidence, NotImmunostainError, dab_evidence
 from biomarkers.pp.immunostain_check import Plausibility, look_at_patches
+from biomarkers.pp.light import FieldLight, field_light
 from biomarkers.pp.pixel_size_check import doubt_about_scale
 from biomarkers.pp.quality import measure_quality
-from biomarkers.pp.squares import patches_of
+from biomarkers.pp.squares import across_of, patches_of
 from biomarkers.pp.tissue import tissue_mask
 from biomarkers.pp.vectors import StainVectors
 from biomarkers.seg.grow import Labels
@@ -35,9 +36,32 @@ if TYPE_CHECKING:
     import anndata as ad
     import xarray as xr
 
-# median nuclear areas of tissues and of tumours lie well within this; outside it the pixel size is usually wrong
-_USUAL_NUCLEUS_UM2 = (18.0, 110.0)
+# median nuclear areas of tissues and of tumours lie within the first; outside it the pixel size is usually wrong (two
+# cores of 39 real fields measure 115 and 117). Beyond the second no tissue's do: at half the pixel size a nucleus of
+# 50 um2 measures 12, at 1.8 times it 160
+_USUAL_NUCLEUS_UM2, _POSSIBLE_NUCLEUS_UM2 = (18.0, 110.0), (12.0, 160.0)
 _ENOUGH_NUCLEI = 30
+
+
+class ScaleDoubts(NamedTuple):
+    """Why a pixel size cannot be right, and why it may not be, in words; empty where nothing speaks against it."""
+
+    ruled_out: tuple[str, ...] = ()
+    doubted: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, rows: Rows, mpp: float, *, detail: str) -> ScaleDoubts:
+        """Judge by the size of nuclei; ``detail`` is what the size of detail says, or nothing."""
+        by_nuclei = doubt_about_mpp(rows, mpp)
+        also = (detail,) if detail else ()
+        if by_nuclei is None:
+            return cls((), also)
+        low, high = _POSSIBLE_NUCLEUS_UM2
+        possible = low <= _median_nucleus_um2(rows, mpp) <= high
+        return cls((), (by_nuclei, *also)) if possible else cls((by_nuclei, *also), ())
+
+
+NO_SCALE_DOUBTS = ScaleDoubts()
 
 
 @dataclass(frozen=True)
@@ -62,6 +86,8 @@ class CellMap:
         What a reader of the results must know, in words.
     refusal
         Why nothing of the tile can be scored (it is out of focus), in words; empty where it can.
+    scale, light_doubts
+        Those of the warnings that put the pixel size, or amounts of stain, in doubt.
     """
 
     rows: Rows = field(repr=False)
@@ -76,6 +102,8 @@ class CellMap:
     qc: Mapping[str, Any]
     warnings: tuple[str, ...]
     refusal: str = ""
+    scale: ScaleDoubts = NO_SCALE_DOUBTS
+    light_doubts: tuple[str, ...] = ()
 
     @cached_property
     def cells(self) -> ad.AnnData:
@@ -102,6 +130,7 @@ class Light:
     dab_background_od: float
     scale: tuple[str, str]
     tissue: NDArray[np.bool_]
+    lit: FieldLight
 
     @property
     def area_cut_od(self) -> float:
@@ -180,10 +209,12 @@ def look_at_tile(tile: xr.DataArray | PlainTile, *, white: White | None, vectors
     """Estimate glass (unless it is given), judge the stains and find tissue; ``tile`` knows its pixel size."""
     white = check_white(white) if white is not None else estimate_white(tile)
     evidence = dab_evidence(tile, white=white, vectors=vectors)
-    patches, mpp = patches_of(tile_rgb(tile)), float(tile.attrs[keys.MPP])
+    rgb, mpp = tile_rgb(tile), float(tile.attrs[keys.MPP])
+    patches = patches_of(rgb)
+    lit = field_light(patches, across=across_of(rgb), size=(rgb.shape[1], rgb.shape[0]), white=white, mpp=mpp)
     look = look_at_patches(patches, white=white, mpp=mpp, vectors=vectors)
     scale = doubt_about_scale(look.detail_um, mpp=mpp)
-    return Light(white, evidence, look.plausible, look.background_od, scale, tissue_mask(tile, white=white))
+    return Light(white, evidence, look.plausible, look.background_od, scale, tissue_mask(tile, white=white), lit)
 
 
 def find_in_light(
@@ -210,12 +241,12 @@ def find_in_light(
         "tissue_mm2": np.count_nonzero(light.tissue) * um**2 * 1e-6,
         **vars(quality),
         **quality.flags(),
+        **light.lit.qc(),
     }
-    doubts = [
-        one
-        for one in (doubt_about_white(white), doubt_about_mpp(rows, um), light.scale[1], *light.plausible.doubts)
-        if one
-    ]
+    scale = ScaleDoubts.of(rows, um, detail=light.scale[1])
+    of_white, of_light = doubt_about_white(white), light.lit.doubts()
+    of_scale = (*scale.ruled_out, *scale.doubted)
+    doubts = [*([of_white] if of_white else []), *of_scale, *of_light, *light.plausible.doubts]
     for doubt in doubts:
         warnings.warn(doubt, stacklevel=3)
     return CellMap(
@@ -231,6 +262,8 @@ def find_in_light(
         qc=qc,
         warnings=(*doubts, *quality.messages()),
         refusal=quality.refusal,
+        scale=scale,
+        light_doubts=of_light,
     )
 
 
@@ -238,7 +271,7 @@ def doubt_about_mpp(rows: Rows, mpp: float) -> str | None:
     """Say so when the nuclei are too large or too small for tissue: the sign of a wrong pixel size."""
     if rows.count < _ENOUGH_NUCLEI:
         return None
-    median = float(np.median(rows.nucleus_area)) * mpp**2
+    median = _median_nucleus_um2(rows, mpp)
     low, high = _USUAL_NUCLEUS_UM2
     if low <= median <= high:
         return None
@@ -247,3 +280,7 @@ def doubt_about_mpp(rows: Rows, mpp: float) -> str | None:
         f"the median nucleus measures {median:.0f} um2, unusually {size} for tissue ({low:.0f}-{high:.0f}): "
         f"is the pixel size of {mpp:.4g} um/px right?"
     )
+
+
+def _median_nucleus_um2(rows: Rows, mpp: float) -> float:
+    return float(np.median(rows.nucleus_area)) * mpp**2

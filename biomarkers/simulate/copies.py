@@ -17,11 +17,13 @@ from biomarkers.simulate.hdab import DAB_OD, HEMATOXYLIN_OD
 
 RGB = NDArray[np.uint8]
 # optical density (R, G, B). AEC and fast red: vectors of ImageJ's Colour Deconvolution (Landini G, 2004-2020); eosin:
-# QuPath's default; magenta absorbs at 540-560 nm alone
+# QuPath's default; magenta absorbs at 540-560 nm alone; no vector of Vina Green is published: a green that absorbs red
+# most, and blue more than green
 CHROMOGENS: Final = {
     "aec": (0.274, 0.680, 0.680),
     "fast_red": (0.214, 0.851, 0.478),
     "magenta": (0.200, 0.930, 0.300),
+    "vina_green": (0.780, 0.330, 0.530),
     "eosin": (0.216, 0.801, 0.558),
 }
 

@@ -15,7 +15,10 @@ class Nuisance:
     ``glass`` is the white level (R, G, B of 255), ``uneven_light`` the relative fall of light across the tile,
     ``stain_degrees`` how far each stain vector is turned, ``hematoxylin`` and ``dab`` scale the two stains,
     ``blur_um`` is the optics' Gaussian sigma, ``shot_noise`` the standard deviation at white in grey levels,
-    ``jpeg_quality`` 0 means none. ``pen``, ``pigment`` and ``defocus_um`` are accidents, off by default.
+    ``jpeg_quality`` 0 means none. ``exposure`` is how much light the camera takes of what it should: above 255 / glass
+    white is clipped. ``sharpening`` is the amount of the camera's unsharp mask (radius 1 px; cameras use 0.3 to 1),
+    which draws pale seams beside dark lines. Both are off by default, and are not drawn. ``pen``, ``pigment`` and
+    ``defocus_um`` are accidents, off by default.
     """
 
     glass: tuple[float, float, float] = (243.0, 242.0, 241.0)
@@ -27,6 +30,8 @@ class Nuisance:
     blur_um: float = 0.35
     shot_noise: float = 1.5
     jpeg_quality: int = 88
+    exposure: float = 1.0
+    sharpening: float = 0.0
     pen: bool = False
     pigment: float = 0.0
     defocus_um: float = 0.0

@@ -13,7 +13,9 @@ from biomarkers.io import make_tile
 from biomarkers.pp import StainVectors, estimate_white, plausibility
 from biomarkers.pp.immunostain_check import LIMITS, Plausibility
 from biomarkers.pp.squares import patches_of
+from biomarkers.simulate import render_hdab, simulate_scene
 from biomarkers.simulate.copies import CHROMOGENS, changed_copies, recoloured, without_colour
+from biomarkers.simulate.nuisance import Nuisance
 
 
 def judged(rgb: np.ndarray, mpp: float = 0.5, vectors: StainVectors | None = None) -> Plausibility:
@@ -36,7 +38,7 @@ def test_a_true_immunostain_is_neither_refused_nor_doubted(true_hdab):
         assert (told.refusals, told.doubts) == ((), ()), name
 
 
-@pytest.mark.parametrize("chromogen", ["aec", "fast_red", "magenta", "eosin"])
+@pytest.mark.parametrize("chromogen", ["aec", "fast_red", "magenta", "eosin", "vina_green"])
 def test_another_chromogen_is_refused(true_hdab, chromogen):
     told = judged(dyed(true_hdab, chromogen))
     assert told.refusals
@@ -118,17 +120,39 @@ def test_limits_stand_where_they_were_set():
         "green_share": (0.03, float("inf")),
         "green_in_half": (0.03, 0.05),
         "pale_red_balance": (-0.10, -0.14),
-        "brown_balance": (0.23, 0.06),
+        "brown_balance": (0.23, 0.0),
         "blue_over_brown": (1.45, float("inf")),
         "blue_od": (0.55, float("inf")),
     }
 
 
 def test_between_the_limits_is_a_doubt_and_beyond_a_refusal():
-    for value, refused, doubted in ((0.5, 0, 0), (0.2, 0, 1), (0.0, 1, 0)):
+    for value, refused, doubted in ((0.5, 0, 0), (0.23, 0, 0), (0.229, 0, 1), (0.0, 0, 1), (-0.001, 1, 0)):
         told = Plausibility({"brown_balance": value})
         assert (len(told.refusals), len(told.doubts)) == (refused, doubted)
-    assert Plausibility({"brown_balance": 0.0}, frozenset({"brown_balance"})).reason == ""
+    assert Plausibility({"brown_balance": -0.1}, frozenset({"brown_balance"})).reason == ""
+
+
+@pytest.mark.parametrize(
+    ("features", "refused"),
+    [
+        ({"pink_in_most": 0.031}, 1),
+        ({"pink_in_most": 0.5, "brown_balance": 0.0}, 0),  # brown of DAB's hue: a pinkish hematoxylin
+        ({"pink_in_most": 0.5, "brown_balance": -0.001}, 2),
+        ({"pink_in_most": 0.5, "brown_balance": 0.3, "pale_red_balance": -0.141}, 1),
+    ],
+)
+def test_pink_alone_does_not_refuse_where_there_is_brown(features, refused):
+    told = Plausibility(features)
+    assert len(told.refusals) == refused
+    assert told.refusals or any("pink" in one for one in told.doubts)
+
+
+def test_simulated_tiles_whose_stains_are_turned_by_four_degrees_are_not_refused():
+    for seed in (9, 10, 11, 16, 34, 39):  # pinkish, of 40 seeds
+        scene = simulate_scene(rng=seed, size_px=384, mpp=0.5)
+        told = judged(render_hdab(scene, rng=seed, nuisance=Nuisance(stain_degrees=4.0)))
+        assert told.refusals == (), seed
 
 
 @pytest.mark.parametrize("tile", ["22_2", "6_2", "lung1"])

@@ -66,17 +66,34 @@ def test_brown_and_positive_cells_go_together(bins, stained, words):
     assert told == [] if words is None else words in told[0]
 
 
-def test_both_readings_are_pointed_at_where_they_differ():
-    told = said(counts((80, 20, 0, 0), (60, 20, 15, 5, 0)))
+def test_both_readings_are_pointed_at_where_most_stained_cells_do_not_count():
+    told = said(counts((80, 20, 0, 0), (59, 20, 15, 6, 0)))
     assert told[0].startswith(
-        "40 % of the cells are stained (20 % membranous, 15 % cytoplasmic, 5 % nuclear), 20 % were"
+        "41 % of the tumor cells are stained (20 % membranous, 15 % cytoplasmic, 6 % nuclear), 20 % were called"
     )
-    assert said(counts((80, 20, 0, 0), (71, 20, 9, 0, 0))) == []
     assert "what is not on the membrane does not count" in told[0]
-    granular = said(counts((80, 20, 0, 0), (60, 10, 20, 0, 10)), assay=load_assay("sp142"))
+    assert said(counts((80, 20, 0, 0), (60, 20, 15, 5, 0))) == []  # half of the stained cells count, at any cut-off
+    assert said(counts((97, 3, 0, 0), (88, 3, 9, 0, 0))) == []  # fewer than ten points apart
+    granular = said(counts((80, 20, 0, 0), (55, 10, 25, 0, 10)), assay=load_assay("sp142"))
     assert "what is not membrane or granules does not count" in granular[0]
     nuclear = load_assay("h-dab-nuclear")
-    assert said(counts((80, 20, 0, 0), (60, 0, 20, 20, 0)), assay=nuclear) == []
+    assert said(counts((80, 20, 0, 0), (20, 0, 60, 20, 0)), assay=nuclear) == []
+
+
+@pytest.mark.parametrize(
+    ("positive", "stained", "words"),
+    [(40, 49, None), (39, 49, None), (40, 50, "the cut-off of 50 % lies between"), (50, 60, None), (51, 90, None)],
+)
+def test_both_readings_are_pointed_at_where_a_cut_off_lies_between(positive, stained, words):
+    told = said(counts((100 - positive, positive, 0, 0), (100 - stained, positive, stained - positive, 0, 0)))
+    assert told == [] if words is None else words in told[0]
+
+
+def test_both_readings_are_pointed_at_where_they_lie_far_apart():
+    membrane = load_assay("h-dab-membrane")  # has no cut-offs
+    for stained, said_so in ((94, False), (95, True)):
+        of = counts((45, 55, 0, 0), (100 - stained, 55, stained - 55, 0, 0))
+        assert bool(said(of, assay=membrane)) == said_so
 
 
 def test_a_score_that_jumps_with_its_cut_is_said_to_be_the_cuts_doing():

@@ -18,6 +18,7 @@ from biomarkers.pp.area_cut import area_cut_od
 from biomarkers.pp.background_light import block_pairs, doubt_about_glass, doubt_about_white, white_of_samples
 from biomarkers.pp.evidence import evidence_of_colours
 from biomarkers.pp.immunostain_check import Plausibility, look_at_patches
+from biomarkers.pp.light import FieldLight, field_light
 from biomarkers.pp.pilot_fields import pick_windows, sample_rows
 from biomarkers.pp.pixel_size_check import doubt_about_scale
 from biomarkers.pp.quality import Counts, Quality, QualityMeter, solid_shares
@@ -28,7 +29,7 @@ from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.sensitivity import cuts_to_try, scaled
 from biomarkers.score.setup import cell_settings
 from biomarkers.score.whole.windows import Core, around, inside, read_window
-from biomarkers.seg.find import doubt_about_mpp
+from biomarkers.seg.find import NO_SCALE_DOUBTS, ScaleDoubts
 from biomarkers.seg.pipeline import Plan, grain_px, halo_px, least_contrast, see, window_rows
 from biomarkers.seg.plugin import SegmenterPlugin
 from biomarkers.seg.table import Rows, in_reading_order, join_rows
@@ -70,6 +71,7 @@ class Light:
     scale: tuple[str, str]
     tissue: TissueMap
     solid: tuple[float, float]
+    lit: FieldLight
     doubt: str | None = None
 
     @property
@@ -97,6 +99,7 @@ class Decided:
     least_contrast: float
     quality: Quality
     warnings: tuple[str, ...]
+    scale: ScaleDoubts = NO_SCALE_DOUBTS
 
 
 def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, crew: Crew = ALONE) -> Light:
@@ -134,6 +137,7 @@ def look_at(slide: Slide, *, white: White | None, vectors: StainVectors | None, 
         scale,
         tissue,
         (float(pen), float(dark)),
+        field_light(patches, across=len(told[0][0]), size=slide.size, white=white, mpp=slide.mpp),
         doubt,
     )
 
@@ -182,11 +186,12 @@ def decide(sample: Sample) -> Decided:
     cells: Any = PlainCells.of_rows(rows, mpp=mpp, marker=task.marker)
     cells, _ = classified(cells, classes=task.classes, mpp=mpp)
     quality = sample.meter.quality(counts, solid=light.solid)
-    doubts = [one for one in (light.doubt, doubt_about_white(light.white), doubt_about_mpp(rows, mpp)) if one]
-    doubts += [one for one in (light.scale[1], *light.plausible.doubts) if one]
+    scale = ScaleDoubts.of(rows, mpp, detail=light.scale[1])
+    doubts = [one for one in (light.doubt, doubt_about_white(light.white)) if one]
+    doubts += [*scale.ruled_out, *scale.doubted, *light.lit.doubts(), *light.plausible.doubts]
     cuts = own_cuts(cells, assay=task.assay, thresholds=task.thresholds, marker=task.marker)
     task = replace(task, thresholds=cuts)
-    return Decided(task, plan, light, least, quality, (*doubts, *quality.messages()))
+    return Decided(task, plan, light, least, quality, (*doubts, *quality.messages()), scale)
 
 
 def _look_into(slide: Slide, tissue: TissueMap, core: Core, plan: Plan) -> tuple[Rows, RGB]:

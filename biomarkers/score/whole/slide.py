@@ -26,6 +26,7 @@ from biomarkers.score.anchor import check_pixel_size
 from biomarkers.score.classes import analysed_at, status_of
 from biomarkers.score.compute import WHOLE, score_frame, score_row
 from biomarkers.score.contradictions import contradictions, staining_pattern
+from biomarkers.score.in_doubt import in_doubt
 from biomarkers.score.sensitivity import curve_frame, scores_of_cells, swing
 from biomarkers.score.setup import Setup, White, read_setup
 from biomarkers.score.slide_score import NO_CELLS
@@ -246,8 +247,9 @@ def _score(
                 dots.add(cells)
     stained_mm2 = {region: count * slide.mpp**2 / _UM2_PER_MM2 for region, count in caller.stained_px.items()}
     told = _Told(task, caller, areas, stained_mm2)
-    scores = told.scores()
-    curve = told.curve(scores)
+    sure = told.scores()
+    of_light = light.lit.doubts()
+    scores, curve = (in_doubt(rows, scale=decided.scale, light=of_light) for rows in (sure, told.curve(sure)))
     return WholeSlideScore(
         slide=task.slide,
         assay=task.assay,
@@ -375,6 +377,7 @@ def _row(
         "sensitivity_low": None if math.isnan(low) else low,
         "sensitivity_high": None if math.isnan(high) else high,
         keys.AREA_CUT_OD: decided.light.area_cut_od,
+        **decided.light.lit.qc(),
     }
 
 

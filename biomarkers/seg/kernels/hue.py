@@ -25,6 +25,9 @@ from biomarkers.seg.hue import (
 
 _SHIFT = 10  # of the shares: they are 1024ths
 _BAND = 128  # rows worked on at once
+# (x * _RECIPROCAL) >> _RECIPROCAL_SHIFT is x // FULL_LINE for x up to 255 * FULL_LINE, and fits 32 bits
+_RECIPROCAL_SHIFT = 24
+_RECIPROCAL = (1 << _RECIPROCAL_SHIFT) // FULL_LINE + 1
 
 
 def signal(hematoxylin: NDArray[np.int16], dab: NDArray[np.int16], *, finer: int) -> NDArray[np.int16]:
@@ -64,7 +67,7 @@ def grow_to_membranes(labels: Labels, wait: NDArray[np.uint8], *, steps: int, la
 def waits(line: NDArray[np.int16], *, most: int) -> NDArray[np.uint8]:
     """Tell how many steps growing cells wait; see :func:`biomarkers.seg.hue.waits`."""
     out = np.empty(line.shape, np.uint8)
-    _waits(line, np.int32(most), out)
+    _waits(line, np.uint32(most), out)
     return out
 
 
@@ -91,12 +94,15 @@ def _heights(near, wide, stain, out):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _waits(line, most, out):  # type: ignore[no-untyped-def]
-    full, least = np.int32(FULL_LINE), np.int32(LEAST_LINE)
+    """Multiply by the reciprocal: whole division is no instruction of many numbers at once."""
+    least, zero, full = np.int16(LEAST_LINE), np.int16(0), np.int16(FULL_LINE)
+    by, shift = np.uint32(_RECIPROCAL), np.uint32(_RECIPROCAL_SHIFT)
     for y in range(out.shape[0]):
         source, target = line[y], out[y]
         for x in range(target.size):
-            here = np.int32(source[x])
-            target[x] = min(here, full) * most // full if here >= least else 0
+            here = max(min(source[x], full), zero)
+            steps = np.uint8((np.uint32(here) * most * by) >> shift)
+            target[x] = steps if here >= least else np.uint8(0)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -123,10 +129,12 @@ def _grow(labels, wait, counts, now, then, left, plain, out):  # type: ignore[no
         for step in range(steps):
             if step == steps - last_steps:
                 left[:] = 0
+            beyond = steps - 1 - step  # rows beside the band from which a later step still reaches it
+            begin, end = max(top - beyond, first) - first + 1, min(stop + beyond, last) - first + 1
             if step % 2 == 0:
-                _four(one, left, size, columns, plain, other)
+                _four(one, left, begin, end, columns, plain, other)
             else:
-                _eight(one, left, size, columns, plain, other)
+                _eight(one, left, begin, end, columns, plain, other)
             one, other = other, one
         for y in range(top, stop):
             for x in range(columns):
@@ -134,10 +142,10 @@ def _grow(labels, wait, counts, now, then, left, plain, out):  # type: ignore[no
 
 
 @numba.njit(cache=True, nogil=True)
-def _four(a, left, rows, columns, plain, out):  # type: ignore[no-untyped-def]
+def _four(a, left, begin, end, columns, plain, out):  # type: ignore[no-untyped-def]
     """One step in four directions."""
     free, line, unsigned, none = a.dtype.type(-1), a.dtype.type(-2), plain.dtype.type, a.dtype.type(0)
-    for y in range(1, rows + 1):
+    for y in range(begin, end):
         for x in range(1, columns + 1):
             here, up, beside, right, down = a[y, x], a[y - 1, x], a[y, x - 1], a[y, x + 1], a[y + 1, x]
             high = max(max(up, beside), max(right, down))
@@ -150,10 +158,10 @@ def _four(a, left, rows, columns, plain, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _eight(a, left, rows, columns, plain, out):  # type: ignore[no-untyped-def]
+def _eight(a, left, begin, end, columns, plain, out):  # type: ignore[no-untyped-def]
     """One step in eight directions."""
     free, line, unsigned, none = a.dtype.type(-1), a.dtype.type(-2), plain.dtype.type, a.dtype.type(0)
-    for y in range(1, rows + 1):
+    for y in range(begin, end):
         for x in range(1, columns + 1):
             here, up, beside, right, down = a[y, x], a[y - 1, x], a[y, x - 1], a[y, x + 1], a[y + 1, x]
             p, q, r, s = a[y - 1, x - 1], a[y - 1, x + 1], a[y + 1, x - 1], a[y + 1, x + 1]

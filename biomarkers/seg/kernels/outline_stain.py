@@ -93,11 +93,15 @@ def _rim(
 
 @numba.njit(cache=True, nogil=True)
 def _count_dark(cells, soft, least, out):  # type: ignore[no-untyped-def]
+    at = np.empty(soft.shape[1] + 1, np.int32)
     for y in range(soft.shape[0]):
         of, level = cells[y], soft[y]
-        for x in range(of.size):
-            if level[x] >= least:
-                out[of[x]] += 1
+        n = np.int64(0)
+        for x in range(of.size):  # listed first, without a branch that none could guess
+            at[n] = x
+            n += level[x] >= least
+        for i in range(n):
+            out[of[np.uint32(at[i])]] += 1
 
 
 @numba.njit(cache=True, nogil=True)
