@@ -344,7 +344,7 @@ def test_durations_are_times() -> None:
         ({"a": np.nan}, "no patient has both"),
         ({"bor": "PD"}, "0 responders"),
         ({"a": 0.0}, "same level"),
-        ({"a": 0.5, "_lloq": 1.0}, "same level"),
+        ({"a": 0.5, "_lloq": 1.0}, "at or below its limit of quantification"),
     ],
 )
 def test_nothing_to_test_has_a_reason(change: dict[str, Any], words: str) -> None:
