@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "biomarkers"
 PAGE = ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!-- drawn from the imports by tests/house.py -->", "<!-- end -->"
-GROUND = ("core", "assays")
+GROUND = ("core", "assays", "profiles")
 ORDER = (
     "stats", "simulate", "io", "pp", "seg", "pheno", "score", "expression", "cohort", "datasets", "relate", "change",
     "plot", "report", "tl", "pl", "run", "compile_ahead", "demo", "cli", "__main__",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,11 +24,14 @@ from biomarkers.change.reading import reading_notes
 from biomarkers.change.repeatability import Gate, Repeatability, call_changes, repeatability
 from biomarkers.change.result import ADJUSTMENTS, Adjustment, Change, summarise
 from biomarkers.change.scale import Scale
-from biomarkers.change.tables import pooled, samples_of_table
+from biomarkers.change.tables import pooled, samples_of_table, unpooled
 from biomarkers.cohort.response import NotEvaluable, Responders, respond
+from biomarkers.cohort.source import table_of
 from biomarkers.cohort.tables import numeric_column, require_columns
 from biomarkers.core import keys
 from biomarkers.core.errors import DataError, UsageError
+from biomarkers.io.columns.levels import level_names
+from biomarkers.io.columns.model import ColumnMap, load_column_map
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -40,11 +44,11 @@ _ADJUSTED = {
 
 
 def measure_change(
-    table: AnnData | pd.DataFrame,
+    table: AnnData | pd.DataFrame | str | Path | Mapping[str, Any],
     *,
-    levels: Sequence[str] | None = None,
-    patient: str = keys.PATIENT,
-    timepoint: str = keys.TIMEPOINT,
+    levels: str | Sequence[str] | None = None,
+    patient: str | None = None,
+    timepoint: str | None = None,
     baseline: str = keys.BASELINE,
     on_treatment: str = keys.ON_TREATMENT,
     response: str | None = None,
@@ -63,6 +67,7 @@ def measure_change(
     not_evaluable: NotEvaluable = "exclude",
     alpha: float = 0.05,
     adjustment: Adjustment = "holm",
+    columns: ColumnMap | str | Path | Mapping[str, Any] | None = None,
     where: str = "table",
 ) -> Change:
     """Measure the change of levels from baseline to on-treatment.
@@ -72,11 +77,12 @@ def measure_change(
     Parameters
     ----------
     table
-        A cohort (see :func:`biomarkers.build_cohort`), or a table with a row a sample.
+        A cohort (see :func:`biomarkers.build_cohort`), or a table with a row a sample: a pandas, Polars or Arrow table,
+        a dict of columns, or the path of one.
     levels
         Biomarkers: columns of the table, or biomarkers of the cohort (all of them by default).
     patient, timepoint
-        Columns of a table; a cohort has its own.
+        Columns of a table (``patient`` and ``timepoint`` when nothing names them); a cohort has its own.
     baseline, on_treatment
         The two time points as they are spelled there.
     response
@@ -118,6 +124,9 @@ def measure_change(
     adjustment
         ``holm``, or ``max-t``: step-down maximum of the signed-rank statistics, the signs of a patient's changes
         flipped jointly. Both stand in the table.
+    columns
+        What the columns mean (:class:`biomarkers.ColumnMap`, its TOML file, or the name of a shipped profile); what
+        the call names itself comes first.
     where
         Name of the table for messages.
 
@@ -148,22 +157,31 @@ def measure_change(
         raise UsageError("alpha must lie between 0 and 1", seen=alpha)
     if adjustment not in ADJUSTMENTS:
         raise UsageError("unknown adjustment over the biomarkers", seen=adjustment, allowed=ADJUSTMENTS)
-    if isinstance(table, pd.DataFrame):
+    contract = load_column_map(columns)
+    if isinstance(table, str | Path) and Path(table).suffix == ".h5ad":
+        from biomarkers.cohort.store import read_cohort
+
+        table = read_cohort(Path(table))
+    if isinstance(table, pd.DataFrame) or not hasattr(table, "var_names"):
+        table, contract, where = table_of(table, columns=contract, where=where, text=[patient or "", timepoint or ""])
+        contract = contract.model_copy(update={"lloq": {**contract.lloq, **(lloq or {})}})
+        lloq = dict(contract.lloq)
         samples = samples_of_table(
             table,
-            levels=[] if levels is None else levels,
-            patient=patient,
-            timepoint=timepoint,
-            response=response,
+            levels=level_names(levels, contract) or [],
+            patient=patient or contract.patient or keys.PATIENT,
+            timepoint=timepoint or contract.timepoint or keys.TIMEPOINT,
+            response=response or contract.response,
             scale=scale,
-            lloq=lloq or {},
+            columns=contract,
+            lloq=lloq,
             censored=censored,
             counts=counts,
             offset=offset,
             where=where,
         )
     else:
-        samples = samples_of_cohort(table, levels)
+        samples = samples_of_cohort(table, level_names(levels, ColumnMap()))
     scales = scales_of(samples, offset=offset)
     points = (baseline, on_treatment)
     rows = add_scaled(samples, scales)
@@ -178,6 +196,12 @@ def measure_change(
     states = component_states(once, links, points=points, logged=logged, known=list(samples.kinds))
     summary = summarise(pairs, statistics, scales, noise, gate=gate, alpha=alpha, adjustment=adjustment)
     notes = _notes(samples, pairs, scales, noise, drug, found, points)
+    if several == "pool":
+        notes += [
+            f"{name}: its samples have no counts to pool (--counts 'LEVEL=POSITIVE:ALL'): their mean on the scale of "
+            "change was taken"
+            for name in unpooled(samples)
+        ]
     return Change(
         table=summary,
         pairs=pairs,
@@ -207,6 +231,8 @@ def measure_change(
             "alpha": alpha,
             "adjustment": _ADJUSTED[adjustment],
             "scale_told_from_values": list(samples.told),
+            "columns": contract.model_dump(exclude_defaults=True, mode="json"),
+            "reading": samples.reading,
         },
     )
 

@@ -55,6 +55,7 @@ class Samples:
     units: Mapping[str, str] = field(default_factory=dict)
     told: Mapping[str, str] = field(default_factory=dict)
     points: tuple[str, ...] = ()
+    reading: str = ""  # what the columns of a table were read as
 
 
 def samples_of_cohort(cohort: AnnData, levels: Sequence[str] | None) -> Samples:

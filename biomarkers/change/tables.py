@@ -11,12 +11,14 @@ import pandas as pd
 
 from biomarkers.change.pairs import BIOMARKER, Samples, refuse_unknown
 from biomarkers.change.told import told_kind
-from biomarkers.cohort.ids import identifiers
+from biomarkers.cohort.ids import identifiers, refuse_look_alikes
 from biomarkers.cohort.recist import yes_no
 from biomarkers.cohort.response import normalise_responses
 from biomarkers.cohort.tables import numeric_column, require_columns, row_name, row_names
 from biomarkers.core import keys
 from biomarkers.core.errors import DataError, UsageError
+from biomarkers.io.columns.levels import Reading, describe_level, own_words, read_words
+from biomarkers.io.columns.model import ColumnMap
 
 _BELOW = re.compile(r"\s*(?:<|<=|≤)\s*(?P<limit>[\d.,]+|lloq|loq|lod)\s*|\s*(?:blq|bloq|bql|lloq)\s*", re.IGNORECASE)
 _COUNTED = {"percent": 100.0, "fraction": 1.0}
@@ -35,6 +37,7 @@ def samples_of_table(
     censored: Mapping[str, str] | None = None,
     counts: Mapping[str, tuple[str, str]] | None = None,
     offset: float | Mapping[str, float] | None = None,
+    columns: ColumnMap | None = None,
     where: str,
 ) -> Samples:
     """Take levels from any table with a row a sample.
@@ -61,6 +64,8 @@ def samples_of_table(
         Columns of the counts behind a level, by name: (positive, all), or (positive, area) for a density.
     offset
         Offsets by name or for all: an offset above 0 is for levels that are no logarithms.
+    columns
+        What the columns mean (units, words, cells that mean "no value").
     where
         Name of the table for messages.
 
@@ -69,9 +74,11 @@ def samples_of_table(
     UsageError
         A column is absent.
     DataError
-        Text among numbers, a count that contradicts its share, an unknown response word, a patient with two responses.
+        Text among numbers, a value outside its unit, a patient under two spellings, a count that
+        contradicts its share, an unknown response word, a patient with two responses.
     """
     counts, censored = counts or {}, censored or {}
+    contract, reading = columns or ColumnMap(), Reading()
     if not levels:
         raise UsageError("no level column was named", where=where, hint="Name at least one with levels / --level.")
     require_columns(table, [patient, timepoint, *levels], where=where)
@@ -85,10 +92,15 @@ def samples_of_table(
             keys.TIMEPOINT: table[timepoint].map(lambda word: str(word).strip(), na_action="ignore"),
         }
     )
+    if contract.look_alikes == "refuse":
+        refuse_look_alikes(frame[keys.PATIENT], where=f"{where} column {patient!r}")
+    reading.say("patient", f"{patient}, time point = {timepoint}, one row a sample")
     frame[keys.RESPONSE] = np.nan
     if response is not None:
         require_columns(table, [response], where=where)
-        frame[keys.RESPONSE] = normalise_responses(table[response], where=f"{where} column {response!r}")
+        words = own_words(table[response], contract.words)
+        frame[keys.RESPONSE] = normalise_responses(words, where=f"{where} column {response!r}")
+        reading.say("response", response)
     _refuse_two_responses(frame, table, where)
     stated = {name: scale.get(name) if isinstance(scale, Mapping) else scale for name in levels}
     kinds: dict[str, str] = {}
@@ -97,7 +109,22 @@ def samples_of_table(
     for name in levels:
         part = frame.copy()
         part[BIOMARKER] = name
-        part["level"], part["censored"] = _limited(table, name, lloq.get(name), where)
+        said = contract.level(name)
+        if stated[name]:  # its scale is stated, and holds it to its range
+            said = said.model_copy(update={"unit": "linear"})
+        cells, order = read_words(table[name], name, said, where=where)
+        if order is not None:
+            raise UsageError(
+                f"column {name!r} holds ordered words, and a change needs numbers",
+                where=where,
+                seen=str(order),
+                hint="'biomarkers relate' and 'concordance' take ordered levels; for a change give the level itself.",
+            )
+        part["level"], part["censored"] = _limited(table.assign(**{name: cells}), name, lloq.get(name), where)
+        raw = pd.to_numeric(cells, errors="coerce").astype(float)  # before levels are raised to their limit
+        describe_level(raw, name, said, None, where=where, reading=reading, cut=name in lloq)
+        if stated[name]:
+            reading.say(f"level {name}", f"{stated[name]} as stated")
         kinds[name] = stated[name] or _told(part["level"], name, counts=counts, offset=offset, told=told)
         if name in censored:
             part["censored"] |= yes_no(table, censored[name], default=False, where=where)
@@ -106,7 +133,7 @@ def samples_of_table(
     rows = pd.concat(parts, ignore_index=True)
     points = tuple(str(point) for point in dict.fromkeys(frame[keys.TIMEPOINT].dropna()))
     names = {name: name for name in levels}
-    return Samples(rows, kinds, names, dict.fromkeys(levels, ""), told=told, points=points)
+    return Samples(rows, kinds, names, dict.fromkeys(levels, ""), told=told, points=points, reading=reading.paragraph())
 
 
 def _told(
@@ -129,24 +156,17 @@ def _told(
 
 
 def pooled(samples: Samples) -> Samples:
-    """Pool the samples of a patient at a time point: sums of counts and areas, never a mean of samples.
+    """Pool the samples of a patient at a time point: sums of counts and areas.
 
-    Raises
-    ------
-    DataError
-        Several samples, and no counts behind their levels.
+    A biomarker without counts keeps its samples, whose mean is taken on the scale of change: see :func:`unpooled`.
     """
     key = [keys.PATIENT, keys.TIMEPOINT, BIOMARKER]
     rows = samples.rows
+    left = rows[rows[BIOMARKER].isin(unpooled(samples))]
+    rows = rows[~rows[BIOMARKER].isin(unpooled(samples))]
+    if rows.empty:
+        return samples
     several = rows.groupby(key, sort=False)["level"].transform("size") > 1
-    lone = rows[several & (rows["numerator"].isna() | rows["denominator"].isna())]
-    if len(lone):
-        first = lone.iloc[0]
-        raise DataError(
-            "a level without counts cannot be pooled",
-            where=f"patient {first[keys.PATIENT]!r}, {first[keys.TIMEPOINT]}, {first[BIOMARKER]}",
-            hint="Name its counts (--counts 'LEVEL=POSITIVE:ALL'), or take --several mean.",
-        )
     # a level is a constant times numerator / denominator, so its pooled value weighs levels by their denominators
     weighed = rows.assign(level=(rows["level"] * rows["denominator"]).where(several, rows["level"]))
     sums = {name: (name, lambda column: column.sum(min_count=1)) for name in ("level", "numerator", "denominator")}
@@ -160,7 +180,17 @@ def pooled(samples: Samples) -> Samples:
     made["partly_censored"] = made["censored"] & ~made.pop("whole")
     many = made.pop("n_samples") > 1
     made["level"] = (made["level"] / made["denominator"]).where(many, made["level"])
+    if len(left):
+        made = pd.concat([made, left.assign(partly_censored=False)], ignore_index=True)
     return replace(samples, rows=made)
+
+
+def unpooled(samples: Samples) -> list[str]:
+    """Biomarkers with several samples of a patient at a time point and no counts to pool."""
+    rows = samples.rows
+    several = rows.groupby([keys.PATIENT, keys.TIMEPOINT, BIOMARKER], sort=False)["level"].transform("size") > 1
+    lone = several & (rows["numerator"].isna() | rows["denominator"].isna())
+    return [str(name) for name in dict.fromkeys(rows.loc[lone, BIOMARKER])]
 
 
 def _limited(table: pd.DataFrame, name: str, limit: float | None, where: str) -> tuple[pd.Series, pd.Series]:

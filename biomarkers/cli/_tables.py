@@ -1,14 +1,16 @@
-"""What verbs share: options with several values, rows chosen by ``--where``, tables on a terminal or as CSV."""
+"""What verbs share: options with several values, the contract of a table, tables on a terminal or as CSV."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from biomarkers.io.columns import ColumnMap
 
 _WIDTH = 100
 
@@ -36,24 +38,33 @@ class SeveralValues(click.Command):
         return super().parse_args(ctx, made)
 
 
-def only_rows(table: pd.DataFrame, conditions: tuple[str, ...], *, where: str) -> tuple[pd.DataFrame, list[str]]:
-    """Keep the rows that ``--where COLUMN=VALUE`` asks for, and say how many each condition left."""
-    from biomarkers.cohort.tables import require_columns
-    from biomarkers.core.errors import UsageError
+def contract_options(command: Any) -> Any:
+    """Give a verb that takes a table the options of its column contract: ``--columns`` and ``--sheet``."""
+    command = click.option("--sheet", help="Worksheet of a workbook.  [default: the first]")(command)
+    return click.option(
+        "--columns",
+        "map_file",
+        metavar="FILE|PROFILE",
+        help="What the columns mean: a TOML file ('biomarkers columns TABLE' drafts one), or a shipped profile "
+        "(adam_adtte, cbioportal, ...).",
+    )(command)
 
-    notes = []
-    for condition in conditions:
-        column, equals, value = condition.partition("=")
-        if not equals:
-            raise UsageError("--where is not understood", seen=condition, allowed="COLUMN=VALUE")
-        require_columns(table, [column], where=where)
-        kept = table[table[column].astype(str) == value]
-        if kept.empty:
-            known = sorted({str(cell) for cell in table[column].dropna()})[:20]
-            raise UsageError("no row has this value", where=f"{where} column {column!r}", seen=value, allowed=known)
-        table = kept
-        notes.append(f"only rows with {condition}: {len(table)}")
-    return table, notes
+
+def contract_of(map_file: str | Path | None, *, sheet: str | None = None, rows: tuple[str, ...] = ()) -> ColumnMap:
+    """Read ``--columns`` and lay ``--sheet`` and ``--where`` over it."""
+    from biomarkers.io.columns import load_column_map
+
+    found = load_column_map(map_file)
+    return found.model_copy(update={"sheet": sheet or found.sheet, "rows": (*found.rows, *rows)})
+
+
+def read_with(path: Path, contract: ColumnMap, *, text: list[str | None]) -> tuple[pd.DataFrame, ColumnMap, list[str]]:
+    """Read a table through its contract: the table, the contract as it fits it, and what was done."""
+    from biomarkers.cohort.source import table_of
+    from biomarkers.cohort.tables import table_notes
+
+    table, fitted, _ = table_of(path, columns=contract, text=[name for name in text if name])
+    return table, fitted, table_notes(table)
 
 
 def show(table: pd.DataFrame, *, name: str, columns: tuple[str, ...], details: tuple[str, ...]) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from biomarkers.cli._tables import contract_of, contract_options, read_with
+
 if TYPE_CHECKING:
     from biomarkers.change.result import Change
 
@@ -19,8 +21,8 @@ _P_VALUES = ("p_adjusted", "p_by_response_adjusted")
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results.")
 @click.option("--level", "levels", multiple=True, help="Level column, or biomarker of a cohort; repeatable.")
-@click.option("--patient", default="patient", show_default=True, help="Column of the patient.")
-@click.option("--timepoint", default="timepoint", show_default=True, help="Column of the time point.")
+@click.option("--patient", help="Column of the patient.  [default: patient]")
+@click.option("--timepoint", help="Column of the time point.  [default: timepoint]")
 @click.option("--baseline", default="baseline", show_default=True, help="Its value at baseline.")
 @click.option("--on-treatment", default="on_treatment", show_default=True, help="Its value on treatment.")
 @click.option("--response", help="Column of the best overall response (a cohort has its own).")
@@ -103,14 +105,15 @@ _P_VALUES = ("p_adjusted", "p_by_response_adjusted")
     help="What NE is when changes are compared by response.",
 )
 @click.option("--where", "only", multiple=True, metavar="COL=VALUE", help="Use only such rows of a table; repeatable.")
+@contract_options
 @click.option("--figures/--no-figures", default=True, show_default=True, help="Draw pairs, changes, conversions.")
 @click.option("--simulated", is_flag=True, help="These patients are simulated: say so on the page and every figure.")
 def change(
     table: Path,
     out: Path,
     levels: tuple[str, ...],
-    patient: str,
-    timepoint: str,
+    patient: str | None,
+    timepoint: str | None,
     baseline: str,
     on_treatment: str,
     response: str | None,
@@ -130,6 +133,8 @@ def change(
     responders: str,
     not_evaluable: str,
     only: tuple[str, ...],
+    map_file: str | None,
+    sheet: str | None,
     figures: bool,
     simulated: bool,
 ) -> None:
@@ -151,8 +156,7 @@ def change(
     is unknown and no single patient's change is called. Research use only.
     """  # noqa: D301
     from biomarkers.change.measure import measure_change
-    from biomarkers.cli._tables import only_rows
-    from biomarkers.cohort.tables import read_table, table_notes
+    from biomarkers.cohort.tables import read_table
 
     options = {
         "baseline": baseline,
@@ -181,16 +185,19 @@ def change(
                 "--where": only,
                 "--scale": scales,
                 "--counts": counts,
+                "--columns": map_file,
+                "--sheet": sheet,
             }
         )
         made = measure_change(read_cohort(table), levels=levels or None, where=table.name, **options)  # type: ignore[arg-type]
     else:
-        frame = read_table(table, text=(patient, timepoint))
-        notes = table_notes(frame)
-        frame, kept = only_rows(frame, only, where=table.name)
-        notes += kept
+        contract = contract_of(map_file, sheet=sheet, rows=only)
+        text = [patient or contract.patient or "patient", timepoint or contract.timepoint or "timepoint"]
+        frame, contract, notes = read_with(table, contract, text=text)  # type: ignore[arg-type]
+        levels = levels or tuple(contract.levels)
         made = measure_change(
             frame,
+            columns=contract,
             levels=levels,
             patient=patient,
             timepoint=timepoint,
@@ -302,6 +309,8 @@ def _summary(made: Change, notes: list[str], written: list[Path], out: Path) -> 
     import textwrap
 
     few = len(made.table) <= _FEW
+    if made.settings.get("reading"):
+        click.echo(textwrap.fill(str(made.settings["reading"]), width=_WIDTH, subsequent_indent="  ") + "\n")
     found = made.sentences() if few else [*_result_table(made), "", *_scales_used(made)]
     for line in [*made.opening(), "", *found, *made.closing()]:
         tabular = not few and line in found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from biomarkers.cli._tables import SeveralValues
+from biomarkers.cli._tables import SeveralValues, contract_of, contract_options
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from biomarkers.cohort.patients import Patients
     from biomarkers.cohort.summary import StudySummary
 
-_RULES = ("refuse", "pool", "mean", "max", "earliest", "latest")
+_RULES = ("refuse", "pool", "mean", "max", "earliest", "latest", "area")
 _UNITS = ("days", "weeks", "months", "years")
 _FILE = click.Path(path_type=Path)
 _ROLES = ("patient", "response", "sample", "timepoint", "treated", "first_dose", "date_order")
@@ -28,7 +28,9 @@ _ROLES = ("patient", "response", "sample", "timepoint", "treated", "first_dose",
 @click.option("--clinical", required=True, type=_FILE, help="Clinical table: CSV, TSV, XLSX or Parquet.")
 @click.option("--out", required=True, type=_FILE, help="The cohort to write, FILE.h5ad.")
 @click.option("--samples", type=_FILE, help="Sample sheet: sample, patient, time point, date.")
-@click.option("--columns", "map_file", type=_FILE, help="Column map in TOML (see docs/cohort.md).")
+@contract_options
+@click.option("--where", "only", multiple=True, metavar="COL=VALUE", help="Use only such rows of the clinical table; "
+              "repeatable.")  # fmt: skip
 @click.option("--patient", help="Column of the patient's identifier.")
 @click.option("--response", help="Column of the best overall response.")
 @click.option("--sample", help="Column of the sample's name, in a table with a row a sample.")
@@ -40,8 +42,9 @@ _ROLES = ("patient", "response", "sample", "timepoint", "treated", "first_dose",
     "--endpoint",
     "endpoints",
     multiple=True,
-    metavar="NAME=TIME:EVENT:VALUE:UNIT",
-    help="A time to event, e.g. os=OS_time:dead:1:years (VALUE means that it happened); repeatable.",
+    metavar="NAME=TIME:EVENT:VALUE:UNIT[:CENSORED]",
+    help="A time to event, e.g. os=OS_time:dead:1:years (VALUE means that it happened; several values as A|B; CENSORED "
+    "names those that do not, where there are several: pfs=AVAL:CNSR:0:days:1|2|3); repeatable.",
 )
 @click.option(
     "--rename", "renames", multiple=True, metavar="OLD=NEW", help="Rename a time point, e.g. Pre=baseline; repeatable."
@@ -54,8 +57,10 @@ _ROLES = ("patient", "response", "sample", "timepoint", "treated", "first_dose",
     type=click.Choice(_RULES),
     default="refuse",
     show_default=True,
-    help="Several samples of one patient at one time point.",
+    help="Several samples of one patient at one time point; pool: sums of counts, a mean of what has no counts.",
 )
+@click.option("--pooling", "pooled", multiple=True, metavar="BIOMARKER=RULE",
+              help="Another rule for one biomarker; repeatable.")  # fmt: skip
 @click.option("--baseline", default="baseline", show_default=True, help="The time point the flow is about.")
 @click.option("--visits", type=_FILE, help="Tumor sums: patient, day/week/month, sum_mm, new_lesion, non_target.")
 @click.option("--lesions", type=_FILE, help="Target lesions: patient, day, lesion, organ, diameter_mm, node.")
@@ -220,19 +225,21 @@ def _join(patients: Patients, columns: ColumnMap, options: dict[str, Any]) -> An
 
 def _columns(options: dict[str, Any]) -> ColumnMap:
     """Lay options over the map: an option wins."""
-    from biomarkers.cohort.columns import ColumnMap, load_column_map
+    from biomarkers.cohort.columns import ColumnMap
+    from biomarkers.core.config import parse
 
-    base = (ColumnMap() if options["map_file"] is None else load_column_map(options["map_file"])).model_dump()
+    base = contract_of(options["map_file"], sheet=options["sheet"], rows=options["only"]).model_dump()
     base.update({role: options[role] for role in _ROLES if options[role] is not None})
     base["endpoints"] = {**base["endpoints"], **dict(_endpoint(text) for text in options["endpoints"])}
     base["timepoints"] = {**base["timepoints"], **dict(_pair(text, "--rename") for text in options["renames"])}
     limits = dict(_pair(text, "--lloq") for text in options["limits"])
     base["lloq"] = {**base["lloq"], **{name: _number(value, "--lloq") for name, value in limits.items()}}
+    base["pooling"] = {**base["pooling"], **dict(_pair(text, "--pooling") for text in options["pooled"])}
     if options["visit_time"] is not None:
         base["visits"] = {**base["visits"], **_visit_time(options["visit_time"])}
     if options["new_therapy"] is not None:
         base["new_therapy"], base["new_therapy_unit"] = _new_therapy(options["new_therapy"])
-    return ColumnMap.model_validate(base)
+    return parse(ColumnMap, base, where="options")
 
 
 def _new_therapy(text: str) -> tuple[str, str | None]:
@@ -246,14 +253,17 @@ def _endpoint(text: str) -> tuple[str, dict[str, object]]:
 
     name, _, rest = text.partition("=")
     parts = rest.split(":")
-    if not name or len(parts) != 4 or parts[3] not in _UNITS:
+    if not name or len(parts) not in (4, 5) or parts[3] not in _UNITS:
         raise UsageError(
             "--endpoint is not understood",
             seen=text,
-            allowed=f"NAME=TIME:EVENT:VALUE:UNIT with UNIT one of {', '.join(_UNITS)}",
-            hint="For instance os=OS_time:dead:1:years, where 1 means that the patient died.",
+            allowed=f"NAME=TIME:EVENT:VALUE:UNIT[:CENSORED] with UNIT one of {', '.join(_UNITS)}",
+            hint="For instance os=OS_time:dead:1:years, where 1 means that the patient died; values that hold a colon "
+            "(1:DECEASED) are written in the file of --columns.",
         )
-    return name, {"time": parts[0], "event": parts[1], "event_when": tuple(parts[2].split("|")), "unit": parts[3]}
+    made: dict[str, object] = {"time": parts[0], "event": parts[1], "event_when": tuple(parts[2].split("|"))}
+    made["unit"] = parts[3]
+    return name, made | ({"censored_when": tuple(parts[4].split("|"))} if len(parts) > 4 else {})
 
 
 def _visit_time(text: str) -> dict[str, object]:
@@ -310,7 +320,10 @@ def _write(summary: StudySummary, out: Path, options: dict[str, Any], *, study: 
         settings=settings,
         simulated=simulated,
     )
-    inputs = [options[name] for name in ("clinical", "samples", "visits", "lesions", "map_file") if options[name]]
+    settings["columns"] = _columns(options).model_dump(exclude_defaults=True, mode="json")
+    inputs = [options[name] for name in ("clinical", "samples", "visits", "lesions") if options[name]]
+    if options["map_file"] is not None and Path(options["map_file"]).is_file():
+        inputs.append(Path(options["map_file"]))
     inputs += options["levels"]
     scored = [place / name for place in options["scores"] for name in ("scores.csv", "slides.csv")]
     inputs += [path for path in scored if path.is_file()]

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from biomarkers.cli._tables import contract_of, contract_options, read_with
+
 if TYPE_CHECKING:
     from biomarkers.expression import Concordance
+    from biomarkers.io.columns import ColumnMap
 
 
 @click.command()
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 @click.option(
     "--scale", default="auto", show_default=True, help="units: compared as given; z: standardised; auto: by the units."
 )
+@click.option("--where", "only", multiple=True, metavar="COL=VALUE", help="Use only such rows of a table; repeatable.")
+@contract_options
 @click.option("--seed", "rng", type=click.IntRange(0), default=0, show_default=True, help="Of the bootstrap.")
 def concordance(table: Path, out: Path | None, **options: Any) -> None:
     """Measure how two levels of the same samples agree, such as PD-L1 and CD274.
@@ -40,25 +45,25 @@ def concordance(table: Path, out: Path | None, **options: Any) -> None:
     """  # noqa: D301
     from biomarkers.expression import concordance as compare
 
-    found = compare(_data(table, options), **options)
+    contract = contract_of(options.pop("map_file"), sheet=options.pop("sheet"), rows=options.pop("only"))
+    data, fitted = _data(table, options, contract)
+    found = compare(data, columns=fitted, **options)
     click.echo(found.explain())
     if out is not None:
-        _write(found, out, table)
+        _write(found, out, table, contract)
         click.echo(f"Results: {out}/concordance.csv")
 
 
-def _data(path: Path, options: dict[str, Any]) -> Any:
+def _data(path: Path, options: dict[str, Any], contract: ColumnMap) -> tuple[Any, ColumnMap]:
     if path.suffix.lower() == ".h5ad":
         from biomarkers.cohort.store import read_cohort
 
-        return read_cohort(path)
-    from biomarkers.cohort.tables import read_table
-
-    words = [options[name] for name in ("patient", "timepoint", "strata") if options[name]]
-    return read_table(path, text=words)
+        return read_cohort(path), contract
+    table, fitted, _ = read_with(path, contract, text=[options[name] for name in ("patient", "timepoint", "strata")])
+    return table, fitted
 
 
-def _write(found: Concordance, out: Path, table: Path) -> None:
+def _write(found: Concordance, out: Path, table: Path, contract: ColumnMap) -> None:
     from biomarkers.core.files import write_csv
     from biomarkers.core.provenance import run_record, write_run_json
     from biomarkers.plot.expression import plot_agreement, plot_differences
@@ -68,5 +73,6 @@ def _write(found: Concordance, out: Path, table: Path) -> None:
     write_csv(found.points, out / "points.csv")
     save(plot_agreement(found), out / "agreement.png")
     save(plot_differences(found), out / "differences.png")
-    settings = {**found.settings, "warnings": list(found.warnings)}
+    meaning = contract.model_dump(exclude_defaults=True, mode="json")
+    settings = {**found.settings, "columns": meaning, "warnings": list(found.warnings)}
     write_run_json(run_record("concordance", settings=settings, inputs=[table]), out)

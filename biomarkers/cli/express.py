@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from biomarkers.cli._tables import contract_of, contract_options
+
 if TYPE_CHECKING:
     from biomarkers.expression import Expression
+    from biomarkers.io.columns import ColumnMap
 
 
 @click.command()
@@ -35,13 +38,16 @@ if TYPE_CHECKING:
     "--min-expressing", type=click.IntRange(1), default=3, show_default=True,
     help="Fewer expressing cells: their mean is not evaluable.",
 )  # fmt: skip
-@click.option("--samples", "sheet", type=click.Path(path_type=Path), help="Table of the samples: sample, patient, ...")
+@click.option(
+    "--samples", "sample_sheet", type=click.Path(path_type=Path), help="Table of the samples: sample, patient, ..."
+)
 @click.option("--patient", help="Column of the patient, in obs or the table of samples.")
 @click.option("--timepoint", help="Column of the time point.")
 @click.option("--batch", help="Column of the batch: levels within it, and where batches differ.")
 @click.option("--group", help="Column that must not be confounded with the batch (response, arm, site).")
+@contract_options
 @click.option("--annotation", "annotations", multiple=True, help="Column of a text matrix that is no gene; repeat.")
-def express(matrix: Path, out: Path, sheet: Path | None, **options: Any) -> None:
+def express(matrix: Path, out: Path, sample_sheet: Path | None, **options: Any) -> None:
     """Read PD-1, PD-L1 and signature levels from an expression matrix.
 
     MATRIX: h5ad, AnnData zarr, 10x h5 or mtx folder, loom; CSV, TSV, GCT,
@@ -61,19 +67,22 @@ def express(matrix: Path, out: Path, sheet: Path | None, **options: Any) -> None
     from biomarkers.expression import express as run
 
     several = ("genes", "signatures", "sample")
+    contract = contract_of(options.pop("map_file"), sheet=options.pop("sheet"))
     settings: dict[str, Any] = {name: (value or None) if name in several else value for name, value in options.items()}
-    found = run(matrix, sheet=None if sheet is None else _sheet(sheet), **settings)
-    _write(found, out, [path for path in (matrix, sheet) if path is not None])
+    table = None if sample_sheet is None else _sheet(sample_sheet, contract)
+    found = run(matrix, sheet=table, columns=contract, **settings)
+    _write(found, out, [path for path in (matrix, sample_sheet) if path is not None])
     _show(found)
     click.echo(f"Results: {out}/levels.csv")
 
 
-def _sheet(path: Path) -> Any:
+def _sheet(path: Path, contract: ColumnMap) -> Any:
     from biomarkers.cohort.tables import read_table
 
-    table = read_table(path)
+    table = read_table(path, sheet=contract.sheet)
     key = "sample" if "sample" in table else str(table.columns[0])
-    return read_table(path, text=[key]).reset_index(drop=True)
+    ids = [name for name in (key, "patient", contract.patient, contract.timepoint) if name]
+    return read_table(path, text=ids, sheet=contract.sheet).reset_index(drop=True)
 
 
 def _write(found: Expression, out: Path, inputs: list[Path]) -> None:

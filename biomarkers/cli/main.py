@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "gates": ("gates", "One gate table for a batch of multiplex images."),
     "express": ("express", "Expression matrix -> PD-1 / PD-L1 / signature levels per sample."),
     "concordance": ("concordance", "Do protein and mRNA of the same samples agree?"),
+    "columns": ("columns", "What a table's columns mean: a draft, or the shipped profiles."),
     "cohort": ("cohort", "Join scores and levels to the clinical table; RECIST, end points, flow."),
     "relate": ("relate", "Do responses occur independently of the levels? One honest verdict."),
     "change": ("change", "Baseline -> on-treatment: paired pharmacodynamic change."),

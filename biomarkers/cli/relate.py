@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from biomarkers.cli._tables import contract_of, contract_options, read_with
+
 if TYPE_CHECKING:
+    from biomarkers.io.columns import ColumnMap
     from biomarkers.relate import Relation
     from biomarkers.relate.sensitivity import Sensitivity
 
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     "times",
     multiple=True,
     metavar="COL",
-    help="Column of a time above 0; with --event. ENDPOINT=COL, repeatable, where several times are asked for.",
+    help="Column of a time (0 or more); with --event. ENDPOINT=COL, repeatable, where several times are asked for.",
 )
 @click.option(
     "--event",
@@ -38,6 +41,27 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="COL",
     help="Column of its event: 1 = it happened, 0 = censored; or ENDPOINT=COL.",
+)
+@click.option(
+    "--event-when",
+    "happened",
+    multiple=True,
+    metavar="[COL=]VALUE",
+    help="Value of the event column that means it happened (CNSR=0, 'STATUS=1:DECEASED'); several as A|B; repeatable.",
+)
+@click.option(
+    "--censored-when",
+    "still_censored",
+    multiple=True,
+    metavar="[COL=]VALUE",
+    help="Values that mean censored, where there are several: CNSR='1|2|3'; repeatable.",
+)
+@click.option(
+    "--time-unit",
+    "units",
+    multiple=True,
+    metavar="[COL=]UNIT",
+    help="Unit of the times: days, weeks, months or years; they are turned into months; repeatable.",
 )
 @click.option(
     "--endpoint",
@@ -62,7 +86,8 @@ if TYPE_CHECKING:
 )
 @click.option("--margin", type=float, help="Margin of independence, AUC scale.  [default: 0.15]")
 @click.option("--alpha", type=float, help="Level of the tests.  [default: 0.05]")
-@click.option("--cutoff", "cutoffs", multiple=True, metavar="COL=1", help="Cut fixed beforehand; repeatable.")
+@click.option("--cutoff", "cutoffs", multiple=True, metavar="COL=1",
+              help="Cut fixed beforehand, of ordered words the lowest positive one (IC=IC2); repeatable.")  # fmt: skip
 @click.option(
     "--search-cuts", is_flag=True, help="Search the best cut too, with p and effect corrected for the search."
 )
@@ -92,6 +117,13 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--where", "only", metavar="COL=VALUE", help="Use only rows of a table with this value; repeatable.",
               multiple=True)  # fmt: skip
+@click.option(
+    "--clinical",
+    type=click.Path(path_type=Path),
+    help="TABLE is levels.csv of 'biomarkers express', or a folder of 'biomarkers score': join it to this clinical "
+    "table first, as 'biomarkers cohort' does; --columns and --where are about the clinical table.",
+)
+@contract_options
 @click.option("--figures/--no-figures", default=True, show_default=True, help="Draw figures/*.png.")
 @click.option("--simulated", is_flag=True, help="These patients are simulated: say so on every page and figure.")
 def relate(
@@ -104,6 +136,8 @@ def relate(
     \b
     biomarkers relate cohort.h5ad --out result/
     biomarkers relate table.csv --level CD274 --level PDCD1 --response BOR --patient ID --out result/
+    biomarkers relate adtte.csv --columns adam_adtte --level TPS --endpoint pfs --out result/
+    biomarkers relate levels/levels.csv --clinical clinical.csv --columns cbioportal --endpoint os --out result/
     biomarkers relate table.csv --level TPS --cutoff TPS=1,50 --response R --responder yes \\
         --non-responder no --margin 0.20 --out result/
 
@@ -116,19 +150,24 @@ def relate(
     """  # noqa: D301
     from biomarkers.relate.engine import relate as ask
 
-    data, notes = _read(table, only, options)
+    contract = contract_of(options["map_file"], sheet=options["sheet"], rows=only)
+    data, fitted, notes = _read(table, contract, only, options)
     arguments = {
         "levels": list(options["levels"]) or None,
         "endpoint": list(options["endpoints"]) or ["orr"],
         "responders": list(options["responders"]) or None,
         "non_responders": list(options["non_responders"]) or None,
         "cutoffs": _cuts(options["cutoffs"]),
-        "lloq": {name: values[0] for name, values in _cuts(options["limits"]).items()},
+        "lloq": _limits(options["limits"]),
         "censored": dict(_pair(text) for text in options["flags"]),
         "n_permutations": options["permutations"],
         "rng": options["seed"],
         "time": _columns(options["times"], "--time"),
         "event": _columns(options["events"], "--event"),
+        "event_when": _stated(options["happened"]),
+        "censored_when": _stated(options["still_censored"]),
+        "time_unit": _unit(options["units"]),
+        "columns": fitted,
         "filters": list(only),
         **{name: options[name] for name in ("response", "patient", "strata", "best_change",
                                             "benefit_months", "covariates", "search_cuts", "not_evaluable", "margin",
@@ -144,45 +183,83 @@ def relate(
         result = dataclasses.replace(result, simulated=True)
         if others is not None:
             others = dataclasses.replace(others, base=dataclasses.replace(others.base, simulated=True))
-    inputs = [table] + ([options["plan"]] if options["plan"] else [])
-    report = _write(result, out, inputs=inputs, figures=figures, only=only, panel=others)
+    read = [table / "scores.csv"] if table.is_dir() else [table]
+    inputs = [*read, *(options[name] for name in ("plan", "clinical") if options[name])]
+    if options["map_file"] is not None and Path(options["map_file"]).is_file():
+        inputs.append(Path(options["map_file"]))
+    report = _write(result, out, inputs=inputs, figures=figures, only=only, panel=others, contract=contract)
     _summary(result, notes, report, panel=others)
 
 
-def _read(path: Path, only: tuple[str, ...], options: dict[str, Any]) -> tuple[Any, list[str]]:
+def _read(
+    path: Path, contract: ColumnMap, only: tuple[str, ...], options: dict[str, Any]
+) -> tuple[Any, ColumnMap, list[str]]:
     from biomarkers.core.errors import UsageError
 
+    if options["clinical"] is not None:
+        from biomarkers.cohort.join import build_cohort
+
+        named = contract.model_copy(update={"patient": options["patient"] or contract.patient,
+                                            "response": options["response"] or contract.response})  # fmt: skip
+        kind = {"scores": [path]} if path.is_dir() else {"levels": [path]}
+        made = build_cohort(clinical=options["clinical"], columns=named, **kind)  # type: ignore[arg-type]
+        options |= {"response": None, "patient": None}
+        return made, type(contract)(), [str(note) for note in made.uns["notes"]]
     if path.suffix == ".h5ad":
         from biomarkers.cohort.store import read_cohort
 
         if only:
             raise UsageError("--where is for a table", seen=only[0], hint="Of a cohort, all patients are used.")
-        return read_cohort(path), []
-    from biomarkers.cli._tables import only_rows
-    from biomarkers.cohort.tables import read_table, table_notes
-
-    text = [name for name in (options["patient"], *options["strata"], options["site"]) if name]
-    table = read_table(path, text=text)
-    notes = table_notes(table)
-    table, kept = only_rows(table, only, where=path.name)
-    return table, notes + kept
+        return read_cohort(path), contract, []
+    return read_with(path, contract, text=[options["patient"], *options["strata"], options["site"]])
 
 
-def _cuts(texts: tuple[str, ...]) -> dict[str, list[float]]:
-    """Read COL=1 or COL=1,50."""
+def _cuts(texts: tuple[str, ...]) -> dict[str, list[float | str]]:
+    """Read COL=1, COL=1,50 or, of a level of ordered words, COL=IC2 (the word may hold an equals sign: TPS=>=50%)."""
     from biomarkers.core.errors import UsageError
 
-    made: dict[str, list[float]] = {}
+    made: dict[str, list[float | str]] = {}
     for text in texts:
-        name, equals, values = text.rpartition("=")
-        try:
-            numbers = [float(value) for value in values.split(",")]
-        except ValueError as error:
-            raise UsageError("this option is not understood", seen=text, allowed="COLUMN=NUMBER") from error
-        if not equals or not name:
-            raise UsageError("this option names no column", seen=text, allowed="COLUMN=NUMBER")
-        made.setdefault(name, []).extend(numbers)
+        name, equals, values = text.partition("=")
+        if not equals or not name or not values:
+            raise UsageError("this option is not understood", seen=text, allowed="COLUMN=NUMBER")
+        made.setdefault(name, []).extend(_number_or_word(value) for value in values.split(","))
     return made
+
+
+def _number_or_word(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text.strip()
+
+
+def _limits(texts: tuple[str, ...]) -> dict[str, float]:
+    """Read COL=1."""
+    from biomarkers.core.errors import UsageError
+
+    made: dict[str, float] = {}
+    for name, values in _cuts(texts).items():
+        if not isinstance(values[0], float):
+            raise UsageError("this option is not understood", seen=values[0], allowed="COLUMN=NUMBER")
+        made[name] = values[0]
+    return made
+
+
+def _stated(texts: tuple[str, ...]) -> Any:
+    """Read VALUE for the one event column, or COL=VALUE; several values as A|B."""
+    if not texts:
+        return None
+    if len(texts) == 1 and "=" not in texts[0]:
+        return texts[0].split("|")
+    return {name: values.split("|") for name, values in (_pair(text) for text in texts)}
+
+
+def _unit(texts: tuple[str, ...]) -> Any:
+    """Read UNIT, or COL=UNIT."""
+    if not texts:
+        return None
+    return texts[0] if len(texts) == 1 and "=" not in texts[0] else dict(_pair(text) for text in texts)
 
 
 def _columns(texts: tuple[str, ...], option: str) -> str | dict[str, str] | None:
@@ -247,6 +324,7 @@ def _write(
     figures: bool,
     only: tuple[str, ...],
     panel: Sensitivity | None,
+    contract: ColumnMap,
 ) -> Path:
     from biomarkers.core.files import write_csv
     from biomarkers.core.provenance import run_record, write_run_json
@@ -263,7 +341,8 @@ def _write(
         save_relation_figures(result, out / "figures", sensitivity=panel)
     drawn = out / "figures" if figures else None
     report = write_relation_report(result, out / "report.html", figures=drawn, sensitivity=panel)
-    settings = {**result.settings, "where": list(only), "definition": result.definition}
+    meaning = contract.model_dump(exclude_defaults=True)  # with the rows and the sheet that were chosen
+    settings = {**result.settings, "columns": meaning, "where": list(only), "definition": result.definition}
     record = run_record("relate", settings=settings, inputs=inputs, seed=result.settings["seed"])
     write_run_json(record, out)
     return Path(report)
@@ -277,6 +356,8 @@ def _summary(result: Relation, notes: list[str], report: Path, *, panel: Sensiti
 
     rule = "NE counts as no response" if result.settings["not_evaluable"] == "nonresponder" else "NE is left out"
     yes_no = result.heading == "Responders"
+    if result.settings.get("reading"):
+        click.echo(f"{textwrap.fill(result.settings['reading'], width=110, subsequent_indent='  ')}\n")
     click.echo(f"Response: {result.definition} ({rule}).\n" if yes_no else f"End point: {result.definition}.\n")
     rows = [_line(row) for row in result.verdicts.to_dict("records")]
     graded = result.verdicts["margin"].isna() & (result.verdicts["verdict"] != "not_testable")

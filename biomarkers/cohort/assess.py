@@ -22,11 +22,12 @@ from biomarkers.cohort.columns import (
 from biomarkers.cohort.dates import date_column
 from biomarkers.cohort.ids import identifiers
 from biomarkers.cohort.irecist import best_immune_response, immune_responses
-from biomarkers.cohort.lesions import sums_from_lesions
+from biomarkers.cohort.lesions import MIN_LESION_MM, sums_from_lesions
 from biomarkers.cohort.recist import NON_CR_NON_PD, derive_responses
 from biomarkers.cohort.tables import numeric_column, read_table, row_names, table_notes
 from biomarkers.core.errors import DataError, UsageError
 from biomarkers.core.keys import NE, PATIENT, SD
+from biomarkers.io.columns.cells import choose_rows, refuse_rows
 
 Source = str | Path | pd.DataFrame
 # a column of one of these names says its unit itself
@@ -120,6 +121,7 @@ def assess(
         table, where = _load(visits, "visits", named, notes)
         chosen = _with_sum(table, _columns(table, named.visits), where, notes)
         table = _with_days(table, chosen, named, doses, where, notes)
+        table = _in_mm(table, chosen, where, notes)
     else:
         table, where = _from_lesions(lesions, visits, named, doses, notes)
         chosen = _own_names(named.visits, table)
@@ -197,6 +199,26 @@ def _with_sum(table: pd.DataFrame, given: VisitColumns, where: str, notes: list[
     return given.model_copy(update={"sum_mm": found[0]})
 
 
+def _in_mm(table: pd.DataFrame, given: VisitColumns, where: str, notes: list[str]) -> pd.DataFrame:
+    """Bring sums of diameters to mm, and doubt baselines that no target lesion can have in mm."""
+    column = given.sum_mm or "sum_mm"
+    if column not in table:
+        return table  # derive_responses names the column that is absent
+    if given.size_unit == "cm":
+        notes.append(f"{where}: {column} in cm, turned into mm")
+        return table.assign(**{column: 10 * numeric_column(table, column, where=where)})
+    if given.size_unit == "mm":
+        return table
+    sums = numeric_column(table, column, where=where)
+    baseline = (table["day"] <= 1) & (sums > 0) & (sums < MIN_LESION_MM)
+    refuse_rows(
+        sums, baseline.to_numpy(), f"column {column!r}: a baseline sum below {MIN_LESION_MM:g} mm, the least size of "
+        "one target lesion: is it in cm?", where=f"{where} column {column!r}", allowed=f"{MIN_LESION_MM:g} mm or more",
+        hint='Write size_unit = "cm" (or "mm", when it is right) under [visits] in the file of --columns.',
+    )  # fmt: skip
+    return table
+
+
 def _with_days(
     table: pd.DataFrame,
     given: VisitColumns,
@@ -259,7 +281,17 @@ def _from_lesions(
 ) -> tuple[pd.DataFrame, str]:
     """Sum lesions, and take new lesions and non-targets from a visits table when there is one."""
     table, where = _load(lesions, "lesions", columns, notes)
-    sums = sums_from_lesions(_with_days(table, columns.visits, columns, doses, where, notes), where=where)
+    given = columns.visits
+    table, kept_rows = choose_rows(table, given.rows, where=where)
+    notes += [f"{where}: {note}" for note in kept_rows]
+    named = {"lesion": given.lesion or "lesion", "organ": given.organ or "organ", "node": given.node or "node"}
+    diameter = given.diameter or "diameter_mm"
+    if given.size_unit == "cm":
+        table = table.assign(**{diameter: 10 * numeric_column(table, diameter, where=where)})
+        notes.append(f"{where}: {diameter} in cm, turned into mm")
+    sums = sums_from_lesions(
+        _with_days(table, given, columns, doses, where, notes), diameter_mm=diameter, where=where, **named
+    )
     if visits is None:
         notes.append(f"{where}: new lesions and non-targets are not known (no table of visits was given)")
         return sums, where

@@ -18,15 +18,21 @@ from biomarkers.cohort.columns import (
 )
 from biomarkers.cohort.dates import date_column
 from biomarkers.cohort.endpoints import TREATED
-from biomarkers.cohort.ids import identifiers, look_alikes
+from biomarkers.cohort.ids import identifiers, look_alikes, refuse_look_alikes
 from biomarkers.cohort.response import normalise_responses
 from biomarkers.cohort.samples import sample_rows
 from biomarkers.cohort.tables import numeric_column, require_columns, row_name, row_names
 from biomarkers.core.errors import DataError, UsageError
 from biomarkers.core.keys import PATIENT, RESPONSE
+from biomarkers.io.columns.events import check_not_negative, read_events
+from biomarkers.io.columns.levels import Reading, own_words
+from biomarkers.io.columns.spread import months_per
+from biomarkers.io.columns.units import check_change, check_times
 
 FIRST_DOSE = "first_dose"
 NEW_THERAPY = "new_therapy_day"
+BEST_CHANGE = "best_change_percent"
+_SECONDS_PER_DAY = 86_400
 _UNIT_OF_NAME: dict[str, TimeUnit] = {
     "day": "days",
     "days": "days",
@@ -73,6 +79,7 @@ def read_clinical(table: pd.DataFrame, *, columns: ColumnMap, where: str) -> Cli
         numbers, an event value without a time; the message names rows.
     """
     notes: list[str] = []
+    reading = Reading()
 
     def find(role: str, *, required: bool = False) -> str | None:
         return find_column(table, role, getattr(columns, role), where=where, notes=notes, required=required)
@@ -80,9 +87,18 @@ def read_clinical(table: pd.DataFrame, *, columns: ColumnMap, where: str) -> Cli
     patient = find("patient", required=True)
     assert patient is not None  # it is required
     made = pd.DataFrame({PATIENT: identifiers(table[patient], where=f"{where} column {patient!r}")}, index=table.index)
-    used: set[str | None] = {patient}
+    reading.say("patient", patient)
+    if columns.look_alikes == "refuse":
+        refuse_look_alikes(made[PATIENT], where=f"{where} column {patient!r}")
+    if (change := columns.best_change) is not None:
+        made[BEST_CHANGE] = numeric_column(table, change, where=where)
+        check_change(made[BEST_CHANGE], change, where=where)
+        reading.say("best change", f"{change}, percent, negative = shrinkage")
+    used: set[str | None] = {patient, change}
     if (response := find("response")) is not None:
-        made[RESPONSE] = normalise_responses(table[response], where=f"{where} column {response!r}")
+        words = own_words(table[response], columns.words)
+        made[RESPONSE] = normalise_responses(words, where=f"{where} column {response!r}")
+        reading.say("response", response + "".join(f", {a} -> {b or 'missing'}" for a, b in columns.words.items()))
     if (treated := find("treated")) is not None:
         made[TREATED] = _yes_no(table, treated, where)
     if (first_dose := find("first_dose")) is not None:
@@ -91,8 +107,12 @@ def read_clinical(table: pd.DataFrame, *, columns: ColumnMap, where: str) -> Cli
         made[NEW_THERAPY] = _new_therapy(table, new_therapy, columns, made.get(FIRST_DOSE), where)
     used |= {response, treated, first_dose, new_therapy}
     for name, event in {**_own_endpoints(table, columns, where, notes), **columns.endpoints}.items():
-        made[f"{name}_months"], made[f"{name}_event"] = event_columns(table, event, where=where)
+        stated = name in columns.endpoints
+        months, happened = event_columns(table, event, where=where, name=name, stated=stated, notes=notes)
+        made[f"{name}_months"], made[f"{name}_event"] = months, happened
         used |= {event.time, event.event}
+        when = " or ".join(event.event_when)
+        reading.say(name, f"{event.time} in {event.unit or event.unit_from}, {event.event} {when} = it happened")
     sample, timepoint, date, day = (find(role) for role in ("sample", "timepoint", "sample_date", "sample_day"))
     samples = None
     if sample is not None or timepoint is not None:
@@ -104,54 +124,51 @@ def read_clinical(table: pd.DataFrame, *, columns: ColumnMap, where: str) -> Cli
     for name in table.columns:
         if name not in used:
             made[str(name) if name not in made else f"{name} (table)"] = table[name]
-    return Clinical(_one_row_a_patient(made, where=where, several=samples is not None, notes=notes), samples, notes)
+    patients = _one_row_a_patient(made, where=where, several=samples is not None, notes=notes)
+    return Clinical(patients, samples, [*notes, reading.paragraph().rstrip(".")])
 
 
-def event_columns(table: pd.DataFrame, event: EventColumns, *, where: str) -> tuple[pd.Series, pd.Series]:
+def event_columns(
+    table: pd.DataFrame,
+    event: EventColumns,
+    *,
+    where: str,
+    name: str = "",
+    stated: bool = True,
+    notes: list[str] | None = None,
+) -> tuple[pd.Series, pd.Series]:
     """Return the times of one end point in months and whether the event happened (missing where there is no time).
 
     Raises
     ------
     DataError
-        A negative time, text among numbers, an event without a time or a time without an event cell, or an event
-        column in which no cell has one of the values that mean "it happened" although other values occur.
+        A negative time, a date, text among numbers, an event without a time or a time without an event cell, a median
+        time that no trial has although the column's name says the unit.
+    UsageError
+        No cell has one of the values that mean "it happened" although other values occur, or it is not said which
+        of several other values mean censored.
     """
-    months = numeric_column(table, event.time, where=where) * MONTHS_PER[event.unit]
-    negative = np.flatnonzero(months.to_numpy() < 0)
-    if len(negative):
-        raise DataError(
-            f"column {event.time!r} holds a negative time",
-            where=f"{where} {row_names(table, [int(i) for i in negative])}",
-            seen=float(table[event.time].iloc[negative[0]]),
-            hint="A date of event before the start? Correct it, or leave the cell empty.",
-        )
-    require_columns(table, [event.event], where=where)
-    words = table[event.event].map(_word, na_action="ignore")
-    lone = np.flatnonzero((words.isna() != months.isna()).to_numpy())
+    require_columns(table, [event.time, event.event], where=where)
+    cells, unit = table[event.time], event.unit
+    if cells.dtype.kind == "m":
+        table = table.assign(**{event.time: cells.dt.total_seconds() / _SECONDS_PER_DAY})
+        unit = "days"
+    numbers = numeric_column(table, event.time, where=where)
+    check_not_negative(numbers, event.time, where=where)
+    doubt = check_times(numbers, event.time, unit, where=where, stated=stated, endpoint=name)
+    if doubt and notes is not None:
+        notes.append(f"{where}: {doubt}")
+    months = numbers * (MONTHS_PER[unit] if unit is not None else months_per(table, event, where))
+    happened = read_events(
+        table[event.event], event.event, where=where, event_when=event.event_when, censored_when=event.censored_when
+    )
+    lone = np.flatnonzero((happened.isna() != months.isna()).to_numpy())
     if len(lone):
         raise DataError(
             f"time {event.time!r} and event {event.event!r} must stand together or both be empty",
             where=f"{where} {row_names(table, [int(i) for i in lone])}",
         )
-    happened = {_word(value) for value in event.event_when}
-    values = sorted(set(words.dropna()))
-    if len(values) > 2:
-        raise UsageError(
-            f"event column {event.event!r} holds more than two values",
-            where=where,
-            seen=", ".join(values[:6]),
-            hint="An event happened or it did not; a code for competing events must be decided first.",
-        )
-    if values and not happened & set(values) and set(values) - {"0", "false"}:
-        raise UsageError(
-            f"no cell of {event.event!r} has a value that means the event happened",
-            where=where,
-            seen=", ".join(values),
-            allowed=sorted(happened),
-            hint="State the polarity, e.g. os=TIME:EVENT:1:months when 1 is death and months are the unit.",
-        )
-    flags = words.map(lambda word: word in happened, na_action="ignore").astype("boolean")
-    return months, flags
+    return months, happened.map({1.0: True, 0.0: False}).astype("boolean")
 
 
 def _new_therapy(

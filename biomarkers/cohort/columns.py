@@ -1,29 +1,24 @@
-"""Which column of the user's table is what: a small map in TOML or options, never a silent guess."""
+"""Columns that are found by their usual names when the column map does not say, never by a silent guess."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from biomarkers.core.config import Settings, parse
 from biomarkers.core.errors import UsageError
-from biomarkers.core.files import read_toml
-from biomarkers.core.keys import BASELINE, PATIENT_NAMES, RESPONSE, SAMPLE, TIMEPOINT
+from biomarkers.core.keys import PATIENT_NAMES, RESPONSE, SAMPLE, TIMEPOINT
+from biomarkers.io.columns.model import (
+    DAYS_PER_MONTH,
+    MONTHS_PER,
+    ColumnMap,
+    EventColumns,
+    TimeUnit,
+    VisitColumns,
+    load_column_map,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-
-TimeUnit = Literal["days", "weeks", "months", "years"]
-DAYS_PER_MONTH = 30.4375
-MONTHS_PER: Mapping[str, float] = {
-    "days": 1 / DAYS_PER_MONTH,
-    "weeks": 7 / DAYS_PER_MONTH,
-    "months": 1.0,
-    "years": 12.0,
-}
 
 # names under which a column is found when the map does not say; it is found only when exactly one of them is there
 _USUAL: Mapping[str, tuple[str, ...]] = {
@@ -53,84 +48,6 @@ _USUAL: Mapping[str, tuple[str, ...]] = {
         "subsequent_therapy_start",
     ),
 }
-
-
-class EventColumns(Settings):
-    """One time-to-event end point in the user's words.
-
-    ``event_when`` holds the cell values that mean "the event happened" (every other value is censored), since 1
-    is death in one data set and censoring in the next; ``unit`` is the unit of the times.
-    """
-
-    time: str
-    event: str
-    event_when: tuple[str, ...] = Field(min_length=1)
-    unit: TimeUnit
-
-
-class VisitColumns(Settings):
-    """Columns of a table of visits or lesions, in the user's words.
-
-    ``time`` with its ``unit`` counts from the start of treatment, ``date`` from the clinical table's first dose. What
-    is not named is found by its usual name.
-    """
-
-    patient: str | None = None
-    time: str | None = None
-    unit: TimeUnit | None = None
-    date: str | None = None
-    sum_mm: str | None = None
-    new_lesion: str | None = None
-    non_target: str | None = None
-    all_targets: str | None = None
-    targets_gone: str | None = None
-
-
-class ColumnMap(Settings):
-    """The user's column names.
-
-    ``endpoints`` maps a short name (``pfs``, ``os``) to :class:`EventColumns`; ``timepoints`` renames time points
-    (``{"Pre" = "baseline", "C3D1" = "on_treatment"}``); ``lloq`` gives biomarkers their lower limit of
-    quantification in the unit of their levels; ``default_timepoint`` is what a sample without a time point is;
-    ``visits`` names the columns of a table of tumor sums or lesions; ``new_therapy`` is the start of another treatment
-    of the tumour, a date or a time since the start in ``new_therapy_unit`` (told by names that end in day or months).
-    Dates stand in ISO form or are told apart by ``date_order``.
-
-    Examples
-    --------
-    >>> import biomarkers as bm
-    >>> bm.ColumnMap(patient="ID", response="BOR", strata=("site",)).strata
-    ('site',)
-    """
-
-    patient: str | None = None
-    response: str | None = None
-    sample: str | None = None
-    timepoint: str | None = None
-    treated: str | None = None
-    first_dose: str | None = None
-    sample_date: str | None = None
-    sample_day: str | None = None
-    strata: tuple[str, ...] = ()
-    endpoints: Mapping[str, EventColumns] = Field(default_factory=dict)
-    timepoints: Mapping[str, str] = Field(default_factory=dict)
-    lloq: Mapping[str, float] = Field(default_factory=dict)
-    visits: VisitColumns = Field(default_factory=VisitColumns)
-    new_therapy: str | None = None
-    new_therapy_unit: TimeUnit | None = None
-    default_timepoint: str = BASELINE
-    date_order: Literal["iso", "day_first", "month_first"] = "iso"
-
-
-def load_column_map(path: str | Path) -> ColumnMap:
-    """Read a column map from TOML.
-
-    Raises
-    ------
-    UsageError
-        The file is absent, or has an unknown key.
-    """
-    return parse(ColumnMap, read_toml(Path(path)), where=str(path))
 
 
 def find_column(
@@ -206,3 +123,17 @@ def identifier_columns(columns: ColumnMap) -> tuple[str, ...]:
     usual = {name for role in ("patient", "sample", "timepoint") for name in _USUAL[role]}
     spelled = {form for name in usual for form in (name, name.upper(), name.title(), name.title().replace("_", ""))}
     return (*(name for name in given if name is not None), *sorted(spelled))
+
+
+__all__ = [
+    "DAYS_PER_MONTH",
+    "MONTHS_PER",
+    "ColumnMap",
+    "EventColumns",
+    "TimeUnit",
+    "VisitColumns",
+    "find_column",
+    "identifier_columns",
+    "load_column_map",
+    "own_endpoints",
+]

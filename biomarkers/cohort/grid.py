@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from biomarkers.cohort.geo import is_series_matrix, sample_rows
 from biomarkers.core.errors import DataError, UsageError
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -31,11 +32,12 @@ class Grid:
     """Raw cells as they stand in the file, before any of them is given a meaning.
 
     ``rows[i]`` is file row ``i + 1``, so messages can name the row that a spreadsheet shows. ``notes`` says what
-    was done to read the file.
+    was done to read the file, ``sheets`` the worksheets of a workbook, the one that was read first.
     """
 
     rows: list[list[object]]
     notes: list[str] = field(default_factory=list)
+    sheets: list[str] = field(default_factory=list)
 
 
 def check_is_table(path: Path) -> None:
@@ -84,6 +86,11 @@ def _read_text(path: Path) -> Grid:
     notes: list[str] = []
     text = _decode(path, notes)
     lines = text.splitlines(keepends=True)
+    if is_series_matrix(lines):
+        notes.append(
+            "a GEO series matrix: its samples and their characteristics were read ('express' reads its values)"
+        )
+        return Grid(sample_rows(lines), notes)
     skipped = 0
     separator = "\t" if path.suffix.lower() == ".tsv" else None
     if lines and lines[0].strip().strip('"').lower().startswith("sep=") and len(lines[0].strip().strip('"')) == 5:
@@ -166,7 +173,7 @@ def _read_sheet(path: Path, sheet: str | None) -> Grid:
     finally:
         values.close()
         formulas.close()
-    return Grid(rows, notes=notes)
+    return Grid(rows, notes=notes, sheets=[name, *(other for other in values.sheetnames if other != name)])
 
 
 def _choose_sheet(names: list[str], sheet: str | None, path: Path) -> str:

@@ -83,7 +83,9 @@ def build_cohort(
         Which column of the clinical table and the sample sheet is what.
     several
         What to do with several samples of one patient at one time point: ``refuse``, ``pool`` (sums of counts and
-        areas), ``mean``, ``max``, ``earliest``, ``latest``.
+        areas; a biomarker without counts gets a mean), ``mean``, ``max``, ``earliest``, ``latest``, ``area``.
+        Biomarkers with another rule are named in ``columns.pooling``. Which rule each had is noted, and stands in
+        ``uns["pooling"]``.
     baseline
         The time point before treatment, which the flow of patients is about.
 
@@ -156,11 +158,19 @@ def build_cohort(
     _refuse_no_baseline(matched.rows, baseline)
     _check_days(matched.rows, found, baseline)
     limited, limits = _at_limits(matched.rows, columns, notes)
-    values = one_value(limited[limited["value"].notna()], several=several)
+    known = [str(name) for name in rows[BIOMARKER].dropna().unique()]
+    for name in columns.pooling:
+        if name not in known:
+            raise UsageError("a pooling rule for a biomarker that is not there", seen=name, allowed=known,
+                             hint=did_you_mean(name, known))  # fmt: skip
+    values = one_value(limited[limited["value"].notna()], several=several, pooling=columns.pooling)
     merged = values[values["n_samples"] > 1]
     if len(merged):
         notes.append(f"{len(merged)} levels come from several samples by the rule {several!r}")
+        notes += [f"several samples of one patient, {name}: {told}" for name, told in values.attrs["rules"].items()]
     cohort = _assemble(found.table, matched, limited, values, limits, baseline=baseline, notes=notes)
+    if len(merged):
+        cohort.uns["pooling"] = dict(values.attrs["rules"])
     if found.assessment is not None:
         cohort.uns[VISITS], cohort.uns[BEST] = found.assessment.visits, found.assessment.best
         cohort.uns[CONFIRM_DAYS] = float(found.assessment.rules.confirm_days)
@@ -186,7 +196,9 @@ def _samples(
 ) -> pd.DataFrame:
     sheets = [] if found.samples is None else [found.samples]
     if source is not None:
-        table, where = load_table(source, "sample sheet", columns)
+        # rows, end points and sheet are those of the clinical table
+        named = columns.model_copy(update={"rows": (), "endpoints": {}, "sheet": None})
+        table, where, _ = load_table(source, "sample sheet", named)
         notes += [f"{where}: {note}" for note in table_notes(table)]
         sheets.append(read_samples(table, columns=columns, where=where, notes=notes))
     for sheet in sheets:

@@ -104,7 +104,8 @@ def sums_from_lesions(
 def _check_targets(lesions: pd.DataFrame, table: pd.DataFrame, baseline: pd.DataFrame, where: str) -> None:
     least = np.where(baseline["node"], MIN_NODE_MM, MIN_LESION_MM)
     small = table.index.isin(baseline.index[baseline["mm"].to_numpy() < least])
-    _refuse(lesions, pd.Series(small), f"a target below {MIN_LESION_MM:g} mm (lymph node: {MIN_NODE_MM:g} mm)", where)
+    what = f"a target below {MIN_LESION_MM:g} mm (lymph node: {MIN_NODE_MM:g} mm); in cm? size_unit = 'cm' in [visits]"
+    _refuse(lesions, pd.Series(small), what, where)
     for column, most, what in (
         (None, MAX_TARGETS, f"more than {MAX_TARGETS} target lesions at baseline"),
         ("organ", MAX_PER_ORGAN, f"more than {MAX_PER_ORGAN} target lesions in one organ"),

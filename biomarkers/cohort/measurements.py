@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ from biomarkers.cohort.ids import identifiers
 from biomarkers.cohort.tables import numeric_column, read_table, require_columns, row_names
 from biomarkers.core import keys
 from biomarkers.core.errors import DataError, UsageError
+from biomarkers.io.columns.model import LevelColumn, LevelUnit
+from biomarkers.io.columns.units import check_level, unit_of_level
 
 ASSAY, BIOMARKER, SOURCE, NUMERATOR, DENOMINATOR = "assay", "biomarker", "source", "numerator", "denominator"
 MEASURED = (
@@ -32,6 +34,8 @@ MEASURED = (
     SOURCE,
 )
 _WHOLE_SLIDE = "all"
+_RANGE_OF_UNIT: Mapping[str, LevelUnit] = {"%": "percent", "percent": "percent", "fraction": "fraction",
+                                           "cells/mm2": "cells_per_mm2"}  # fmt: skip
 _SCALE_OF_UNIT = {"%": "percent", "fraction": "fraction"}
 _BAD_SLIDES = (keys.FAILED, keys.NO_TISSUE, keys.NOT_EVALUABLE, keys.SKIPPED_BY_USER)
 _IDS = (keys.SAMPLE, "slide", keys.PATIENT, keys.TIMEPOINT)
@@ -73,6 +77,7 @@ def read_scores(source: str | Path | pd.DataFrame, slides: pd.DataFrame | None =
     for column in (keys.PATIENT, keys.TIMEPOINT, ASSAY):
         made[column] = _text(scores[column]) if column in scores else np.nan
     made[SOURCE] = name
+    _check_units(made, scores, name)
     if slides is not None:
         made = _with_slides(made, slides, name)
     return _checked(made, name)
@@ -97,6 +102,7 @@ def read_levels(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     made["value"] = numeric_column(levels, "value", where=name)
     for column in (keys.PATIENT, keys.TIMEPOINT):
         made[column] = _text(levels[column]) if column in levels else np.nan
+    _check_units(made, levels, name)
     made["region"] = ""
     made[NUMERATOR] = made[DENOMINATOR] = np.nan
     made[SOURCE] = name
@@ -120,6 +126,19 @@ def gather(scores: Sequence[str | Path | pd.DataFrame], levels: Sequence[str | P
     rows = _whole_slides(rows)
     rows[BIOMARKER] = _biomarker_names(rows)
     return rows
+
+
+def _check_units(made: pd.DataFrame, table: pd.DataFrame, name: str) -> None:
+    """Refuse a value outside the range of its unit, or of its score's name where the unit is not said."""
+    units = made["unit"].map(lambda unit: _RANGE_OF_UNIT.get(str(unit).strip().casefold()), na_action="ignore")
+    scores = made["score"].astype(object)
+    for score in scores.dropna().unique():
+        here = (scores == score).to_numpy()
+        by_name = unit_of_level(str(score))
+        for unit in {*units[here].dropna(), *([by_name] if by_name and units[here].isna().all() else [])}:
+            mine = here & ((units == unit).to_numpy() | units.isna().to_numpy())
+            values = pd.Series(np.where(mine, made["value"].to_numpy(dtype=float), np.nan), index=table.index)
+            check_level(values, str(score), LevelColumn(unit=unit), where=name)
 
 
 def _with_slides(made: pd.DataFrame, slides: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -11,20 +11,20 @@ import pandas as pd
 
 from biomarkers.cohort.assess import Assessment, assess, recist_words
 from biomarkers.cohort.best_response import Confirmation
-from biomarkers.cohort.clinical import FIRST_DOSE, NEW_THERAPY, read_clinical
+from biomarkers.cohort.clinical import BEST_CHANGE, FIRST_DOSE, NEW_THERAPY, read_clinical
 from biomarkers.cohort.columns import DAYS_PER_MONTH, ColumnMap, identifier_columns
 from biomarkers.cohort.contradictions import contradictions, death_days, told_in_words
 from biomarkers.cohort.endpoints import DOR, TREATED, TTR, response_times
 from biomarkers.cohort.ids import near_misses
 from biomarkers.cohort.progression import NewTherapyRule, progression_free
-from biomarkers.cohort.tables import read_table, table_notes
+from biomarkers.cohort.source import table_of
+from biomarkers.cohort.tables import table_notes
 from biomarkers.core import keys
 from biomarkers.core.errors import DataError, UsageError
 
 Source = str | Path | pd.DataFrame
 ResponseFrom = Literal["table", "visits"]
 RESPONSE_SOURCES: tuple[ResponseFrom, ...] = ("table", "visits")
-BEST_CHANGE = "best_change_percent"
 _SHOWN = 4
 
 
@@ -105,7 +105,7 @@ def read_patients(
     if response_from is not None and response_from not in RESPONSE_SOURCES:
         raise UsageError("no such source of the response", seen=response_from, allowed=RESPONSE_SOURCES)
     named = ColumnMap() if columns is None else columns
-    table, where = load_table(clinical, "clinical table", named)
+    table, where, named = load_table(clinical, "clinical table", named)
     found = read_clinical(table, columns=named, where=where)
     notes = [*(f"{where}: {note}" for note in table_notes(table)), *found.notes]
     notes += _untreated_notes(found.patients, where)
@@ -164,11 +164,11 @@ def _untreated_notes(patients: pd.DataFrame, where: str) -> list[str]:
     return [note]
 
 
-def load_table(source: Source, name: str, columns: ColumnMap) -> tuple[pd.DataFrame, str]:
-    """Return a table and its name for messages, identifiers read letter for letter."""
-    if isinstance(source, pd.DataFrame):
-        return source, name
-    return read_table(source, text=identifier_columns(columns)), Path(source).name
+def load_table(source: Source, name: str, columns: ColumnMap) -> tuple[pd.DataFrame, str, ColumnMap]:
+    """Return a table, its name for messages and the map as it fits it; identifiers are read letter for letter."""
+    where = Path(source).name if isinstance(source, str | Path) else name
+    table, fitted, _ = table_of(source, columns=columns, where=where, text=identifier_columns(columns))
+    return table, where, fitted
 
 
 def first_doses(patients: pd.DataFrame) -> dict[str, pd.Timestamp]:

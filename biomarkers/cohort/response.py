@@ -52,9 +52,42 @@ _WORDS: Mapping[str, str] = {
     "not assessable": NE,
     "not assessed": NE,
 }
+_BLANKS = frozenset("-–—_.")  # cells of nothing else are left empty by habit; any other sign is a word
+_MARKED = re.compile(r"^\(?\s*(cr|pr|sd|pd|ne)\s*\)?\s*[?*†‡§#^]*$|^[?*†‡§#^]+\s*(cr|pr|sd|pd|ne)$", re.IGNORECASE)
+_SURE = re.compile(r"[^()?*†‡§#^]*")
+_LONG = 6  # letters from which a word may be a misspelt one
 _CODES: Mapping[str, str] = {word.casefold(): word for word in RESPONSES}
 _NOT_RECIST: Mapping[str, str] = {
     "non cr non pd": "Non-CR/non-PD is for disease without target lesions: decide whether it is SD or NE here.",
+    **dict.fromkeys(
+        ("ned", "no evidence of disease"),
+        "No evidence of disease is CR where targets were there at baseline, and NE where none were: decide on a map.",
+    ),
+    **dict.fromkeys(
+        ("vgpr", "very good partial response", "ncr", "near complete response", "near cr", "ncr pr"),
+        "That is a response word of myeloma or of another guideline, none of RECIST: decide whether it is PR here.",
+    ),
+    **dict.fromkeys(
+        (
+            "pcr",
+            "pathologic complete response",
+            "pathological complete response",
+            "mpr",
+            "major pathologic response",
+            "major pathological response",
+            "cpr pcr",
+        ),
+        "That is a pathologic response in resected tissue, none of RECIST: relate it as a yes/no column (responders, "
+        "non_responders).",
+    ),
+    **dict.fromkeys(
+        ("cmr", "pmr", "smd", "pmd", "sf", "cmr pmr"),
+        "That is a metabolic response (PERCIST, Lugano), none of RECIST 1.1: decide on a map.",
+    ),
+    **dict.fromkeys(
+        ("dcb", "ndb", "durable clinical benefit", "no durable benefit", "cb", "ncb", "lb"),
+        "Clinical benefit is no best response: name its words with responders and non_responders.",
+    ),
     "mixed response": "A mixed response is none of the five: decide by the sums of diameters (derive_responses does).",
     "mr": "A minor or mixed response is none of the five: by RECIST 1.1 it is SD or PD.",
     "upr": "An unconfirmed PR counts by the protocol: write PR or SD.",
@@ -64,11 +97,11 @@ _NOT_RECIST: Mapping[str, str] = {
     "unconfirmed pr": "An unconfirmed PR counts by the protocol: write PR or SD.",
     "unconfirmed cr": "An unconfirmed CR counts by the protocol: write CR, PR or SD.",
     **dict.fromkeys(
-        ("unknown", "unk", "not available", "missing", "not done", "nd"),
+        ("unknown", "unk", "not available", "missing", "not done", "nd", "inevaluable unknown", "not applicable"),
         "Write NE when the patient was not evaluable, and leave the cell empty when nothing was recorded.",
     ),
     **dict.fromkeys(
-        ("icr", "ipr", "isd", "iupd", "icpd"),
+        ("icr", "ipr", "isd", "iupd", "icpd", "ircr", "irpr", "irsd", "irpd"),
         "This is an iRECIST word: derive RECIST 1.1 responses, or decide on a map.",
     ),
     **dict.fromkeys(
@@ -138,8 +171,11 @@ def normalise_responses(values: Iterable[Any], *, where: object = "response") ->
     words = values if isinstance(values, pd.Series) else pd.Series(list(values), dtype=object)
     missing = words.isna().to_numpy()
     keys = ["" if gone else _one_form(_key(word)) for word, gone in zip(words, missing, strict=True)]
-    blank = np.array([key == "" for key in keys], dtype=bool)
-    unknown = [i for i, key in enumerate(keys) if key and key not in _WORDS]
+    blank = np.array([gone or _is_blank(word) for word, gone in zip(words, missing, strict=True)], dtype=bool)
+    doubtful = [i for i, gone in enumerate(blank) if not gone and _is_marked(words.iloc[i])]
+    if doubtful:
+        _refuse_marks(words, doubtful, where)
+    unknown = [i for i, key in enumerate(keys) if not blank[i] and key not in _WORDS]
     if unknown:
         _refuse_words(words, keys, unknown, where)
     found = [np.nan if gone else _WORDS[key] for key, gone in zip(keys, missing | blank, strict=True)]
@@ -166,7 +202,7 @@ def respond(
         What NE is: left out, or a non-responder (as in an objective response rate over all treated).
     non_responders
         For a column that is already binary: the words that count as no response, e.g. ``responders=["R"],
-        non_responders=["NR"]``. Then no other word may occur.
+        non_responders=["NR"]``. Then no other word may occur, but NE, which is what ``not_evaluable`` says.
     where
         File and column for messages.
 
@@ -187,7 +223,9 @@ def respond(
     if not_evaluable not in ("exclude", "nonresponder"):
         raise UsageError("not_evaluable", seen=not_evaluable, allowed=("exclude", "nonresponder"))
     if non_responders is not None:
-        return _respond_binary(responses, responders=responders, non_responders=non_responders, where=where)
+        return _respond_binary(
+            responses, responders=responders, non_responders=non_responders, not_evaluable=not_evaluable, where=where
+        )
     yes = [_WORDS.get(_key(word), str(word)) for word in responders]
     if not yes or not set(yes) <= {CR, PR, SD, PD}:
         raise UsageError("responders", seen=", ".join(map(str, responders)), allowed=(CR, PR, SD, PD))
@@ -206,7 +244,12 @@ def respond(
 
 
 def _respond_binary(
-    responses: Iterable[Any], *, responders: Sequence[str], non_responders: Sequence[str], where: object
+    responses: Iterable[Any],
+    *,
+    responders: Sequence[str],
+    non_responders: Sequence[str],
+    not_evaluable: NotEvaluable,
+    where: object,
 ) -> Responders:
     words = responses if isinstance(responses, pd.Series) else pd.Series(list(responses), dtype=object)
     sides = {_binary_key(word): True for word in responders}
@@ -215,22 +258,39 @@ def _respond_binary(
             raise UsageError("a word is both response and no response", seen=word)
     missing = words.isna().to_numpy()
     keys = [None if gone else _binary_key(word) for word, gone in zip(words, missing, strict=True)]
-    unknown = [i for i, key in enumerate(keys) if key is not None and key not in sides]
+    unseen = np.array(
+        [key is not None and key not in sides and _WORDS.get(_key(key)) == NE for key in keys], dtype=bool
+    )
+    unknown = [i for i, key in enumerate(keys) if key is not None and key not in sides and not unseen[i]]
     if unknown:
         raise DataError(
             "a word that is neither response nor no response",
             where=f"{where} {row_names(words, unknown)}",
             seen=str(words.iloc[unknown[0]]),
-            allowed=(*map(str, responders), *map(str, non_responders)),
+            allowed=(*map(str, responders), *map(str, non_responders), "NE (not evaluable)"),
+            hint=f"Name it with responders or non_responders, or under [words] in the file of --columns: "
+            f'"{words.iloc[unknown[0]]}" = "NE".',
         )
     counts = {str(word): sum(key == _binary_key(word) for key in keys) for word in (*responders, *non_responders)}
+    if unseen.any():
+        counts[NE] = int(unseen.sum())
     counts["missing"] = int(missing.sum())
-    left_out = pd.Series("missing", index=words.index[missing], dtype=object)
+    no = [str(word) for word in non_responders]
+    if unseen.any() and not_evaluable == "nonresponder":
+        sides |= {str(keys[i]): False for i in np.flatnonzero(unseen)}
+        no, unseen = [*no, NE], np.zeros(len(keys), dtype=bool)
+    out = missing | unseen
+    reasons = [NE if gone else "missing" for gone in unseen[out]]
+    left_out = pd.Series(reasons, index=words.index[out], dtype=object)
     return Responders(
-        responder=pd.Series([sides[key] for key in keys if key is not None], index=words.index[~missing], dtype=bool),
+        responder=pd.Series(
+            [sides[str(key)] for key, gone in zip(keys, out, strict=True) if not gone],
+            index=words.index[~out],
+            dtype=bool,
+        ),
         left_out=left_out,
         counts=counts,
-        definition=_definition([str(w) for w in responders], [str(w) for w in non_responders], left_out, counts),
+        definition=_definition([str(w) for w in responders], no, left_out, counts),
     )
 
 
@@ -244,8 +304,31 @@ def _definition(yes: list[str], no: list[str], left_out: pd.Series, counts: Mapp
 
 
 def _key(word: object) -> str:
-    """Lower case, single spaces, no punctuation: what is left of a word when typing habits are taken away."""
-    return re.sub(r"[^a-z0-9]+", " ", str(word).casefold().replace("\u00a0", " ")).strip()
+    """Lower case, single spaces, no punctuation: what is left of a word, in any alphabet, without typing habits."""
+    return re.sub(r"[\W_]+", " ", str(word).casefold()).strip()
+
+
+def _is_blank(word: object) -> bool:
+    return all(sign in _BLANKS or sign.isspace() for sign in str(word))
+
+
+def _is_marked(word: object) -> bool:
+    """Whether a response word bears a question mark, a footnote's sign, or stands in brackets alone."""
+    text = str(word).strip()
+    return _MARKED.match(text) is not None and _SURE.fullmatch(text) is None
+
+
+def _refuse_marks(words: pd.Series, doubtful: list[int], where: object) -> None:
+    seen = str(words.iloc[doubtful[0]])
+    same = [i for i in doubtful if str(words.iloc[i]) == seen]
+    raise DataError(
+        "a response word with a mark: doubt or footnote?",
+        where=f"{where} {row_names(words, same)}",
+        seen=seen,
+        allowed=RESPONSES,
+        hint="Write the word alone, or say under [words] in the file of --columns what it means: "
+        f'"{seen.strip()}" = "PR".',
+    )
 
 
 def _one_form(key: str) -> str:
@@ -276,12 +359,16 @@ def _refuse_words(words: pd.Series, keys: list[str], unknown: list[int], where: 
     first = keys[unknown[0]]
     same = [i for i in unknown if keys[i] == first]
     others = sorted({str(words.iloc[i]) for i in unknown if keys[i] != first})
-    hint = _NOT_RECIST.get(first) or did_you_mean(first, _WORDS)
+    # short words are never near: "ned" is not "ne", "vgpr" is not "pr"
+    hint = _NOT_RECIST.get(first) or (
+        did_you_mean(first, [w for w in _WORDS if len(w) >= _LONG]) if len(first) >= _LONG else None
+    )
     also = f"Also unknown: {', '.join(others[:5])}." if others else None
+    line = f'Say what it means under [words] in the file of --columns (columns=): "{words.iloc[unknown[0]]}" = "PR".'
     raise DataError(
         "not a response word",
         where=f"{where} {row_names(words, same)}",
         seen=str(words.iloc[unknown[0]]),
         allowed=RESPONSES,
-        hint=" ".join(part for part in (hint, also) if part) or None,
+        hint=" ".join(part for part in (hint, line, also) if part),
     )

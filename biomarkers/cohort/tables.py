@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,11 @@ import pandas as pd
 from biomarkers.cohort.grid import check_is_table, read_grid
 from biomarkers.cohort.header import find_table
 from biomarkers.cohort.typed import text_column, type_column, uses_decimal_comma
-from biomarkers.core.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.errors import DataError
+from biomarkers.io.columns.cells import ROW, SHEETS, require_columns, row_name, row_names
 
-ROW = "row"  # name of the index: the row of the file, as a spreadsheet numbers it
 NOTES = "notes"  # attrs: what was done to read the file
 _BELOW_LIMIT = re.compile(r"^\s*(<|>|≤|≥|<=|>=)\s*(lod|loq|lloq|[\d.,]+)", re.IGNORECASE)
-_SHOWN = 5
 
 
 def read_table(path: str | Path, *, text: Collection[str] = (), sheet: str | None = None) -> pd.DataFrame:
@@ -78,31 +77,13 @@ def read_table(path: str | Path, *, text: Collection[str] = (), sheet: str | Non
     table = pd.DataFrame(columns)
     table.index = pd.Index(body.row_numbers, name=ROW)
     table.attrs[NOTES] = list(grid.notes)
+    table.attrs[SHEETS] = list(grid.sheets)
     return table
 
 
 def table_notes(table: pd.DataFrame) -> list[str]:
     """List what was done to read a table (see :func:`read_table`); empty for a table made in memory."""
     return list(table.attrs.get(NOTES, []))
-
-
-def require_columns(table: pd.DataFrame, columns: Iterable[str], *, where: object) -> None:
-    """Refuse a table that lacks one of ``columns``, naming the nearest column it has.
-
-    Raises
-    ------
-    UsageError
-        A column is absent.
-    """
-    have = [str(name) for name in table.columns]
-    for column in columns:
-        if column not in table.columns:
-            raise UsageError(
-                f"no column {column!r}",
-                where=where,
-                allowed=have if len(have) <= 25 else f"{', '.join(have[:25])} ... ({len(have)} columns)",
-                hint=did_you_mean(column, have),
-            )
 
 
 def numeric_column(table: pd.DataFrame, column: str, *, where: object) -> pd.Series:
@@ -135,41 +116,6 @@ def numeric_column(table: pd.DataFrame, column: str, *, where: object) -> pd.Ser
             hint="A ratio with zero below? Leave the cell empty.",
         )
     return numbers
-
-
-def row_name(table: pd.DataFrame | pd.Series, position: int) -> str:
-    """Name a row for a message: the file's row for a table that was read, else the index label.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> row_name(pd.DataFrame({"a": [1, 2]}), 1)
-    'row 1 (counted from 0)'
-    """
-    label: Hashable = table.index[position]
-    if table.index.name == ROW:
-        return f"row {label}"
-    return f"row {label} (counted from 0)" if isinstance(table.index, pd.RangeIndex) else f"row {label!r}"
-
-
-def row_names(table: pd.DataFrame | pd.Series, positions: Iterable[int]) -> str:
-    """Name several rows, the first few of many.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> row_names(pd.Series([1, 2, 3], index=["a", "b", "c"]), [0, 2])
-    "rows 'a', 'c'"
-    """
-    chosen = list(positions)
-    if len(chosen) == 1:
-        return row_name(table, chosen[0])
-    plain = isinstance(table.index, pd.RangeIndex) or table.index.name == ROW
-    shown = [table.index[i] for i in chosen[:_SHOWN]]
-    labels = [repr(label) if isinstance(label, str) and not plain else str(label) for label in shown]
-    more = f" and {len(chosen) - _SHOWN} more" if len(chosen) > _SHOWN else ""
-    counted = " (counted from 0)" if plain and table.index.name != ROW else ""
-    return f"rows {', '.join(labels)}{more}{counted}"
 
 
 def _refuse_text_cells(values: pd.Series, numbers: pd.Series, column: str, where: object) -> None:
@@ -224,3 +170,6 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         table.index = pd.Index(np.arange(1, len(table) + 1), name=ROW)
     table.attrs[NOTES] = []
     return table
+
+
+__all__ = ["NOTES", "ROW", "numeric_column", "read_table", "require_columns", "row_name", "row_names", "table_notes"]

@@ -8,8 +8,13 @@ from dataclasses import replace
 import pandas as pd
 
 from biomarkers.core.errors import DataError, UsageError, did_you_mean
-from biomarkers.core.keys import SAMPLE
+from biomarkers.core.keys import PATIENT, SAMPLE
 from biomarkers.expression.matrix import Matrix
+from biomarkers.io.columns.cells import cell_text, missing
+from biomarkers.io.columns.identity import refuse_look_alikes
+from biomarkers.io.columns.model import ColumnMap
+
+_GDC_ENDING = r"\.(rna_seq\.)?augmented_star_gene_counts\.tsv(\.gz)?$"
 
 
 def annotated(
@@ -42,7 +47,7 @@ def annotated(
     obs = matrix.obs.set_axis(pd.Index(matrix.samples))
     notes: list[str] = []
     if sheet is not None:
-        obs, notes = _joined(obs, sheet, where)
+        obs, notes = _joined(obs, _gdc_sheet(sheet), where)
     for name, column in names.items():
         if column is None:
             continue
@@ -52,6 +57,31 @@ def annotated(
                              hint=did_you_mean(column, known) or "Give a sample sheet: --samples.")  # fmt: skip
         obs = obs.assign(**{name: obs[column]})
     return replace(matrix, obs=obs), notes
+
+
+def check_sheet(sheet: pd.DataFrame, patient: str | None, columns: ColumnMap) -> None:
+    """Refuse a sample sheet in which one patient may stand under two spellings.
+
+    Raises
+    ------
+    DataError
+        Two identifiers look alike, and the map does not say that they are distinct.
+    """
+    name = patient or (PATIENT if PATIENT in sheet else None)
+    if name is not None and name in sheet and columns.look_alikes == "refuse":
+        named = [cell_text(cell) for cell in sheet[name] if not missing(cell)]
+        refuse_look_alikes(named, where=f"sample sheet column {name!r}")
+
+
+def _gdc_sheet(sheet: pd.DataFrame) -> pd.DataFrame:
+    """Turn a sample sheet of the GDC into one of samples: the file's name before its ending names the sample.
+
+    ``Case ID`` is the patient; the other columns stay.
+    """
+    if not {"File Name", "Case ID", "Sample ID"} <= set(sheet.columns):
+        return sheet
+    names = sheet["File Name"].astype(str).str.replace(_GDC_ENDING, "", regex=True)
+    return sheet.assign(**{SAMPLE: names, PATIENT: sheet["Case ID"]})
 
 
 def _joined(obs: pd.DataFrame, sheet: pd.DataFrame, where: object) -> tuple[pd.DataFrame, list[str]]:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,6 +15,11 @@ import pandas as pd
 from biomarkers.core.errors import DataError, UsageError, did_you_mean
 from biomarkers.core.keys import CENSORED, PATIENT, PATIENT_NAMES, TIMEPOINT
 from biomarkers.core.result import Overview, Result
+from biomarkers.io.columns.cells import cell_text, missing, refuse_rows, require_columns
+from biomarkers.io.columns.frames import as_frame, fit_table
+from biomarkers.io.columns.identity import refuse_look_alikes
+from biomarkers.io.columns.levels import Reading, describe_level, read_words
+from biomarkers.io.columns.model import ColumnMap, LevelColumn, load_column_map
 from biomarkers.stats.agreement import bland_altman, concordance_correlation
 from biomarkers.stats.results import Estimate, Test
 from biomarkers.stats.trend import kendall, spearman
@@ -55,7 +61,8 @@ class Concordance(Result):
     def explain(self) -> str:
         """Say the result in a few lines."""
         names = f"{self.settings['one']} and {self.settings['two']}"
-        lines = [f"{names}: {len(self.points)} samples with both."]
+        lines = [str(self.settings["reading"])] if self.settings.get("reading") else []
+        lines += [f"{names}: {len(self.points)} samples with both."]
         for row in self.table[self.table["stratum"] == ""].to_dict("records"):
             value, low, high, p, note = (row[name] for name in ("value", "ci_low", "ci_high", "p", "note"))
             text = "undefined" if math.isnan(value) else f"{value:.2f}"
@@ -70,7 +77,7 @@ class Concordance(Result):
 
 
 def concordance(
-    data: AnnData | pd.DataFrame,
+    data: AnnData | pd.DataFrame | Mapping[str, Any],
     *,
     one: str,
     two: str,
@@ -79,6 +86,7 @@ def concordance(
     strata: str | None = None,
     order: Sequence[str] = (),
     scale: str = AUTO,
+    columns: ColumnMap | str | Path | Mapping[str, Any] | None = None,
     rng: int = 0,
 ) -> Concordance:
     """Measure how two levels of the same samples agree, such as PD-L1 protein and CD274 mRNA.
@@ -90,7 +98,7 @@ def concordance(
     Parameters
     ----------
     data
-        A cohort, or one row a sample.
+        A cohort, or one row a sample: a pandas, Polars or Arrow table, or a dict of columns.
     one, two
         Columns, or biomarkers of a cohort.
     patient
@@ -100,9 +108,11 @@ def concordance(
     strata
         Column of batch, site or tumor type: the correlation within each, and within all.
     order
-        Words of an ordered level, lowest first (IC0, IC1, IC2+).
+        Words of an ordered level, lowest first (IC0, IC1, IC2+), where they do not say their order themselves.
     scale
         ``units``: compared as given; ``z``: standardised; ``auto``: as given where a cohort says both have one unit.
+    columns
+        What the columns mean (:class:`biomarkers.ColumnMap`, its TOML file, or the name of a shipped profile).
     rng
         Seed of the bootstrap.
 
@@ -115,7 +125,8 @@ def concordance(
     UsageError
         No such column, biomarker, time point or scale.
     DataError
-        A patient stands several times, a level is no number, or fewer than four samples have both.
+        A patient stands several times or under two spellings, a level is no number or outside its unit, or fewer than
+        four samples have both.
 
     References
     ----------
@@ -138,13 +149,25 @@ def concordance(
         )
     if one == two:
         raise UsageError("a level always agrees with itself", seen=one, hint="Name two.")
-    table, units, warnings = _table(data, one, two)
+    contract, reading, where = load_column_map(columns), Reading(), "table"
+    if not hasattr(data, "var_names"):
+        data, contract = fit_table(as_frame(data), contract, where=where)
+        warnings = list(data.attrs.get("notes", []))
+        table, units = data, ("", "")
+        patient = patient or contract.patient
+    else:
+        table, units, warnings = _table(data, one, two)
+        contract = contract.model_copy(update={"look_alikes": "distinct"})
     for name in (one, two, *((strata,) if strata else ()), *((patient,) if patient else ())):
         if name not in table:
             known = [str(column) for column in table.columns]
             raise UsageError("no such column", seen=name, allowed=known, hint=did_you_mean(name, known))
+    require_columns(table, (one, two), where=where)
     table = _at(table, timepoint)
-    values, words = _numbers(table, (one, two), order)
+    said = {name: contract.level(name) for name in (one, two)}
+    if hasattr(data, "var_names"):  # a cohort's units are known, and were held to when it was joined
+        said = {name: level.model_copy(update={"unit": "linear"}) for name, level in said.items()}
+    values, words = _numbers(table, (one, two), order, said, reading, where)
     both = np.isfinite(values).all(axis=1)
     for at, (name, other) in enumerate(((one, two), (two, one))):
         alone = int((np.isfinite(values[:, at]) & ~both).sum())
@@ -152,7 +175,11 @@ def concordance(
             warnings.append(f"{alone} samples have {name} but no {other}, and are left out")
     patient = patient or _patient_column(table)
     if patient is not None:
+        if contract.look_alikes == "refuse":
+            named = [cell_text(name) for name in table[patient] if not missing(name)]
+            refuse_look_alikes(named, where=f"{where} column {patient!r}")
         warnings += _once(table.loc[both, patient])
+        reading.say("patient", patient)
     if both.sum() < _LEAST:
         raise DataError("too few samples have both levels", seen=int(both.sum()), allowed=f">= {_LEAST}")
     x, y = values[both].T
@@ -166,14 +193,13 @@ def concordance(
         warnings=tuple(warnings),
         settings={
             "one": one, "two": two, "units": list(units), "patient": patient, "timepoint": timepoint, "strata": strata,
-            "order": list(order), "scale": scale, "compared": "as given" if as_given else "standardised", "rng": rng,
+            "order": list(order), "scale": scale, "reading": reading.paragraph(),
+            "compared": "as given" if as_given else "standardised", "rng": rng,
         },
     )  # fmt: skip
 
 
-def _table(data: AnnData | pd.DataFrame, one: str, two: str) -> tuple[pd.DataFrame, tuple[str, str], list[str]]:
-    if isinstance(data, pd.DataFrame):
-        return data, ("", ""), []
+def _table(data: AnnData, one: str, two: str) -> tuple[pd.DataFrame, tuple[str, str], list[str]]:
     known = [str(name) for name in data.var_names]
     for name in (one, two):
         if name not in known:
@@ -229,29 +255,36 @@ def _once(patients: pd.Series) -> list[str]:
     return [f"{nameless} samples have no patient in {patients.name}, and count as one patient each"] if nameless else []
 
 
-def _numbers(table: pd.DataFrame, names: tuple[str, str], order: Sequence[str]) -> tuple[np.ndarray, bool]:
+def _numbers(
+    table: pd.DataFrame,
+    names: tuple[str, str],
+    order: Sequence[str],
+    said: Mapping[str, LevelColumn],
+    reading: Reading,
+    where: str,
+) -> tuple[np.ndarray, bool]:
     """Return (n, 2) numbers, NaN where there is none, and whether a level was made of words."""
     columns, words = [], False
     for name in names:
-        column = table[name]
-        if column.dtype.kind in "iufb":
-            columns.append(column.to_numpy(dtype=float))
-            continue
-        text = column.astype(object).where(column.notna(), "").astype(str).str.strip()
-        numbers = pd.to_numeric(text, errors="coerce")
-        known = text != ""
-        if numbers[known].notna().all():
-            columns.append(numbers.to_numpy(dtype=float))
-            continue
-        rank = {word: float(i) for i, word in enumerate(order)}
-        strange = sorted(set(text[known]) - set(rank)) if order else sorted(set(text[known & numbers.isna()]))
-        if strange:
-            raise DataError(
-                "a level is no number", where=f"column {name}", seen=strange[0], allowed=list(order) or "numbers",
-                hint="Name its words from low to high: --order IC0 --order IC1 ...",
+        level = said[name]
+        numeric = pd.to_numeric(table[name].astype(object).where(table[name].notna(), np.nan), errors="coerce")
+        text = numeric.isna() & ~np.array([missing(cell) for cell in table[name]], dtype=bool)
+        if text.any() and order and not level.order:
+            level = level.model_copy(update={"order": tuple(order)})
+        cells, ranked = read_words(table[name], name, level, where=where)
+        if ranked is None:
+            numbers = pd.to_numeric(cells.astype(object).where(cells.notna(), np.nan), errors="coerce").astype(float)
+            strange = numbers.isna() & ~np.array([missing(cell) for cell in cells], dtype=bool)
+            refuse_rows(
+                cells.astype(object), strange.to_numpy(), "a level is no number", where=f"{where} column {name!r}",
+                allowed=list(order) or "numbers",
+                hint="Name its words from low to high: --order IC0 --order IC1 ..., or order = [...] in the file of "
+                "--columns.",
             )  # fmt: skip
-        columns.append(text.map(rank).to_numpy(dtype=float))
-        words = True
+        else:
+            numbers, words = cells, True
+        describe_level(numbers, name, level, ranked, where=where, reading=reading, cut=False)
+        columns.append(numbers.to_numpy(dtype=float))
     return np.column_stack(columns), words
 
 

@@ -12,16 +12,18 @@ import pandas as pd
 
 from biomarkers.core.errors import DataError, UsageError, did_you_mean
 from biomarkers.core.result import Overview, Result
-from biomarkers.expression.annotate import annotated
+from biomarkers.expression.annotate import annotated, check_sheet
 from biomarkers.expression.batch import batch_confounding, batch_summary, within_batch
 from biomarkers.expression.compute import Plan, from_cells, from_samples
 from biomarkers.expression.genes import DEFAULT_GENES, HOUSEKEEPING, symbol_of
 from biomarkers.expression.matrix import Matrix, one_column_a_gene
 from biomarkers.expression.normalise import CPM, METHODS
 from biomarkers.expression.read import read_matrix
-from biomarkers.expression.scale import COUNTS, NANOSTRING, ZSCORE, settle
+from biomarkers.expression.scale import COUNTS, NANOSTRING, ZSCORE, refuse_other_scale, settle
 from biomarkers.expression.scale import log_offset as find_offset
 from biomarkers.expression.signatures import SIGNATURES
+from biomarkers.io.columns.frames import as_frame, fit_table
+from biomarkers.io.columns.model import ColumnMap, load_column_map
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -93,6 +95,7 @@ def express(
     timepoint: str | None = None,
     batch: str | None = None,
     group: str | None = None,
+    columns: ColumnMap | str | Path | Mapping[str, Any] | None = None,
 ) -> Expression:
     """Read levels from an expression matrix; only row totals and the wanted genes are held.
 
@@ -133,6 +136,8 @@ def express(
         Columns of ``obs`` or the sheet; ``patient`` and ``timepoint`` where such columns exist.
     batch
         Column with the batch: adds each level's distance from the median of its batch, and ``batches``.
+    columns
+        What the sheet's columns mean (:class:`biomarkers.ColumnMap`, its TOML file, or the name of a shipped profile).
     group
         Column (response, arm, site) that a batch must not be confounded with: there is a warning when it is.
 
@@ -156,10 +161,14 @@ def express(
     >>> found.levels.loc[found.levels["marker"] == "CD274", "value"].head(2).round(2).tolist()
     [5.5, 4.68]
     """
+    contract = load_column_map(columns)
+    if sheet is not None:
+        sheet, contract = fit_table(as_frame(sheet), contract, where="sample sheet")
+        patient, timepoint = patient or contract.patient, timepoint or contract.timepoint
     least = (min_cells, min_expressing)
     plan = _plan(genes, signatures, normalise, score_genes=score_genes, least=least)
-    columns = [] if sample is None else [sample] if isinstance(sample, str) else list(sample)
-    if cell_type is not None and not columns:
+    pooled_by = [] if sample is None else [sample] if isinstance(sample, str) else list(sample)
+    if cell_type is not None and not pooled_by:
         raise UsageError("a cell type needs the column that names the sample", hint="Give sample (--sample).")
     where = Path(data).name if isinstance(data, str | Path) else "AnnData"
     matrix = read_matrix(
@@ -171,13 +180,17 @@ def express(
         seen = "; ".join(matrix.missing[:3])
         raise DataError("none of the wanted genes is in the matrix", where=where, seen=seen, hint=matrix.hint)
     names = {"patient": patient, "timepoint": timepoint, "batch": batch, "group": group}
-    matrix, notes = annotated(matrix, None if columns else sheet, names if not columns else {}, where)
+    if sheet is not None:
+        check_sheet(sheet, patient, contract)
+    matrix, notes = annotated(matrix, None if pooled_by else sheet, names if not pooled_by else {}, where)
     found, reason, doubts = settle(matrix.seen, declared=scale, stated=matrix.declared, where=where)
+    if scale is None:
+        refuse_other_scale(matrix.seen, found, matrix.samples, where=where)
     offset, unsure = find_offset(matrix.seen, found, declared=log_offset)
     matrix = one_column_a_gene(replace(matrix, seen=replace(matrix.seen, offset=offset)), found)
     notes += [*doubts, *unsure, *matrix.notes, *_wanted_notes(matrix, plan, found)]
-    if columns:
-        rows, obs, more = from_cells(matrix, plan, columns, cell_type, found, where, sheet, names)
+    if pooled_by:
+        rows, obs, more = from_cells(matrix, plan, pooled_by, cell_type, found, where, sheet, names)
     else:
         rows, obs, more = from_samples(matrix, plan, found, where)
         n = len(matrix.samples)
@@ -194,8 +207,9 @@ def express(
             "genes": plan.genes, "signatures": [item.name for item in plan.signatures], "scale": found,
             "scale_reason": reason, "declared_scale": scale, "log_offset": offset, "layer": matrix.used,
             "normalise": normalise,
-            "score_genes": score_genes, "sample": columns, "cell_type": cell_type, "min_cells": min_cells,
+            "score_genes": score_genes, "sample": pooled_by, "cell_type": cell_type, "min_cells": min_cells,
             "min_expressing": min_expressing, "annotations": list(annotations), **names,
+            "columns": contract.model_dump(exclude_defaults=True, mode="json"),
         },
         batches=batches,
     )  # fmt: skip

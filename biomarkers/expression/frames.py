@@ -34,7 +34,7 @@ def read_frame(file: Any, name: str, path: Path) -> pd.DataFrame:
     """
     try:
         item = file[name]
-        table = _plain(item)
+        table = _old(file, item, name) if getattr(item, "dtype", None) is not None else _plain(item)
         if table is None:
             from anndata.io import read_elem
 
@@ -44,6 +44,28 @@ def read_frame(file: Any, name: str, path: Path) -> pd.DataFrame:
     if not isinstance(table, pd.DataFrame):
         raise DataError("this is no table", where=f"{path}:{name}", seen=type(table).__name__)
     return table
+
+
+def _old(file: Any, item: Any, name: str) -> pd.DataFrame | None:
+    """Read a table as anndata 0.6 and older wrote it: one array of records, categories by number in ``uns``."""
+    fields = item.dtype.names
+    if fields is None:
+        return None
+    records = item[:]
+    columns = {field: [_text(cell) for cell in records[field]] if records[field].dtype.kind in "SO" else records[field]
+               for field in fields}  # fmt: skip
+    index = columns.pop("index" if "index" in columns else fields[0])
+    uns = file["uns"] if "uns" in file and "/" not in name else {}
+    for field in list(columns):
+        if f"{field}_categories" in uns:
+            categories = [_text(cell) for cell in np.atleast_1d(uns[f"{field}_categories"][()])]
+            words = [categories[int(code)] if code >= 0 else None for code in columns[field]]
+            columns[field] = pd.Categorical(words, categories)
+    return pd.DataFrame(columns, index=pd.Index([str(label) for label in index], dtype=object))
+
+
+def _text(cell: Any) -> Any:
+    return cell.decode("utf-8") if isinstance(cell, bytes) else cell
 
 
 def _plain(item: Any) -> pd.DataFrame | None:

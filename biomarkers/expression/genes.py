@@ -253,6 +253,28 @@ def refuse_nameless(available: Sequence[str], where: object) -> None:
         )
 
 
+def refuse_twins(available: Sequence[str], found: Mapping[str, GeneMatch], where: object) -> None:
+    """Refuse a wanted gene beside a numbered one of its name (``CD274`` and ``CD274-1``): one of them may be protein.
+
+    Programs number the second of two columns of one name. Antibodies and genes of CITE-seq share names; which of the
+    two is RNA is not told by the names.
+
+    Raises
+    ------
+    DataError
+        So it is.
+    """
+    names = set(map(str, available))
+    for gene, match in found.items():
+        for name in match.names:
+            twins = [f"{name}{end}" for end in ("-1", ".1", "_1") if f"{name}{end}" in names]
+            if twins:
+                raise DataError(
+                    f"two columns are {gene}: which of them is RNA?", where=where, seen=f"{name} and {twins[0]}",
+                    hint="Say it in var (a column feature_types: Gene Expression, Antibody Capture), or leave one out.",
+                )  # fmt: skip
+
+
 def _match(symbol: str, by_key: Mapping[str, tuple[int, ...]], available: Sequence[str]) -> GeneMatch | None:
     aliases, ensembl, entrez = GENES.get(symbol, ((), "", ""))
     rules = [("symbol", symbol), ("Ensembl", ensembl), *(("alias", alias) for alias in aliases), ("NCBI Gene", entrez)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from biomarkers.core.errors import BiomarkersError, DataError, UsageError
 from biomarkers.expression.matrix import Matrix
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 BROKEN: Final = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, AttributeError, IndexError)
 _DEFLATE_AT_BEST: Final = 1100  # deflate cannot shrink by more than 1032
 _SMALL_BYTES: Final = 1 << 27
+_RNA: Final = ("rna", "gex", "mrna", "gene expression", "gene_expression", "transcriptome", "expression", "genes")
 
 
 def read_hdf5(path: Path, *, genes: Sequence[str], layer: str | None = None) -> Matrix:
@@ -54,6 +57,8 @@ def read_hdf5(path: Path, *, genes: Sequence[str], layer: str | None = None) -> 
                 return read_tenx_h5(file, path, genes=genes, reopen=reopen)
             if "row_attrs" in file and "matrix" in file:
                 return read_loom(file, path, genes=genes, reopen=reopen, layer=layer)
+            if "mod" in file and "X" not in file:
+                return _modality(file, path, genes=genes, layer=layer)
             return read_stored(file, path, genes=genes, reopen=reopen, layer=layer)
     except BiomarkersError:
         raise
@@ -111,6 +116,34 @@ def _check_dataset(item: h5py.Dataset, where: str) -> None:
     stored = item.id.get_storage_size()
     if item.nbytes > _SMALL_BYTES and item.nbytes > _DEFLATE_AT_BEST * stored:
         raise DataError("the file claims more values than it can hold", where=where, seen=f"{item.nbytes:,} bytes")
+
+
+def _modality(file: h5py.File, path: Path, *, genes: Sequence[str], layer: str | None) -> Matrix:
+    """Read one modality of a MuData file: RNA, or the one that ``layer`` names (``prot``, ``rna/counts``)."""
+    from biomarkers.expression.stored import read_stored
+
+    names = sorted(file["mod"])
+    chosen, _, inner = (layer or "").partition("/")
+    if chosen not in names:
+        rna = [name for name in names if name.casefold() in _RNA]
+        if len(rna) != 1 or chosen not in ("", "X", "raw"):
+            raise UsageError(
+                "this MuData file has several modalities", where=path, seen=layer or ", ".join(names), allowed=names,
+                hint=f"Name one: --layer {names[0]}, or --layer {names[0]}/LAYER.",
+            )  # fmt: skip
+        chosen, inner = rna[0], layer or ""
+
+    @contextlib.contextmanager
+    def reopen() -> Iterator[Any]:
+        import h5py
+
+        with h5py.File(path, "r") as again:
+            yield again["mod"][chosen]
+
+    found = read_stored(file["mod"][chosen], path, genes=genes, reopen=reopen, layer=inner or None)
+    others = ", ".join(name for name in names if name != chosen)
+    told = f"modality {chosen!r} was read" + (f"; not read: {others} (--layer NAME)" if others else "")
+    return replace(found, notes=[told, *found.notes])
 
 
 def _no_layer(layer: str | None, path: Path, kind: str) -> None:

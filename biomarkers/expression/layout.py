@@ -49,6 +49,7 @@ class Layout:
     notes: list[str] = field(default_factory=list)
     lead: int = 0
     blank: tuple[str, ...] = ()
+    comment: str | None = None  # a sign that begins lines to leave out, above and below the table
 
     def is_descriptive(self, name: str) -> bool:
         """Tell columns that describe a gene from columns of samples."""
@@ -66,7 +67,7 @@ class Layout:
             "decimal": self.decimal if self.separator != "," else ".",  # cells in quotes are looked at as text
             "usecols": None if columns is None else [f"c{i}" for i in columns], "chunksize": rows,
             "dtype": {"c0": str}, "keep_default_na": False, "na_values": [], "index_col": False,
-            "float_precision": "round_trip", "low_memory": False,
+            "float_precision": "round_trip", "low_memory": False, "comment": self.comment,
             "compression": "gzip" if _is_gzip(self.path) else None,
         }  # fmt: skip
         try:
@@ -92,7 +93,16 @@ def read_layout(path: Path) -> Layout:
     lines, encoding = _head(path)
     if lines and lines[0].startswith("#1."):
         return _gct(path, lines, encoding)
-    skip = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
+    geo = any(
+        line.startswith(("!series_matrix_table_begin", "!Series_", "!Sample_", "!dataset_table")) for line in lines
+    )
+    above = ("#", "!", '"!', "^") if geo else ("#",)
+    skip = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith(above)), len(lines))
+    if geo and skip == len(lines):
+        raise DataError(
+            "this GEO file holds no table in its first lines: its series matrix is empty, or the values are elsewhere",
+            where=path, hint="Series of sequencing keep their values in a supplementary file: give that.",
+        )  # fmt: skip
     told = re.fullmatch(r"\"?sep=(.)\"?", lines[skip].strip(), re.IGNORECASE) if skip < len(lines) else None
     skip += told is not None  # Excel's own note
     body = lines[skip:]
@@ -111,7 +121,11 @@ def read_layout(path: Path) -> Layout:
     _refuse_twice(columns, path)
     decimal = _decimal([row[lead:] for row in rows[1:]], columns, separator, path)
     notes = ["a first column that numbers the rows was left out"] if lead else []
-    return Layout(path, columns, skip + 1, separator, decimal, encoding, notes=notes, lead=lead, blank=blank)
+    notes += [*(["a GEO series matrix: lines that begin with ! were left out"] if geo else [])]
+    return Layout(
+        path, columns, skip + 1, separator, decimal, encoding, notes=notes, lead=lead, blank=blank,
+        comment="!" if geo else None,
+    )  # fmt: skip
 
 
 def _separator(line: str, path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Gene tables of Salmon, kallisto and RSEM: one file a sample, joined to one matrix of TPM."""
+"""Gene tables of Salmon, kallisto, RSEM and the GDC (STAR): one file a sample, joined to one matrix of TPM."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ _PROGRAMS: Final = {
     ("gene_id", "transcript_id(s)", "length", "effective_length", "expected_count", "TPM", "FPKM"): (
         "RSEM", "gene_id", "TPM",
     ),
+    ("gene_id", "gene_name", "gene_type", "unstranded", "stranded_first", "stranded_second", "tpm_unstranded"): (
+        "GDC STAR counts", "gene_name", "tpm_unstranded",
+    ),
 }  # fmt: skip
 # genes before transcripts; what stands before the name is the sample's, else its folder's name is
-_PATTERNS: Final = ("quant.genes.sf", ".genes.results", "abundance.gene.tsv", "abundance.genes.tsv", "abundance.tsv",
+_PATTERNS: Final = ("rna_seq.augmented_star_gene_counts.tsv", "augmented_star_gene_counts.tsv", "quant.genes.sf",
+                    ".genes.results", "abundance.gene.tsv", "abundance.genes.tsv", "abundance.tsv",
                     "quant.sf")  # fmt: skip
 
 
@@ -65,7 +69,7 @@ def read_quant(files: Sequence[Path], *, genes: Sequence[str]) -> Matrix:
     for file in files:
         found = _program(file)
         if found is None:
-            raise DataError("this is no gene table of Salmon, kallisto or RSEM", where=file)
+            raise DataError("this is no gene table of Salmon, kallisto, RSEM or the GDC", where=file)
         programs.add(found[0])
         name = _sample(file)
         if name in columns:
@@ -94,7 +98,8 @@ def _sample(file: Path) -> str:
 def _program(file: Path) -> tuple[str, str, str] | None:
     try:
         with gzip.open(file, "rt") if file.suffix == ".gz" else file.open(encoding="utf-8") as stream:
-            head = tuple(stream.readline(2000).strip().split("\t"))
+            line = stream.readline(2000)
+            head = tuple((stream.readline(2000) if line.startswith("# gene-model") else line).strip().split("\t"))
     except (OSError, EOFError, UnicodeDecodeError):
         return None
     return next((known for names, known in _PROGRAMS.items() if head[: len(names)] == names), None)
@@ -103,9 +108,12 @@ def _program(file: Path) -> tuple[str, str, str] | None:
 def _tpm(file: Path, found: tuple[str, str, str]) -> pd.Series:
     _, name, value = found
     try:
-        table = pd.read_csv(file, sep="\t", dtype={name: str}, keep_default_na=False)
+        table = pd.read_csv(file, sep="\t", dtype={name: str}, keep_default_na=False, comment="#")
     except (pd.errors.ParserError, EOFError, OSError, UnicodeDecodeError) as error:
         raise DataError("this table cannot be read", where=file, seen=str(error).strip()[:80]) from error
+    if name == "gene_name":  # of the GDC: rows of reads without a gene stand above the genes
+        table = table[~table["gene_id"].astype(str).str.startswith("N_")].reset_index(drop=True)
+        table[name] = table[name].where(table[name] != "", table["gene_id"])
     numbers = pd.to_numeric(table[value], errors="coerce")
     if not np.isfinite(numbers).all():
         row = int(np.flatnonzero(~np.isfinite(numbers))[0])

@@ -12,7 +12,7 @@ from biomarkers.expression.matrix import Matrix
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_HDF5: Final = (".h5ad", ".h5", ".hdf5", ".loom")
+_HDF5: Final = (".h5ad", ".h5", ".hdf5", ".h5mu", ".loom")
 _TEXT: Final = (".csv", ".tsv", ".txt", ".gct", ".tab", ".parquet")
 _QUANT: Final = (".sf", ".results", ".tsv", ".txt")
 _REFUSED: Final = {

@@ -80,6 +80,12 @@ def base_of_totals(totals: np.ndarray) -> str:
     return ""
 
 
+_OTHER_SCALE = 10.0  # log2(TPM + 1) of 20,000 genes sum to some 40,000, not to a million; FPKM sums differ by 3 at most
+_FEWEST_SAMPLES = 3
+_DIP = 0.25  # of the largest value: z-scores of any cohort of 5 or more samples reach further down
+_ABOVE_CENTRE = 3.0  # largest values that a sample adds up to at least, when values are not centred
+
+
 def detect(values: Values) -> tuple[str, str]:
     """Say what the numbers are and why.
 
@@ -108,9 +114,21 @@ def _below_zero(values: Values) -> tuple[str, str]:
     offset = _offset_at(values.low)
     if offset is not None and values.high <= _LARGEST_LOG:
         return LOG2, f"the lowest value is log2({offset:g}): logarithms with that offset"
+    if values.high <= _LARGEST_LOG and _not_centred(values):
+        return LOG2, f"few values below 0 (lowest {values.low:.3g}, largest {values.high:.3g}): corrected logarithms"
     if values.high <= _LARGEST_LOG:
         return ZSCORE, "values below 0 and none large: centred or scaled"
     return LINEAR, "values below 0 and large ones: background-subtracted intensities"
+
+
+def _not_centred(values: Values) -> bool:
+    """Whether values reach far further above 0 than below, and every sample adds up to well above 0.
+
+    Values that are centred by gene add up to 0 over the samples, and z-scores reach as far below 0 as above; logarithms
+    after a batch correction (ComBat) dip a little below it.
+    """
+    totals = values.totals
+    return bool(len(totals)) and -values.low < _DIP * values.high and bool((totals > _ABOVE_CENTRE * values.high).all())
 
 
 def settle(
@@ -170,6 +188,30 @@ def _undeclared(values: Values, where: object) -> tuple[str, str, list[str]]:
             hint="If these are no counts, say what they are: --scale.",
         )
     return found, reason, _doubts(values, found)
+
+
+def refuse_other_scale(values: Values, scale: str, samples: Sequence[str], *, where: object) -> None:
+    """Refuse linear values of which a few samples sum to another order of magnitude: logarithms, or not divided yet.
+
+    Counts are left alone: they are divided by their sums, and a shallow sample is no mistake.
+
+    Raises
+    ------
+    DataError
+        A sample's sum is ``_OTHER_SCALE`` times the median of all, or that much below it.
+    """
+    totals = values.totals
+    if scale != LINEAR or len(totals) < _FEWEST_SAMPLES or float(np.median(totals)) <= 0:
+        return
+    ratio = totals / np.median(totals)  # a sample of zeros is not evaluable, which is said elsewhere
+    odd = np.flatnonzero((ratio > _OTHER_SCALE) | ((ratio < 1 / _OTHER_SCALE) & (totals > 0)))
+    if 0 < len(odd) <= len(totals) / 3:
+        first = int(odd[0])
+        raise DataError(
+            "a sample seems to be on another scale than the others", where=f"{where}, sample {samples[first]}",
+            seen=f"its values sum to {totals[first]:.3g}, those of the others to about {np.median(totals):.3g}",
+            hint="Bring all samples to one scale, or leave it out; --scale linear (scale=) takes them as they are.",
+        )  # fmt: skip
 
 
 def _contrary(values: Values, stated: str) -> str:

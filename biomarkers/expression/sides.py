@@ -18,6 +18,8 @@ _ONE_SAMPLE: Final = ({"TPM", "NumReads"}, {"tpm", "est_counts"}, {"TPM", "FPKM"
 _LOOKED_AT: Final = 200  # rows
 _NAMED: Final = 30  # columns in a message
 _ROWS: Final = 1 << 21  # read at a time
+_MOST: Final = 0.6  # share of the columns that are written alike, where genes have a style
+_GENES_LIKE_WORDS: Final = frozenset({"EFS"})  # HGNC symbols among the words below
 _CLINICAL: Final = re.compile(
     r"^((patient|subject|sample|case|donor|participant|study|cohort|trial|batch|plate|lane|run|site|center|centre|arm|"
     r"treatment|therapy|drug|dose|age|sex|gender|race|ethnicity|stage|grade|histology|tissue|tumou?r|cancer|response|"
@@ -64,6 +66,11 @@ def orient(layout: Layout, path: Path, annotations: Sequence[str], genes: Sequen
     if _across(first, columns, genes):
         beside = [name for name in columns if name in annotations or name in layout.blank]
         _refuse_clinical(columns, beside, layout, path)
+        unlike = _unlike_genes([name for name in columns if name not in beside], genes)
+        if unlike:
+            shown = f"{', '.join(unlike[:_NAMED])}{' ...' if len(unlike) > _NAMED else ''}"
+            layout.notes.append(f"columns whose names are no gene's were left out: {shown}")
+        beside += unlike
         return Side([name for name in columns if name not in beside], first, beside, turned=True)
     descriptive = [
         name for name in columns if layout.is_descriptive(name) or name in annotations or name in layout.blank
@@ -101,7 +108,11 @@ def _refuse_clinical(columns: Sequence[str], beside: Sequence[str], layout: Layo
     """Refuse columns between the genes that are texts, or have the name of something else: they would be summed up."""
     part = next(layout.parts(_LOOKED_AT), None)
     texts = set() if part is None else {name for i, name in enumerate(columns, start=1) if _is_text(part[i])}
-    clinical = {name for name in columns if _CLINICAL.match(name) and symbol_of(name) not in GENES}
+    clinical = {
+        name
+        for name in columns
+        if _CLINICAL.match(name) and symbol_of(name) not in GENES and not _is_symbol(name, columns, part, layout)
+    }
     strange = [name for name in columns if name in (texts | clinical) - set(beside)]
     if strange:
         options = " ".join(
@@ -111,6 +122,44 @@ def _refuse_clinical(columns: Sequence[str], beside: Sequence[str], layout: Layo
         seen = ", ".join(strange[:_NAMED]) + more
         raise DataError("columns between the genes are no genes, it seems", where=path, seen=seen,
                         hint=f"Say so: {options}{more}, or take them out.")  # fmt: skip
+
+
+def _style(name: str) -> str:
+    """How a name is written: CD274 (upper), Cd274 (title), cd274 (lower), or as no gene is (words, blanks)."""
+    if re.fullmatch(r"ENS[A-Z]*G\d+(\.\d+)?|\d+", name):
+        return "number"
+    if re.search(r"\s", name) or re.search(r"[a-z]{2,}_|_[a-z]{2,}", name):
+        return "words"
+    if re.fullmatch(r"[A-Z0-9][A-Z0-9.\-_/@]*(orf\d+[A-Z]?)?([.\-]\d+)?", name):
+        return "upper"
+    if re.fullmatch(r"[A-Z][a-z0-9.\-]*", name):
+        return "title"
+    return "lower" if re.fullmatch(r"[a-z][a-z0-9.\-]*", name) else "mixed"
+
+
+def _unlike_genes(columns: Sequence[str], genes: Sequence[str]) -> list[str]:
+    """Columns whose names are written as no gene of this table is: ``mutation_load``, ``cluster`` beside CD274.
+
+    The style of genes is that of the wanted genes and of most columns; a table of mixed styles has none.
+    """
+    asked = {symbol_of(name) for name in genes} | set(GENES)
+    known = [_style(name) for name in columns if symbol_of(name) in asked or known_gene(name)]
+    styles = [_style(name) for name in columns]
+    usual = max(set(known), key=known.count, default="")
+    if usual not in ("upper", "title") or styles.count(usual) < _MOST * len(styles):
+        return []
+    strange = ("words", "lower", "title") if usual == "upper" else ("words", "lower")
+    return [name for name, style in zip(columns, styles, strict=True)
+            if style in strange and not (symbol_of(name) in asked or known_gene(name))]  # fmt: skip
+
+
+def _is_symbol(name: str, columns: Sequence[str], part: pd.DataFrame | None, layout: Layout) -> bool:
+    """Whether a name that is also a clinical word is a gene here: an HGNC symbol, with values that are no yes or no."""
+    if name not in _GENES_LIKE_WORDS or part is None:
+        return False
+    values = part[columns.index(name) + 1]
+    numbers = pd.to_numeric(values.astype(str).str.replace(layout.decimal, ".", regex=False), errors="coerce").dropna()
+    return bool(len(numbers)) and not set(numbers.unique().tolist()) <= {0.0, 1.0}
 
 
 def _is_text(column: pd.Series) -> bool:

@@ -24,6 +24,7 @@ from biomarkers.expression.genes import (
     no_genes,
     probe_hint,
     refuse_nameless,
+    refuse_twins,
     symbol_of,
 )
 from biomarkers.expression.matrix import Matrix, Whole
@@ -40,8 +41,9 @@ _NAME_COLUMNS: Final = ("gene_symbols", "gene_symbol", "gene_name", "gene_names"
                         "ensembl", "ensembl_gene_id", "accession", "entrez_id", "entrezgene",
                         "ncbi_gene_id")  # fmt: skip
 Reopen = Callable[[], AbstractContextManager[Any]]
-_KINDS: Final = ("feature_types", "feature_type")  # of 10x: antibodies stand beside genes
-_GENE_KIND: Final = "Gene Expression"
+# columns of var that tell antibodies from genes, and what they call genes
+_KINDS: Final = ("feature_types", "feature_type", "modality", "assay", "feature_modality")
+_GENE_KINDS: Final = frozenset({"gene expression", "gene", "genes", "rna", "mrna", "gex", "expression", "scrna"})
 
 
 def read_stored(file: Any, path: Path, *, genes: Sequence[str], reopen: Reopen, layer: str | None = None) -> Matrix:
@@ -145,7 +147,9 @@ def from_parts(
     names, also, named = _gene_names(var, where)
     notes = [*notes, *named]
     kind = next((column for column in _KINDS if column in var), None)
-    other = np.zeros(len(names), bool) if kind is None else (var[kind].astype(str) != _GENE_KIND).to_numpy(copy=True)
+    other = np.zeros(len(names), bool)
+    if kind is not None:
+        other = ~var[kind].astype(str).str.casefold().isin(_GENE_KINDS).to_numpy(dtype=bool)
     if other.any() and not other.all():
         notes = [
             *notes,
@@ -157,11 +161,16 @@ def from_parts(
     known = list(names)
     for i in np.flatnonzero(other).tolist():
         known[i] = f"\0{i}"  # hidden from the search
+    hidden = {names[i] for i in np.flatnonzero(other)}
+    for i, name in enumerate(names):  # the antibody took the gene's name first: the gene is CD274-1
+        if not other[i] and name.endswith("-1") and name[:-2] in hidden:
+            known[i] = name[:-2]
     shown = {column: ["" if hidden else name for name, hidden in zip(column_names, other, strict=True)]
              for column, column_names in also.items()}  # fmt: skip
     index = GeneNames(known, also=shown)
     panel = has_control_probes(names)
     found, missing = index.find([*genes, *HOUSEKEEPING] if panel else genes)
+    refuse_twins(known, found, where)
     notes = [*notes, *mangled_note(names), *index.beside(found)]
     slot = places(found, len(names), np.flatnonzero(other))
     values, seen = _scan(item, slot, samples, names, where)

@@ -20,6 +20,7 @@ from biomarkers.expression.genes import (
     no_genes,
     probe_hint,
     refuse_nameless,
+    refuse_twins,
 )
 from biomarkers.expression.layout import Layout, read_layout
 from biomarkers.expression.matrix import Matrix, Whole
@@ -59,6 +60,7 @@ def read_text_matrix(path: Path, *, genes: Sequence[str], annotations: Sequence[
     index = GeneNames(side.genes, also=side.also)
     panel = has_control_probes(side.genes)
     found, missing = index.find([*genes, *HOUSEKEEPING] if panel else genes)
+    refuse_twins(side.genes, found, str(path))
     notes = ["genes stand in columns"] if side.turned else []
     notes += [*layout.notes, *mangled_note(side.genes), *index.beside(found)]
     no_gene = no_genes(side.genes)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from biomarkers.cohort.clinical import BEST_CHANGE
 from biomarkers.cohort.endpoints import PFS_VISITS, treated_patients
-from biomarkers.cohort.patients import BEST_CHANGE
 from biomarkers.cohort.summary import StudySummary, times_of
 from biomarkers.core import keys
 from biomarkers.plot.cohort_flow import plot_flow

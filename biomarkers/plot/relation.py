@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,7 +71,10 @@ def plot_levels(relation: Relation, biomarker: str, *, ax: Axes | None = None, e
             ax.text(at, -0.08, f"{name}\nn = {len(values)}", transform=ax.get_xaxis_transform(), ha="center", va="top")
         if skewed:
             ax.set_yscale("symlog", linthresh=_threshold(level))
-        if len(values := np.unique(level)) <= _FEW:
+        words = order_of(relation, biomarker)
+        if words:
+            ax.set_yticks(range(len(words)), labels=words)
+        elif len(values := np.unique(level)) <= _FEW:
             ax.set_yticks(values)
         ax.set_xticks([])
         ax.set_xlim(-0.6, 1.6)
@@ -194,7 +198,7 @@ def plot_response_rate(relation: Relation, biomarker: str, *, ax: Axes | None = 
 
     cuts = relation.settings.get("cutoffs", {}).get(biomarker, ())
     level, responder = known_groups(relation, biomarker, cuts=cuts)
-    groups, names, how = level_groups(level, cuts)
+    groups, names, how = level_groups(level, cuts, order_of(relation, biomarker))
     with look.style():
         ax = look.axes(ax, size=(5.2, 4.0))
         overall = 100 * float(responder.mean()) if len(responder) else 0.0
@@ -219,8 +223,25 @@ def plot_response_rate(relation: Relation, biomarker: str, *, ax: Axes | None = 
         return marked(relation, ax)
 
 
-def level_groups(level: np.ndarray, cuts: Any) -> tuple[np.ndarray, list[str], str]:
-    """Group number of each patient, names of the groups, and how they were made."""
+def order_of(relation: Relation, biomarker: str) -> list[str]:
+    """Words of a level that is ordered, lowest first; empty for a level of numbers."""
+    return list(relation.settings.get("orders", {}).get(biomarker, ()))
+
+
+def level_groups(level: np.ndarray, cuts: Any, words: Sequence[str] = ()) -> tuple[np.ndarray, list[str], str]:
+    """Group number of each patient, names of the groups, and how they were made.
+
+    ``words`` are those of an ordered level, whose ranks are grouped.
+    """
+    if words and not len(cuts):
+        distinct = np.unique(level)
+        return np.searchsorted(distinct, level), [words[int(rank)] for rank in distinct], "each class"
+    if words:
+        ranks = np.unique(np.ceil(np.asarray(cuts, dtype=float)).astype(int))
+        names = [words[rank] for rank in ranks]
+        inner = [f"{low} to below {high}" for low, high in itertools.pairwise(names)]
+        made = np.searchsorted(ranks, level, side="right")
+        return made, [f"below {names[0]}", *inner, f"{names[-1]} and above"], "cut-offs fixed beforehand"
     chosen = np.unique(np.asarray(cuts, dtype=float)) if len(cuts) else np.array([])
     how = "cut-offs fixed beforehand"
     distinct = np.unique(level)

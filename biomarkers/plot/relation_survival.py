@@ -8,7 +8,7 @@ import numpy as np
 
 from biomarkers.core.errors import UsageError
 from biomarkers.plot import style as look
-from biomarkers.plot.relation import level_groups, marked
+from biomarkers.plot.relation import level_groups, marked, order_of
 from biomarkers.plot.style import GREY, PALETTE
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ def plot_survival(relation: Relation, biomarker: str, *, ax: Axes | None = None)
     level = relation.levels_at_cuts(biomarker, cuts)
     known = ~np.isnan(level) & (data["time"].notna() & data["event"].notna()).to_numpy()
     part, level = data[known], level[known]
-    groups, names, how = level_groups(level, cuts if len(cuts) else [float(np.median(level))])
+    groups, names, how = level_groups(
+        level, cuts if len(cuts) else [float(np.median(level))], order_of(relation, biomarker)
+    )
     how = how if len(cuts) else "cut at the median, for looking only"
     time, event = part["time"].to_numpy(dtype=float), part["event"].to_numpy(dtype=float)
     with look.style():

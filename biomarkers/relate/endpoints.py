@@ -9,10 +9,12 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 
-from biomarkers.cohort.tables import numeric_column
+from biomarkers.cohort.columns import MONTHS_PER
+from biomarkers.cohort.tables import numeric_column, require_columns
 from biomarkers.core import keys
 from biomarkers.core.errors import UsageError, did_you_mean
-from biomarkers.relate.inputs import Patients, events, times
+from biomarkers.relate.inputs import Patients
+from biomarkers.relate.times import events, times
 from biomarkers.stats._checks import without_noise
 
 Kind = Literal["binary", "ordered", "continuous", "time"]
@@ -170,7 +172,8 @@ def make_endpoint(name: str, patients: Patients, *, options: Mapping[str, Any]) 
         See :class:`biomarkers.relate.inputs.Patients`.
     options
         ``responders``, ``non_responders``, ``not_evaluable``, ``benefit_months``; ``times``, end point -> columns of
-        time and event, else ``<name>_months`` and ``<name>_event`` (see :func:`time_columns`).
+        time and event, else ``<name>_months`` and ``<name>_event`` (see :func:`time_columns`); ``units``, end point ->
+        unit of the time where it is stated; ``polarity``, end point -> values that mean event and censored.
 
     Raises
     ------
@@ -228,13 +231,28 @@ def _durable(responder: pd.Series, patients: Patients, options: Mapping[str, Any
     from biomarkers.cohort.response import normalise_responses
 
     months = float(options["benefit_months"])
-    all_times, all_events = _columns("pfs", patients, options, wanted_by="clinical_benefit")
+    all_times, all_events, unit = _columns("pfs", patients, options, wanted_by="clinical_benefit")
+    all_times = _in_months(all_times, unit, patients, options)
     word = normalise_responses(patients.frame["response"]).reindex(responder.index)
     time, event = all_times.reindex(responder.index), all_events.reindex(responder.index)
     stable = word == keys.SD
     short = stable & (time < months) & (event == 1)
     unknown = stable & (((time < months) & (event != 1)) | time.isna())
     return (responder & ~short)[~unknown], int(short.sum()), int(unknown.sum())
+
+
+def _in_months(time: pd.Series, unit: str, patients: Patients, options: Mapping[str, Any]) -> pd.Series:
+    """Months of a time whose unit decides who had benefit: it has to be known."""
+    column = options["times"].get("pfs", ("pfs_months", ""))[0]
+    if unit in MONTHS_PER:
+        return time * MONTHS_PER[unit]
+    raise UsageError(
+        f"the unit of {column!r} is not stated, and clinical benefit counts in months",
+        where=f"{patients.where} column {column!r}",
+        seen=f"median {time.median():g}",
+        allowed=tuple(MONTHS_PER),
+        hint="State it: --time-unit days (time_unit=), or unit = ... of the end point in the file of --columns.",
+    )
 
 
 def _ordered(patients: Patients) -> EndPoint:
@@ -267,7 +285,7 @@ def _continuous(name: str, value: np.ndarray, definition: str, absent: str) -> E
 
 
 def _time(name: str, patients: Patients, options: Mapping[str, Any]) -> EndPoint:
-    times, events = _columns(name, patients, options, wanted_by=name)
+    times, events, _ = _columns(name, patients, options, wanted_by=name)
     time, event = times.to_numpy(dtype=float), events.to_numpy(dtype=float)
     unknown = np.isnan(time) | np.isnan(event)
     keep, left = ~unknown, {}
@@ -291,8 +309,8 @@ def _time(name: str, patients: Patients, options: Mapping[str, Any]) -> EndPoint
 
 def _columns(
     name: str, patients: Patients, options: Mapping[str, Any], *, wanted_by: str
-) -> tuple[pd.Series, pd.Series]:
-    """Return times and events of an end point: the columns named, else the package's own names for them."""
+) -> tuple[pd.Series, pd.Series, str]:
+    """Return times, events and the unit of an end point: the columns named, else the package's own names for them."""
     time, event = options["times"].get(name, (f"{name}_months", f"{name}_event"))
     if time not in patients.table:
         raise UsageError(
@@ -307,8 +325,12 @@ def _columns(
                 where=patients.where,
                 allowed=f"a column {name}_event, or one named with event= (--event)",
             )
-        return times(patients, time), pd.Series(1.0, index=patients.table.index)
-    return times(patients, time), events(patients.table, event, patients.where)
+        found, unit = times(patients, time, unit=options.get("units", {}).get(name), endpoint=name)
+        return found, pd.Series(1.0, index=patients.table.index), unit
+    require_columns(patients.table, [time, event], where=patients.where)
+    found, unit = times(patients, time, unit=options.get("units", {}).get(name), endpoint=name)
+    polarity = options.get("polarity", {}).get(name, ((), ()))
+    return found, events(patients, event, polarity=polarity, endpoint=name), unit
 
 
 def _need(patients: Patients, column: str, endpoint: str) -> None:

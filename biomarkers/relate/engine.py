@@ -20,10 +20,12 @@ from biomarkers.core.keys import (
     STATISTIC_COLUMNS,
     VERDICT_COLUMNS,
 )
+from biomarkers.io.columns.model import load_column_map
 from biomarkers.relate.answers import Answer, Rules, answer
 from biomarkers.relate.counts import Counts
 from biomarkers.relate.endpoints import EndPoint, check_names, make_endpoint, time_columns
 from biomarkers.relate.inputs import Columns, Patients, from_cohort, from_table
+from biomarkers.relate.meaning import stated_events, stated_units, with_contract
 from biomarkers.relate.plan import Plan, load_plan
 from biomarkers.relate.precision import check_margin
 from biomarkers.relate.relation import Relation
@@ -31,6 +33,8 @@ from biomarkers.stats.permutation import DEFAULT_PERMUTATIONS
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+    from biomarkers.io.columns.model import ColumnMap
 
 DEFAULT_MARGIN, DEFAULT_ALPHA = 0.15, 0.05
 ORR = "orr"
@@ -43,9 +47,9 @@ Words = Literal["exclude", "nonresponder"]
 
 
 def relate(
-    table: pd.DataFrame | AnnData,
+    table: pd.DataFrame | AnnData | str | Path | Mapping[str, Any],
     *,
-    levels: Sequence[str] | None = None,
+    levels: str | Sequence[str] | None = None,
     response: str | None = None,
     patient: str | None = None,
     endpoint: str | Sequence[str] = ORR,
@@ -55,12 +59,15 @@ def relate(
     strata: str | Sequence[str] | None = None,
     time: str | Mapping[str, str] | None = None,
     event: str | Mapping[str, str] | None = None,
+    event_when: Any = None,
+    censored_when: Any = None,
+    time_unit: str | Mapping[str, str] | None = None,
     best_change: str | None = None,
     benefit_months: float | None = None,
     covariates: Sequence[str] = (),
     margin: float | None = None,
     alpha: float | None = None,
-    cutoffs: Mapping[str, float | Sequence[float]] | None = None,
+    cutoffs: Mapping[str, float | str | Sequence[float | str]] | None = None,
     search_cuts: bool = False,
     lloq: Mapping[str, float] | None = None,
     censored: Mapping[str, str] | None = None,
@@ -68,6 +75,7 @@ def relate(
     rng: int = 0,
     plan: str | Path | Plan | None = None,
     timepoint: str = BASELINE,
+    columns: ColumnMap | str | Path | Mapping[str, Any] | None = None,
     filters: Sequence[str] = (),
     where: object = "table",
     progress: bool = False,
@@ -77,9 +85,11 @@ def relate(
     Parameters
     ----------
     table
-        One row a patient; or a cohort (:func:`biomarkers.build_cohort`), its samples of ``timepoint``.
+        One row a patient: a pandas, Polars or Arrow table, a dict of columns, a path; or a cohort
+        (:func:`biomarkers.build_cohort`, or the path of one), its samples of ``timepoint``.
     levels
-        Columns with levels; all biomarkers of a cohort when None. They are one family in each end point.
+        Columns with levels; all biomarkers of a cohort when None. They are one family in each end point. Ordered words
+        (IC0 to IC3, ``<1%`` ... ``>=50%``, an ordered categorical) are related as ranks.
     response, patient
         Columns with the best response and the patient's name (a cohort brings both).
     endpoint
@@ -93,10 +103,16 @@ def relate(
     strata
         Columns (site, batch, tumor type): ranks are taken and patients change places within a stratum only.
     time, event
-        Columns with times above 0 and events (1 = happened, 0 = censored) of the one time end point that is asked for;
+        Columns with times of 0 or more and events (1 = happened, 0 = censored) of the one time end point asked for;
         where there are several, end point -> column for those without columns ``<name>_months`` and ``<name>_event``.
         Unless a time end point is asked for by name they are one more end point, named as the column. Columns of
         durations (``timedelta``) are read in months of 30.4375 days.
+    event_when, censored_when
+        Values of the event column that mean "it happened" and "censored": one, several, or a mapping of column or end
+        point to them. They have to be stated where 1 and 0 do not say it (CNSR, 1/2, ``1:DECEASED``).
+    time_unit
+        Unit of the times, days, weeks, months or years, for all or by column or end point; they are then turned into
+        months. Clinical benefit needs it where the column's name does not say it.
     best_change
         Column with the best change from baseline in per cent (negative = shrinkage).
     benefit_months
@@ -123,6 +139,9 @@ def relate(
         tested as one family even when only some of them are asked for.
     timepoint
         Which samples of a cohort.
+    columns
+        What the columns mean (:class:`biomarkers.ColumnMap`, its TOML file, or the name of a shipped profile); what
+        the call names itself comes first.
     filters
         How the rows of ``table`` were chosen (``"site=A"``), for the record and for the plan; chooses nothing itself.
     where
@@ -140,7 +159,8 @@ def relate(
         A column is missing, a margin is out of range, the call contradicts the plan, or two end points would be made
         of one pair of columns.
     DataError
-        A patient stands twice, a level holds text, a response word is not known, a time is not above 0.
+        A patient stands twice or under two spellings, a level holds text or lies outside its unit, a response word is
+        not known, a time is negative.
 
     References
     ----------
@@ -152,7 +172,8 @@ def relate(
         {
             "levels": levels, "response": response, "patient": patient, "endpoint": endpoint, "responders": responders,
             "non_responders": non_responders, "not_evaluable": not_evaluable, "strata": strata, "time": time,
-            "event": event, "best_change": best_change, "benefit_months": benefit_months, "covariates": covariates,
+            "event": event, "event_when": event_when, "censored_when": censored_when, "time_unit": time_unit,
+            "columns": columns, "best_change": best_change, "benefit_months": benefit_months, "covariates": covariates,
             "margin": margin, "alpha": alpha, "cutoffs": cutoffs, "search_cuts": search_cuts, "lloq": lloq,
             "censored": censored, "n_permutations": n_permutations, "rng": rng, "plan": plan, "timepoint": timepoint,
             "filters": filters, "where": where,
@@ -230,7 +251,7 @@ class Question:
 
 def question(table: pd.DataFrame | AnnData, options: Mapping[str, Any]) -> Question:
     """Read a table as :func:`relate` does, which names the options (all of them), and answer nothing yet."""
-    given = dict(options)
+    table, given, contract = with_contract(table, options)
     strata = given["strata"]
     strata = (strata,) if isinstance(strata, str) else tuple(strata or ())
     plan = given["plan"]
@@ -258,6 +279,8 @@ def question(table: pd.DataFrame | AnnData, options: Mapping[str, Any]) -> Quest
         covariates=tuple(given["covariates"]),
         lloq=lloq,
         censored=censored,
+        contract=contract,
+        cut=tuple(cutoffs),
     )
     where = str(given["where"])
     patients = (
@@ -277,7 +300,9 @@ def question(table: pd.DataFrame | AnnData, options: Mapping[str, Any]) -> Quest
         cutoffs=_cuts(cutoffs, patients), stratified=bool(columns.strata), search_cuts=given["search_cuts"],
         planned=None if fixed is None else fixed.levels, shown=shown,
     )  # fmt: skip
-    made = [make_endpoint(name, patients, options={**defined, "times": times}) for name in names]
+    polarity, units = stated_events(names, times, given, contract), stated_units(names, times, given, contract)
+    asked_for = {**defined, "times": times, "polarity": polarity, "units": units}
+    made = [make_endpoint(name, patients, options=asked_for) for name in names]
     points = [_within_known_strata(point, patients) for point in made]
     settings = {
         **defined, "time": given["time"], "event": given["event"], "levels": shown, "endpoint": list(names),
@@ -285,6 +310,10 @@ def question(table: pd.DataFrame | AnnData, options: Mapping[str, Any]) -> Quest
         "alpha": rules.alpha, "cutoffs": dict(rules.cutoffs), "search_cuts": rules.search_cuts,
         "lloq": dict(columns.lloq), "censored": dict(columns.censored), "n_permutations": rules.n_permutations,
         "seed": rules.seed, "family_size": len(patients.levels.columns), "filters": list(given["filters"]),
+        "columns": load_column_map(given["columns"]).model_dump(exclude_defaults=True),
+        "reading": patients.reading.paragraph(),
+        "event_when": {name: list(values[0]) for name, values in polarity.items()}, "time_unit": dict(units),
+        "orders": {name: list(order.words) for name, order in patients.orders.items()},
         "definitions": {point.name: point.definition for point in points},
         "plan_sha256": None if fixed is None else fixed.sha256,
     }  # fmt: skip
@@ -325,12 +354,17 @@ def _within_known_strata(point: EndPoint, patients: Patients) -> EndPoint:
     return replace(point, **cut, left_out={**point.left_out, "stratum unknown": int(unknown.sum())})
 
 
-def _cuts(cutoffs: Mapping[str, float | Sequence[float]] | None, patients: Patients) -> dict[str, tuple[float, ...]]:
+def _cuts(cutoffs: Mapping[str, Any] | None, patients: Patients) -> dict[str, tuple[float, ...]]:
     found = {}
     for name, value in (cutoffs or {}).items():
         if name not in patients.levels.columns:
             raise UsageError("a cut-off names no level", seen=name, allowed=list(patients.levels.columns))
-        found[name] = tuple(float(cut) for cut in np.atleast_1d(np.asarray(value, dtype=float)))
+        several = [value] if isinstance(value, str) else np.atleast_1d(np.asarray(value)).tolist()
+        order = patients.orders.get(name)
+        try:
+            found[name] = tuple(float(cut) if order is None else order.rank(cut, level=name) for cut in several)
+        except ValueError as error:
+            raise UsageError(f"a cut-off of {name!r} is no number", seen=value) from error
         if not np.isfinite(found[name]).all():
             raise UsageError(f"a cut-off of {name!r} is no number", seen=found[name])
     return found
@@ -384,6 +418,8 @@ def _flow(patients: Patients, points: Sequence[EndPoint], shown: Sequence[str]) 
         steps += [(f"left out: {point.name}", count, reason) for reason, count in point.left_out.items()]
         told = f"{int((point.value == 1).sum())} responders" if point.kind == "binary" else ""
         steps.append((f"evaluable: {point.name}", len(point.rows), told))
+        if at_start := int((point.time == 0).sum()):
+            steps.append((f"time 0: {point.name}", at_start, "counted: an event or loss on the first day"))
         for name in shown:
             absent = int(patients.levels[name].isna().to_numpy()[point.rows].sum())
             steps.append((f"analysed: {name}, {point.name}", len(point.rows) - absent, f"{absent} without a level"))

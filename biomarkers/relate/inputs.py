@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from biomarkers.cohort.columns import DAYS_PER_MONTH
-from biomarkers.cohort.ids import identifiers
+from biomarkers.cohort.columns import ColumnMap
+from biomarkers.cohort.ids import identifiers, refuse_look_alikes
 from biomarkers.cohort.tables import numeric_column, require_columns, row_names, table_notes
 from biomarkers.core import keys
 from biomarkers.core.errors import DataError, UsageError
+from biomarkers.io.columns.levels import Reading, describe_level, own_words, read_words
+from biomarkers.io.columns.model import LevelColumn
+from biomarkers.io.columns.order import Order
+from biomarkers.io.columns.units import check_change
 from biomarkers.stats._checks import without_noise
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 _LARGEST = 1e100
-_SECONDS_PER_DAY = 86_400
+_UNITS: Mapping[str, Any] = {"%": "percent", "percent": "percent", "fraction": "fraction", "cells/mm2": "cells_per_mm2"}
 _CONTINUOUS = 0.5  # a level with more distinct values than this share of the patients seldom repeats by chance
 GEHAN = "Gehan scores"  # how levels with several lower limits are ranked
 
@@ -43,6 +47,14 @@ class Patients:
         Columns of the adjusted estimates.
     notes
         What was done to get here.
+    lloq
+        Lower limits by level.
+    contract
+        What the columns mean.
+    orders
+        Words of the levels that are ordered, whose ranks stand in ``levels``.
+    reading
+        What every column was read as.
     """
 
     table: pd.DataFrame
@@ -54,6 +66,9 @@ class Patients:
     where: str
     notes: list[str] = field(default_factory=list)
     lloq: Mapping[str, float] = field(default_factory=dict)
+    contract: ColumnMap = field(default_factory=ColumnMap)
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    reading: Reading = field(default_factory=Reading)
 
     def limit(self, level: str) -> np.ndarray:
         """Return the limit that each censored level stands at or below, NaN where the level was measured: (n,)."""
@@ -75,6 +90,8 @@ class Columns:
     covariates: tuple[str, ...]
     lloq: Mapping[str, float]
     censored: Mapping[str, str]
+    contract: ColumnMap = field(default_factory=ColumnMap)
+    cut: tuple[str, ...] = ()
 
 
 def from_table(table: pd.DataFrame, columns: Columns, *, where: str) -> Patients:
@@ -85,8 +102,9 @@ def from_table(table: pd.DataFrame, columns: Columns, *, where: str) -> Patients
     UsageError
         A column is absent, or a role is not given.
     DataError
-        A patient stands in two rows, a level is text, a time is not positive, an event is neither 0 nor 1.
+        A patient stands in two rows or under two spellings, a level is text or outside its unit's range.
     """
+    contract, reading = columns.contract, Reading()
     if not columns.levels:
         raise UsageError("no level column was named", where=where, allowed=_numeric_names(table))
     refuse_doubled(columns.levels)
@@ -102,23 +120,39 @@ def from_table(table: pd.DataFrame, columns: Columns, *, where: str) -> Patients
     else:
         patient = identifiers(table[columns.patient], where=f"{where} column {columns.patient!r}")
         _refuse_repeats(patient, f"{where} column {columns.patient!r}")
+        if contract.look_alikes == "refuse":
+            refuse_look_alikes(patient, where=f"{where} column {columns.patient!r}")
+        reading.say("patient", f"{columns.patient}, one row a patient")
     frame = pd.DataFrame({keys.PATIENT: patient})
     if columns.response is not None:
-        frame["response"] = table[columns.response]
+        frame["response"] = own_words(table[columns.response], contract.words)
+        mapped = ", ".join(f"{old} -> {new or 'missing'}" for old, new in contract.words.items())
+        reading.say("response", columns.response + (f" ({mapped})" if mapped else ""))
     if columns.change is not None:
         frame["change"] = numeric_column(table, columns.change, where=where)
+        check_change(frame["change"], columns.change, where=where)
+        reading.say("best change", f"{columns.change}, percent, negative = shrinkage")
     frame["stratum"] = _strata(table, columns.strata)
     for name in columns.levels:
         _one_unit(table, name, where, alone=len(columns.levels) == 1)
-    levels = pd.DataFrame({name: _level(table, name, where) for name in columns.levels})
+    orders: dict[str, Order] = {}
+    read = {}
+    for name in columns.levels:
+        cut = name in columns.cut or name in columns.lloq
+        read[name], order = _level(table, name, where, contract.level(name), reading, cut=cut)
+        if order is not None:
+            orders[name] = order
+            notes.append(f"{name}: ordered words {order}, related as ranks")
+    levels = pd.DataFrame(read)
     notes += _alike(table, levels, columns.patient)
-    censored = _censored(table, levels, columns, where)
+    censored = _censored(table, levels, columns, where, orders)
     covariates = pd.DataFrame(
         {name: numeric_column(table, name, where=where) for name in columns.covariates}, index=table.index
     )
     return Patients(
-        table, frame, levels, censored, covariates, columns.response, where=where, notes=notes, lloq=dict(columns.lloq)
-    )
+        table, frame, levels, censored, covariates, columns.response, where=where, notes=notes,
+        lloq=dict(columns.lloq), contract=contract, orders=orders, reading=reading,
+    )  # fmt: skip
 
 
 def from_cohort(cohort: AnnData, columns: Columns, *, timepoint: str, where: str) -> Patients:
@@ -162,6 +196,14 @@ def from_cohort(cohort: AnnData, columns: Columns, *, timepoint: str, where: str
     has_response = columns.response is None and "response" in table
     roles = {**columns.__dict__, "levels": levels, "patient": keys.PATIENT, "lloq": {**limits, **columns.lloq}}
     roles["response"] = "response" if has_response else columns.response
+    # the columns of a cohort were held to their meaning when it was joined; its units are known
+    units = cohort.var["unit"].astype(str) if "unit" in cohort.var else pd.Series("", index=cohort.var_names)
+    known_units = {
+        name: LevelColumn(unit=_UNITS.get(str(units.iloc[i]), "linear")) for name, i in zip(levels, at, strict=True)
+    }
+    roles["contract"] = columns.contract.model_copy(
+        update={"look_alikes": "distinct", "levels": known_units, "words": {}}
+    )
     made = from_table(table, Columns(**roles), where=where)
     below = made.censored.to_numpy().copy()
     below[known] |= flags[position[known]]
@@ -222,40 +264,6 @@ def _refuse_repeats(patient: pd.Series, where: str) -> None:
         )
 
 
-def times(patients: Patients, column: str) -> pd.Series:
-    """Return times of a column, each above 0 or missing; durations become months and a note says so."""
-    table, where = patients.table, patients.where
-    if table[column].dtype.kind == "m":
-        days = table[column].dt.total_seconds() / _SECONDS_PER_DAY
-        table = table.assign(**{column: days / DAYS_PER_MONTH})
-        note = f"{column} holds durations: read in months of {DAYS_PER_MONTH:g} days"
-        if note not in patients.notes:
-            patients.notes.append(note)
-    values = numeric_column(table, column, where=where)
-    bad = np.flatnonzero((values <= 0).to_numpy())
-    if len(bad):
-        raise DataError(
-            f"column {column!r} must hold times above 0",
-            where=f"{where} {row_names(table, [int(i) for i in bad])}",
-            seen=float(values.iloc[bad[0]]),
-            hint="Leave the cell empty when there is no follow-up.",
-        )
-    return values
-
-
-def events(table: pd.DataFrame, column: str, where: str) -> pd.Series:
-    """Return events of a column, each 1, 0 or missing."""
-    values = numeric_column(table, column, where=where)
-    bad = np.flatnonzero(values.notna().to_numpy() & ~values.isin([0, 1]).to_numpy())
-    if len(bad):
-        raise DataError(
-            f"column {column!r} must hold 1 (the event was seen) or 0 (censored)",
-            where=f"{where} {row_names(table, [int(i) for i in bad])}",
-            seen=float(values.iloc[bad[0]]),
-        )
-    return values
-
-
 def refuse_doubled(names: Sequence[str]) -> None:
     """Refuse a level that is named twice."""
     doubled = sorted({name for name in names if list(names).count(name) > 1})
@@ -296,8 +304,12 @@ def _alike(table: pd.DataFrame, levels: pd.DataFrame, patient: str | None) -> li
     return [f"{row_names(table, rows)} are alike in {told}: is one patient here twice?"]
 
 
-def _level(table: pd.DataFrame, column: str, where: str) -> pd.Series:
-    values = numeric_column(table, column, where=where)
+def _level(
+    table: pd.DataFrame, column: str, where: str, said: LevelColumn, reading: Reading, *, cut: bool
+) -> tuple[pd.Series, Order | None]:
+    """Read one level: its numbers in their unit, or the ranks of its ordered words."""
+    cells, order = read_words(table[column], column, said, where=where)
+    values = numeric_column(table.assign(**{column: cells}), column, where=where) if order is None else cells
     bad = np.flatnonzero((values.abs() > _LARGEST).to_numpy())
     if len(bad):
         raise DataError(
@@ -306,18 +318,21 @@ def _level(table: pd.DataFrame, column: str, where: str) -> pd.Series:
             seen=float(values.iloc[bad[0]]),
             allowed=f"up to {_LARGEST:g}",
         )
-    return values.where(values.isna(), without_noise(values.fillna(0.0).to_numpy()))
+    describe_level(values, column, said, order, where=where, reading=reading, cut=cut)
+    return values.where(values.isna(), without_noise(values.fillna(0.0).to_numpy())), order
 
 
 def _strata(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     if not columns:
         return pd.Series("", index=table.index, dtype=object)
     missing = table[list(columns)].isna().any(axis=1)
-    joined = [" / ".join(str(cell) for cell in row) for row in table[list(columns)].itertuples(index=False)]
+    joined = [" / ".join(str(cell).strip() for cell in row) for row in table[list(columns)].itertuples(index=False)]
     return pd.Series(joined, index=table.index, dtype=object).where(~missing, None)
 
 
-def _censored(table: pd.DataFrame, levels: pd.DataFrame, columns: Columns, where: str) -> pd.DataFrame:
+def _censored(
+    table: pd.DataFrame, levels: pd.DataFrame, columns: Columns, where: str, orders: Mapping[str, Order]
+) -> pd.DataFrame:
     """Levels at or below their lower limit, by a limit or by a column of flags."""
     made = pd.DataFrame(data=False, index=levels.index, columns=levels.columns)
     for name, limit in columns.lloq.items():
@@ -325,6 +340,8 @@ def _censored(table: pd.DataFrame, levels: pd.DataFrame, columns: Columns, where
             raise UsageError("a lower limit for a column that is no level", seen=name, allowed=list(levels.columns))
         if not np.isfinite(limit):
             raise UsageError(f"the lower limit of {name!r} is no number", seen=limit)
+        if name in orders:
+            raise UsageError("a lower limit for a level of ordered words", seen=name, allowed=str(orders[name]))
         made[name] = (levels[name] <= limit).to_numpy()
     for name, flag in columns.censored.items():
         if name not in levels:

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from biomarkers.cohort.source import table_of
 from biomarkers.core.errors import UsageError
 from biomarkers.core.keys import CR, PR, SD
 from biomarkers.core.result import Overview, Result
+from biomarkers.io.columns.levels import level_names
+from biomarkers.io.columns.model import load_column_map
 from biomarkers.relate.engine import ORR, Question, question, relate
 from biomarkers.relate.inputs import at_cut, flat_cohort
 from biomarkers.relate.plan import Plan, load_plan
@@ -30,7 +33,8 @@ SENSITIVITY_COLUMNS = (
 _KEPT = ("n", "n_responders", "verdict", "auc", "auc_low95", "auc_high95", "p_dependence", "p_adjusted")
 _OPTIONS: dict[str, Any] = {
     "levels": None, "response": None, "patient": None, "endpoint": ORR, "responders": None, "non_responders": None,
-    "not_evaluable": None, "strata": None, "time": None, "event": None, "best_change": None, "benefit_months": None,
+    "not_evaluable": None, "strata": None, "time": None, "event": None, "event_when": None, "censored_when": None,
+    "time_unit": None, "columns": None, "best_change": None, "benefit_months": None,
     "covariates": (), "margin": None, "alpha": None, "cutoffs": None, "search_cuts": False, "lloq": None,
     "censored": None, "n_permutations": 9_999, "rng": 0, "plan": None, "timepoint": "", "filters": (),
     "where": "table",
@@ -128,6 +132,14 @@ def sensitivity(
         raise UsageError("the panel asks one end point again", seen=endpoint, allowed="one end point")
     if unknown := sorted(set(options) - set(_OPTIONS)):
         raise UsageError("the panel does not know this option", seen=", ".join(unknown), allowed=sorted(_OPTIONS))
+    if not hasattr(table, "obs") or isinstance(table, pd.DataFrame):
+        contract = load_column_map(options.get("columns"))
+        table, options["columns"], options["where"] = table_of(
+            table, columns=contract, where=options.get("where", "table")
+        )
+        levels = level_names(levels, options["columns"])
+        response = response or options["columns"].response
+        patient = patient or options["columns"].patient
     fixed = load_plan(plan) if plan is not None and not isinstance(plan, Plan) else plan
     if fixed is not None and endpoint in fixed.endpoints:
         fixed = fixed.model_copy(update={"endpoints": (endpoint,)})  # this one alone is asked again

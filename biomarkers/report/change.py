@@ -100,6 +100,7 @@ def change_sections(change: Change, *, figures: Path | Sequence[Figure] | None =
     """Lay out the change of each biomarker, figures, pairs and every statistic."""
     names = {**_FIRST, **_GATED} if change.table["gate"].notna().any() else dict(_FIRST)
     settings = change.settings
+    reading = str(settings.get("reading", ""))
     opening = f"Change from {settings['baseline']} to {settings['on_treatment']}, one row a patient. Adjusted: "
     opening += f"{settings['adjustment']}. Response: {settings['response']}."
     closing = "Associations in one cohort, not predictions."
@@ -125,7 +126,10 @@ def change_sections(change: Change, *, figures: Path | Sequence[Figure] | None =
         ),
         Section("Figures of change", figures=found, fitted=True),
         Section("Change in words", paragraphs=change.sentences()),
-        Section("What to know of the change", paragraphs=[*(f"{note}." for note in change.notes), closing]),
+        Section(
+            "What to know of the change",
+            paragraphs=[*([reading] if reading else []), *(f"{note}." for note in change.notes), closing],
+        ),
         Section("Behind the change", tables=folded, fitted=True),
     ]
 

@@ -95,7 +95,7 @@ def write_relation_report(
 
 def relation_sections(relation: Relation, *, figures: Path | Sequence[Figure] | None = None) -> list[Section]:
     """Lay out verdicts, figures, precision, patients and every statistic."""
-    verdicts = relation.verdicts
+    verdicts, reading = relation.verdicts, str(relation.settings.get("reading", ""))
     first = verdicts[list(_FIRST)].dropna(axis="columns", how="all")
     if verdicts["endpoint"].nunique() == 1:
         first = first.drop(columns="endpoint")
@@ -107,7 +107,11 @@ def relation_sections(relation: Relation, *, figures: Path | Sequence[Figure] | 
         _precision(relation),
         Section(
             "Patients",
-            paragraphs=[f"{relation.heading}: {relation.definition}.", *(f"{note}." for note in relation.notes)],
+            paragraphs=[
+                *([reading] if reading else []),
+                f"{relation.heading}: {relation.definition}.",
+                *(f"{note}." for note in relation.notes),
+            ],
             tables=[as_table(relation.flow)],
         ),
         Section("Every statistic", tables=[as_table(relation.table, caption="All estimates and tests", folded=True)]),

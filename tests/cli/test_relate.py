@@ -114,7 +114,7 @@ def test_the_short_way(table: Path, tmp_path: Path) -> None:
         ({"PDL1": (7, "high")}, (), ("row 9", "'PDL1'", "high")),
         ({"ID": (7, "P000")}, (), ("rows 2, 9", "P000")),
         ({"BOR": (7, "respnse")}, (), ("row 9", "respnse")),
-        ({"months": (7, 0.0)}, ("--time", "months", "--event", "dead"), ("row 9", "'months'")),
+        ({"months": (7, -1.0)}, ("--time", "months", "--event", "dead"), ("row 9", "'months'")),
         ({"dead": (7, 3)}, ("--time", "months", "--event", "dead"), ("row 9", "'dead'")),
     ],
 )

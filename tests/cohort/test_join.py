@@ -90,10 +90,12 @@ def test_two_baseline_samples_need_a_rule() -> None:
     assert values == {"pool": 37.0, "mean": 25.0, "max": 40.0, "earliest": 10.0, "latest": 40.0}
 
 
-def test_levels_without_counts_cannot_be_pooled() -> None:
+def test_levels_without_counts_get_a_mean_and_it_is_said() -> None:
     levels = pd.concat([LEVELS, LEVELS.assign(sample=LEVELS["sample"] + "b")])
-    with pytest.raises(DataError, match="a level without counts cannot be pooled"):
-        build_cohort(levels=[levels], clinical=CLINICAL, several="pool")
+    made = build_cohort(levels=[levels], clinical=CLINICAL, several="pool")
+    once = build_cohort(levels=[LEVELS], clinical=CLINICAL)
+    assert np.allclose(made.X, once.X, equal_nan=True)  # two samples of one value each
+    assert all("mean of the samples: it has no counts" in rule for rule in made.uns["pooling"].values())
     with pytest.raises(DataError, match="cannot be ordered in time"):
         build_cohort(levels=[levels], clinical=CLINICAL, several="latest")
     with pytest.raises(UsageError, match="no such rule"):
@@ -259,8 +261,12 @@ def test_a_polarity_read_from_a_name_is_told() -> None:
     assert "clinical table: os_event = 1 counts as an event of OS, os_months in months" in notes
 
 
-def test_look_alikes_within_the_clinical_table_are_told() -> None:
-    notes = build_cohort(levels=[LEVELS], clinical=clinical_rows(P1="PR", P2="SD", **{"p-01": "PD"})).uns["notes"]
+def test_look_alikes_within_the_clinical_table_stop_until_they_are_told_apart() -> None:
+    clinical = clinical_rows(P1="PR", P2="SD", **{"p-01": "PD"})
+    with pytest.raises(DataError, match="'P1' and 'p-01'"):
+        build_cohort(levels=[LEVELS], clinical=clinical)
+    distinct = ColumnMap(look_alikes="distinct")
+    notes = build_cohort(levels=[LEVELS], clinical=clinical, columns=distinct).uns["notes"]
     assert any("count as different patients: 'P1' and 'p-01'" in note for note in notes)
 
 

@@ -16,7 +16,7 @@ def table(n=40, noise=0.7, seed=0):
     rng = np.random.default_rng(seed)
     protein = rng.normal(size=n)
     return pd.DataFrame(
-        {"tps": protein, "rna": protein + noise * rng.normal(size=n), "id": [f"p{i}" for i in range(n)]}
+        {"protein": protein, "rna": protein + noise * rng.normal(size=n), "id": [f"p{i}" for i in range(n)]}
     )
 
 
@@ -27,10 +27,10 @@ def row(found, statistic, stratum=""):
 
 def test_rank_correlations_are_scipys():
     data = table()
-    found = concordance(data, one="tps", two="rna", patient="id")
-    assert row(found, "spearman")["value"] == pytest.approx(spearmanr(data["tps"], data["rna"]).statistic)
-    assert row(found, "spearman")["p"] == pytest.approx(spearmanr(data["tps"], data["rna"]).pvalue)
-    assert row(found, "kendall_tau_b")["value"] == pytest.approx(kendalltau(data["tps"], data["rna"]).statistic)
+    found = concordance(data, one="protein", two="rna", patient="id")
+    assert row(found, "spearman")["value"] == pytest.approx(spearmanr(data["protein"], data["rna"]).statistic)
+    assert row(found, "spearman")["p"] == pytest.approx(spearmanr(data["protein"], data["rna"]).pvalue)
+    assert row(found, "kendall_tau_b")["value"] == pytest.approx(kendalltau(data["protein"], data["rna"]).statistic)
 
 
 def test_spearmans_interval_of_bonett_and_wright():
@@ -81,10 +81,10 @@ def test_limits_of_agreement_of_a_planted_shift():
 
 def test_standardised_levels_say_what_they_leave_of_the_question():
     data = table()
-    found = concordance(data, one="tps", two="rna")
+    found = concordance(data, one="protein", two="rna")
     assert found.settings["compared"] == "standardised"
     ccc = row(found, "ccc")
-    assert ccc["value"] == pytest.approx(np.corrcoef(data["tps"], data["rna"])[0, 1])
+    assert ccc["value"] == pytest.approx(np.corrcoef(data["protein"], data["rna"])[0, 1])
     assert "says nothing of a shift" in ccc["note"]
     assert row(found, "bland_altman_bias")["value"] == pytest.approx(0, abs=1e-12)
 
@@ -94,10 +94,10 @@ def test_standardised_levels_say_what_they_leave_of_the_question():
 def test_order_of_samples_and_increasing_transforms_change_nothing(seed):
     rng = np.random.default_rng(seed)
     data = table(25, seed=seed)
-    base = concordance(data, one="tps", two="rna").table
-    turned = concordance(data.sample(frac=1, random_state=rng.integers(1000)), one="tps", two="rna").table
+    base = concordance(data, one="protein", two="rna").table
+    turned = concordance(data.sample(frac=1, random_state=rng.integers(1000)), one="protein", two="rna").table
     pd.testing.assert_frame_equal(base, turned, rtol=1e-9)
-    other = concordance(data.assign(tps=np.exp(data["tps"] * 2)), one="tps", two="rna").table
+    other = concordance(data.assign(protein=np.exp(data["protein"] * 2)), one="protein", two="rna").table
     ranks = ["spearman", "kendall_tau_b"]
     one, two = (t[t["statistic"].isin(ranks)].drop(columns="note") for t in (base, other))
     pd.testing.assert_frame_equal(one, two, rtol=1e-9)
@@ -105,7 +105,7 @@ def test_order_of_samples_and_increasing_transforms_change_nothing(seed):
 
 def test_a_cohort_knows_its_units_and_time_points():
     data = table(20)
-    values = np.column_stack([data["tps"], data["rna"]])
+    values = np.column_stack([data["protein"], data["rna"]])
     obs = pd.DataFrame(
         {"patient": [f"p{i // 2}" for i in range(20)], "timepoint": ["baseline", "on_treatment"] * 10},
         index=[f"s{i}" for i in range(20)],
@@ -138,14 +138,14 @@ def test_correlation_that_is_only_between_batches_is_told_apart():
 def test_samples_with_one_level_only_are_counted():
     data = table(20)
     data.loc[:2, "rna"] = np.nan
-    found = concordance(data, one="tps", two="rna")
-    assert found.warnings == ("3 samples have tps but no rna, and are left out",)
+    found = concordance(data, one="protein", two="rna")
+    assert found.warnings == ("3 samples have protein but no rna, and are left out",)
     assert row(found, "spearman")["n"] == 17
 
 
 def test_a_level_that_does_not_vary_is_undefined_and_says_so():
-    data = table(20).assign(tps=0.0)
-    found = concordance(data, one="tps", two="rna")
+    data = table(20).assign(protein=0.0)
+    found = concordance(data, one="protein", two="rna")
     for name in ("spearman", "kendall_tau_b", "ccc"):
         assert np.isnan(row(found, name)["value"])
         assert row(found, name)["note"]
@@ -155,17 +155,17 @@ def test_a_level_that_does_not_vary_is_undefined_and_says_so():
 def test_bad_input():
     data = table()
     with pytest.raises(UsageError, match="always agrees with itself"):
-        concordance(data, one="tps", two="tps")
+        concordance(data, one="protein", two="protein")
     with pytest.raises(UsageError, match="Did you mean 'rna'"):
-        concordance(data, one="tps", two="rnas")
+        concordance(data, one="protein", two="rnas")
     with pytest.raises(UsageError, match="no such scale"):
-        concordance(data, one="tps", two="rna", scale="raw")
+        concordance(data, one="protein", two="rna", scale="raw")
     with pytest.raises(DataError, match="too few samples have both"):
-        concordance(data.head(3), one="tps", two="rna")
-    with pytest.raises(DataError, match=r"column tps: a level is no number; found '<1%'.*--order"):
-        concordance(data.assign(tps=["<1%"] + ["5"] * 39), one="tps", two="rna")
+        concordance(data.head(3), one="protein", two="rna")
+    with pytest.raises(DataError, match=r"column 'protein' row 0 .*: a level is no number; found '<1%'.*--order"):
+        concordance(data.assign(protein=["<1%"] + ["5"] * 39), one="protein", two="rna")
     with pytest.raises(DataError, match="a patient stands several times"):
-        concordance(data.assign(id="p"), one="tps", two="rna", patient="id")
+        concordance(data.assign(id="p"), one="protein", two="rna", patient="id")
 
 
 def test_imvigor_cd274_against_the_immune_cell_level(shared_data):

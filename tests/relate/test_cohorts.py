@@ -89,7 +89,7 @@ def test_ic_levels_of_imvigor210(shared_data: Path) -> None:
     table["ic"] = table["IC.Level"].map({"IC0": 0.0, "IC1": 1.0, "IC2+": 2.0})
     found = relate(
         table, levels=["ic"], response="Best.Confirmed.Overall.Response", patient="X", endpoint=["orr", "os"],
-        time="os", event="censOS", cutoffs={"ic": 2}, n_permutations=9_999,
+        time="os", event="censOS", event_when=1, cutoffs={"ic": 2}, n_permutations=9_999,
     )  # fmt: skip
     rows = found.verdicts.set_index("endpoint")
     assert rows.loc["orr", ["n", "n_responders"]].tolist() == [297, 68]
