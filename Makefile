@@ -1,6 +1,7 @@
 # Two commands do all the set-up on a machine with Python >= 3.11, pip and make:
 #   make demo   runs the main job on the simulated sample trial
 #   make test   runs every check and test
+#   make fuzz   uses damaged inputs in child processes (N=10000 SEED=1 for a longer run)
 PYTHON ?= python3
 VENV   ?= .venv
 OUT    ?= demo-out
@@ -9,7 +10,10 @@ STAMP  := $(VENV)/.installed
 
 export MPLBACKEND ?= Agg
 
-.PHONY: demo test quick lint types notebooks lock setup clean help
+N    ?= 300
+SEED ?= 0
+
+.PHONY: demo test quick fuzz lint types notebooks lock setup clean help
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -22,6 +26,9 @@ test: lint types $(STAMP)
 
 quick: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+fuzz: $(STAMP)
+	$(BIN)/python benchmarks/fuzz.py --n $(N) --seed $(SEED)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -22,6 +22,7 @@ _REASON_WIDTH, _NAME_WIDTH = 70, 48
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the results.")
 @click.option("--mpp", type=float, help="Pixel size in um/px; wins over what the file says.")
 @click.option("--annotations", type=click.Path(), help="QuPath GeoJSON, or a folder with <slide>.geojson files.")
+@click.option("--classes", type=click.Path(), help="TOML: what further annotation classes mean (Artefact = 'ignore').")
 @click.option("--classifier", type=click.Path(), help="A cell classifier made by 'biomarkers train'.")
 @click.option("--assume-tumor", is_flag=True, default=None, help="Take every cell for a tumour cell (says so).")
 @click.option("--marker", help="Marker name for the generic assays, e.g. Ki67.")
@@ -109,7 +110,22 @@ def summary(result: BatchResult) -> str:
     resumed = f" ({result.n_resumed} finished earlier)" if result.n_resumed else ""
     noun = "slide" if len(table) == 1 else "slides"
     lines += ["", f"{len(table)} {noun}: {counts}{resumed}", f"Results: {result.out}/ (slides.csv, scores.csv)"]
-    return "\n".join([*lines, *_not_given(result)])
+    return "\n".join([*lines, *_told_left_out(result), *_not_given(result)])
+
+
+def _told_left_out(result: BatchResult) -> list[str]:
+    """Say how many files among the inputs were left out, by reason."""
+    import textwrap
+    from collections import Counter
+
+    if not result.left_out:
+        return []
+    reasons = Counter(one.reason for one in result.left_out).most_common()
+    said = "; ".join(f"{count} x {_in_line(reason)}" for reason, count in reasons[:6])
+    more = f"; and {len(reasons) - 6} further reasons" if len(reasons) > 6 else ""
+    return textwrap.wrap(
+        f"{len(result.left_out)} files left out (left_out.csv): {said}{more}", 110, subsequent_indent="  "
+    )
 
 
 def _not_given(result: BatchResult) -> list[str]:

@@ -168,7 +168,7 @@ def _annotations_of(task: Task, given: Path, *, alone: bool) -> Path:
 def _labelled(task: Task, annotations: Path, *, mpp: float | None, stain: Path | None, patient: str) -> LabelledCells:
     from biomarkers.io import read_tile
     from biomarkers.io.annotations import check_inside, read_annotations
-    from biomarkers.pheno.annotations_apply import cell_labels
+    from biomarkers.pheno.annotations_apply import cell_labels, unknown_notes
     from biomarkers.pheno.classify_train import LabelledCells
     from biomarkers.pp import StainVectors, read_reference
     from biomarkers.seg.find import find_cells
@@ -184,6 +184,8 @@ def _labelled(task: Task, annotations: Path, *, mpp: float | None, stain: Path |
         progress=False,
     )
     labels = cell_labels(found.cells, drawn, mpp=float(tile.attrs["mpp"]))
+    for note in unknown_notes(drawn, mpp=float(tile.attrs["mpp"])):
+        click.echo(f"{task.slide}: {note}", err=True)
     vectors = StainVectors() if shared is None else shared.vectors
     return LabelledCells(
         task.slide, found.cells, labels, patient=patient, mpp=float(tile.attrs["mpp"]),

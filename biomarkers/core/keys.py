@@ -11,6 +11,8 @@ from typing import Final
 TILE_DIMS: Final = ("c", "y", "x")
 MPP: Final = "mpp"  # attrs: micrometres per pixel, a float
 MPP_SOURCE: Final = "mpp_source"  # attrs: where the pixel size came from
+PADDING_SHARE: Final = "padding_share"  # attrs and slides.csv: share of the image that is padding, 0-1
+PROBLEMS: Final = "problems"  # what is odd about the file that a tile was read from, in words
 ORIGIN: Final = "origin"  # attrs: (x, y) of the tile's first pixel, in level-0 pixels
 DOWNSAMPLE: Final = "downsample"  # attrs of a picture coarser than its image: level-0 pixels on one side of its pixel
 RGB_CHANNELS: Final = ("R", "G", "B")

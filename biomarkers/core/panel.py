@@ -185,12 +185,15 @@ class Panel(Settings):
         Raises
         ------
         DataError
-            Channels have no or doubled names, or the panel names one that the image lacks.
+            No channel has a name, two have the name of one that the panel names, or the image lacks one. Channels that
+        the panel does not name may be unnamed or have one name.
         """
         there = [str(name) for name in names]
-        check_channel_names(there, where=where)
+        if not any(name.strip() for name in there):
+            check_channel_names(there, where=where)
         wanted = {key: channel for key, channel in self.channels.items() if channel.role != "ignore"}
-        names_of = {key: _find(key, channel, there, where) for key, channel in wanted.items()}
+        named = [name for name in there if name.strip()]
+        names_of = {key: _find(key, channel, named, where) for key, channel in wanted.items()}
         _refuse_absent([key for key, name in names_of.items() if name is None], there, where)
         found: dict[str, str] = {}
         for key, name in names_of.items():
@@ -273,7 +276,11 @@ def _refuse_absent(absent: list[str], there: list[str], where: object) -> None:
     many = len(absent) > 1
     which = ", ".join(repr(key) for key in absent)
     what = f"the panel names the channel{'s' if many else ''} {which}, which the image lacks"
-    raise DataError(what, where=where, allowed=there, hint=did_you_mean(absent[0], there))
+    unnamed = [str(number) for number, name in enumerate(there, start=1) if not name.strip()]
+    if unnamed:
+        what += f" (no name for channel {', '.join(unnamed)} of {len(there)})"
+    named = [name for name in there if name.strip()]
+    raise DataError(what, where=where, allowed=named, hint=did_you_mean(absent[0], named))
 
 
 def _find(key: str, channel: PanelChannel, there: list[str], where: object) -> str | None:
@@ -287,6 +294,9 @@ def _find(key: str, channel: PanelChannel, there: list[str], where: object) -> s
         for found in (exact, alike, same, bare, part):
             if len(found) == 1:
                 return found[0]
+            if len(found) > 1 and len(set(found)) == 1:
+                hint = "Rename one of them in the file."
+                raise DataError("two channels have the same name", where=where, seen=found, hint=hint)
             if len(found) > 1:
                 raise DataError(f"several channels could be {wanted!r}", where=where, seen=found)
     return None

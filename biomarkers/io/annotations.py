@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from biomarkers.core.errors import DataError, did_you_mean
-from biomarkers.io.annotations_classes import known_names, meaning_of
+from biomarkers.io.annotations_classes import PLAIN_REGION, known_names, meaning_of
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-_CELLS = ("detection", "cell", "tile", "tma_core", "root")  # QuPath objects that are not drawn by a person
+_CELLS = ("detection", "cell", "tile", "root")  # QuPath objects that are not drawn by a person
+_CORE = ("tma_core", "tmacore", "tma core")
 _AREAS = ("Polygon", "MultiPolygon")
 _POINTS = ("Point", "MultiPoint")
 _MIN_REPAIR_SHARE = 0.5
@@ -39,13 +41,15 @@ class Region:
 class Annotations:
     """What was drawn on one image, in pixels of its full resolution from the top left corner.
 
-    ``points`` are ``(x, y, meaning)`` of labelled cells; ``notes`` say what was repaired or left out.
+    ``points`` are ``(x, y, meaning)`` of labelled cells; ``notes`` say what was repaired or left out. ``unknown`` are
+    ``(class, number, area in px)`` of shapes without a class (``""``), or of one that means nothing here: not used.
     """
 
     source: str
     regions: tuple[Region, ...] = ()
     points: tuple[tuple[float, float, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
+    unknown: tuple[tuple[str, int, float], ...] = field(default=())
 
     @property
     def meanings(self) -> frozenset[str]:
@@ -60,14 +64,16 @@ class Annotations:
         return min(lefts), min(tops), max(rights), max(bottoms)
 
 
-def read_annotations(path: str | Path, *, classes: Mapping[str, str] | None = None) -> Annotations:
+def read_annotations(path: str | os.PathLike[str], *, classes: Mapping[str, str] | None = None) -> Annotations:
     """Read annotations that QuPath exported as GeoJSON.
 
     Old and new dialects are read: a FeatureCollection, a plain list, or one feature; ``objectType`` or
     ``object_type``; a class as ``{"name": ...}``, ``{"names": [...]}``, a list or text; a derived class
     (``Tumor: Positive``) by its base. Class names are matched whatever their
     case: Tumor, Stroma, Immune cells (Lymphocyte), Macrophage, Other, Necrosis, Region* (an area to analyse) and
-    Ignore* (or any name that ends in ``*`` and begins with ignore). Detections are left out, with a note.
+    Ignore* (or any name that ends in ``*`` and begins with ignore). Detections are left out, with a note; so are
+    shapes without a class or of another one, beside shapes whose class is known. Cores of a TMA grid are areas to
+    analyse, but for those marked as missing.
 
     Parameters
     ----------
@@ -79,8 +85,7 @@ def read_annotations(path: str | Path, *, classes: Mapping[str, str] | None = No
     Raises
     ------
     DataError
-        Not GeoJSON, no annotation in it, an annotation without a class or of an unknown class, or an outline that
-        cannot be mended.
+        Not GeoJSON, no annotation in it, none whose class is known, or an outline that cannot be mended.
 
     Examples
     --------
@@ -102,11 +107,19 @@ def read_annotations(path: str | Path, *, classes: Mapping[str, str] | None = No
     _check_classes(drawn, classes, path.name)
     regions: list[Region] = []
     points: list[tuple[float, float, str]] = []
+    unknown: dict[str, tuple[int, float]] = {}
+    missing_cores = 0
     for number, feature in enumerate(drawn, start=1):
         name = _class_name(feature)
-        meaning = meaning_of(name, classes)
-        assert meaning is not None  # checked above
-        where = f"{path.name}: annotation {number} ({name})"
+        meaning = _meaning(feature, classes)
+        if meaning is None:
+            count, area = unknown.get(name, (0, 0.0))
+            unknown[name] = count + 1, area + _area_of(feature)
+            continue
+        if _is_missing_core(feature):
+            missing_cores += 1
+            continue
+        where = f"{path.name}: annotation {number} ({name or 'TMA core'})"
         for geometry in _geometries(feature, where):
             if geometry.geom_type in _POINTS:
                 points += [(dot.x, dot.y, meaning) for dot in getattr(geometry, "geoms", [geometry])]
@@ -116,9 +129,12 @@ def read_annotations(path: str | Path, *, classes: Mapping[str, str] | None = No
                 regions += [Region(meaning, name, area) for area in areas]
             else:
                 notes.append(f"annotation {number} ({name}) is a {geometry.geom_type}: left out")
+    if missing_cores:
+        notes.append(f"{missing_cores} TMA cores marked as missing left out")
     if not regions and not points:
         raise DataError("no area and no point among the annotations", where=path.name, allowed=[*_AREAS, *_POINTS])
-    return Annotations(path.name, tuple(regions), tuple(points), tuple(notes))
+    told = tuple((name, *unknown[name]) for name in sorted(unknown))
+    return Annotations(path.name, tuple(regions), tuple(points), tuple(notes), told)
 
 
 def check_inside(annotations: Annotations, *, width: float, height: float) -> None:
@@ -198,28 +214,56 @@ def _class_name(feature: Mapping[str, Any]) -> str:
     return str(found).strip() if found is not None else ""
 
 
+def _is_core(feature: Mapping[str, Any]) -> bool:
+    return _object_type(feature) in _CORE
+
+
+def _is_missing_core(feature: Mapping[str, Any]) -> bool:
+    own = _properties(feature)
+    return _is_core(feature) and bool(own.get("isMissing", own.get("missing", False)))
+
+
+def _meaning(feature: Mapping[str, Any], classes: Mapping[str, str] | None) -> str | None:
+    """Return what a shape means; a core of a TMA grid whose class says nothing else is an area to analyse."""
+    known = meaning_of(_class_name(feature), classes)
+    return PLAIN_REGION if known is None and _is_core(feature) else known
+
+
+def _area_of(feature: Mapping[str, Any]) -> float:
+    """Area of a shape that is not used, px; 0 where it has none or is no geometry."""
+    try:
+        return math.fsum(one.area for one in _geometries(feature, ""))
+    except DataError:
+        return 0.0
+
+
 def _check_classes(drawn: Sequence[Mapping[str, Any]], classes: Mapping[str, str] | None, where: str) -> None:
+    """Refuse a file in which not one shape has a class that means something here."""
+    if any(_meaning(feature, classes) is not None for feature in drawn):
+        return
     names = Counter(_class_name(feature) for feature in drawn)
-    if names.get(""):
+    foreign = sorted(name for name in names if name)
+    if not foreign:
         raise DataError(
             f"{names['']} of {len(drawn)} annotations carry no class",
             where=where,
             allowed=known_names(classes),
             hint="Give them a class in QuPath: Region* for an area to analyse, Ignore* for one to leave out.",
         )
-    unknown = sorted(name for name in names if meaning_of(name, classes) is None)
-    if unknown:
-        raise DataError(
-            "unknown annotation class",
-            where=where,
-            seen=", ".join(unknown),
-            allowed=known_names(classes),
-            hint=did_you_mean(unknown[0], known_names(classes)),
-        )
+    near = did_you_mean(foreign[0], known_names(classes))
+    raise DataError(
+        "unknown annotation class",
+        where=where,
+        seen=", ".join(foreign),
+        allowed=known_names(classes),
+        hint=near
+        or f'Say what it means with --classes MAP.toml: "{foreign[0]}" = "tumor" (or stroma, ignore, region ...).',
+    )
 
 
 def _geometries(feature: Mapping[str, Any], where: str) -> list[BaseGeometry]:
-    from shapely import GEOSException, get_coordinates, get_parts
+    from shapely import get_coordinates, get_parts
+    from shapely.errors import ShapelyError
     from shapely.geometry import shape
 
     found = feature.get("geometry")
@@ -228,7 +272,7 @@ def _geometries(feature: Mapping[str, Any], where: str) -> list[BaseGeometry]:
     try:
         with np.errstate(invalid="ignore"):  # numbers are checked below
             geometry = shape(dict(found))
-    except (GEOSException, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except (ShapelyError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise DataError(f"not a geometry ({error})", where=where) from error
     if geometry.is_empty:
         raise DataError("an empty outline", where=where)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from biomarkers.core import keys
 from biomarkers.core.errors import UsageError
+from biomarkers.core.files import read_toml
 
 NECROSIS: Final = "necrosis"  # left out of every count and area
 IGNORE: Final = "ignore"  # left out of every count and area
@@ -59,6 +62,33 @@ def meaning_of(name: str, classes: Mapping[str, str] | None = None) -> str | Non
     base, *rest = (part.strip() for part in word.split(":"))
     meanings = {_NAMES.get(base), *(known for part in rest if (known := _NAMES.get(part)))}
     return meanings.pop() if len(meanings) == 1 else None
+
+
+def read_class_map(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Read what class names mean from a TOML file: ``Artefact = "ignore"``, at the top or under ``[classes]``.
+
+    Raises
+    ------
+    UsageError
+        The file is absent or not TOML, or a meaning is none of ``tumor, stroma, lymphocyte, macrophage, other,
+        necrosis, ignore, region``.
+    """
+    where = Path(path)
+    content = read_toml(where)
+    table = content.get("classes", content)
+    if not isinstance(table, Mapping) or (table is not content and len(content) > 1):
+        allowed = 'lines such as Artefact = "ignore", at the top or under [classes]'
+        raise UsageError("not a map of annotation classes", where=where, seen=sorted(content), allowed=allowed)
+    found = {}
+    for name, meaning in table.items():
+        word = str(meaning).strip().casefold()
+        word = _NAMES.get(word, word)
+        if word not in MEANINGS:
+            raise UsageError(
+                "unknown meaning of an annotation class", where=where, seen=f"{name} = {meaning!r}", allowed=MEANINGS
+            )
+        found[str(name)] = word
+    return found
 
 
 def known_names(classes: Mapping[str, str] | None = None) -> list[str]:

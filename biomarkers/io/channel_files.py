@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.core.errors import SlideError
+from biomarkers.io.ome_header import OmeImage, parse_xml, tag_of
 from biomarkers.io.pixel_size import PixelSize
 from biomarkers.io.reader import DECODE_ERRORS, check_is_image
 from biomarkers.io.zarr_header import is_zarr, zarr_attributes, zarr_axes, zarr_levels, zarr_pixel_size
@@ -25,7 +25,8 @@ Plane = Callable[[Box], NDArray[Any]]
 _MS_IN = {"s": 1e3, "ms": 1.0, "µs": 1e-3, "us": 1e-3}
 _LEVEL = 0.6  # of an image's side: what is smaller is a level of its pyramid, a label or a thumbnail
 _MOST_CHANNELS = 4096  # of a file that says more, the header lies
-TIFF_SUFFIXES = (".tif", ".tiff", ".qptiff")
+_COLOURS = {"", "r", "g", "b", "red", "green", "blue"}
+_BRIGHT, _PROBE_PX = 120, 1024  # grey level: the median of each plane of a brightfield picture lies above it
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,31 @@ def open_channels(path: Path) -> ChannelFile:
     Raises
     ------
     SlideError
-        There is no such file, it is no multichannel image, or planes differ in size.
+        There is no such file, it is no multichannel image but a colour picture, or planes differ in size.
     """
     if path.is_dir():
-        return _zarr(path) if is_zarr(path) else _folder(path)
-    check_is_image(path)
-    return _tiff(path)
+        file = _zarr(path) if is_zarr(path) else _folder(path)
+    else:
+        check_is_image(path)
+        file = _tiff(path)
+    _refuse_brightfield(path, file)
+    return file
+
+
+def _refuse_brightfield(path: Path, file: ChannelFile) -> None:
+    """Refuse a colour picture whose red, green and blue are stored as channels: all are bright where there is glass."""
+    if len(file.planes) != 3 or any(name.strip().casefold() not in _COLOURS for name in file.names):
+        return
+    rows, columns = (
+        slice((side - min(side, _PROBE_PX)) // 2, (side + min(side, _PROBE_PX)) // 2) for side in file.shape
+    )
+    try:
+        planes = [plane((rows, columns)) for plane in file.planes]
+    except SlideError:
+        return  # told where the channel is read
+    if all(plane.dtype == np.uint8 and float(np.median(plane)) >= _BRIGHT for plane in planes):
+        message = "this is a colour (RGB) picture, its red, green and blue stored as three grey planes"
+        raise SlideError(message, where=path, hint="Score it with --assay, without a panel.")
 
 
 def is_channel_folder(path: Path) -> bool:
@@ -70,7 +90,7 @@ def _tiffs_in(folder: Path) -> list[Path]:
     return sorted(
         file
         for file in folder.iterdir()
-        if file.name.casefold().endswith(TIFF_SUFFIXES) and not file.name.startswith(".")
+        if file.name.casefold().endswith((".tif", ".tiff", ".qptiff")) and not file.name.startswith(".")
     )
 
 
@@ -88,7 +108,7 @@ def _tiff(path: Path) -> ChannelFile:
     import tifffile
 
     from biomarkers.io.tiff_open import open_tiff
-    from biomarkers.io.tiff_scene import describe
+    from biomarkers.io.tiff_pixel_size import ome_of, pixel_size_of
 
     try:
         with open_tiff(path) as file:
@@ -96,8 +116,12 @@ def _tiff(path: Path) -> ChannelFile:
             axes, shape = series.axes, series.shape
             shapes = [one.shape for one in file.series]
             _refuse_cut(path, file, series)
-            scene = describe(file, series)
-            names, exposure = _tiff_names(file, series)
+            ome = ome_of(file)
+            own = None if ome is None else ome.image_at(_first_directory(series), file=path.name)
+            if own is None and ome is not None and len(ome.images) == 1:
+                own = ome.images[0]
+            size = pixel_size_of(file, series.keyframe, ome=own)
+            names, exposure = _tiff_names(file, series, own)
     except (tifffile.TiffFileError, *DECODE_ERRORS) as error:
         raise SlideError(f"the TIFF cannot be opened: {error}", where=path) from error
     height, width = shape[axes.index("Y")], shape[axes.index("X")]
@@ -117,7 +141,7 @@ def _tiff(path: Path) -> ChannelFile:
     _refuse_several(path, shapes, axes)
     planes = tuple(_tiff_plane(path, number) for number in range(count))
     names = names or ("",) * count
-    return ChannelFile(names, (height, width), planes, scene.pixel_size, exposure)
+    return ChannelFile(names, (height, width), planes, size, exposure)
 
 
 def _refuse_cut(path: Path, file: Any, series: Any) -> None:
@@ -172,9 +196,16 @@ def _tiff_plane(path: Path, number: int) -> Plane:
     return read
 
 
-def _tiff_names(file: Any, series: Any) -> tuple[tuple[str, ...], dict[str, float]]:
+def _first_directory(series: Any) -> int:
+    page = next(page for page in series.pages if page is not None)
+    return int(page.index[0] if isinstance(page.index, tuple) else page.index)
+
+
+def _tiff_names(file: Any, series: Any, own: OmeImage | None) -> tuple[tuple[str, ...], dict[str, float]]:
+    if own is not None:
+        return _ome_names(own)
     if file.is_ome:
-        return _ome_names(file.ome_metadata or "")
+        return (), {}
     pages = [page for page in series.levels[0].pages if page is not None]
     if file.is_qpi or all("PerkinElmer-QPI" in (_description(page) or "") for page in pages):
         return _qpi_names([_description(page) for page in pages])
@@ -195,17 +226,11 @@ def _page_name(page: Any) -> str:
     return "" if tags is None else str(tags.valueof(285, "") or "")
 
 
-def _ome_names(xml: str) -> tuple[tuple[str, ...], dict[str, float]]:
-    root = _xml(xml)
-    if root is None:
-        return (), {}
-    pixels = next((element for element in root.iter() if _tag(element) == "Pixels"), None)
-    if pixels is None:
-        return (), {}
-    names = tuple(element.get("Name", "").strip() for element in pixels if _tag(element) == "Channel")
+def _ome_names(image: OmeImage) -> tuple[tuple[str, ...], dict[str, float]]:
+    names = tuple(element.get("Name", "").strip() for element in image.pixels if tag_of(element) == "Channel")
     exposure = {}
-    for element in pixels:
-        number = int(element.get("TheC", -1)) if _tag(element) == "Plane" else -1
+    for element in image.pixels:
+        number = int(element.get("TheC", -1)) if tag_of(element) == "Plane" else -1
         if 0 <= number < len(names) and element.get("ExposureTime"):
             unit = element.get("ExposureTimeUnit", "s")
             exposure[names[number]] = float(element.get("ExposureTime", "0")) * _MS_IN.get(unit, np.nan)
@@ -216,10 +241,10 @@ def _qpi_names(descriptions: list[str]) -> tuple[tuple[str, ...], dict[str, floa
     """Name channels of an Akoya / PerkinElmer file by biomarker where it says one, by fluorophore otherwise."""
     names, exposure = [], {}
     for text in descriptions:
-        root = _xml(text)
+        root = parse_xml(text)
         if root is None:
             return (), {}
-        found = {_tag(element): (element.text or "").strip() for element in root}
+        found = {tag_of(element): (element.text or "").strip() for element in root}
         name = found.get("Biomarker") or found.get("Name") or ""
         names.append(name)
         if found.get("IsUnmixedComponent", "").casefold() == "true":
@@ -227,19 +252,6 @@ def _qpi_names(descriptions: list[str]) -> tuple[tuple[str, ...], dict[str, floa
         if re.fullmatch(r"[0-9.]+", found.get("ExposureTime", "")) and float(found["ExposureTime"]) > 0:
             exposure[name] = float(found["ExposureTime"]) / 1000  # microseconds
     return tuple(names), exposure
-
-
-def _xml(text: str) -> ElementTree.Element | None:
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        return None
-    try:
-        return ElementTree.fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text))  # noqa: S314
-    except ElementTree.ParseError:
-        return None
-
-
-def _tag(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2]
 
 
 # -- a folder with one TIFF a channel ---

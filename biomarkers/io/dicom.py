@@ -18,6 +18,22 @@ def series_of(path: Path) -> tuple[str, bool] | None:
 
     Only explicit little-endian headers are read, which whole-slide images have; nothing of the patient is looked at.
     """
+    found = _place_of(path)
+    if found is None or _SERIES not in found:
+        return None
+    return found[_SERIES], "VOLUME" in found.get(_IMAGE_TYPE, "").split("\\")
+
+
+def role_of(path: Path) -> str:
+    """Return what a DICOM file shows that is no level of a slide (``label``, ``overview``, ...); else ``""``."""
+    kinds = ((_place_of(path) or {}).get(_IMAGE_TYPE, "")).upper().split("\\")
+    if "VOLUME" in kinds:
+        return ""
+    return next((kind.casefold() for kind in kinds if kind in ("LABEL", "OVERVIEW", "LOCALIZER", "THUMBNAIL")), "")
+
+
+def _place_of(path: Path) -> dict[tuple[int, int], str] | None:
+    """Read the two elements that tell a file's place in its series; None where it is no DICOM or damaged."""
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
@@ -34,9 +50,7 @@ def series_of(path: Path) -> tuple[str, bool] | None:
                 break
     except (struct.error, ValueError):
         return None  # cut short or damaged: OpenSlide says so when the slide is opened
-    if _SERIES not in found:
-        return None
-    return found[_SERIES], "VOLUME" in found.get(_IMAGE_TYPE, "").split("\\")
+    return found
 
 
 def _elements(head: bytes, at: int, depth: int) -> Iterator[tuple[tuple[int, int], int, int]]:

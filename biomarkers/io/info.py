@@ -26,8 +26,8 @@ def slide_info(path: str | os.PathLike[str]) -> dict[str, Any]:
     -------
     ``path``, ``reader`` and ``scenes``: one dict an image with ``name``, ``width``, ``height``, ``levels`` (width,
     height, downsample), ``channels``, ``mpp``, ``mpp_source`` (None when the file does not say), ``mpp_usable`` (it can
-    be true), ``usable`` (its pixels can be scored as brightfield) and ``problems`` (what will stop a score, or is
-    odd, in words).
+    be true), ``usable`` (its pixels can be scored as brightfield), ``problems`` (what will stop a score, or is odd, in
+    words) and ``left_out`` (further images of the file that are never read: label, macro, thumbnail).
 
     Raises
     ------
@@ -76,6 +76,7 @@ def _channels(file: ChannelFile) -> dict[str, Any]:
         **_pixel_size(file.pixel_size, problems),
         "usable": False,
         "problems": problems,
+        "left_out": [],
     }
 
 
@@ -85,6 +86,8 @@ def _pixel_size(size: PixelSize | None, problems: list[str]) -> dict[str, Any]:
         problems.append("no pixel size in the file: give it with --mpp")
     elif size.problem:
         problems.append(f"{size.problem}: give the true one with --mpp")
+    else:
+        problems += [f"{conflict}: give the true one with --mpp" for conflict in size.conflicts]
     return {
         "mpp": None if size is None else size.mpp,
         "mpp_source": None if size is None else size.source,
@@ -108,4 +111,5 @@ def _scene(slide: Slide, number: int) -> dict[str, Any]:
         **_pixel_size(scene.pixel_size, problems),
         "usable": scene.refused is None and scene.channels != ("grey",),
         "problems": problems,
+        "left_out": list(scene.left_out),
     }

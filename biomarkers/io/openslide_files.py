@@ -29,7 +29,9 @@ class OpenSlideReader:
             Level(width, height, float(down))
             for (width, height), down in zip(self._slide.level_dimensions, self._slide.level_downsamples, strict=True)
         )
-        self.scenes: tuple[Scene, ...] = (Scene(name="", levels=levels, pixel_size=self._pixel_size()),)
+        size = self._pixel_size()
+        left_out = tuple(sorted(self._slide.associated_images))
+        self.scenes: tuple[Scene, ...] = (Scene(name="", levels=levels, pixel_size=size, left_out=left_out),)
 
     def read(
         self, scene: int, level: int, x: int, y: int, width: int, height: int, *, again_from: int | None = None

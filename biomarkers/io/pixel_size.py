@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from xml.etree.ElementTree import ParseError
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from biomarkers.core.errors import SlideError, UsageError
+from biomarkers.io.units import um_in
 
 MIN_MPP, MAX_MPP = 0.05, 10.0
-_UM_PER_INCH, _UM_PER_CM = 25_400.0, 10_000.0
-# um in one unit, as written in OME-XML, ImageJ and PNG headers
-_UM_IN = {"m": 1e6, "cm": 1e4, "mm": 1e3, "um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "nm": 1e-3}
 _SQUARE_TOLERANCE = 0.02
+# sources that differ by less say the same in other roundings; scanners' nominal and calibrated sizes differ by up to 4%
+_SAME = 0.06
+# a camera's adapter makes the size of a pixel at one magnification differ by 0.6 to 1.7 from 10 um over it
+_OF_MAGNIFICATION = (0.6, 1.7)
+_UM_AT_1X = 10.0
 
 
 @dataclass(frozen=True)
 class PixelSize:
-    """Micrometres per pixel along x and y, and the place that said so."""
+    """Micrometres per pixel along x and y, the place that said so, and what other places of the file say.
+
+    Attributes
+    ----------
+    x_um, y_um
+        Micrometres per pixel.
+    source
+        The field of the file that says so.
+    others
+        Other sizes in the same file that could be true, in falling order of trust.
+    magnification
+        The objective's, where the file names it.
+    """
 
     x_um: float
     y_um: float
     source: str
+    others: tuple[PixelSize, ...] = field(default=())
+    magnification: float | None = None
 
     @property
     def mpp(self) -> float:
@@ -32,11 +49,61 @@ class PixelSize:
     def problem(self) -> str | None:
         """Why this size cannot be used as it stands, or None."""
         if not MIN_MPP <= self.mpp <= MAX_MPP:
-            note = " (a 72 dpi resolution tag)" if abs(self.mpp - _UM_PER_INCH / 72) < 0.5 else ""
+            note = " (a 72 dpi resolution tag)" if abs(self.mpp - um_in("inch") / 72) < 0.5 else ""
             return f"the stored pixel size of {self.mpp:.4g} um/px{note} is no microscope's"
         if abs(self.x_um - self.y_um) > _SQUARE_TOLERANCE * self.mpp:
             return f"the pixels are not square: {self.x_um:.4g} x {self.y_um:.4g} um"
         return None
+
+    @property
+    def conflicts(self) -> tuple[str, ...]:
+        """What else the file says that contradicts this size, in words.
+
+        Examples
+        --------
+        >>> PixelSize(0.25, 0.25, "OME", others=(PixelSize(0.5, 0.5, "TIFF resolution"),)).conflicts
+        ('the file contradicts itself: 0.25 um/px by OME, 0.5 um/px by TIFF resolution; the former was taken',)
+        >>> PixelSize(0.25, 0.25, "Aperio MPP", magnification=10).conflicts
+        ('0.25 um/px by Aperio MPP do not fit an objective of 10x (about 1 um/px)',)
+        """
+        told = [
+            f"the file contradicts itself: {self.mpp:.4g} um/px by {self.source}, {other.mpp:.4g} um/px by "
+            f"{other.source}; the former was taken"
+            for other in self.others
+            if abs(other.mpp - self.mpp) > _SAME * self.mpp
+        ]
+        if self.magnification:
+            share = self.mpp * self.magnification / _UM_AT_1X
+            if not _OF_MAGNIFICATION[0] <= share <= _OF_MAGNIFICATION[1]:
+                usual = _UM_AT_1X / self.magnification
+                told.append(
+                    f"{self.mpp:.4g} um/px by {self.source} do not fit an objective of {self.magnification:g}x "
+                    f"(about {usual:.2g} um/px)"
+                )
+        return tuple(told)
+
+
+def most_trusted(sizes: Iterable[PixelSize | None], *, magnification: float | None = None) -> PixelSize | None:
+    """Choose among what a file says, the more specific source first.
+
+    Parameters
+    ----------
+    sizes
+        What each source says, in falling order of trust; None where it says nothing.
+    magnification
+        The objective's, where known.
+
+    Returns
+    -------
+    The first size that can be true, with the others that can be; the first of all where none can; None where no
+    source says anything.
+    """
+    said = [one for one in sizes if one is not None]
+    credible = [one for one in said if one.problem is None]
+    if not credible:
+        return said[0] if said else None
+    others = tuple(credible[1:])
+    return dataclasses.replace(credible[0], others=others, magnification=magnification)
 
 
 def choose_mpp(stated: float | None, found: PixelSize | None, *, where: object) -> tuple[float, str]:
@@ -77,51 +144,7 @@ def choose_mpp(stated: float | None, found: PixelSize | None, *, where: object) 
 
 def from_resolution(x: float, y: float, unit: int, *, source: str) -> PixelSize | None:
     """Turn TIFF or JFIF resolution (pixels per unit; 2 = inch, 3 = cm) into a pixel size."""
-    um = {2: _UM_PER_INCH, 3: _UM_PER_CM}.get(unit)
-    if um is None or not (x > 0 and y > 0):
+    name = {2: "inch", 3: "cm", 4: "mm", 5: "um"}.get(unit)  # 4 and 5: not in the standard, but written
+    if name is None or not (x > 0 and y > 0):
         return None
-    return PixelSize(um / x, um / y, source)
-
-
-def from_aperio(description: str) -> PixelSize | None:
-    """Read ``MPP = 0.4990`` of an Aperio image description."""
-    found = re.search(r"\|\s*MPP\s*=\s*([0-9.]+)", description)
-    try:
-        mpp = float(found[1]) if found else 0.0
-    except ValueError:  # "0.25.1"
-        return None
-    return PixelSize(mpp, mpp, "Aperio MPP") if mpp > 0 else None
-
-
-def from_ome(xml: str, *, image: int = 0) -> PixelSize | None:
-    """Read PhysicalSizeX and PhysicalSizeY of an image (by number) of an OME-XML header."""
-    from xml.etree import ElementTree
-
-    if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
-        return None
-    try:
-        root = ElementTree.fromstring(xml)  # noqa: S314
-    except ParseError:
-        return None
-    pixels = [element for element in root.iter() if element.tag.rpartition("}")[2] == "Pixels"]
-    for element in pixels[image : image + 1] or pixels[:1]:
-        x = _ome_length(element.get("PhysicalSizeX"), element.get("PhysicalSizeXUnit"))
-        y = _ome_length(element.get("PhysicalSizeY"), element.get("PhysicalSizeYUnit"))
-        return PixelSize(x, y, "OME PhysicalSizeX") if x and y else None
-    return None
-
-
-def from_imagej(metadata: dict[str, object], x: float, y: float) -> PixelSize | None:
-    """Read ImageJ's unit together with the TIFF resolution (pixels per that unit)."""
-    um = _UM_IN.get(str(metadata.get("unit", "")).replace("\\u00B5", "µ"))
-    if um is None or not (x > 0 and y > 0):
-        return None
-    return PixelSize(um / x, um / y, "ImageJ unit and resolution")
-
-
-def _ome_length(value: str | None, unit: str | None) -> float | None:
-    um = _UM_IN.get(unit or "µm")
-    try:
-        return float(value or "") * um if um else None
-    except ValueError:
-        return None
+    return PixelSize(um_in(name) / x, um_in(name) / y, source)

@@ -43,6 +43,8 @@ class Scene:
     problems: tuple[str, ...] = field(default=())
     # why its pixels cannot be scored (16 bit, CMYK, ...), or None
     refused: str | None = None
+    # roles of the file's further images that are never read: label, macro, thumbnail
+    left_out: tuple[str, ...] = ()
 
 
 class Reader(Protocol):
@@ -104,17 +106,22 @@ def check_sizes(width: int, height: int, *, limit_pixels: int, where: object) ->
         )
 
 
-def on_glass(rgba: NDArray[np.uint8]) -> RGB:
+def on_glass(rgba: NDArray[np.uint8], *, multiplied: bool = False) -> RGB:
     """Lay pixels with transparency over empty glass: what is transparent becomes 255, not black.
 
     Parameters
     ----------
     rgba
         uint8 (height, width, 4).
-        True when the colours were already multiplied by their opacity (openslide).
+    multiplied
+        The colours are multiplied by their opacity already (associated alpha).
     """
+    if (rgba[..., 3] == GLASS).all():
+        return np.ascontiguousarray(rgba[..., :3])
     alpha = rgba[..., 3:].astype(np.uint32)
     colour = rgba[..., :3].astype(np.uint32)
+    if multiplied:
+        return np.minimum(colour + (GLASS - alpha), GLASS).astype(np.uint8)
     return ((colour * alpha + GLASS * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 

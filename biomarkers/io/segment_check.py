@@ -87,11 +87,13 @@ def jpeg_fault(
         at = found.start()
 
 
-def jpeg_2000_fault(raw: bytes, *, width: int, height: int) -> str | None:
+def jpeg_2000_fault(raw: bytes, *, width: int, height: int, least: tuple[int, int] | None = None) -> str | None:
     """Say what is wrong with the size of a JPEG 2000 picture, or return None; arguments as for :func:`jpeg_fault`."""
     at = raw.find(_SIZ, 0, 4096)
     if at < 0 or at + 24 > len(raw):
         return "it is no JPEG 2000 picture"
     right, low, left, top = struct.unpack_from(">IIII", raw, at + 8)
     wide, tall = right - left, low - top
-    return None if (wide, tall) == (width, height) else f"its JPEG 2000 picture is {wide} x {tall} px"
+    inside = (width, height) if least is None else least
+    fits = wide in (width, inside[0]) and inside[1] <= tall <= height
+    return None if fits else f"its JPEG 2000 picture is {wide} x {tall} px"

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from biomarkers.core.errors import SlideError, UsageError
 from biomarkers.core.sources import is_url, name_of, open_object
+from biomarkers.io.formats import TIFF_STARTS, format_of, read_head
+from biomarkers.io.level_check import doubt_about_levels
+from biomarkers.io.padding import BLOCK_PX, Padding, find_padding
 from biomarkers.io.pixel_size import PixelSize, choose_mpp
-from biomarkers.io.reader import RGB, Level, Reader, Scene, check_is_image, check_sizes
+from biomarkers.io.reader import GLASS, RGB, Level, Reader, Scene, check_is_image, check_sizes
 from biomarkers.io.zarr_header import is_zarr
 
-# formats that only OpenSlide reads, by suffix; DICOM is also told by its header
-_OPENSLIDE_SUFFIXES = {".mrxs", ".dcm", ".vms", ".vmu", ".svslide", ".czi"}
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_TEXT_INDEX = ("Hamamatsu VMS", "Hamamatsu VMU")
 REGION_LIMIT_PIXELS = 200_000_000
+_NONE = Padding((), 0.0)
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,10 @@ class Slide:
         Which of the file's images this is; its name is ``scene_name``.
     pixel_size
         What the file says, or None; see ``mpp`` for what is used.
+    padding
+        What is read as glass; nothing, unless :meth:`without_padding` made this slide.
+    doubts
+        What was found to be wrong by looking at pixels (:meth:`with_checked_levels`).
     """
 
     path: Path
@@ -38,6 +46,8 @@ class Slide:
     scenes: tuple[Scene, ...]
     stated_mpp: float | None
     _reader: Reader
+    padding: Padding = _NONE
+    doubts: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -56,8 +66,17 @@ class Slide:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is odd about the file but does not stop it from being read."""
-        return self.scenes[self.scene].problems
+        """What is odd about the file but does not stop it from being read, contradictions of its pixel size among it.
+
+        The latter are no matter where the user states the size.
+        """
+        scene = self.scenes[self.scene]
+        size = scene.pixel_size
+        return (
+            *scene.problems,
+            *self.doubts,
+            *(size.conflicts if size is not None and self.stated_mpp is None else ()),
+        )
 
     @property
     def refused(self) -> str | None:
@@ -119,7 +138,42 @@ class Slide:
             allowed = f"inside {wide} x {tall}"
             raise UsageError("the region lies outside the image", where=self.path, seen=region, allowed=allowed)
         check_sizes(width, height, limit_pixels=REGION_LIMIT_PIXELS, where=self.path)
-        return self._reader.read(self.scene, level, x, y, width, height, again_from=again_from)
+        if not self.padding.colours:
+            return self._reader.read(self.scene, level, x, y, width, height, again_from=again_from)
+        left, top = (max(0, at // BLOCK_PX - 1) * BLOCK_PX for at in (x, y))  # what lies beside tells padding
+        right, bottom = min(wide, x + width + 2 * BLOCK_PX), min(tall, y + height + 2 * BLOCK_PX)
+        right, bottom = (
+            right - right % BLOCK_PX if right < wide else wide,
+            bottom - bottom % BLOCK_PX if bottom < tall else tall,
+        )
+        read = self._reader.read(self.scene, level, left, top, right - left, bottom - top, again_from=again_from)
+        found = self.padding.mask(read)
+        rows, columns = slice(y - top, y - top + height), slice(x - left, x - left + width)
+        part = np.array(read[rows, columns])
+        part[found[rows, columns]] = GLASS
+        return part
+
+    def without_padding(self) -> Self:
+        """Return the same slide with areas of exact black or grey, from stitching or rotation, read as glass.
+
+        Raises
+        ------
+        SlideError
+            The pixels that tell padding cannot be decoded, or are of a kind that cannot be scored.
+        """
+        self.check_usable()
+        return replace(self, padding=find_padding(self))
+
+    def with_checked_levels(self) -> Self:
+        """Return the same slide, with a doubt where its smallest level does not show what its largest one shows.
+
+        Raises
+        ------
+        SlideError
+            It shows another picture, or pixels cannot be decoded.
+        """
+        doubt = doubt_about_levels(self, where=self.path)
+        return self if doubt is None else replace(self, doubts=(*self.doubts, doubt))
 
     def check_usable(self) -> None:
         """Raise a SlideError when its pixels are of a kind that cannot be scored without guessing."""
@@ -184,7 +238,7 @@ def _open_remote(location: str) -> Reader:
     from biomarkers.io.tiff import TiffReader
 
     stream = open_object(location)
-    if not stream.read(4).startswith(_TIFF_STARTS):
+    if not stream.read(4).startswith(TIFF_STARTS):
         stream.close()
         hint = "Copy it here, or let 'biomarkers score' do so."
         raise SlideError("only the TIFF family is read from an object store", where=location, hint=hint)
@@ -197,19 +251,27 @@ def _open_remote(location: str) -> Reader:
 
 
 def _open_local(path: Path) -> Reader:
-    """Pick the reader by what the file is: its first bytes first, its suffix where they do not tell."""
+    """Pick the reader that the registry of formats names."""
     if is_zarr(path):
         from biomarkers.io.zarr_files import ZarrReader
 
         return ZarrReader(path)
-    check_is_image(path)
-    with path.open("rb") as stream:
-        start = stream.read(132)
-    if start.startswith(_TIFF_STARTS):
+    known = format_of(path) if path.is_file() else None
+    indexed = known is not None and known.name in _TEXT_INDEX  # a text file that names the files of its pixels
+    if not indexed or known is None or not known.begins(read_head(path)):
+        check_is_image(path)
+    if known is not None and not known.reader:
+        raise SlideError(f"{known.name} is not read", where=path, hint=known.hint)
+    if known is not None and TIFF_STARTS in known.starts.values():
+        if not read_head(path).startswith(TIFF_STARTS):
+            raise SlideError(f"not a {known.name}: the file does not begin as a TIFF does", where=path)
         return _open_tiff(path)
-    if path.suffix.lower() in _OPENSLIDE_SUFFIXES or start[128:132] == b"DICM":
+    if known is not None and known.reader == "openslide":
+        from biomarkers.io.dicom import role_of
         from biomarkers.io.openslide_files import OpenSlideReader
 
+        if known.name == "DICOM" and (shown := role_of(path)):
+            raise SlideError(f"this DICOM file is the {shown} image of a slide, which is never read", where=path)
         return OpenSlideReader(path)
     from biomarkers.io.pillow_files import PlainReader
 
@@ -217,12 +279,21 @@ def _open_local(path: Path) -> Reader:
 
 
 def _open_tiff(path: Path) -> Reader:
+    """Open with tifffile what it reads rightly, and with OpenSlide what that one stitches or converts."""
     from biomarkers.io.tiff import TiffReader
 
     reader = TiffReader(path)
-    if not reader.needs_openslide:
+    if not reader.needs_openslide and not reader.vendor:
         return reader
-    reader.close()
     from biomarkers.io.openslide_files import OpenSlideReader
 
-    return OpenSlideReader(path)
+    try:
+        stitched = OpenSlideReader(path)
+    except SlideError as error:
+        if reader.needs_openslide or reader.tiles_overlap:
+            reader.close()
+            raise
+        reader.add_problem(f"OpenSlide cannot stitch this {reader.vendor} slide ({error.what}): read as a plain TIFF")
+        return reader
+    reader.close()
+    return stitched

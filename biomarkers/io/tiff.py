@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,18 @@ import tifffile
 
 from biomarkers.core.errors import SlideError
 from biomarkers.io.reader import DECODE_ERRORS, GLASS, RGB, Scene, on_glass
+from biomarkers.io.tiff_images import images_of
 from biomarkers.io.tiff_layout import Layout
 from biomarkers.io.tiff_open import open_tiff
-from biomarkers.io.tiff_scene import describe, needs_openslide
+from biomarkers.io.tiff_pixel_size import vendor_of, ventana_overlaps
+from biomarkers.io.tiff_scene import check_layout, describe, has_alpha, needs_openslide
 from biomarkers.io.tile_cache import Held
 
 _Segment = tuple[Any, tuple[int, ...], tuple[int, ...]]  # pixels, place and shape, as tifffile gives them
 _MINISWHITE, _PALETTE = 0, 3
 _CUT_SHORT, _COPY_AGAIN = "the file is cut short: pixels are missing at its end", "Copy or download it again."
-_MOST_PAGES = 64  # a file of more equal pages is a stack, not so many scenes
+_ASSOCIATED = 1
+_LOOKED_AT_PIXELS = 4_000_000  # a larger page is not read to see whether it is a label
 
 
 class TiffReader:
@@ -32,7 +35,7 @@ class TiffReader:
         self._path, self._stream = path, stream
         self._lock = threading.Lock()
         self._held = Held()
-        self._layouts: dict[tuple[int, int], Layout] = {}
+        self._layouts: dict[int, Layout] = {}
         self._descriptor: int | None = None
         try:
             self._file = open_tiff(path if stream is None else stream, name=path.name)
@@ -41,13 +44,13 @@ class TiffReader:
         if stream is None and hasattr(os, "pread"):
             self._descriptor = self._file.filehandle.fileno()
         try:
-            self._series, stray = _image_series(self._file)
-            self.scenes: tuple[Scene, ...] = tuple(
-                describe(self._file, one, stray=stray, where=path) for one in self._series
-            )
-            for one in self._series:
-                self._check_length(_page(one.levels[0]))
-            self.needs_openslide = any(needs_openslide(one) for one in self._series)
+            self._images = images_of(self._file, look=self._look)
+            self.scenes: tuple[Scene, ...] = tuple(describe(self._file, one, where=path) for one in self._images)
+            for one in self._images:
+                self._check_length(one.page)
+            aperio = bool(self._file.is_svs)
+            self.vendor = vendor_of(self._file)
+            self.needs_openslide = any(needs_openslide(one.page, aperio=aperio) for one in self._images)
         except (tifffile.TiffFileError, *DECODE_ERRORS) as error:
             self._file.close()
             raise SlideError(f"the TIFF's directory is damaged: {_said(error)}", where=path) from error
@@ -62,14 +65,44 @@ class TiffReader:
         self, scene: int, level: int, x: int, y: int, width: int, height: int, *, again_from: int | None = None
     ) -> RGB:
         """Return a region as uint8 (height, width, 3); see :class:`biomarkers.io.reader.Reader`."""
-        layout = self._layout(scene, level)
-        page, samples = layout.page, layout.page.samplesperpixel
+        image = self._images[scene]
+        box = x, y, width, height
+        first = self._read_page(image.levels[level], *box, again_from=again_from)
+        if not image.others:
+            return first
+        more = [self._read_page(page, *box, again_from=again_from) for page in image.others[level]]
+        return np.ascontiguousarray(np.stack([plane[..., 0] for plane in (first, *more)], axis=-1))
+
+    def _read_page(self, page: Any, x: int, y: int, width: int, height: int, *, again_from: int | None) -> RGB:
+        layout = self._layout(page)
+        samples = layout.page.samplesperpixel
         out = np.empty((height, width, samples), np.uint8)  # the segments cover it, absent ones too
         missing: list[tuple[slice, slice]] = []
         for index in layout.touched(x, y, width, height):
             data, (sample, _, top, left, _), shape = self._segment(layout, index, again_from)
             _paste(out, missing, data, top - y, left - x, sample if layout.planes > 1 else None, shape)
-        return _to_rgb(out, missing, page)
+        return _to_rgb(out, missing, layout.page)
+
+    def _look(self, page: Any) -> RGB | None:
+        """Read a small page whole, to see what it shows; None where it is large, damaged or no picture of 8 bits."""
+        try:
+            check_layout(page, where=self._path)
+            if page.dtype != np.uint8 or page.imagewidth * page.imagelength > _LOOKED_AT_PIXELS:
+                return None
+            return self._read_page(page, 0, 0, page.imagewidth, page.imagelength, again_from=None)
+        except (SlideError, tifffile.TiffFileError, *DECODE_ERRORS):
+            return None
+        finally:
+            self._held.clear()
+
+    @property
+    def tiles_overlap(self) -> bool:
+        """Whether the tiles of a Ventana slide overlap, so that they must be stitched."""
+        return self.vendor == "ventana" and ventana_overlaps(self._file)
+
+    def add_problem(self, problem: str) -> None:
+        """Say something more of every image of the file."""
+        self.scenes = tuple(replace(scene, problems=(*scene.problems, problem)) for scene in self.scenes)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -84,10 +117,10 @@ class TiffReader:
         if max(ends, default=0) > self._file.filehandle.size:
             raise SlideError(_CUT_SHORT, where=self._path, hint=_COPY_AGAIN)
 
-    def _layout(self, scene: int, level: int) -> Layout:
-        if (scene, level) not in self._layouts:
-            self._layouts[scene, level] = Layout.of(_page(self._series[scene].levels[level]))
-        return self._layouts[scene, level]
+    def _layout(self, page: Any) -> Layout:
+        if page.offset not in self._layouts:
+            self._layouts[page.offset] = Layout.of(page)
+        return self._layouts[page.offset]
 
     def _segment(self, layout: Layout, index: int, again_from: int | None) -> _Segment:
         """Read and decode one strip or tile; an absent one comes back as None. Some are held."""
@@ -129,53 +162,8 @@ class TiffReader:
         return raw
 
 
-@dataclass(frozen=True)
-class _Page:
-    """One page of a file of equal pages, with what is asked of a series."""
-
-    keyframe: Any
-    name: str = ""
-    axes: str = "YXS"
-
-    @property
-    def pages(self) -> list[Any]:
-        return [self.keyframe]
-
-    @property
-    def levels(self) -> list[Any]:
-        return [self]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        shape: tuple[int, ...] = self.keyframe.shape
-        return shape
-
-
 def _said(error: Exception) -> str:
     return str(error) or type(error).__name__
-
-
-def _image_series(file: Any) -> tuple[list[Any], list[Any]]:
-    """Series that are images of tissue, and reduced images that belong to no pyramid.
-
-    No label, macro or thumbnail is ever read. A reduced image (bit 0 of NewSubfileType) is by the TIFF standard a
-    smaller version of another one: as a series of its own it is a level whose shape does not fit, not a second scene.
-    """
-    left_out = {"label", "macro", "thumbnail", "map", "overview", "barcode", "probability"}
-    images = [one for one in file.series if one.name.strip().lower() not in left_out and one.ndim >= 2]
-    stray = [one for one in images[1:] if int(one.keyframe.subfiletype) & 1]
-    return [scene for one in images if one not in stray for scene in _scenes_of(one)], stray
-
-
-def _scenes_of(series: Any) -> list[Any]:
-    """Equal colour pages that nothing calls a stack are so many scenes."""
-    if series.axes == "IYXS" and len(series.levels) == 1 and len(series.pages) <= _MOST_PAGES:
-        return [_Page(page.aspage()) for page in series.pages if page is not None]
-    return [series]
-
-
-def _page(level: Any) -> Any:
-    return level.keyframe if level.keyframe is not None else level.pages[0]
 
 
 def _paste(out: Any, missing: Any, data: Any, top: int, left: int, sample: int | None, shape: tuple[int, ...]) -> None:
@@ -200,13 +188,14 @@ def _to_rgb(out: Any, missing: Any, page: Any) -> RGB:
     """Bring stored samples to interleaved RGB on glass."""
     photometric = int(page.photometric)
     if photometric == _PALETTE:
-        colours = (np.asarray(page.colormap) >> 8).astype(np.uint8)  # (3, 256), 16 bit by definition
+        colours = np.asarray(page.colormap)  # (3, 256), 16 bit by definition; some programs write 8
+        colours = (colours >> 8 if colours.max(initial=0) > GLASS else colours).astype(np.uint8)
         rgb = np.moveaxis(colours[:, out[..., 0]], 0, -1)
     elif out.shape[-1] == 1:
         grey = 255 - out if photometric == _MINISWHITE else out
         rgb = np.repeat(grey, 3, axis=-1)
-    elif out.shape[-1] == 4:
-        rgb = on_glass(out)
+    elif out.shape[-1] == 4 and has_alpha(page):
+        rgb = on_glass(out, multiplied=int(page.extrasamples[0]) == _ASSOCIATED)
     else:
         rgb = out[..., :3]
     for part in missing:

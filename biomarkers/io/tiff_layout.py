@@ -66,11 +66,11 @@ class Layout:
 
     def fault(self, index: int, raw: bytes) -> str | None:
         """Say what is wrong with a segment before it is decoded, or return None."""
-        if self.compression in JPEG_2000:
-            return jpeg_2000_fault(raw, width=self.wide, height=self.tall)
-        if self.compression not in JPEG:
+        if self.compression not in JPEG and self.compression not in JPEG_2000:
             return None
         left, top = index % self.columns * self.wide, index // self.columns % self.rows * self.tall
         least = min(self.wide, self.width - left), min(self.tall, self.height - top)
+        if self.compression in JPEG_2000:
+            return jpeg_2000_fault(raw, width=self.wide, height=self.tall, least=least)
         whole = self.tables["jpegheader"] is None
         return jpeg_fault(raw, width=self.wide, height=self.tall, least=least, whole=whole, sound=self._sound)

@@ -2,50 +2,87 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tifffile
 
 from biomarkers.core.errors import SlideError
-from biomarkers.io.pixel_size import PixelSize, from_aperio, from_imagej, from_ome, from_resolution
 from biomarkers.io.reader import Level, Scene
+from biomarkers.io.tiff_images import TiffImage, aspect_slack, misfit
+from biomarkers.io.tiff_pixel_size import pixel_size_of
 
-IMAGE_AXES = {"YX", "YXS", "SYX"}
 _RGB, _PALETTE, _CMYK, _YCBCR = 2, 3, 5, 6
 _GREYS = {0, 1}
 _JPEG = {6, 7, 34892, 33007}
 _J2K_YCBCR = 33003
 _PLAIN_NAMES = {"Baseline"}  # other names come from free text, which may name a patient
-_ASPECT_TOLERANCE = 0.02
+_MOST_MISSING = 0.05  # of the stored tiles; a TPS moves by no more than its own interval where 5% of cells are missing
 _MAX_SEGMENT_PIXELS = 1 << 28  # one strip or tile larger than this is refused before it is decoded
 
 
-def describe(file: Any, series: Any, *, stray: Sequence[Any] = (), where: object = None) -> Scene:
-    """Return the :class:`Scene` of one series without reading a pixel; ``stray`` are levels that fit no pyramid."""
-    page = series.keyframe
-    levels, problems = _levels(series, where=where)
-    problems += [_misfit(one.keyframe) for one in stray]
+def describe(file: Any, image: TiffImage, *, where: object = None) -> Scene:
+    """Return the :class:`Scene` of one image without reading a pixel."""
+    page = image.page
+    levels, problems = _levels(image, where=where)
+    problems += image.notes
     orientation = int(page.tags.valueof(274, 1))
     if orientation not in (0, 1):
         problems.append(f"orientation tag {orientation} is not applied: pixels are taken as they are stored")
-    grey = int(page.photometric) in _GREYS and page.samplesperpixel == 1
+    if page.samplesperpixel == 4 and int(page.photometric) == _RGB and not has_alpha(page):
+        problems.append("a fourth sample of unspecified meaning is ignored")
+    holes = missing_share(page)
+    if holes:
+        problems.append(f"{holes:.2%} of the tiles amid stored ones are missing: they are read as glass")
+    grey = int(page.photometric) in _GREYS and page.samplesperpixel == 1 and not image.others
     return Scene(
-        name=series.name if series.name in _PLAIN_NAMES else "",
+        name=image.name if image.name in _PLAIN_NAMES else "",
         levels=levels,
-        pixel_size=_pixel_size(file, page, number=_number(file, series)),
+        pixel_size=pixel_size_of(file, page, ome=image.ome),
         channels=("grey",) if grey else ("R", "G", "B"),
         problems=tuple(problems),
-        refused=_refusal(series, page),
+        refused=_refusal(image, page) or _too_many_missing(holes),
+        left_out=image.left_out,
     )
 
 
-def needs_openslide(file_series: Any) -> bool:
-    """Tell whether the colours are stored in a way that OpenSlide converts and tifffile does not."""
-    page = file_series.keyframe
-    compression = int(page.compression)
-    return compression == _J2K_YCBCR or (int(page.photometric) == _YCBCR and compression not in _JPEG)
+def missing_share(page: Any) -> float:
+    """Share of a page's stored tiles that are missing amid others: three of the four beside them are stored.
+
+    Scanners leave out tiles of empty glass; those lie together, at the borders.
+    """
+    counts = np.asarray(page.databytecounts)
+    if not page.is_tiled or page.planarconfig == 2 or counts.size == 0 or counts.min() > 0:
+        return 0.0
+    tall, wide = segment_size(page)
+    rows, columns = -(-page.imagelength // tall), -(-page.imagewidth // wide)
+    if counts.size < rows * columns:
+        return 0.0
+    stored = np.zeros((rows + 2, columns + 2), np.int64)
+    stored[1:-1, 1:-1] = counts[: rows * columns].reshape(rows, columns) > 0
+    beside = stored[:-2, 1:-1] + stored[2:, 1:-1] + stored[1:-1, :-2] + stored[1:-1, 2:]
+    return int(((beside >= 3) & (stored[1:-1, 1:-1] == 0)).sum()) / max(int(stored.sum()), 1)
+
+
+def _too_many_missing(share: float) -> str | None:
+    if share <= _MOST_MISSING:
+        return None
+    return f"{share:.1%} of its tiles are missing amid stored ones (at most {_MOST_MISSING:.0%} are read as glass)"
+
+
+def has_alpha(page: Any) -> bool:
+    """Whether the fourth sample of a pixel is its opacity; one of unspecified meaning is not."""
+    extra = tuple(int(one) for one in page.extrasamples)
+    return bool(extra) and extra[0] in (1, 2)
+
+
+def needs_openslide(page: Any, *, aperio: bool) -> bool:
+    """Tell whether the colours are stored in a way that OpenSlide converts and tifffile does not.
+
+    Compression 33003 is Aperio's for JPEG 2000 in YCbCr; in other files with RGB as their colours it holds RGB.
+    """
+    compression, ycbcr = int(page.compression), int(page.photometric) == _YCBCR
+    return (compression == _J2K_YCBCR and (aperio or ycbcr)) or (ycbcr and compression not in _JPEG)
 
 
 def segment_size(page: Any) -> tuple[int, int]:
@@ -78,42 +115,36 @@ def check_layout(page: Any, *, where: object) -> None:
         raise SlideError(what, where=where, seen=f"{listed} tiles", allowed=f"{needed} for its size")
 
 
-def _levels(series: Any, *, where: object) -> tuple[tuple[Level, ...], list[str]]:
+def _levels(image: TiffImage, *, where: object) -> tuple[tuple[Level, ...], list[str]]:
     """Pyramid levels, largest first; one whose shape does not fit level 0 is left out and named."""
     kept: list[Level] = []
     problems: list[str] = []
-    first = series.levels[0].keyframe
-    for level in series.levels:
-        width, height = level.keyframe.imagewidth, level.keyframe.imagelength
+    first = image.page
+    for page in image.levels:
+        width, height = page.imagewidth, page.imagelength
         try:
-            check_layout(level.keyframe, where=where)
+            check_layout(page, where=where)
         except SlideError as error:
             if not kept:
                 raise
             problems.append(f"a level of {width} x {height} px is left out: {error.what}")
             break
         across, down = first.imagewidth / max(width, 1), first.imagelength / max(height, 1)
-        if abs(across - down) > _ASPECT_TOLERANCE * max(across, down) + max(across, down) / min(width, height):
-            problems.append(_misfit(level.keyframe))
+        if abs(across - down) > aspect_slack(across, down, min(width, height)):
+            problems.append(misfit(page))
             break  # levels are addressed by number, so those after it go too
         kept.append(Level(width, height, (across + down) / 2))
     return tuple(kept), problems
 
 
-def _misfit(page: Any) -> str:
-    return f"a level of {page.imagewidth} x {page.imagelength} px does not match level 0 and is left out"
-
-
-def _refusal(series: Any, page: Any) -> str | None:
-    if series.axes not in IMAGE_AXES or len(series.pages) > 1:
-        shape = " x ".join(f"{axis}={size}" for axis, size in zip(series.axes, series.shape, strict=True))
-        return f"it is a stack of {len(series.pages)} images ({shape}), not one RGB image"
+def _refusal(image: TiffImage, page: Any) -> str | None:
+    if image.n_pages > 1 or not _is_one_picture(image):
+        shape = " x ".join(f"{axis}={size}" for axis, size in zip(image.axes, image.shape, strict=True))
+        return f"it is a stack of {image.n_pages} images ({shape}), not one RGB image"
     if page.dtype != "uint8":
         return f"it holds {page.dtype} values, not 8 bits: convert it to 8-bit RGB with a stated scaling"
     if int(page.compression) not in tifffile.TIFF.DECOMPRESSORS:
         return f"its compression (TIFF code {int(page.compression)}) cannot be decoded"
-    if needs_openslide(series):
-        return "its colours are YCbCr in a compression that is read by OpenSlide only"
     photometric, samples = int(page.photometric), page.samplesperpixel
     if photometric == _CMYK:
         return "its colours are CMYK: convert it to RGB with its own colour profile"
@@ -125,24 +156,6 @@ def _refusal(series: Any, page: Any) -> str | None:
     return f"its colours are not RGB ({name}, {samples} samples a pixel)"
 
 
-def _number(file: Any, series: Any) -> int:
-    return next((number for number, one in enumerate(file.series) if one is series), 0)
-
-
-def _pixel_size(file: Any, page: Any, *, number: int) -> PixelSize | None:
-    if page.is_svs or file.is_svs:
-        return from_aperio(page.description)
-    if file.is_ome and (size := from_ome(file.ome_metadata or "", image=number)) is not None:
-        return size
-    x, y = _rational(page.tags.valueof(282)), _rational(page.tags.valueof(283))
-    if file.is_imagej and file.imagej_metadata and (size := from_imagej(file.imagej_metadata, x, y)) is not None:
-        return size
-    return from_resolution(x, y, int(page.tags.valueof(296, 2) or 0), source="TIFF resolution")
-
-
-def _rational(value: Any) -> float:
-    """Return a TIFF rational as a float; what is absent or senseless is 0."""
-    if not isinstance(value, tuple) or len(value) != 2 or not value[1]:
-        return 0.0
-    number = value[0] / value[1]
-    return number if math.isfinite(number) else 0.0
+def _is_one_picture(image: TiffImage) -> bool:
+    """Whether only height, width and samples are longer than one; axes of one before them say nothing."""
+    return all(size == 1 for axis, size in zip(image.axes, image.shape, strict=True) if axis not in "YXS")

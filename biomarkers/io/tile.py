@@ -70,7 +70,9 @@ def read_tile(
     Returns
     -------
     uint8 DataArray with dims ``(c, y, x)``, ``c`` = R, G, B; attrs ``mpp``, ``mpp_source``, ``origin`` (x, y of the
-    first pixel, level-0 px), ``slide`` (the file's name) and ``slide_size`` (width, height of the whole image, px).
+    first pixel, level-0 px), ``slide`` (the file's name), ``slide_size`` (width, height of the whole image, px),
+    ``problems`` (what is odd about the file, in words) and ``padding_share`` (0-1, of the whole image; padding is read
+    as glass, 255).
 
     Raises
     ------
@@ -104,9 +106,13 @@ def read_pixels(
             raise SlideError(message, where=slide.path)
         um, source = slide.mpp, slide.mpp_source
         x, y, width, height = region if region is not None else (0, 0, *slide.size)
+        slide = slide.without_padding()
         rgb = slide.read_region(x, y, width, height)
         attrs = _attrs(mpp=um, mpp_source=source, origin=(x, y), slide=slide.path.name)
-        return PlainTile(rgb, {**attrs, "slide_size": slide.size})
+        return PlainTile(
+            rgb,
+            {**attrs, "slide_size": slide.size, keys.PROBLEMS: slide.problems, keys.PADDING_SHARE: slide.padding.share},
+        )
 
 
 def make_tile(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,14 +52,16 @@ class _Image:
         folder = path / inner
         scales = zarr_attributes(folder)["multiscales"][0]
         self._axes = zarr_axes(scales)
-        self._levels = [_on_glass(one) for one in zarr_levels(folder, scales, store=path)]
+        self._folders = zarr_levels(folder, scales, store=path)
+        self._levels = [_on_glass(one) for one in self._folders]
+        self._sound: set[tuple[int, str]] = set()
         sizes = [dict(zip(self._axes, array.shape, strict=True)) for array in self._levels]
         levels, problems = _pyramid(sizes)
         channels = ("grey",) if sizes[0].get("c", 1) == 1 else ("R", "G", "B")
         self.scene = Scene(
             name="",
             levels=levels,
-            pixel_size=zarr_pixel_size(scales),
+            pixel_size=zarr_pixel_size(scales, [array.shape for array in self._levels]),
             channels=channels,
             problems=problems,
             refused=_refusal(self._axes, sizes[0], self._levels[0].dtype),
@@ -67,10 +70,49 @@ class _Image:
     def read(self, level: int, rows: slice, columns: slice) -> RGB:
         where = {"y": rows, "x": columns, "c": slice(None)}
         axes = [axis for axis in self._axes if axis in where]
+        self._check_chunks(level, rows, columns)
         found = np.asarray(self._levels[level][tuple(where.get(axis, 0) for axis in self._axes)])
         found = np.moveaxis(found, axes.index("c"), -1) if "c" in axes else found[..., None]
         rgb = np.repeat(found, 3, axis=-1) if found.shape[-1] == 1 else found
         return np.ascontiguousarray(rgb)
+
+    def _check_chunks(self, level: int, rows: slice, columns: slice) -> None:
+        """Refuse Blosc chunks that are longer or shorter than they say: stored bytes would be read shifted.
+
+        Raises
+        ------
+        ValueError
+            A chunk's file has another length than its header names.
+        """
+        folder, array = self._folders[level], self._levels[level]
+        if not _is_blosc(array.metadata):
+            return
+        sides = dict(zip(self._axes, array.chunks, strict=True))
+        at = {
+            axis: range(one.start // sides[axis], -(-one.stop // sides[axis]))
+            for axis, one in (("y", rows), ("x", columns))
+        }
+        at["c"] = range(-(-array.shape[self._axes.index("c")] // sides["c"])) if "c" in sides else range(1)
+        for place in itertools.product(*(at.get(axis, range(1)) for axis in self._axes)):
+            key = array.metadata.encode_chunk_key(place)
+            if (level, key) in self._sound:
+                continue
+            path = folder / key
+            if path.is_file():
+                with path.open("rb") as stream:
+                    head = stream.read(16)
+                said, there = int.from_bytes(head[12:16], "little"), path.stat().st_size
+                if len(head) < 16 or said != there:
+                    message = f"chunk {key} of level {level} has {there} bytes, its header says {said}"
+                    raise ValueError(message)
+            self._sound.add((level, key))
+
+
+def _is_blosc(metadata: Any) -> bool:
+    """Whether an array's chunks are compressed by Blosc, each in a file of its own."""
+    codecs = getattr(metadata, "codecs", None) or (getattr(metadata, "compressor", None),)
+    names = [str(getattr(one, "codec_id", type(one).__name__)).casefold() for one in codecs]
+    return bool(names) and names[-1].startswith("blosc")
 
 
 def _images(path: Path) -> list[str]:

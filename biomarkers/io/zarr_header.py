@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from biomarkers.core.errors import SlideError
-from biomarkers.io.pixel_size import PixelSize
-
-_UM_IN = {"micrometer": 1.0, "micron": 1.0, "um": 1.0, "µm": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "meter": 1e6}
+from biomarkers.io.pixel_size import PixelSize, most_trusted
+from biomarkers.io.units import um_in
 
 
 def is_zarr(path: Path) -> bool:
@@ -59,14 +58,49 @@ def zarr_axes(scales: Mapping[str, Any]) -> list[str]:
     return axes
 
 
-def zarr_pixel_size(scales: Mapping[str, Any]) -> PixelSize | None:
-    """Return the pixel size that the scale of the largest level gives, when its axes have a unit of length."""
-    steps = [
-        one["scale"] for one in scales["datasets"][0].get("coordinateTransformations", []) if one.get("type") == "scale"
-    ]
+def zarr_pixel_size(scales: Mapping[str, Any], shapes: Sequence[Sequence[int]] = ()) -> PixelSize | None:
+    """Return the pixel size of the largest level, when its axes have a unit of length.
+
+    The scale of a level and that of the whole image, which is applied after it, are multiplied.
+
+    Parameters
+    ----------
+    scales
+        One entry of ``multiscales``.
+    shapes
+        Shapes of the levels, the largest first: a smaller level's scale, over the factor it is smaller by, is another
+        source, and must agree.
+    """
     axes = scales.get("axes", [])
-    if not steps or not all(isinstance(axis, dict) for axis in axes):
+    if not all(isinstance(axis, dict) for axis in axes) or len(axes) < 2:
         return None
-    um = [step * _UM_IN.get(str(axis.get("unit", "")), np.nan) for step, axis in zip(steps[0], axes, strict=True)]
-    x, y = um[-1], um[-2]
-    return PixelSize(float(x), float(y), "OME-Zarr scale") if x > 0 and y > 0 else None
+    units = [um_in(str(axis.get("unit") or "")) for axis in axes]
+    whole = _scale(scales, len(axes))
+    found: list[PixelSize | None] = []
+    for number, level in enumerate(scales["datasets"]):
+        if number and number >= len(shapes):
+            break
+        own = _scale(level, len(axes))
+        if own is None and (number or whole is None):
+            continue
+        step = (np.ones(len(axes)) if own is None else own) * (np.ones(len(axes)) if whole is None else whole)
+        if number:
+            step = step * np.asarray(shapes[number], float) / np.maximum(np.asarray(shapes[0], float), 1)
+        x, y = float(step[-1] * units[-1]), float(step[-2] * units[-2])
+        source = "OME-Zarr scale" if number == 0 else f"OME-Zarr scale of level {number}"
+        found.append(PixelSize(x, y, source) if x > 0 and y > 0 else None)
+    return most_trusted(found)
+
+
+def _scale(entry: Mapping[str, Any], count: int) -> np.ndarray | None:
+    """Multiply the scales of an entry; None where it has none.
+
+    Raises
+    ------
+    ValueError
+        One does not have as many numbers as there are axes.
+    """
+    steps = [one["scale"] for one in entry.get("coordinateTransformations") or [] if one.get("type") == "scale"]
+    if any(not isinstance(step, list) or len(step) != count for step in steps):
+        raise ValueError(f"scales {steps} for {count} axes")
+    return np.prod([np.asarray(step, float) for step in steps], axis=0) if steps else None

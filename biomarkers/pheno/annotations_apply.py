@@ -52,7 +52,7 @@ def apply_annotations(
     if annotations.meanings - set(EXCLUDING):
         excluded |= names == OUTSIDE
     found.obs["excluded"] = excluded
-    notes = [*annotations.notes]
+    notes = [*annotations.notes, *unknown_notes(annotations, mpp=mpp)]
     tissue = annotations.meanings & set(keys.CELL_CLASSES)
     if classify and tissue:
         classes = np.where(np.isin(names, sorted(tissue)), names, keys.UNKNOWN)
@@ -61,6 +61,25 @@ def apply_annotations(
         if keys.TUMOR in tissue:
             notes.append("cells in Tumor annotations count as tumor cells, immune cells among them too")
     return found, notes
+
+
+def unknown_notes(annotations: Annotations, *, mpp: float) -> list[str]:
+    """Say which shapes are not used since their class means nothing here, and how large they are.
+
+    Parameters
+    ----------
+    annotations
+        What was drawn.
+    mpp
+        Micrometres a full-resolution pixel.
+    """
+    if not annotations.unknown:
+        return []
+    shown = ", ".join(
+        f"{name or 'without a class'} ({count}, {area * mpp**2 / 1e6:.3g} mm2)"
+        for name, count, area in annotations.unknown
+    )
+    return [f"annotations that mean nothing here are not used: {shown}; say what their classes mean with --classes"]
 
 
 def region_of(cells: AnnData, annotations: Annotations, *, mpp: float) -> np.ndarray:

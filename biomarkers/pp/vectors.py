@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ RUIFROK_DAB: Vector = (0.268, 0.570, 0.776)
 MIN_SEPARATION_DEG = 20.0
 LEAST_SEPARATION_DEG = 7.0  # closer ones make amounts of more than 30 OD, beyond whole thousandths in 16 bits
 MAX_FROM_REFERENCE_DEG = 15.0
+_MOST_OD = 4.0  # a component beyond it is a grey level: film and cameras tell no denser stain
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ def read_reference(path: Path) -> StainReference:
     Raises
     ------
     UsageError
-        The file is absent, is not TOML, has neither ``white`` nor ``vectors`` or other keys, or values out of range.
+        The file is absent, is not TOML, has neither ``white`` nor ``vectors`` or other keys, values out of
+        range, colours in place of densities, or the two stains exchanged.
     """
     from biomarkers.core.files import read_toml
 
@@ -119,11 +121,46 @@ def read_reference(path: Path) -> StainReference:
         raise UsageError("unknown key in [vectors] of a stain file", where=path, seen=strange[0], allowed=allowed)
     try:
         parts = {name: tuple(said[name]) for name in ("hematoxylin", "dab") if name in said}
+        _refuse_misread(parts, path)
         vectors = StainVectors(**parts, source=str(said.get("source", path.name))) if parts else StainVectors()
         white = check_white(tuple(content["white"])) if "white" in content else None
         return StainReference(white=white, vectors=vectors)
     except (TypeError, ValueError) as error:
         raise UsageError(f"white and vectors must be lists of three numbers: {error}", where=path) from error
+
+
+def _refuse_misread(parts: Mapping[str, Sequence[float]], path: Path) -> None:
+    """Refuse vectors that are colours (RGB) in place of densities, and a hematoxylin that is the DAB and vice versa.
+
+    A blue stain absorbs red and lets blue through, so that its colour and its density are each other's opposites: a
+    hematoxylin nearer to the reference of DAB than to its own is one or the other.
+    """
+    given = {name: np.asarray([float(one) for one in vector]) for name, vector in parts.items()}
+    if any(len(vector) != 3 or not np.isfinite(vector).all() or vector.min() < 0 for vector in given.values()):
+        return  # told where the vectors are made
+    colours = {name: _density_of_colour(vector) for name, vector in given.items()}
+    large = max((float(vector.max()) for vector in given.values()), default=0.0)
+    exchanged = len(given) == 2 and all(_nearer_to_other(vector, name) for name, vector in given.items())
+    as_colours = large > _MOST_OD or (exchanged and not any(_nearer_to_other(colours[name], name) for name in given))
+    if as_colours and all(vector.any() for vector in colours.values()):
+        shown = "; ".join(f"{name} = [{', '.join(f'{one:.3f}' for one in v)}]" for name, v in colours.items())
+        what = "stain vectors are given as colours (RGB), not as optical densities (-log10 of colour / white)"
+        seen = {name: list(vector) for name, vector in parts.items()}
+        raise UsageError(what, where=path, seen=seen, hint=f"If they are colours, write: {shown}.")
+    if exchanged:
+        what = "hematoxylin and dab are exchanged: each is nearer to the other's reference vector than to its own"
+        raise UsageError(what, where=path, seen={name: list(vector) for name, vector in parts.items()})
+
+
+def _density_of_colour(colour: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Read three numbers as a colour of 0-1 or 0-255; return its optical density."""
+    full = 255.0 if colour.max() > 1 else 1.0
+    return np.maximum(-np.log10(np.maximum(colour, full / 255) / full), 0.0)
+
+
+def _nearer_to_other(vector: NDArray[np.float64], name: str) -> bool:
+    own, other = (RUIFROK_HEMATOXYLIN, RUIFROK_DAB) if name == "hematoxylin" else (RUIFROK_DAB, RUIFROK_HEMATOXYLIN)
+    return bool(vector.any()) and angle_deg(vector, own) > angle_deg(vector, other)
 
 
 def angle_deg(one: Iterable[float], other: Iterable[float]) -> float:

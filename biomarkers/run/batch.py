@@ -22,12 +22,13 @@ from biomarkers.core.panel import load_panel
 from biomarkers.core.provenance import run_record, versions, write_run_json
 from biomarkers.core.result import Overview, Result
 from biomarkers.core.sources import is_url, name_of, size_of
-from biomarkers.run.plan import Task, label_file, plan_tasks, with_scenes
+from biomarkers.run.plan import Task, label_file, plan_inputs, plan_tasks, with_scenes
 from biomarkers.run.pool import Worker, default_memory_bytes, look_at_all, score_jobs
 from biomarkers.run.settings import PER_IMAGE, ScoreSettings, WorkSettings, canonical, split_settings
 from biomarkers.run.shared_gates import score_with_shared_gates
 from biomarkers.run.state import STATE_FOLDER, RunState, settings_key
-from biomarkers.run.tables import scores_table, slides_table, write_tables
+from biomarkers.run.tables import scores_table, slides_table, write_left_out, write_tables
+from biomarkers.run.walk import LeftOut
 from biomarkers.run.worker import Job, Outcome
 
 if TYPE_CHECKING:
@@ -41,12 +42,16 @@ _WHOLE_PIXELS, _TILE_PIXELS_A_S, _WHOLE_PIXELS_A_S = 25_000_000, 2e6, 20e6
 
 @dataclass(frozen=True, repr=False)
 class BatchResult(Result):
-    """What a batch came to. ``slides`` has one row an input, ``scores`` the tidy scores, ``out`` the folder."""
+    """What a batch came to. ``slides`` has one row an input, ``scores`` the tidy scores, ``out`` the folder.
+
+    ``left_out`` are files among the inputs that are no image or of a format that is not read, with the reason.
+    """
 
     slides: pd.DataFrame
     scores: pd.DataFrame
     out: Path
     n_resumed: int
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -85,7 +90,7 @@ def score_batch(
         Show a progress bar on standard error.
     **settings
         The fields of :class:`~biomarkers.run.settings.ScoreSettings` (``assay, mpp, annotations, classifier,
-        assume_tumor, marker, thresholds, stain, panel, gates, labels, segmenter``) and
+        assume_tumor, marker, thresholds, stain, panel, gates, labels, segmenter, classes``) and
         :class:`~biomarkers.run.settings.WorkSettings` (``workers, timeout_s, memory_gb, overlays, skip``, ...).
 
     Raises
@@ -121,7 +126,8 @@ def _score_batch(
     inputs: Sequence[str | Path], folder: Path, *, progress: bool, settings: Mapping[str, Any], exclude: Path
 ) -> BatchResult:
     score, work = _checked(settings)
-    tasks = plan_tasks(inputs, exclude=exclude, channels=score.panel is not None)
+    planned = plan_inputs(inputs, exclude=exclude, channels=score.panel is not None)
+    tasks = planned.tasks
     _check_assays(tasks, score)
     with _started(work, len(tasks)) as workers:
         pixels = look_at_all([task.location for task in tasks if not is_url(task.path)], workers=workers)
@@ -145,14 +151,16 @@ def _score_batch(
                 _drop_stale_files(state, parts)
                 shutil.rmtree(state.folder / "regions", ignore_errors=True)
                 write_tables(tasks, parts, folder)
-                write_run_json(_record(jobs, parts, meaning, work, folder), folder)
+                write_left_out(planned.left_out, folder)
+                record = _record(jobs, parts, meaning, work, folder)
+                write_run_json({**record, "left_out": [vars(one) for one in planned.left_out]}, folder)
             except EnvironmentFailure as error:
                 raise _with_need(error, parts, len(jobs), folder) from error
             finally:
                 for worker in workers:
                     worker.close()  # before what it was writing is removed
                 _remove_leftovers(folder)
-    return BatchResult(slides_table(tasks, parts), scores_table(parts), folder, n_resumed)
+    return BatchResult(slides_table(tasks, parts), scores_table(parts), folder, n_resumed, planned.left_out)
 
 
 @contextmanager
@@ -259,7 +267,9 @@ def _job(
     settings = {"run": meaning, "slide": own, "overlays": work.overlays}
     files = {
         key: str(Path(value).absolute())
-        for key, value in score.model_dump(include={"classifier", "thresholds", "stain", "panel", "gates"}).items()
+        for key, value in score.model_dump(
+            include={"classes", "classifier", "thresholds", "stain", "panel", "gates"}
+        ).items()
         if value is not None
     }
     return {

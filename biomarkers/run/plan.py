@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import glob
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from biomarkers.core.errors import DataError, UsageError, did_you_mean
+from biomarkers.core.errors import DataError, UsageError
 from biomarkers.core.files import file_name
 from biomarkers.core.sources import is_url, listed, name_of
-from biomarkers.io.channel_files import is_channel_folder
 from biomarkers.io.dicom import series_of
-from biomarkers.io.zarr_header import is_zarr
-from biomarkers.run.state import STATE_FOLDER
-
-IMAGE_SUFFIXES = tuple(
-    ".png .jpg .jpeg .bmp .tif .tiff .svs .ndpi .scn .bif .qptiff .mrxs .dcm .svslide .vms .zarr".split()  # noqa: SIM905
-)
-_DICOM_SUFFIX = ".dcm"
-MANIFEST_COLUMNS = ("path", "patient", "timepoint", "assay", "mpp", "annotations")
+from biomarkers.io.formats import IMAGE_SUFFIXES
+from biomarkers.run.manifest import number_in, path_in, read_manifest
+from biomarkers.run.walk import Found, LeftOut, images_in, images_matching, is_image_folder
 
 
 @dataclass(frozen=True)
@@ -56,17 +48,30 @@ class Task:
         return file_name(self.slide)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """The images to score, and what among the inputs is none or is not read, with the reason."""
+
+    tasks: tuple[Task, ...]
+    left_out: tuple[LeftOut, ...]
+
+
 def plan_tasks(
     inputs: Sequence[str | Path], *, exclude: Path | None = None, channels: bool = False
 ) -> tuple[Task, ...]:
-    """List the images behind ``inputs``, each once, sorted by name.
+    """List the images behind ``inputs``; see :func:`plan_inputs`."""
+    return plan_inputs(inputs, exclude=exclude, channels=channels).tasks
+
+
+def plan_inputs(inputs: Sequence[str | Path], *, exclude: Path | None = None, channels: bool = False) -> Plan:
+    """List the images behind ``inputs``, each once, sorted by name, and what is left out.
 
     Parameters
     ----------
     inputs
         Image files, folders (searched through, links to folders are not followed), glob patterns, or
         ``.csv``/``.tsv`` manifests with the columns ``path`` and, optionally, ``patient, timepoint, assay, mpp,
-        annotations``. Paths in a manifest are relative to it.
+        annotations``. Paths in a manifest are relative to it. A file that is named itself is always an image to score.
     exclude
         A folder whose images are left out: the output folder, when it stands inside an input folder.
     channels
@@ -83,8 +88,11 @@ def plan_tasks(
     if not inputs:
         raise UsageError("no input given", hint="Name image files, folders, globs or a CSV manifest.")
     found: dict[Path | str, Task] = {}
+    left_out: dict[str, LeftOut] = {}
     for item in inputs:
-        for task in _tasks_of(str(item), exclude, channels=channels):
+        tasks, others = _tasks_of(str(item), exclude, channels=channels)
+        left_out.update({one.path: one for one in others})
+        for task in tasks:
             key = task.path if isinstance(task.path, str) else task.path.resolve()
             if key in found and (task.patient, task.timepoint, task.assay) != (
                 found[key].patient,
@@ -97,7 +105,11 @@ def plan_tasks(
                     hint="Keep one row an image.",
                 )
             found.setdefault(key, task)
-    return _with_unique_names(_one_a_series(found.values()))
+    kept, others = _one_a_series(found.values())
+    left_out.update({one.path: one for one in others})
+    scored = {task.location for task in kept}
+    told = [one for one in left_out.values() if str(Path(one.path).absolute()) not in scored]
+    return Plan(_with_unique_names(kept), tuple(sorted(told, key=lambda one: one.path)))
 
 
 def with_scenes(tasks: Iterable[Task], pixels: Mapping[str, Sequence[int]]) -> tuple[Task, ...]:
@@ -122,23 +134,27 @@ def with_scenes(tasks: Iterable[Task], pixels: Mapping[str, Sequence[int]]) -> t
     return tuple(sorted(expanded, key=lambda task: task.slide))
 
 
-def _one_a_series(tasks: Iterable[Task]) -> list[Task]:
+def _one_a_series(tasks: Iterable[Task]) -> tuple[list[Task], list[LeftOut]]:
     """Keep one file of each DICOM series: a slide's levels, label and overview are files of one series."""
     kept: dict[object, Task] = {}
+    members: dict[object, list[Task]] = {}
+    series: dict[str, tuple[str, bool]] = {}
     for task in sorted(tasks, key=lambda task: task.location):
-        series = None
-        if isinstance(task.path, Path) and task.path.suffix.casefold() == _DICOM_SUFFIX:
-            series = series_of(task.path)
-        key: object = task.location if series is None else (task.path.parent, series[0])  # type: ignore[union-attr]
+        found = series_of(task.path) if isinstance(task.path, Path) and task.path.is_file() else None
+        if found is not None:
+            series[task.location] = found
+        key: object = task.location if found is None else (task.path.parent, found[0])  # type: ignore[union-attr]
+        members.setdefault(key, []).append(task)
         held = kept.get(key)
-        if held is None or (series is not None and series[1] and not _is_level(held)):
+        if held is None or (found is not None and found[1] and not series[held.location][1]):
             kept[key] = task
-    return list(kept.values())
-
-
-def _is_level(task: Task) -> bool:
-    series = series_of(Path(task.path))
-    return series is not None and series[1]
+    left_out = [
+        LeftOut(str(one.path), f"another file of the DICOM series of {kept[key].file}")
+        for key, some in members.items()
+        for one in some
+        if one is not kept[key]
+    ]
+    return list(kept.values()), left_out
 
 
 def label_file(folder: Path, task: Task) -> Path:
@@ -161,23 +177,23 @@ def label_file(folder: Path, task: Task) -> Path:
     return found
 
 
-def _tasks_of(item: str, exclude: Path | None, *, channels: bool) -> list[Task]:
+def _tasks_of(item: str, exclude: Path | None, *, channels: bool) -> tuple[list[Task], Sequence[LeftOut]]:
     if is_url(item):
-        return [Task(slide=PurePosixPath(name_of(one)).stem, path=one) for one in _images_at(item)]
+        images, others = _images_at(item)
+        return [Task(slide=PurePosixPath(name_of(one)).stem, path=one) for one in images], others
     path = Path(item)
-    if _is_image_folder(path, channels=channels):
-        return [Task(slide=_name(path), path=path)]
-    if path.is_dir():
-        return _folder(path, exclude, channels=channels)
+    if is_image_folder(path, channels=channels):
+        return [Task(slide=_name(path), path=path)], ()
     if path.is_file():
         if path.suffix.lower() in (".csv", ".tsv"):
-            return _manifest(path, channels=channels)
-        return [Task(slide=path.stem, path=path)]
-    matches = sorted(Path(match) for match in glob.glob(item, recursive=True))  # noqa: PTH207  (absolute patterns too)
-    files = [match for match in matches if match.is_file() or _is_image_folder(match, channels=channels)]
-    if not files:
-        raise UsageError("no such file, folder or match", where=item)
-    return [Task(slide=_name(match), path=match) for match in files]
+            return _manifest(path, channels=channels), ()
+        return [Task(slide=path.stem, path=path)], ()
+    found: Found
+    if path.is_dir():
+        found = images_in(path, exclude=exclude, channels=channels)
+    else:
+        found = images_matching(item, channels=channels)
+    return [Task(slide=_name(image), path=image) for image in found.images], found.left_out
 
 
 def _name(path: Path) -> str:
@@ -185,83 +201,41 @@ def _name(path: Path) -> str:
     return path.name if path.is_dir() and path.suffix.casefold() != ".zarr" else path.stem
 
 
-def _folder(folder: Path, exclude: Path | None, *, channels: bool) -> list[Task]:
-    skip = None if exclude is None else exclude.resolve()
-    files: list[Path] = []
-    for name_of_root, folders, names in os.walk(folder, followlinks=False):  # Path.walk needs Python 3.12
-        root = Path(name_of_root)
-        files += [root / name for name in folders if _is_image_folder(root / name, channels=channels)]
-        folders[:] = sorted(name for name in folders if _is_searched(root / name, skip, channels=channels))
-        files += [root / name for name in names if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")]
-    if not files:
-        raise UsageError("the folder holds no image", where=folder, allowed=IMAGE_SUFFIXES)
-    return [Task(slide=_name(path), path=path) for path in sorted(files)]
-
-
-def _is_image_folder(folder: Path, *, channels: bool) -> bool:
-    """Whether a folder is one image: an OME-Zarr, or, where channels are wanted, one with a TIFF a channel."""
-    return not folder.name.startswith(".") and (is_zarr(folder) or (channels and is_channel_folder(folder)))
-
-
-def _is_searched(folder: Path, skip: Path | None, *, channels: bool) -> bool:
-    """Whether a folder is looked into: not one whose name is hidden, nor an image, nor the output of a run."""
-    if folder.name.startswith(".") or _is_image_folder(folder, channels=channels) or (folder / STATE_FOLDER).is_dir():
-        return False
-    return folder.resolve() != skip
-
-
-def _images_at(location: str) -> list[str]:
+def _images_at(location: str) -> tuple[list[str], list[LeftOut]]:
     """List the images among the objects at an address; one that is named in full is taken as it is."""
     found = listed(location)
-    return found if len(found) == 1 else [one for one in found if one.casefold().endswith(IMAGE_SUFFIXES)]
+    if len(found) == 1:
+        return found, []
+    images = [one for one in found if one.casefold().endswith(IMAGE_SUFFIXES)]
+    others = [LeftOut(one, "no image by its suffix") for one in found if one not in images]
+    return images, others
 
 
 def _manifest(path: Path, *, channels: bool) -> list[Task]:
-    import pandas as pd
-
-    table = pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=str, keep_default_na=False)
-    for column in table.columns:
-        if column not in MANIFEST_COLUMNS:
-            raise DataError(
-                f"unknown manifest column {column!r}",
-                where=path,
-                allowed=MANIFEST_COLUMNS,
-                hint=did_you_mean(str(column), MANIFEST_COLUMNS),
-            )
-    if "path" not in table.columns:
-        raise DataError("the manifest has no column 'path'", where=path, seen=list(table.columns))
-    if table.empty:
-        raise DataError("the manifest has no rows", where=path)
-    # row numbers as a spreadsheet shows them: the header is row 1
-    rows = [{str(key): str(value) for key, value in row.items()} for row in table.to_dict("records")]
-    tasks = [_manifest_row(path, number, row, channels=channels) for number, row in enumerate(rows, start=2)]
+    rows = read_manifest(path)
+    tasks = [_manifest_row(path, where, row, channels=channels) for where, row in rows]
     if not any(isinstance(task.path, str) or task.path.exists() for task in tasks):
         hint = "Paths in a manifest are relative to it."
-        raise DataError("no image of the manifest exists", where=path, seen=rows[0]["path"], hint=hint)
+        raise DataError("no image of the manifest exists", where=path, seen=rows[0][1]["path"], hint=hint)
     return tasks  # one that is absent fails as a slide, so that it has its row
 
 
-def _manifest_row(manifest: Path, number: int, row: dict[str, str], *, channels: bool) -> Task:
-    where = f"{manifest}, row {number}"
+def _manifest_row(manifest: Path, where: str, row: Mapping[str, str], *, channels: bool) -> Task:
     if not row["path"]:
         raise DataError("the row names no image", where=where, allowed="a path in the column 'path'")
-    image = row["path"] if is_url(row["path"]) else manifest.parent / row["path"]
-    if isinstance(image, Path) and image.is_dir() and not _is_image_folder(image, channels=channels):
+    image = path_in(manifest, row["path"])
+    if isinstance(image, Path) and image.is_dir() and not is_image_folder(image, channels=channels):
         raise DataError("this is a folder, not an image", where=where, seen=row["path"])
-    annotations = manifest.parent / row["annotations"] if row.get("annotations") else None
-    if annotations is not None and not annotations.is_file():
+    annotations = path_in(manifest, row["annotations"]) if row.get("annotations") else None
+    if annotations is not None and not (isinstance(annotations, Path) and annotations.is_file()):
         raise DataError("no such annotation file", where=where, seen=row["annotations"])
-    try:
-        mpp = float(row["mpp"]) if row.get("mpp") else None
-    except ValueError as error:
-        raise DataError("mpp is not a number", where=where, seen=row["mpp"]) from error
     return Task(
         slide=PurePosixPath(name_of(image)).stem if isinstance(image, str) else _name(image),
         path=image,
         patient=row.get("patient") or None,
         timepoint=row.get("timepoint") or None,
         assay=row.get("assay") or None,
-        mpp=mpp,
+        mpp=number_in(row.get("mpp", ""), column="mpp", where=where),
         annotations=annotations,
     )
 

@@ -12,6 +12,7 @@ from biomarkers.core.config import Settings, load_assay, parse
 from biomarkers.core.errors import UsageError
 from biomarkers.core.files import read_toml, sha256
 from biomarkers.core.panel import load_panel
+from biomarkers.io.annotations_classes import read_class_map
 
 PER_IMAGE = "image"  # in place of a gate table: each image of a panel its own gates
 DEFAULT_TIMEOUT_S = 2 * 3600.0
@@ -21,7 +22,8 @@ class ScoreSettings(Settings):
     """Settings that decide the numbers; a run folder never mixes two of them.
 
     ``assay`` is a shipped name or a TOML path, or None when a manifest names one for every slide; ``mpp`` (um/px) wins
-    over the file's own; ``annotations`` is a GeoJSON file for one slide or a folder with ``<slide>.geojson``. ``panel``
+    over the file's own; ``annotations`` is a GeoJSON file for one slide or a folder with ``<slide>.geojson``,
+    ``classes`` a TOML file that says what further classes of them mean. ``panel``
     is the TOML file of a multiplex panel and takes the assay's place; ``gates`` a gate table for it
     (``"image"``: each image its own; absent, several images share theirs),
     ``labels`` a folder with a label map a slide (nuclei, or inForm's maps). ``segmenter`` is the name of an installed
@@ -31,6 +33,7 @@ class ScoreSettings(Settings):
     assay: str | None = None
     mpp: Annotated[float, Field(gt=0)] | None = None
     annotations: str | None = None
+    classes: str | None = None
     classifier: str | None = None
     assume_tumor: bool = False
     marker: str | None = None
@@ -77,7 +80,7 @@ def read_config(path: Path) -> dict[str, Any]:
         pass
 
     parse(_Both, values, where=str(path))
-    for key in ("annotations", "classifier", "thresholds", "stain", "panel", "gates", "labels", "cluster"):
+    for key in ("annotations", "classes", "classifier", "thresholds", "stain", "panel", "gates", "labels", "cluster"):
         if isinstance(values.get(key), str) and (key, values[key]) != ("gates", PER_IMAGE):
             values[key] = str(path.parent / values[key])  # as in a manifest: relative to the file that names it
     return values
@@ -97,6 +100,8 @@ def canonical(settings: ScoreSettings) -> dict[str, Any]:
         values["assay"] = load_assay(settings.assay).model_dump(mode="json")
     if settings.panel is not None:
         values["panel"] = load_panel(settings.panel).model_dump(mode="json")
+    if settings.classes is not None:
+        values["classes"] = read_class_map(settings.classes)
     for key in ("classifier", "thresholds", "stain", "gates"):
         if values[key] is not None:
             values[key] = file_hash(Path(values[key]), option=key)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biomarkers.core.files import write_csv
-from biomarkers.core.keys import PATIENT, SCORE_COLUMNS, SLIDE_COLUMNS, TIMEPOINT
+from biomarkers.core.keys import OK, OK_WITH_WARNINGS, PATIENT, SCORE_COLUMNS, SLIDE_COLUMNS, TIMEPOINT
 from biomarkers.run.plan import Task
+from biomarkers.run.walk import LeftOut
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,12 +19,32 @@ if TYPE_CHECKING:
 def slides_table(tasks: Sequence[Task], parts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """One row an input, sorted by slide: the columns of the contract, then the quality flags, then the manifest's."""
     rows = []
+    twins = _twins(tasks, parts)
     for task in sorted(tasks, key=lambda task: task.slide):
-        row = dict(parts[task.slide]["row"])
+        row = _with_twin(dict(parts[task.slide]["row"]), twins.get(task.slide))
         rows.append({**row, "file": task.file, PATIENT: task.patient, TIMEPOINT: task.timepoint})
     last = ("file", PATIENT, TIMEPOINT)
     flags = dict.fromkeys(key for row in rows for key in row if key not in (*SLIDE_COLUMNS, *last))
     return _frame(rows, (*SLIDE_COLUMNS, *flags, *last))
+
+
+def _twins(tasks: Sequence[Task], parts: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Slides that are the same picture under other names, byte for byte."""
+    same: dict[tuple[str, int | None], list[str]] = {}
+    for task in tasks:
+        digest = parts[task.slide].get("sha256")
+        if digest:
+            same.setdefault((digest, task.scene), []).append(task.slide)
+    return {one: sorted(set(some) - {one}) for some in same.values() if len(some) > 1 for one in some}
+
+
+def _with_twin(row: dict[str, Any], twins: list[str] | None) -> dict[str, Any]:
+    if not twins:
+        return row
+    note = f"the same picture as {', '.join(twins)}, byte for byte: it may be counted twice"
+    reason = row.get("reason")
+    status = OK_WITH_WARNINGS if row["status"] == OK else row["status"]
+    return {**row, "status": status, "reason": f"{reason}; {note}" if reason else note}
 
 
 def scores_table(parts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -37,6 +58,17 @@ def write_tables(tasks: Sequence[Task], parts: Mapping[str, Mapping[str, Any]], 
     """Write ``slides.csv`` and ``scores.csv``."""
     write_csv(slides_table(tasks, parts), out / "slides.csv")
     write_csv(scores_table(parts), out / "scores.csv")
+
+
+def write_left_out(left_out: Sequence[LeftOut], out: Path) -> None:
+    """Write ``left_out.csv``, the files among the inputs that were not scored; none where nothing was left out."""
+    import pandas as pd
+
+    path = out / "left_out.csv"
+    if left_out:
+        write_csv(pd.DataFrame([vars(one) for one in left_out], columns=["path", "reason"]), path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:

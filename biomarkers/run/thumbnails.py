@@ -57,4 +57,4 @@ def _of_file(job: dict[str, Any]) -> NDArray[np.uint8]:
     from biomarkers.pp.coarse_tissue import thumbnail
 
     with open_slide(job["path"], mpp=job["mpp"], scene=job.get("scene")) as slide:
-        return thumbnail(slide, longest=LONGEST_PX)[0]
+        return thumbnail(slide.without_padding(), longest=LONGEST_PX)[0]

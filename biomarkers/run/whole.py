@@ -53,5 +53,10 @@ def _settings(job: dict[str, Any]) -> dict[str, Any]:
     from biomarkers.core.config import load_assay
 
     names = ("mpp", "annotations", "classifier", "assume_tumor", "marker", "thresholds", "stain", "slide")
-    more = {"segmenter": job.get("segmenter"), "scene": job.get("scene"), "threads": job.get("threads", 1)}
+    more = {
+        "class_map": job.get("classes"),
+        "segmenter": job.get("segmenter"),
+        "scene": job.get("scene"),
+        "threads": job.get("threads", 1),
+    }
     return {"assay": load_assay(job["assay"]), **{name: job[name] for name in names}, **more}

@@ -15,6 +15,8 @@ from biomarkers.core import keys
 from biomarkers.core.collector import loads_when_first_called
 from biomarkers.core.panel import Panel, canonical_marker, load_panel
 from biomarkers.io.annotations import Annotations, read_annotations
+from biomarkers.io.annotations_classes import read_class_map
+from biomarkers.io.channel_check import unusable_channels
 from biomarkers.io.label_maps import LabelMaps, read_labels
 from biomarkers.pheno.annotations_apply import apply_annotations
 from biomarkers.pheno.gate_shift import shift_notes
@@ -86,6 +88,7 @@ def score_multiplex(
     mpp: float | None = None,
     labels: LabelMaps | str | os.PathLike[str] | None = None,
     annotations: Annotations | str | os.PathLike[str] | None = None,
+    class_map: Mapping[str, str] | str | os.PathLike[str] | None = None,
     gates: pd.DataFrame | str | os.PathLike[str] | None = None,
     slide: str | None = None,
 ) -> MultiplexScore:
@@ -106,6 +109,8 @@ def score_multiplex(
         Nuclei or cells made elsewhere; found in the nuclear channel when absent.
     annotations
         QuPath annotations of tumour, stroma, and what to leave out; without them tumour is where tumour cells are.
+    class_map
+        What further classes of annotations mean, ``{"Artefact": "ignore"}``, or a TOML file that says so.
     gates
         A gate table or its file; gates of markers that it leaves out are fitted to this image, and told.
     slide
@@ -156,7 +161,10 @@ def score_multiplex(
     known = panel if isinstance(panel, Panel) else load_panel(os.fspath(panel))
     shape = channel_shape(path)
     maps = labels if labels is None or isinstance(labels, LabelMaps) else read_labels(labels, shape=shape)
-    drawn = read_annotations(Path(annotations)) if isinstance(annotations, str | os.PathLike) else annotations
+    meanings = read_class_map(class_map) if isinstance(class_map, str | os.PathLike) else class_map
+    drawn = (
+        read_annotations(annotations, classes=meanings) if isinstance(annotations, str | os.PathLike) else annotations
+    )
     table = read_gates(os.fspath(gates)) if isinstance(gates, str | os.PathLike) else gates
     name = _named(Path(path)) if slide is None else slide
     if is_large(path, panel=known, most=multiplex_blocks.WHOLE_PIXELS):
@@ -283,6 +291,8 @@ def _scored(
     else:
         gates, said = _completed(gates, cells, cleaned, panel=panel, slide=slide)
         notes += said
+    unusable = unusable_channels(tile)
+    gates = _without_unusable(gates, unusable)
     cells, more = phenotyped(cells, panel=panel, gates=gates, slide=slide)
     notes += more
     regions = image_regions(tile, cells, panel, labels=maps, annotations=annotations, origin_um=origin_um)
@@ -290,6 +300,10 @@ def _scored(
     scores, components = score_multiplex_cells(cells, panel=panel, slide=slide, regions=regions)
     assay = panel_assay(panel)
     row = _slide_row(cells, slide, panel, tile=tile, regions=regions, notes=notes, components=components, scores=scores)
+    if panel.nuclei in unusable:  # without nuclei nothing can be said, which is not the same as no tissue
+        row |= {"status": keys.NOT_EVALUABLE, "reason": unusable[panel.nuclei]}
+        scores = scores.assign(status=keys.NOT_EVALUABLE, reason=unusable[panel.nuclei])
+        scores[["value", "ci_low", "ci_high"]] = math.nan
     empty = np.zeros(tile.shape[1:], np.int32)
     return MultiplexScore(
         slide=slide, assay=assay, marker=assay.marker, row=row, scores=scores, called=cells,
@@ -300,6 +314,23 @@ def _scored(
         gates=cells.uns["gates"], components=components, cleaned=cleaned, regions=regions, panel=panel, labels=maps,
         annotations=annotations,
     )  # fmt: skip
+
+
+def _without_unusable(gates: pd.DataFrame, unusable: Mapping[str, str]) -> pd.DataFrame:
+    """Take away the gates of channels that say nothing, whoever set them: what hangs on these is not evaluable."""
+    if not unusable:
+        return gates
+    found = gates.copy()
+    known = {canonical_marker(marker): why for marker, why in unusable.items()}
+    reasons = [known.get(canonical_marker(str(marker))) for marker in found["marker"]]
+    at = np.array([why is not None for why in reasons])
+    found.loc[at, [name for name in ("gate", "gate_2", "gate_3", "gate_low", "gate_high") if name in found]] = np.nan
+    for name in ("n_positive", "fraction", "fraction_low", "fraction_high"):
+        if name in found:
+            found.loc[at, name] = None if found[name].dtype == object else np.nan
+    flags = list(found["flags"]) if "flags" in found else [""] * len(found)
+    found["flags"] = [flag if why is None else why for flag, why in zip(flags, reasons, strict=True)]
+    return found
 
 
 def _completed(

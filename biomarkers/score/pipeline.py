@@ -50,6 +50,7 @@ def score_slide(
     assay: Assay | str,
     mpp: float | None = None,
     annotations: Annotations | str | os.PathLike[str] | None = None,
+    class_map: Mapping[str, str] | str | os.PathLike[str] | None = None,
     classifier: CellClassifier | str | os.PathLike[str] | None = None,
     assume_tumor: bool = False,
     white: White | None = None,
@@ -73,6 +74,8 @@ def score_slide(
         Pixel size in um/px; wins over what the file says.
     annotations
         QuPath annotations: regions, and cells to leave out.
+    class_map
+        What further classes of annotations mean, ``{"Artefact": "ignore"}``, or a TOML file that says so.
     classifier
         Tells cell classes; without it, annotated tissue gives them, and without both they stay unknown.
     assume_tumor
@@ -119,6 +122,7 @@ def score_slide(
     setup = read_setup(
         assay=assay,
         annotations=annotations,
+        class_map=class_map,
         classifier=classifier,
         assume_tumor=assume_tumor,
         white=white,
@@ -319,6 +323,7 @@ def _row(
     keep = analysed(cells)
     positive = cells.obs[keys.positive_column(task.marker)].to_numpy(dtype=bool) & keep
     n, n_positive = int(keep.sum()), int(positive.sum())
+    warned = [*task.tile.attrs.get(keys.PROBLEMS, ()), *warned]  # what is odd about the file
     return {
         "slide": task.slide,
         "status": status_of(warned),
@@ -331,6 +336,7 @@ def _row(
         "n_negative": n - n_positive,
         "positive_fraction": n_positive / n if n else None,
         **flags,
+        keys.PADDING_SHARE: task.tile.attrs.get(keys.PADDING_SHARE),
     }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from biomarkers.core.config import Assay, Thresholds, load_assay
 from biomarkers.core.errors import UsageError
 from biomarkers.io.annotations import Annotations, read_annotations
+from biomarkers.io.annotations_classes import read_class_map
 from biomarkers.pheno.classify import CellClassifier, load_classifier
 from biomarkers.score.anchor import read_thresholds
 from biomarkers.score.classes import Classes
@@ -38,6 +41,7 @@ def read_setup(
     *,
     assay: Assay | str,
     annotations: Annotations | _File | None = None,
+    class_map: Mapping[str, str] | _File | None = None,
     classifier: CellClassifier | _File | None = None,
     assume_tumor: bool = False,
     white: White | None = None,
@@ -61,7 +65,7 @@ def read_setup(
     if stain is not None and (white is not None or vectors is not None):
         raise UsageError("white or vectors were given twice: once by the stain file", where=stain)
     classes = Classes(
-        annotations=_read(annotations, read_annotations),
+        annotations=_read(annotations, functools.partial(read_annotations, classes=_read(class_map, read_class_map))),
         classifier=_read(classifier, load_classifier),
         assume_tumor=assume_tumor,
     )

@@ -9,6 +9,7 @@ import pytest
 
 from biomarkers.core.errors import DataError, UsageError
 from biomarkers.io.annotations import check_inside, read_annotations
+from biomarkers.io.annotations_classes import read_class_map
 from biomarkers.pheno.annotations_apply import apply_annotations, cell_labels, region_masks
 from tests.score.cells_by_hand import make_cells
 
@@ -136,6 +137,7 @@ def test_self_crossing_outline_is_mended_and_said(save):
         ([{**new("Tumor", None)}], "without a geometry"),
         ([new("Tumor", {"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]})], "not a geometry"),
         ([new("Tumor", {"type": "Polygon", "coordinates": []})], "empty outline"),
+        ([new("Tumor", {**box(0, 0, 1, 1), "type": "Poligon"})], "not a geometry"),
         ([new("Tumor", {"type": "Polygon", "coordinates": [[[0, 0], [5, 5], [9, 9], [0, 0]]]})], "encloses no area"),
         ([new("Tumor", {"type": "LineString", "coordinates": [[0, 0], [5, 5]]})], "no area and no point"),
         (
@@ -238,3 +240,52 @@ def test_order_of_areas_does_not_matter(save):
     two, _ = apply_annotations(spread(), read_annotations(save(features[::-1])), mpp=0.5)
     assert one.obs["region"].tolist() == two.obs["region"].tolist() == ["tumor", "stroma", "tumor", "tumor", "region"]
     assert not np.any(one.obs["excluded"])
+
+
+def test_shapes_of_foreign_or_no_class_beside_known_ones_are_named_with_their_area(save):
+    path = save(
+        [
+            new("Tumor", box(0, 0, 100, 100)),
+            new("Muscle", box(200, 0, 300, 100)),
+            new("Muscle", box(300, 0, 400, 100)),
+            {"type": "Feature", "geometry": box(0, 200, 50, 250), "properties": {"objectType": "annotation"}},
+        ]
+    )
+    found = read_annotations(path)
+    assert [region.meaning for region in found.regions] == ["tumor"]
+    assert found.unknown == (("", 1, 2_500.0), ("Muscle", 2, 20_000.0))
+    _, notes = apply_annotations(make_cells(["unknown"] * 3), found, mpp=0.5)
+    (note,) = [one for one in notes if "--classes" in one]
+    assert "Muscle (2, 0.005 mm2)" in note
+    assert "without a class (1, 0.000625 mm2)" in note
+
+
+@pytest.mark.parametrize(
+    "written", ['Muscle = "stroma"\nArtefact = "ignore"\n', '[classes]\nmuscle = "Stroma"\nArtefact = "ignore"\n']
+)
+def test_a_map_says_what_foreign_classes_mean(save, tmp_path, written):
+    (tmp_path / "map.toml").write_text(written)
+    classes = read_class_map(tmp_path / "map.toml")
+    found = read_annotations(save([new("Muscle", box(0, 0, 9, 9)), new("Artefact", box(0, 0, 3, 3))]), classes=classes)
+    assert [region.meaning for region in found.regions] == ["stroma", "ignore"]
+    assert found.unknown == ()
+
+
+@pytest.mark.parametrize(
+    "written", ['Muscle = "meat"\n', 'x = 1\n[classes]\nMuscle = "stroma"\n', "[classes.deep]\na = 1\n"]
+)
+def test_a_map_that_means_nothing_is_refused(tmp_path, written):
+    (tmp_path / "map.toml").write_text(written)
+    with pytest.raises(UsageError, match=r"map\.toml"):
+        read_class_map(tmp_path / "map.toml")
+
+
+def test_cores_of_a_tma_grid_are_areas_to_analyse_but_missing_ones(save):
+    def core(left, *, missing):
+        own = {"objectType": "tma_core", "name": "A-1", "isMissing": missing}
+        return {"type": "Feature", "geometry": box(left, 0, left + 90, 90), "properties": own}
+
+    found = read_annotations(save([core(0, missing=False), core(100, missing=True), new("Tumor", box(10, 10, 20, 20))]))
+    assert [region.meaning for region in found.regions] == ["region", "tumor"]
+    assert "1 TMA cores marked as missing" in found.notes[0]
+    assert [region.meaning for region in read_annotations(save([core(0, missing=False)])).regions] == ["region"]

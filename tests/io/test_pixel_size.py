@@ -12,7 +12,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from biomarkers.core.errors import SlideError, UsageError
 from biomarkers.io import read_tile
-from biomarkers.io.pixel_size import PixelSize, choose_mpp, from_aperio, from_ome
+from biomarkers.io.ome_header import read_ome
+from biomarkers.io.pixel_size import PixelSize, choose_mpp
+from biomarkers.io.tiff_pixel_size import from_aperio
 
 RGB = np.full((16, 16, 3), 200, np.uint8)
 
@@ -86,6 +88,8 @@ def test_aperio_and_broken_headers() -> None:
     assert found == PixelSize(0.499, 0.499, "Aperio MPP")
     assert from_aperio("Aperio |AppMag = 20") is None
     assert from_aperio("x|MPP = 0") is None
-    assert from_ome("<OME><broken") is None
-    assert from_ome('<!DOCTYPE x [<!ENTITY a "b">]><OME/>') is None
-    assert from_ome('<OME><Image><Pixels PhysicalSizeX="0.5"/></Image></OME>') is None
+    assert read_ome("<OME><broken") is None
+    assert read_ome('<!DOCTYPE x [<!ENTITY a "b">]><OME/>') is None
+    half = read_ome('<OME><Image><Pixels PhysicalSizeX="0.5"/></Image></OME>')
+    assert half is not None
+    assert half.images[0].pixel_size is None

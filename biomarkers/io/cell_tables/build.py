@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from biomarkers.core.keys import (
     positive_column,
 )
 from biomarkers.core.panel import canonical_marker
+from biomarkers.io.units import plain_micro
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 COMPARTMENTS = ("cell", "nucleus", "cytoplasm", "membrane")
 Unit = Literal["um", "px"]
+_ENOUGH_CELLS, _CROWDED = 30, 0.2
 MISSING_WORDS: Final = frozenset({"", "#N/A", "NA", "N/A", "nan", "NaN", "None", "<NA>"})
 
 
@@ -73,6 +76,7 @@ def to_cells(table: CellTable, *, where: Path, mpp: float | None) -> AnnData:
 
     _refuse_missing_positions(table, where)
     _refuse_twice(table, where)
+    _refuse_crowded(table, where)
     scale = _um_per_unit(table.unit, table.vendor, where, mpp)
     area_scale = _um_per_unit(table.area_unit, table.vendor, where, mpp) ** 2
     markers = list(table.intensity)
@@ -106,8 +110,17 @@ def to_cells(table: CellTable, *, where: Path, mpp: float | None) -> AnnData:
 
 
 def spelled(name: str) -> str:
-    """Spell a header one way: no byte order mark, single blanks, one kind of micro sign."""
-    return re.sub(r"\s+", " ", name.replace("\ufeff", "").replace("\u03bc", "\u00b5")).strip()
+    """Spell a header one way: no byte order mark, single blanks, one kind of micro sign; broken ones are mended.
+
+    Examples
+    --------
+    >>> spelled("Centroid X \u00c2\u00b5m"), spelled("Nucleus: Area (\u03bcm\u00c2\u00b2)"), spelled("Centroid  Y ?m")
+    ('Centroid X \u00b5m', 'Nucleus: Area (\u00b5m\u00b2)', 'Centroid Y \u00b5m')
+    """
+    text = name.replace("\ufeff", "").replace("\u00ef\u00bb\u00bf", "").replace("\u00c2\u00b2", "\u00b2")
+    text = re.sub(r"(?<![a-z])um\b", "\u00b5m", plain_micro(text)) if plain_micro(text) != text else text
+    text = re.sub(r"(?<=[\s(\[])\?m(?=$|[\s)\]^\u00b2])", "\u00b5m", text)
+    return re.sub(r"\s+", " ", text).strip()
 
 
 def plain(name: str) -> str:
@@ -274,6 +287,33 @@ def _refuse_missing_positions(table: CellTable, where: Path) -> None:
         raise DataError(
             "a cell has no position", where=f"{where}, row {row + 2}", seen=f"cell {table.cell_id.iloc[row]}"
         )
+
+
+def _refuse_crowded(table: CellTable, where: Path) -> None:
+    """Refuse positions that are closer together than cells can be, or so far apart that they are in another unit.
+
+    The median distance to the nearest cell of an image, in diameters of its cells: 0.7-1.2 where cells touch, up to
+    some 20 where they are sparse. Half the cells nearer than a fifth of a diameter lie on one another.
+    """
+    from scipy.spatial import KDTree
+
+    area = np.where(np.isfinite(table.cell_area), table.cell_area, table.nucleus_area)
+    if table.unit != table.area_unit or not np.isfinite(area).any():
+        return
+    for image in table.slide.unique():
+        here = (table.slide == image).to_numpy()
+        if int(here.sum()) < _ENOUGH_CELLS:
+            continue
+        places = np.column_stack([table.x[here], table.y[here]])
+        nearest = float(np.median(KDTree(places).query(places, k=2)[0][:, 1]))
+        diameter = 2 * math.sqrt(max(float(np.nanmedian(area[here])), 0.0) / math.pi)
+        if diameter > 0 and nearest < _CROWDED * diameter:
+            raise DataError(
+                "the cells lie on one another: positions and areas cannot be in one unit",
+                where=where,
+                seen=f"half of them within {nearest:.3g} of the next, diameter {diameter:.3g} {table.unit}",
+                hint="Were marks between thousands or decimals lost in the positions?",
+            )
 
 
 def _refuse_twice(table: CellTable, where: Path) -> None:

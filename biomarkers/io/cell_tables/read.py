@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from biomarkers.core.errors import DataError, UsageError, did_you_mean
-from biomarkers.io.cell_tables.build import CellTable, spelled, to_cells
+from biomarkers.io.cell_tables.build import MISSING_WORDS, CellTable, spelled, to_cells
 from biomarkers.io.cell_tables.halo import is_halo, read_halo
 from biomarkers.io.cell_tables.inform import is_inform, read_inform
+from biomarkers.io.cell_tables.number_format import has_marks, with_plain_numbers
 from biomarkers.io.cell_tables.others import (
     is_cellprofiler,
     is_codex,
@@ -122,6 +123,8 @@ def _read_text(path: Path) -> pd.DataFrame:
         first = next(iter(head.decode(encoding, errors="replace").splitlines()), "")
         separator = max("\t;,", key=first.count)
         frame = _fast(path, separator) if encoding == "utf-8-sig" else None
+        if frame is not None and separator != "," and has_marks(frame, missing=MISSING_WORDS):
+            frame = None  # where commas are decimal signs, a point may stand between thousands
         if frame is None:
             frame = pd.read_csv(
                 path,
@@ -138,7 +141,8 @@ def _read_text(path: Path) -> pd.DataFrame:
         raise DataError("the table holds no cells", where=path)
     _refuse_doubled_columns(first, separator, path)
     frame.columns = [spelled(str(name)) for name in frame.columns]
-    return frame.drop(columns=[name for name in frame.columns if re.fullmatch(r"|Unnamed: \d+", name)])
+    kept = frame.drop(columns=[name for name in frame.columns if re.fullmatch(r"|Unnamed: \d+", name)])
+    return with_plain_numbers(kept, separator=separator, where=path, missing=MISSING_WORDS)
 
 
 def _fast(path: Path, separator: str) -> pd.DataFrame | None:

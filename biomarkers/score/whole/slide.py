@@ -18,6 +18,7 @@ from biomarkers.core.collector import loads_when_first_called
 from biomarkers.core.config import Assay, Thresholds
 from biomarkers.core.errors import SlideError
 from biomarkers.core.memory import give_back_memory, keep_freed_memory
+from biomarkers.core.result import Overview, Result
 from biomarkers.core.threads import Crew
 from biomarkers.io.annotations import Annotations, check_inside
 from biomarkers.io.slide import Slide, open_slide
@@ -49,8 +50,8 @@ _UM2_PER_MM2 = 1e6
 _BAND_GRAINS = 512
 
 
-@dataclass(frozen=True)
-class WholeSlideScore:
+@dataclass(frozen=True, repr=False)
+class WholeSlideScore(Result):
     """The scores of a whole slide; its cells stand in a file.
 
     Attributes
@@ -73,7 +74,17 @@ class WholeSlideScore:
     cells_file: Path | None
     picture: Image | None = None
 
+    @property
     def table(self) -> pd.DataFrame:
+        """The same as ``scores``."""
+        return self.scores
+
+    def _overview(self) -> Overview:
+        reason = f" ({self.row['reason']})" if self.row["reason"] else ""
+        title = f"{self.slide}: {self.assay.title}, {self.row['status']}{reason}"
+        return Overview(title, self.scores.drop(columns=["slide", "marker"]))
+
+    def cells_table(self) -> pd.DataFrame:
         """Read the cells, one row each (all of them: mind their number)."""
         import pandas as pd
 
@@ -100,6 +111,7 @@ def score_whole_slide(
     cells_to: str | os.PathLike[str],
     mpp: float | None = None,
     annotations: Annotations | str | os.PathLike[str] | None = None,
+    class_map: Mapping[str, str] | str | os.PathLike[str] | None = None,
     classifier: CellClassifier | str | os.PathLike[str] | None = None,
     assume_tumor: bool = False,
     white: White | None = None,
@@ -122,7 +134,7 @@ def score_whole_slide(
 
     Parameters
     ----------
-    path, assay, mpp, annotations, classifier, assume_tumor, white, vectors, stain, thresholds, marker, slide
+    path, assay, mpp, annotations, class_map, classifier, assume_tumor, white, vectors, stain, thresholds, marker, slide
         As for :func:`biomarkers.score.score_slide`.
     cells_to
         The Parquet file for the cells. It is written even where none is found elsewhere than in ``row``.
@@ -159,6 +171,7 @@ def score_whole_slide(
         "segmenter": segmenter,
         "assay": assay,
         "annotations": annotations,
+        "class_map": class_map,
         "classifier": classifier,
         "assume_tumor": assume_tumor,
         "white": white,
@@ -211,7 +224,7 @@ def prepared(
         name = opened.path.stem.removesuffix(".ome") if slide is None else slide
         finder = load_segmenter(segmenter) if isinstance(segmenter, str) else segmenter
         task = Task(name, setup.assay, setup.marker, setup.thresholds, setup.classes, finder)
-        yield opened, task, setup
+        yield opened.with_checked_levels().without_padding(), task, setup
 
 
 def _score(
@@ -378,11 +391,14 @@ def _row(
         "sensitivity_high": None if math.isnan(high) else high,
         keys.AREA_CUT_OD: decided.light.area_cut_od,
         **decided.light.lit.qc(),
+        keys.PADDING_SHARE: slide.padding.share,
     }
 
 
 def _head(slide: Slide, task: Task, status: str, reason: str) -> dict[str, Any]:
-    head = {"slide": task.slide, "status": status, "reason": reason}
+    told = [*slide.problems, *([reason] if reason else [])]  # what is odd about the file is never plainly ok
+    status = keys.OK_WITH_WARNINGS if status == keys.OK and slide.problems else status
+    head = {"slide": task.slide, "status": status, "reason": "; ".join(told)}
     return {**head, "mpp": slide.mpp, "mpp_source": slide.mpp_source}
 
 
@@ -423,7 +439,13 @@ def _without_cells(slide: Slide, task: Task, light: Light, status: str, reason: 
         slide=task.slide,
         assay=task.assay,
         marker=task.marker,
-        row={**_head(slide, task, status, reason), **counts, "assay": task.assay.name, "marker": task.marker},
+        row={
+            **_head(slide, task, status, reason),
+            **counts,
+            "assay": task.assay.name,
+            "marker": task.marker,
+            keys.PADDING_SHARE: slide.padding.share,
+        },
         scores=scores,
         sensitivity=empty,
         record=_record(task, light, None, None),
