@@ -36,6 +36,8 @@ __getattr__, __dir__, __all__ = _lazy_names(
         "proximity_test": "biomarkers.score.space",
         "regate": "biomarkers.score.multiplex_slide",
         "relate_counts": "biomarkers.relate",
+        "published_reliability": "biomarkers.relate.published",
+        "reliability": "biomarkers.relate.reliability",
         "respond": "biomarkers.cohort.response",
         "response_times": "biomarkers.cohort.endpoints",
         "score_channels": "biomarkers.score.multiplex_slide",

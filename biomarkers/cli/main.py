@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "columns": ("columns", "What a table's columns mean: a draft, or the shipped profiles."),
     "cohort": ("cohort", "Join scores and levels to the clinical table; RECIST, end points, flow."),
     "relate": ("relate", "Do responses occur independently of the levels? One honest verdict."),
+    "reliability": ("reliability", "How much of a level is the patient's own, how much the measurement's?"),
     "change": ("change", "Baseline -> on-treatment: paired pharmacodynamic change."),
     "power": ("power", "What could a cohort of this size show?"),
     "simulate": ("simulate", "Simulated slides and trials with known truth."),

@@ -22,6 +22,9 @@ import click
 @click.option(
     "--biomarkers", type=click.IntRange(1), default=1, show_default=True, help="Biomarkers that p is adjusted over."
 )
+@click.option("--reliability", type=float, help="Of the measured level: figures are then of the level in the tumour.")
+@click.option("--patient-cost", type=float, help="With --reliability: of one patient without measurements.")
+@click.option("--measurement-cost", type=float, help="With --reliability: of one measurement (core, slide, reader).")
 @click.option("--simulations", type=click.IntRange(10), default=2000, show_default=True, help="Cohorts for each AUC.")
 @click.option("--permutations", type=click.IntRange(99), default=1999, show_default=True, help="Of each cohort.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
@@ -56,15 +59,45 @@ def power(out: Path | None, **options: Any) -> None:
         n_simulations=options["simulations"],
         n_permutations=options["permutations"],
         rng=options["seed"],
+        reliability=options["reliability"],
         progress=sys.stderr.isatty(),
     )
     click.echo(found.explain())
     click.echo("\nShare of simulated cohorts with each verdict:")
     shown = found.characteristics.drop(columns=["not_testable"])
     click.echo(tabulate(shown.to_numpy().tolist(), headers=list(shown.columns), tablefmt="simple", floatfmt=".3f"))
+    plan = _measurements(found, options)
     if out is not None:
         _write(found, out)
+        if plan is not None:
+            from biomarkers.core.files import write_csv
+
+            write_csv(plan, out / "measurements.csv")
         click.echo(f"\npower.csv, needed.csv, power.png, run.json -> {out}")
+
+
+def _measurements(found: Any, options: dict[str, Any]) -> Any:
+    """Show what further measurements of each patient buy; nothing without a reliability."""
+    from biomarkers.core.errors import UsageError
+
+    costs = {name: options[name] for name in ("patient_cost", "measurement_cost")}
+    if options["reliability"] is None:
+        if any(cost is not None for cost in costs.values()):
+            raise UsageError("costs belong to --reliability", seen=costs)
+        return None
+    from tabulate import tabulate
+
+    from biomarkers.relate.power_reliability import measurement_plan
+
+    margins = found.settings["margins"]
+    margin = 0.15 if 0.15 in margins else margins[0]
+    plan = measurement_plan(
+        found.settings["n_evaluable"], n_responders=found.settings["responders_evaluable"],
+        reliability=options["reliability"], margin=margin, alpha=options["alpha"], **costs,
+    )  # fmt: skip
+    click.echo(f"\nMeasurements averaged in each patient, margin {margin:g} (large-sample figures):")
+    click.echo(tabulate(plan.to_numpy().tolist(), headers=list(plan.columns), tablefmt="simple", floatfmt=".3f"))
+    return plan
 
 
 def _family(options: dict[str, Any]) -> Any:

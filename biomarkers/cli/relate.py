@@ -99,6 +99,31 @@ if TYPE_CHECKING:
     metavar="COL=FLAG",
     help="Column FLAG is 1 where level COL stands at its own lower limit; repeatable.",
 )
+@click.option(
+    "--reliability",
+    "reliabilities",
+    multiple=True,
+    metavar="COL=0.6",
+    help="How well level COL was measured: 0.6, 0.6:0.45:0.75 (95% interval), or the name of a published value "
+    "('biomarkers reliability --published'); repeatable.",
+)
+@click.option(
+    "--replicate",
+    "replicates",
+    multiple=True,
+    metavar="COL=COL2",
+    help="Column with a second measurement of level COL, from which its reliability is estimated; repeatable.",
+)
+@click.option(
+    "--standard-error", "errors", multiple=True, metavar="COL=SECOL", help="Column with the standard errors of COL."
+)
+@click.option(
+    "--accuracy",
+    "accuracies",
+    multiple=True,
+    metavar="COL=0.9,0.8",
+    help="Sensitivity and specificity of the reading of COL at its cut-off.",
+)
 @click.option("--timepoint", default="baseline", show_default=True, help="Which samples of a cohort.")
 @click.option(
     "--sensitivity",
@@ -175,7 +200,9 @@ def relate(
     }  # fmt: skip
     if options["site"] and not panel:
         raise click.UsageError("--site belongs to --sensitivity")
-    result = ask(data, where=table.name, progress=sys.stderr.isatty(), **arguments)
+    from biomarkers.cli._measurement import measurement_options
+
+    result = ask(data, where=table.name, progress=sys.stderr.isatty(), **arguments, **measurement_options(options))
     others = _panel(data, result, options, arguments, where=table.name) if panel else None
     if simulated:
         import dataclasses

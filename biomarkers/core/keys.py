@@ -134,6 +134,16 @@ INDEPENDENT_WITHIN_MARGIN: Final = "independent_within_margin"
 INCONCLUSIVE: Final = "inconclusive"
 NOT_TESTABLE: Final = "not_testable"
 VERDICTS: Final = (DEPENDENT, DEPENDENT_WITHIN_MARGIN, INDEPENDENT_WITHIN_MARGIN, INCONCLUSIVE, NOT_TESTABLE)
+RELIABILITY_COLUMNS: Final = (
+    "reliability",
+    "reliability_low",
+    "reliability_high",
+    "reliability_source",
+    "auc_true",
+    "auc_true_low90",
+    "auc_true_high90",
+    "smallest_reliability",
+)
 VERDICT_COLUMNS: Final = (
     "biomarker",
     "endpoint",
@@ -168,6 +178,7 @@ VERDICT_COLUMNS: Final = (
     "auc_spread",
     "auc_spread_low90",
     "auc_spread_high90",
+    *RELIABILITY_COLUMNS,
 )
 STATISTIC_COLUMNS: Final = (
     "biomarker",

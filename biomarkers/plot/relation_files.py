@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from biomarkers.plot.relation import plot_forest, plot_levels, plot_response_rate, plot_roc
+from biomarkers.plot.relation_reliability import plot_reliability
 from biomarkers.plot.relation_resolution import plot_resolution
 from biomarkers.plot.relation_sensitivity import plot_sensitivity
 from biomarkers.plot.relation_survival import plot_survival
@@ -21,8 +22,9 @@ _MOST = 12  # biomarkers that get figures of their own
 def save_relation_figures(relation: Relation, folder: Path, *, sensitivity: Sensitivity | None = None) -> list[Path]:
     """Write the forest, and for each of the first twelve biomarkers its own figures.
 
-    These are levels by response, response rate by level, ROC and the resolution of p (for a yes/no end point), times by
-    level (where there are times), and the sensitivity panel (where it was made).
+    These are levels by response, response rate by level, ROC and the resolution of p (for a yes/no end point), the AUC
+    against the reliability of the measurement (where there is one), times by level (where there are times), and the
+    sensitivity panel (where it was made).
 
     Parameters
     ----------
@@ -60,8 +62,16 @@ def save_relation_figures(relation: Relation, folder: Path, *, sensitivity: Sens
             made.append(save(plot_response_rate(relation, name), folder / f"{stem}_response_rate_by_level.png"))
             made.append(save(plot_roc(relation, name), folder / f"{stem}_ROC.png"))
             made.append(save(plot_resolution(relation, name), folder / f"{stem}_which_p_can_occur.png"))
+        if has_auc(relation, name):
+            made.append(save(plot_reliability(relation, name), folder / f"{stem}_AUC_by_reliability.png"))
         if "time" in relation.data:
             made.append(save(plot_survival(relation, name), folder / f"{stem}_times_by_level.png"))
         if sensitivity is not None:
             made.append(save(plot_sensitivity(sensitivity, name), folder / f"{stem}_under_other_choices.png"))
     return made
+
+
+def has_auc(relation: Relation, name: str) -> bool:
+    """Tell whether a biomarker has an AUC with its interval."""
+    verdicts = relation.verdicts
+    return bool(verdicts.loc[verdicts["biomarker"] == name, "auc_low90"].notna().any())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +26,8 @@ from biomarkers.relate.counts import Counts
 from biomarkers.relate.endpoints import EndPoint, check_names, make_endpoint, time_columns
 from biomarkers.relate.inputs import Columns, Patients, from_cohort, from_table
 from biomarkers.relate.meaning import stated_events, stated_units, with_contract
+from biomarkers.relate.measured import Measurement
+from biomarkers.relate.measured_rows import recorded, with_measurement
 from biomarkers.relate.plan import Plan, load_plan
 from biomarkers.relate.precision import check_margin
 from biomarkers.relate.relation import Relation
@@ -77,6 +79,10 @@ def relate(
     timepoint: str = BASELINE,
     columns: ColumnMap | str | Path | Mapping[str, Any] | None = None,
     filters: Sequence[str] = (),
+    reliability: Mapping[str, Any] | None = None,
+    replicates: Mapping[str, str | Sequence[str]] | None = None,
+    standard_errors: Mapping[str, str] | None = None,
+    accuracy: Mapping[str, tuple[float, float]] | None = None,
     where: object = "table",
     progress: bool = False,
 ) -> Relation:
@@ -144,6 +150,18 @@ def relate(
         the call names itself comes first.
     filters
         How the rows of ``table`` were chosen (``"site=A"``), for the record and for the plan; chooses nothing itself.
+    reliability
+        Level -> how well it was measured: a number above 0 and at most 1, ``(value, low, high)`` with a 95% interval,
+        the name of a published value (:func:`biomarkers.published_reliability`), what :func:`biomarkers.reliability`
+        returns, or a list of these. The verdict stays one on the measured level; what follows for the level in the
+        tumour stands beside it. What cannot be a reliability is named, and not used.
+    replicates
+        Level -> column or columns with further measurements of it (a second core, reader or run), from which its
+        reliability is estimated on normal scores, within response groups.
+    standard_errors
+        Level -> column with the standard error of each level, in its unit.
+    accuracy
+        Level -> sensitivity and specificity of the reading at its cut-offs.
     where
         The file, for messages.
     progress
@@ -176,7 +194,8 @@ def relate(
             "columns": columns, "best_change": best_change, "benefit_months": benefit_months, "covariates": covariates,
             "margin": margin, "alpha": alpha, "cutoffs": cutoffs, "search_cuts": search_cuts, "lloq": lloq,
             "censored": censored, "n_permutations": n_permutations, "rng": rng, "plan": plan, "timepoint": timepoint,
-            "filters": filters, "where": where,
+            "filters": filters, "where": where, "reliability": reliability, "replicates": replicates,
+            "standard_errors": standard_errors, "accuracy": accuracy,
         },
     )  # fmt: skip
     answers = [answer(asked.patients, point, asked.rules, progress=progress) for point in asked.points]
@@ -247,6 +266,7 @@ class Question:
     settings: Mapping[str, Any]
     plan: Plan | None
     departures: Sequence[str]
+    measurement: Measurement = field(default_factory=Measurement)
 
 
 def question(table: pd.DataFrame | AnnData, options: Mapping[str, Any]) -> Question:
@@ -320,7 +340,8 @@ def question(table: pd.DataFrame | AnnData, options: Mapping[str, Any]) -> Quest
     departs = [] if fixed is None else fixed.departures(
         response=patients.response, censored=columns.censored, filters=given["filters"], table=patients.table
     )  # fmt: skip
-    return Question(patients, points, rules, settings, fixed, departs)
+    measured = Measurement.of(given, levels=list(patients.levels.columns), table=patients.table, where=where)
+    return Question(patients, points, rules, settings, fixed, departs, measured)
 
 
 def _relation(asked: Question, answers: Sequence[Answer]) -> Relation:
@@ -328,6 +349,10 @@ def _relation(asked: Question, answers: Sequence[Answer]) -> Relation:
     verdicts = pd.DataFrame([row for made in answers for row in made.verdicts], columns=list(VERDICT_COLUMNS))
     table = pd.DataFrame([row for made in answers for row in made.rows], columns=list(STATISTIC_COLUMNS))
     notes = [*patients.notes, *(note for made in answers for note in made.notes), *_families(points, patients, fixed)]
+    verdicts, rows, told, used = with_measurement(verdicts, patients, points, asked.rules, asked.measurement)
+    table = pd.concat([table, pd.DataFrame(rows, columns=table.columns)], ignore_index=True) if rows else table
+    notes += told
+    settings = {**settings, **recorded(used, asked.measurement)}
     if fixed is not None:
         verdicts["reason"] = fixed.marked(verdicts, asked.departures)
         notes += fixed.told(settings["levels"], [point.name for point in points], asked.departures)

@@ -14,6 +14,7 @@ from biomarkers.core.errors import UsageError
 from biomarkers.core.result import Overview, Result
 from biomarkers.relate.families import Family
 from biomarkers.relate.interval import gate_interval
+from biomarkers.relate.power_reliability import through_measurement
 from biomarkers.relate.power_search import detectable, needed, out_of_reach, smallest_margin
 from biomarkers.relate.power_statistics import RankStatistics, permuted_p, rank_statistics
 from biomarkers.relate.precision import attainable_auc, check_margin
@@ -63,6 +64,9 @@ class Power(Result):
             _detectable(self.min_detectable_auc, s["n_biomarkers"]),
             _provable(self.smallest_margin),
         ]
+        if "reliability" in s:
+            lines.insert(1, f"AUCs and margins are those of the level in the tumour, measured with a reliability of "
+                            f"{s['reliability']:g}.")  # fmt: skip
         lines += [_within(row) for row in self.table.to_dict("records")]
         lines.append(f"The Bayes factor for independence cannot exceed {self.best_bf01:.2f}.")
         lines.append(
@@ -88,6 +92,7 @@ def power(
     n_simulations: int = 2000,
     n_permutations: int = 1999,
     rng: int = 0,
+    reliability: float | None = None,
     progress: bool = False,
 ) -> Power:
     """Say what a cohort could show, before or beside its data: no post-hoc power enters.
@@ -111,6 +116,9 @@ def power(
         response, which asks most of it.
     n_simulations, n_permutations, rng
         Simulated cohorts for each true AUC, permutations of each, seed.
+    reliability
+        Of the measured level: AUCs and margins, given and found, are then those of the level in the tumour
+        (:func:`biomarkers.relate.power_reliability.through_measurement`).
     progress
         Show a progress bar on standard error.
 
@@ -130,6 +138,12 @@ def power(
     >>> 0.6 < found.min_detectable_auc < 0.85
     True
     """
+    if reliability is not None:
+        return through_measurement(
+            power, n=n, n_responders=n_responders, reliability=reliability, thetas=thetas, margins=margins,
+            alpha=alpha, levels=levels, missing_share=missing_share, n_biomarkers=n_biomarkers,
+            n_simulations=n_simulations, n_permutations=n_permutations, rng=rng, progress=progress,
+        )  # fmt: skip
     family = Family(levels) if isinstance(levels, str) else levels
     yes, no = _evaluable(n, n_responders, missing_share)
     _check(margins, alpha, n_simulations, n_biomarkers)

@@ -17,6 +17,7 @@ from biomarkers.core.keys import (
     NOT_TESTABLE,
 )
 from biomarkers.core.result import Overview, Result
+from biomarkers.relate.measured import IN_TUMOR
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +103,13 @@ def _paragraph(row: Mapping[Any, Any]) -> str:
         return f"{name}: {_SHORT[NOT_TESTABLE]}: {row['reason']}."
     if _gone(row["margin"]):
         return f"{name}: {_graded_sentences(row)}"
-    return f"{name}: {_binary_sentences(row)}"
+    return f"{name}: {_binary_sentences(row)}{_in_tumor(row)}"
+
+
+def _in_tumor(row: Mapping[Any, Any]) -> str:
+    """Return the sentence on the level in the tumour that ends the reason, after saying what the verdict is about."""
+    _, mark, rest = str(row["reason"]).partition(f"; {IN_TUMOR}")
+    return f" The verdict is one on the measured level; {IN_TUMOR}{rest}." if mark else ""
 
 
 def _graded_sentences(row: Mapping[Any, Any]) -> str:
@@ -145,7 +152,7 @@ def _binary_sentences(row: Mapping[Any, Any]) -> str:
         text += " A pattern that bends, with responses most or least frequent at middle levels, is not excluded"
         text += f" (AUC of the distance from the middle {row['auc_spread']:.2f}, 90% interval {_spread_interval(row)})."
     if row["verdict"] == INCONCLUSIVE and _gone(row["smallest_margin"]):
-        text += f" The data could not have shown more: {row['reason']}."
+        text += f" The data could not have shown more: {row['reason'].partition(f'; {IN_TUMOR}')[0]}."
     elif row["verdict"] == INCONCLUSIVE:
         text += " " + could_have_shown(row)
     if not _gone(row["negatives"]) and row["negatives"]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from biomarkers.core.keys import INCONCLUSIVE
+from biomarkers.core.keys import INCONCLUSIVE, RELIABILITY_COLUMNS
 from biomarkers.relate.relation import could_have_shown
 from biomarkers.report.page import Figure, Page, Section, as_table, write_page
 from biomarkers.report.settings import made_by
@@ -33,6 +33,13 @@ _HEADINGS: Final = {
     "auc_spread": "AUC of the distance from the middle",
     "auc_spread_low90": "90% low (distance)",
     "auc_spread_high90": "90% high (distance)",
+    "reliability_low": "reliability, 95% low",
+    "reliability_high": "reliability, 95% high",
+    "reliability_source": "source",
+    "auc_true": "AUC in the tumour",
+    "auc_true_low90": "90% low (tumour)",
+    "auc_true_high90": "90% high (tumour)",
+    "smallest_reliability": "least reliability",
 }
 _FIRST: Final = ("biomarker", "endpoint", "verdict", "n", "n_responders", "auc", "auc_low95", "auc_high95",
                  "concordance", "concordance_low95", "concordance_high95", "p_dependence", "p_adjusted")  # fmt: skip
@@ -105,6 +112,7 @@ def relation_sections(relation: Relation, *, figures: Path | Sequence[Figure] | 
         Section("In words", paragraphs=sentences),
         Section("Figures", figures=found) if (found := collect(figures)) else Section(""),
         _precision(relation),
+        _measurement(relation),
         Section(
             "Patients",
             paragraphs=[
@@ -137,6 +145,30 @@ def _precision(relation: Relation) -> Section:
             "Not finding an association is not the same as showing that there is none.",
             "Independence is claimed only when the 90% interval of the AUC lies inside a margin fixed beforehand.",
             *texts,
+        ],
+        tables=[as_table(shown, names=_HEADINGS)],
+    )
+
+
+def _measurement(relation: Relation) -> Section:
+    """Show the level in the tumour: what each verdict needs of the measurement, and the corrected AUC."""
+    shown = relation.verdicts[["biomarker", "endpoint", "verdict", *RELIABILITY_COLUMNS]]
+    told = shown["reliability_source"]
+    shown = shown.assign(reliability_source=told.where(told != "")).dropna(axis="columns", how="all")
+    if "smallest_reliability" not in shown:
+        return Section("")
+    return Section(
+        "How well the level was measured",
+        paragraphs=[
+            (
+                "Measurement error that is alike in responders and others pulls an AUC towards one half: it makes "
+                "independence easier to claim, and hides associations."
+            ),
+            (
+                "Least reliability: the smallest share of the level's variance that must not be error for the claim "
+                "to hold for the level in the tumour (binormal model); 0: the association holds at any; above 1: "
+                "the interval leaves the margin even for a measurement without error."
+            ),
         ],
         tables=[as_table(shown, names=_HEADINGS)],
     )

@@ -14,6 +14,7 @@ from biomarkers.core.errors import UsageError
 from biomarkers.plot.relation import plot_forest, plot_levels, plot_response_rate, plot_roc
 from biomarkers.plot.relation_files import save_relation_figures
 from biomarkers.plot.relation_power import plot_power
+from biomarkers.plot.relation_reliability import plot_reliability
 from biomarkers.plot.relation_resolution import attainable_p, plot_resolution
 from biomarkers.plot.relation_sensitivity import plot_sensitivity
 from biomarkers.plot.relation_survival import plot_survival
@@ -153,11 +154,12 @@ def test_simulated_patients_are_named_on_every_figure(relation: Relation) -> Non
 def test_files_are_numbered_and_complete(relation: Relation, tmp_path: Path) -> None:
     files = save_relation_figures(relation, tmp_path)
     assert files[0].name == "00_forest_of_AUCs.png"
-    assert sum("_a_" in file.name for file in files) == 5
+    assert sum("_a_" in file.name for file in files) == 6
+    assert any(file.name.endswith("_AUC_by_reliability.png") for file in files)
     assert all(file.stat().st_size > 5_000 for file in files)
 
 
 def test_unknown_biomarkers_stop(relation: Relation) -> None:
-    for draw in (plot_levels, plot_roc, plot_response_rate, plot_survival, plot_resolution):
+    for draw in (plot_levels, plot_roc, plot_response_rate, plot_survival, plot_resolution, plot_reliability):
         with pytest.raises(UsageError, match="no such biomarker"):
             draw(relation, "aa")
