@@ -12,7 +12,7 @@ BEGIN, END = "<!-- drawn from the imports by tests/house.py -->", "<!-- end -->"
 GROUND = ("core", "assays", "profiles")
 ORDER = (
     "stats", "simulate", "io", "pp", "seg", "pheno", "score", "expression", "cohort", "datasets", "relate", "change",
-    "plot", "report", "tl", "pl", "run", "compile_ahead", "demo", "cli", "__main__",
+    "plot", "report", "review", "tl", "pl", "run", "compile_ahead", "demo", "cli", "__main__",
 )  # fmt: skip
 
 

@@ -35,7 +35,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "scores": ("scores", "The table of scores, with definitions, units and sources."),
     "merge": ("merge", "Join the outputs of several score runs."),
     "verify": ("verify", "Does a finished score run still hold?"),
-    "review": ("review", "A local page to look at scored slides."),
+    "review": ("review", "Look at scored slides, read them blinded, correct them."),
+    "rescore": ("rescore", "Scores again with a pathologist's corrections; no pixel is read."),
+    "agree": ("agree", "Readers and software: how far do they agree?"),
+    "export": ("export", "A run for spatialdata, QuPath or a spreadsheet."),
 }
 
 # a command is over before garbage is a burden: by default a tenth of its time goes into walks over loaded libraries

@@ -13,13 +13,15 @@ from biomarkers.core.files import sha256
 if TYPE_CHECKING:
     import pandas as pd
 
+# what people add to a run: append-only tables of one line a reading, and a folder of corrections
+READINGS, REVEALED, CORRECTIONS = "readings.csv", "revealed.csv", "corrections"
 _RECORD = "run.json"
 _SHAPE = {"settings": dict, "versions": dict, "started_utc": str, "inputs": list, "slides": dict, "outputs": dict}
 _HINT = "Something changed the file after the run: score the slides again into another folder."
 
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """Read the record of a finished run of ``biomarkers score``.
+def read_record(folder: Path, *, verbs: Sequence[str] = ("score",)) -> dict[str, Any]:
+    """Read the record of a finished run of ``biomarkers score``, or of another of ``verbs``.
 
     Raises
     ------
@@ -37,7 +39,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise DataError(f"the run's record cannot be read: {error}", where=path, hint=_HINT) from error
     if not isinstance(record, dict) or not isinstance(record.get("verb"), str):
         raise DataError("this is no record of a run", where=path, hint=_HINT)
-    if record["verb"] != "score":
+    if record["verb"] not in verbs:
         raise UsageError("this run did not score slides", where=path, seen=record["verb"])
     for name, kind in _SHAPE.items():
         if not isinstance(record.get(name), kind):

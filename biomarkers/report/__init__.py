@@ -3,7 +3,6 @@
 from biomarkers.report.change import write_change_report
 from biomarkers.report.page import Figure
 from biomarkers.report.relation import write_relation_report
-from biomarkers.report.review import write_review
 from biomarkers.report.study import write_study_report
 
-__all__ = ["Figure", "write_change_report", "write_relation_report", "write_review", "write_study_report"]
+__all__ = ["Figure", "write_change_report", "write_relation_report", "write_study_report"]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biomarkers.core.errors import DataError, UsageError
-from biomarkers.core.files import atomic_path, write_csv
-from biomarkers.core.finished import read_output, read_record
+from biomarkers.core.files import atomic_path, write_csv, write_text
+from biomarkers.core.finished import CORRECTIONS, READINGS, REVEALED, read_output, read_record
 from biomarkers.core.keys import PATIENT, SCORE_COLUMNS, SLIDE_COLUMNS, TIMEPOINT
 from biomarkers.core.provenance import versions, write_run_json
 from biomarkers.run.state import RunState
@@ -70,8 +70,23 @@ def merge_runs(folders: Sequence[str | Path], *, out: str | Path) -> pd.DataFram
                         shutil.copyfile(source / name, path)
         write_csv(slides, target / "slides.csv")
         write_csv(scores, target / "scores.csv")
+        _keep_what_people_added(sources, target)
         write_run_json(_joint_record(list(records.values()), target), target)
     return slides
+
+
+def _keep_what_people_added(sources: Sequence[Path], target: Path) -> None:
+    """Join readings line by line, and copy corrections: slides of merged runs have names of their own."""
+    for name in (READINGS, REVEALED):
+        texts = [(source / name).read_text(encoding="utf-8") for source in sources if (source / name).is_file()]
+        if texts:
+            heading = texts[0].partition("\n")[0]
+            lines = [line for text in texts for line in text.splitlines() if line != heading]
+            write_text(target / name, "\n".join([heading, *lines]) + "\n")
+    for source in sources:
+        for held in sorted((source / CORRECTIONS).glob("*.geojson")):
+            with atomic_path(target / CORRECTIONS / held.name) as path:
+                shutil.copyfile(held, path)
 
 
 def _refuse_mixed(records: Mapping[Path, Mapping[str, Any]]) -> None:

@@ -90,7 +90,7 @@ def cells_geojson(result: SlideScore) -> dict[str, Any]:
         kind = shown[index[row]]
         feature: dict[str, Any] = {
             "type": "Feature",
-            "id": str(uuid.uuid5(_NAMESPACE, f"{result.slide}/{result.marker}/{name}")),
+            "id": cell_uuid(result.slide, result.marker, name),
             "geometry": _polygon(body),
             "properties": {
                 "objectType": "cell",
@@ -102,6 +102,11 @@ def cells_geojson(result: SlideScore) -> dict[str, Any]:
             feature["nucleusGeometry"] = _polygon(nuclei[label])
         features.append(feature)
     return {"type": "FeatureCollection", "features": features}
+
+
+def cell_uuid(slide: str, marker: str, name: str) -> str:
+    """Return the identifier that a cell has in QuPath: the same cell of a slide has the same one in every file."""
+    return str(uuid.uuid5(_NAMESPACE, f"{slide}/{marker}/{name}"))
 
 
 def _rings(labels: np.ndarray, origin: np.ndarray, step: int) -> dict[int, list[list[int]]]:

@@ -129,6 +129,8 @@ def kappa(x: Any, y: Any, *, weights: str = "none", level: float = 0.95) -> Esti
     spread = float((shares * (w - (row_mean[:, None] + column_mean[None, :]) * (1 - value)) ** 2).sum())
     spread -= (value - chance * (1 - value)) ** 2
     half = float(ndtri(0.5 + confidence(level) / 2)) * math.sqrt(max(spread, 0.0) / n) / (1 - chance)
+    if np.unique(one).size == 1 or np.unique(two).size == 1:  # kappa is then 0 and its variance too, whatever they saw
+        return Estimate(value, -1.0, 1.0, level, n, method, "one reader used one category only: no interval")
     note = "perfect agreement: the interval has no width" if half == 0 else ""
     return Estimate(
         value, max(-1.0, value - half), min(1.0, value + half), level, n, f"{method}, normal interval", note

@@ -11,7 +11,7 @@ import pytest
 
 from biomarkers.core.errors import BiomarkersError, DataError, UsageError
 from biomarkers.core.finished import difference, numbers, read_output, read_record
-from biomarkers.report.review import write_review
+from biomarkers.review.gallery import write_review
 from biomarkers.run.merge import merge_runs
 from biomarkers.run.read_cells import cells_of_runs
 from biomarkers.run.verify import verify_run

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from biomarkers.relate import relate
-from biomarkers.report import Figure, write_relation_report, write_review, write_study_report
+from biomarkers.report import Figure, write_relation_report, write_study_report
 from biomarkers.report.page import as_table, number
+from biomarkers.review.gallery import write_review
 
 HOSTILE = "<script>alert('x')</script>&\"PD-L1"
 

@@ -93,3 +93,19 @@ def test_a_changed_image_is_reported(slides, tmp_path):
     score(slides, tmp_path / "out")
     (slides / "bb.png").write_text("other")
     assert any("image was changed" in problem for problem in verify_run(tmp_path / "out").problems)
+
+
+def test_readings_and_corrections_go_along(slides, tmp_path):
+    heading = "slide,marker,score,value,reader,time,blinded"
+    parts = []
+    for name in ("bb", "=a"):
+        parts.append(tmp_path / name)
+        score(slides / f"{name}.png", parts[-1])
+        (parts[-1] / "readings.csv").write_text(f"{heading}\n'{name},PD-L1,tps,5.0,A,t,true\n")
+        (parts[-1] / "corrections").mkdir()
+        (parts[-1] / "corrections" / f"{name}.geojson").write_text("{}")
+    merge_runs(parts, out=tmp_path / "merged")
+    assert (tmp_path / "merged" / "readings.csv").read_text().splitlines() == [
+        heading, "'bb,PD-L1,tps,5.0,A,t,true", "'=a,PD-L1,tps,5.0,A,t,true",
+    ]  # fmt: skip
+    assert {path.name for path in (tmp_path / "merged" / "corrections").iterdir()} == {"bb.geojson", "=a.geojson"}

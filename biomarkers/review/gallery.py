@@ -58,11 +58,11 @@ def write_review(folder: str | Path) -> Path:
     scores["value"] = numbers(scores, "value", where=out / "scores.csv")
     cards = [_card(row, scores, out) for row in slides.to_dict("records")]
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("biomarkers.report"), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("biomarkers.review"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     counts = slides["status"].value_counts().to_dict()
     path = out / "review.html"
-    write_text(path, environment.get_template("review.html").render(slides=cards, counts=counts))
+    write_text(path, environment.get_template("gallery.html").render(slides=cards, counts=counts))
     return path
 
 

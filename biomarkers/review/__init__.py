@@ -1,0 +1,1 @@
+"""The pathologist's part: look at scored slides, read them blinded, correct them, and measure agreement."""
