@@ -30,7 +30,7 @@ from PIL import Image
 from biomarkers.io import make_tile
 from biomarkers.pp import StainVectors, estimate_white
 from biomarkers.seg import tools
-from biomarkers.seg.pipeline import Plan, find_rows
+from biomarkers.seg.pipeline import SegmentationConfig, find_rows
 from biomarkers.seg.settings import CellSettings
 from biomarkers.simulate import render_hdab, simulate_scene
 
@@ -100,13 +100,15 @@ def photograph(side: int) -> np.ndarray:
     return np.ascontiguousarray(np.tile(twice, (-(-side // 1024), -(-side // 1024), 1))[:side, :side])
 
 
-def plan_of(rgb: np.ndarray, steps: Callable[[], tools.Tools], *, nuclei_by: Any = "density") -> Plan:
+def plan_of(rgb: np.ndarray, steps: Callable[[], tools.Tools], *, nuclei_by: Any = "density") -> SegmentationConfig:
     """Decide once what a slide decides once; by hue, cells are found as for markers of membranes."""
     white = estimate_white(make_tile(rgb, mpp=MPP))
-    return Plan(mpp=MPP, white=white, vectors=StainVectors(), settings=CellSettings(nuclei_by=nuclei_by), tools=steps)
+    return SegmentationConfig(
+        mpp=MPP, white=white, vectors=StainVectors(), settings=CellSettings(nuclei_by=nuclei_by), tools=steps
+    )
 
 
-def found(rgb: np.ndarray, plan: Plan) -> Any:
+def found(rgb: np.ndarray, plan: SegmentationConfig) -> Any:
     """Find and measure all cells, whole image as tissue."""
     return find_rows(rgb, np.ones(rgb.shape[:2], bool), plan=plan, progress=False)
 

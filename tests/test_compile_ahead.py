@@ -34,7 +34,7 @@ for kind in (np.float32, np.uint8, np.uint16):
 
 def test_compiling_is_announced_once(capsys: pytest.CaptureFixture[str]) -> None:
     listener = Notice()
-    for function in (np.sort, fast().smooth, fast().blobness):
+    for function in (np.sort, fast().smooth, fast().negative_log):
         listener.on_start(SimpleNamespace(data={"dispatcher": SimpleNamespace(py_func=function)}))  # type: ignore[arg-type]
     assert capsys.readouterr().err.count("compiling kernels") == 1
 

@@ -25,7 +25,7 @@ from biomarkers.change.repeatability import Gate, Repeatability, call_changes, r
 from biomarkers.change.result import ADJUSTMENTS, Adjustment, Change, summarise
 from biomarkers.change.scale import Scale
 from biomarkers.change.tables import pooled, samples_of_table, unpooled
-from biomarkers.cohort.response import NotEvaluable, Responders, respond
+from biomarkers.cohort.response import NotEvaluable, Responders, classify_response
 from biomarkers.cohort.source import table_of
 from biomarkers.cohort.tables import numeric_column, require_columns
 from biomarkers.core import keys
@@ -118,7 +118,7 @@ def measure_change(
     drug
         The treatment, so that masking of the epitope by the drug can be judged.
     responders, not_evaluable
-        Who responded (see :func:`biomarkers.respond`).
+        Who responded (see :func:`biomarkers.classify_response`).
     alpha
         Two-sided level of the group tests, after adjustment over the biomarkers.
     adjustment
@@ -278,7 +278,7 @@ def _responders(pairs: pd.DataFrame, responders: Sequence[str], not_evaluable: N
     words = pairs.drop_duplicates(keys.PATIENT).set_index(keys.PATIENT)[keys.RESPONSE]
     if words.isna().all():
         return None
-    return respond(words, responders=responders, not_evaluable=not_evaluable)
+    return classify_response(words, responders=responders, not_evaluable=not_evaluable)
 
 
 def _statistics(

@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from biomarkers.pheno.classify import CellClassifier
     from biomarkers.pheno.classify_train import LabelledCells
-    from biomarkers.run.plan import Task
+    from biomarkers.run.plan import SlideTask
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -116,7 +116,7 @@ def summary(classifier: CellClassifier) -> str:
     return "\n".join(lines)
 
 
-def _patients(tasks: Sequence[Task], groups: Path | None, pattern: str | None) -> dict[str, str]:
+def _patients(tasks: Sequence[SlideTask], groups: Path | None, pattern: str | None) -> dict[str, str]:
     """Say whose tile each is: by the table, by its name, or by the manifest; empty where nothing tells."""
     from biomarkers.cohort.tables import read_table
     from biomarkers.core.errors import DataError, UsageError
@@ -151,7 +151,7 @@ def _patients(tasks: Sequence[Task], groups: Path | None, pattern: str | None) -
     return {slide: str(match[1] or "") for slide, match in found.items() if match is not None}
 
 
-def _annotations_of(task: Task, given: Path, *, alone: bool) -> Path:
+def _annotations_of(task: SlideTask, given: Path, *, alone: bool) -> Path:
     from biomarkers.core.errors import UsageError
 
     if given.is_dir():
@@ -165,7 +165,9 @@ def _annotations_of(task: Task, given: Path, *, alone: bool) -> Path:
     return given
 
 
-def _labelled(task: Task, annotations: Path, *, mpp: float | None, stain: Path | None, patient: str) -> LabelledCells:
+def _labelled(
+    task: SlideTask, annotations: Path, *, mpp: float | None, stain: Path | None, patient: str
+) -> LabelledCells:
     from biomarkers.io import read_tile
     from biomarkers.io.annotations import check_inside, read_annotations
     from biomarkers.pheno.annotations_apply import cell_labels, unknown_notes

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from biomarkers.cohort.columns import DAYS_PER_MONTH
-from biomarkers.cohort.response import respond
+from biomarkers.cohort.response import classify_response
 from biomarkers.cohort.tables import require_columns
 from biomarkers.core import keys
 from biomarkers.core.errors import DataError, UsageError
@@ -338,7 +338,7 @@ def _response_rates(patients: pd.DataFrame, *, level: float, responders: Sequenc
     rows = []
     for suffix, values, more in groups:
         for title, yes in named:
-            found = respond(values, responders=yes, not_evaluable="nonresponder")
+            found = classify_response(values, responders=yes, not_evaluable="nonresponder")
             for method in (clopper_pearson, wilson):
                 estimate = method(found.n_responders, found.n, level=level)
                 row = _row(title + suffix, "rate", estimate, events=found.n_responders)

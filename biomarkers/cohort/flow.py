@@ -148,12 +148,12 @@ def biopsy_selection(cohort: AnnData, *, baseline: str = keys.BASELINE) -> pd.Da
     [2, 1]
     """
     from biomarkers.cohort.endpoints import treated_patients
-    from biomarkers.cohort.response import respond
+    from biomarkers.cohort.response import classify_response
     from biomarkers.cohort.store import patients_of
     from biomarkers.stats.proportions import clopper_pearson
     from biomarkers.stats.tables import fisher
 
-    found = respond(treated_patients(patients_of(cohort))[keys.RESPONSE])
+    found = classify_response(treated_patients(patients_of(cohort))[keys.RESPONSE])
     have = set(cohort.obs.loc[cohort.obs[keys.TIMEPOINT] == baseline, keys.PATIENT])
     inside = found.responder.index.isin(list(have))
     groups = {"with level": found.responder[inside], "without level": found.responder[~inside]}

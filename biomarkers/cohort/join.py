@@ -15,7 +15,7 @@ from biomarkers.cohort.flow import build_flow
 from biomarkers.cohort.match import Matched, match
 from biomarkers.cohort.measurements import ASSAY, BIOMARKER, DENOMINATOR, NUMERATOR, gather
 from biomarkers.cohort.patients import Patients, ResponseFrom, first_doses, load_table, read_patients
-from biomarkers.cohort.pooling import Several, one_value
+from biomarkers.cohort.pooling import Several, aggregate_replicates
 from biomarkers.cohort.progression import NewTherapyRule
 from biomarkers.cohort.samples import DATE, DAY, check_dates, read_samples, sample_lookup, timepoint_word
 from biomarkers.cohort.slots import (
@@ -163,7 +163,7 @@ def build_cohort(
         if name not in known:
             raise UsageError("a pooling rule for a biomarker that is not there", seen=name, allowed=known,
                              hint=did_you_mean(name, known))  # fmt: skip
-    values = one_value(limited[limited["value"].notna()], several=several, pooling=columns.pooling)
+    values = aggregate_replicates(limited[limited["value"].notna()], several=several, pooling=columns.pooling)
     merged = values[values["n_samples"] > 1]
     if len(merged):
         notes.append(f"{len(merged)} levels come from several samples by the rule {several!r}")

@@ -26,7 +26,9 @@ _TOLD = {
 _KEY = [keys.PATIENT, keys.TIMEPOINT, BIOMARKER]
 
 
-def one_value(rows: pd.DataFrame, *, several: Several, pooling: Mapping[str, Several] | None = None) -> pd.DataFrame:
+def aggregate_replicates(
+    rows: pd.DataFrame, *, several: Several, pooling: Mapping[str, Several] | None = None
+) -> pd.DataFrame:
     """Reduce evaluable measurements to one a patient, time point and biomarker.
 
     Parameters

@@ -182,7 +182,7 @@ def normalise_responses(values: Iterable[Any], *, where: object = "response") ->
     return pd.Series(found, index=words.index, name=words.name, dtype=object)
 
 
-def respond(
+def classify_response(
     responses: Iterable[Any],
     *,
     responders: Sequence[str] = (CR, PR),
@@ -216,7 +216,7 @@ def respond(
     Examples
     --------
     >>> import biomarkers as bm
-    >>> found = bm.respond(["CR", "PR", "SD", "PD", "NE"])
+    >>> found = bm.classify_response(["CR", "PR", "SD", "PD", "NE"])
     >>> found.responder.tolist()
     [True, True, False, False]
     """

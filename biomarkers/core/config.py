@@ -46,8 +46,8 @@ class Thresholds(Settings):
     cell, or one of no known class, is positive whatever its outline: granular staining. 0 switches it off.
 
     Where ``follow_sd`` is above 0 the cuts follow each slide's unstained cells, within ``follow_range`` (optical
-    density): see :func:`biomarkers.score.own_cuts`. ``set_at_mpp`` is the pixel size (um/px) of the controls that cuts
-    were anchored on; ``source`` says where the numbers come from.
+    density): see :func:`biomarkers.score.adaptive_thresholds`. ``set_at_mpp`` is the pixel size (um/px) of the controls
+    that cuts were anchored on; ``source`` says where the numbers come from.
     """
 
     dab_od: tuple[OpticalDensity, OpticalDensity, OpticalDensity]

@@ -21,7 +21,7 @@ _AHEAD = 8  # results of a thread that may wait: enough to bridge what the calle
 _URGENT, _PLAIN = range(2)
 
 
-class Crew:
+class ThreadPool:
     """Some threads for everything that is done with a slide; with one, the caller's own thread does it when asked.
 
     On leaving, work that has not begun is dropped, and what is being worked on is waited for: nothing reads a slide
@@ -35,10 +35,10 @@ class Crew:
         for thread in self._threads:
             thread.start()
 
-    def begun(self, work: Callable[[], _Out], *, urgent: bool = False) -> Callable[[], _Out]:
+    def submit(self, work: Callable[[], _Out], *, urgent: bool = False) -> Callable[[], _Out]:
         """Begin ``work`` beside what the caller does next; calling the result waits, and raises what went wrong.
 
-        ``urgent`` work is done before work of this crew that has not begun.
+        ``urgent`` work is done before work of this pool that has not begun.
         """
         if not self._threads:
             return work
@@ -46,7 +46,7 @@ class Crew:
         self._jobs.put((_URGENT if urgent else _PLAIN, next(self._number), (future, work)))
         return future.result
 
-    def in_order(
+    def imap(
         self, work: Callable[[_In], _Out], items: Iterable[_In], *, ahead: int = _AHEAD, urgent: bool = False
     ) -> Iterator[_Out]:
         """Yield ``work`` of every item in order; an error is raised where its result would stand.
@@ -59,7 +59,7 @@ class Crew:
         remaining = iter(items)
 
         def begin(count: int) -> list[Callable[[], _Out]]:
-            return [self.begun(functools.partial(work, item), urgent=urgent) for item in islice(remaining, count)]
+            return [self.submit(functools.partial(work, item), urgent=urgent) for item in islice(remaining, count)]
 
         waiting = deque(begin(ahead * len(self._threads)))
 
@@ -96,4 +96,4 @@ class Crew:
             del job, future, work  # nothing is kept while waiting for more
 
 
-ALONE = Crew()
+SERIAL = ThreadPool()

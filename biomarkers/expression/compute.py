@@ -26,7 +26,7 @@ _DEEP = 50  # times the reads of the shallowest sample
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExpressionSettings:
     """What is wanted, checked."""
 
     genes: list[str]
@@ -43,7 +43,9 @@ class Plan:
         return list(dict.fromkeys([*self.genes, *of_signatures]))
 
 
-def from_samples(matrix: Matrix, plan: Plan, scale: str, where: str) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+def from_samples(
+    matrix: Matrix, plan: ExpressionSettings, scale: str, where: str
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Levels of a matrix whose rows are samples."""
     if len(set(matrix.samples)) < len(matrix.samples):
         twice = next(name for name in matrix.samples if matrix.samples.count(name) > 1)
@@ -73,7 +75,7 @@ def from_samples(matrix: Matrix, plan: Plan, scale: str, where: str) -> tuple[pd
 
 
 def from_cells(
-    matrix: Matrix, plan: Plan, columns: Sequence[str], cell_type: str | None, scale: str, where: str,
+    matrix: Matrix, plan: ExpressionSettings, columns: Sequence[str], cell_type: str | None, scale: str, where: str,
     sheet: pd.DataFrame | None, names: Mapping[str, str | None],
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:  # fmt: skip
     """Levels of a matrix whose rows are cells."""
@@ -106,7 +108,7 @@ def from_cells(
 
 
 def _group_parts(
-    matrix: Matrix, plan: Plan, pooled: Pooled, cells: Group, sets: Mapping[str, Sequence[str]],
+    matrix: Matrix, plan: ExpressionSettings, pooled: Pooled, cells: Group, sets: Mapping[str, Sequence[str]],
     sizes: tuple[np.ndarray, str],
 ) -> list[Part]:  # fmt: skip
     """Pseudobulk, fraction and mean among expressing cells of one group of cells."""

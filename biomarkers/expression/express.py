@@ -14,12 +14,12 @@ from biomarkers.core.errors import DataError, UsageError, did_you_mean
 from biomarkers.core.result import Overview, Result
 from biomarkers.expression.annotate import annotated, check_sheet
 from biomarkers.expression.batch import batch_confounding, batch_summary, within_batch
-from biomarkers.expression.compute import Plan, from_cells, from_samples
+from biomarkers.expression.compute import ExpressionSettings, from_cells, from_samples
 from biomarkers.expression.genes import DEFAULT_GENES, HOUSEKEEPING, symbol_of
 from biomarkers.expression.matrix import Matrix, one_column_a_gene
 from biomarkers.expression.normalise import CPM, METHODS
 from biomarkers.expression.read import read_matrix
-from biomarkers.expression.scale import COUNTS, NANOSTRING, ZSCORE, refuse_other_scale, settle
+from biomarkers.expression.scale import COUNTS, NANOSTRING, ZSCORE, refuse_other_scale, resolve_scale
 from biomarkers.expression.scale import log_offset as find_offset
 from biomarkers.expression.signatures import SIGNATURES
 from biomarkers.io.columns.frames import as_frame, fit_table
@@ -183,7 +183,7 @@ def express(
     if sheet is not None:
         check_sheet(sheet, patient, contract)
     matrix, notes = annotated(matrix, None if pooled_by else sheet, names if not pooled_by else {}, where)
-    found, reason, doubts = settle(matrix.seen, declared=scale, stated=matrix.declared, where=where)
+    found, reason, doubts = resolve_scale(matrix.seen, declared=scale, stated=matrix.declared, where=where)
     if scale is None:
         refuse_other_scale(matrix.seen, found, matrix.samples, where=where)
     offset, unsure = find_offset(matrix.seen, found, declared=log_offset)
@@ -222,7 +222,7 @@ def _plan(
     *,
     score_genes: bool,
     least: tuple[int, int],
-) -> Plan:
+) -> ExpressionSettings:
     if normalise not in METHODS:
         hint = did_you_mean(normalise, METHODS)
         raise UsageError("no such normalisation", seen=normalise, allowed=METHODS, hint=hint)
@@ -232,10 +232,10 @@ def _plan(
             raise UsageError("no such signature", seen=name, allowed=tuple(SIGNATURES), hint=hint)
     chosen = list(SIGNATURES.values()) if signatures is None else [SIGNATURES[name] for name in signatures]
     wanted = list(dict.fromkeys(symbol_of(name) for name in (genes or DEFAULT_GENES)))
-    return Plan(wanted, chosen, normalise, score_genes, *least)
+    return ExpressionSettings(wanted, chosen, normalise, score_genes, *least)
 
 
-def _wanted_notes(matrix: Matrix, plan: Plan, scale: str) -> list[str]:
+def _wanted_notes(matrix: Matrix, plan: ExpressionSettings, scale: str) -> list[str]:
     notes = [text for text in matrix.missing if text.split()[0] in plan.genes]
     by_name = (matrix.genes[gene] for gene in plan.genes if gene in matrix.genes)
     odd = [f"{m.symbol} as {m.names[0]} ({m.rule})" for m in by_name if m.rule not in _PLAIN_RULES]
@@ -274,7 +274,7 @@ def _with_batch(
     return pd.concat([rows, within_batch(rows)], ignore_index=True), batches, notes
 
 
-def _gene_table(matrix: Matrix, plan: Plan) -> pd.DataFrame:
+def _gene_table(matrix: Matrix, plan: ExpressionSettings) -> pd.DataFrame:
     asked = {*plan.genes, *(gene for item in plan.signatures for gene in item.genes)}
     rows = [
         {"gene": m.symbol, "found_as": ", ".join(dict.fromkeys(m.names)), "rule": m.rule, "columns": len(m.columns)}

@@ -131,7 +131,7 @@ def _not_centred(values: Values) -> bool:
     return bool(len(totals)) and -values.low < _DIP * values.high and bool((totals > _ABOVE_CENTRE * values.high).all())
 
 
-def settle(
+def resolve_scale(
     values: Values, *, declared: str | None, where: object, stated: str | None = None
 ) -> tuple[str, str, list[str]]:
     """Take the declared scale, else what the file states, else the detected one; say where they contradict the values.

@@ -37,7 +37,7 @@ class Sparse:
 
 
 @dataclass
-class Seen:
+class MatrixSummary:
     """What the stretches showed so far: extremes, whether all values are whole, and where the lowest below 0 stands."""
 
     low: float = np.inf
@@ -145,7 +145,7 @@ def scan_dense(
     if tuple(int(edge) for edge in item.shape) != shape:
         raise DataError("the matrix does not fit obs and var", where=where, seen=tuple(item.shape), allowed=shape)
     values, totals = np.zeros((shape[0], int(slot.max(initial=-1)) + 1)), np.zeros(shape[0])
-    seen, step = Seen(), _rows_at_once(item, shape)
+    seen, step = MatrixSummary(), _rows_at_once(item, shape)
     for start in range(0, shape[0], step):
         part = _numbers(item[start : start + step], where)
         if not np.isfinite(part).all():
@@ -178,7 +178,7 @@ def _numbers(part: Any, where: str) -> np.ndarray:
 
 
 def add_block(
-    block: np.ndarray, slot: np.ndarray, values: np.ndarray, totals: np.ndarray, seen: Seen, *,
+    block: np.ndarray, slot: np.ndarray, values: np.ndarray, totals: np.ndarray, seen: MatrixSummary, *,
     first: tuple[int, int] = (0, 0),
 ) -> None:  # fmt: skip
     """Add a dense block (rows, columns) to the sums of its rows.
@@ -254,7 +254,7 @@ class _Stretch:
     names: Sequence[str]
     genes: Sequence[str]
     zeros: bool  # there are values that are not stored
-    seen: Seen = field(default_factory=Seen)
+    seen: MatrixSummary = field(default_factory=MatrixSummary)
     floats: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
     flags: bytearray = field(default_factory=bytearray)
 
@@ -351,7 +351,7 @@ def _scan_csr(stretch: _Stretch, slot: np.ndarray, values: np.ndarray, totals: n
         np.subtract.at(totals, rows[~wanted], number[~wanted])
 
 
-def _row_totals(data: np.ndarray, starts: np.ndarray, seen: Seen) -> np.ndarray:
+def _row_totals(data: np.ndarray, starts: np.ndarray, seen: MatrixSummary) -> np.ndarray:
     """Return the sums of rows that begin at ``starts`` (r + 1,); sums of counts are exact in any order of addition."""
     filled = np.flatnonzero(np.diff(starts))
     most = max(seen.high, -seen.low) * int(np.diff(starts).max(initial=0))
@@ -378,7 +378,7 @@ def _scan_csc(stretch: _Stretch, slot: np.ndarray, values: np.ndarray, totals: n
             np.add.at(values[:, slot[column]], rows[inside], data[inside])
 
 
-def _base(seen: Seen, row: Callable[[int], np.ndarray], names: Sequence[str]) -> str:
+def _base(seen: MatrixSummary, row: Callable[[int], np.ndarray], names: Sequence[str]) -> str:
     if seen.whole or seen.low < 0 or seen.high > 30:
         return ""
     chosen = np.argsort(np.asarray(names, dtype=str), kind="stable")[:_LOOKED_AT].tolist()

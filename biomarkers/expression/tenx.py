@@ -17,7 +17,7 @@ from biomarkers.core.errors import DataError
 from biomarkers.expression.genes import GeneNames, is_gene, mangled_note, probe_hint, refuse_nameless
 from biomarkers.expression.matrix import Matrix, Whole
 from biomarkers.expression.scale import base_of_totals, undone
-from biomarkers.expression.scan import NO_GENE, Seen, places
+from biomarkers.expression.scan import NO_GENE, MatrixSummary, places
 from biomarkers.expression.stored import Reopen, from_parts, refuse_large, sliceable
 
 _FEATURES: Final = ("features.tsv.gz", "genes.tsv.gz", "features.tsv", "genes.tsv")
@@ -129,7 +129,7 @@ def read_tenx_mtx(path: Path, *, genes: Sequence[str]) -> Matrix:
     found, missing = index.find(genes)
     slot = places(found, len(names), np.flatnonzero(other))
     level, totals = np.zeros((len(cells), int(slot.max(initial=-1)) + 1)), np.zeros(len(cells))
-    seen, sums = Seen(low=0.0, high=0.0), np.zeros((3, len(cells)))
+    seen, sums = MatrixSummary(low=0.0, high=0.0), np.zeros((3, len(cells)))
     for all_genes, all_cells, values in _entries(path, len(names), len(cells)):
         keep = slot[all_genes] != NO_GENE
         gene, cell, value = all_genes[keep], all_cells[keep], values[keep]

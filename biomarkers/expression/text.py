@@ -25,7 +25,7 @@ from biomarkers.expression.genes import (
 from biomarkers.expression.layout import Layout, read_layout
 from biomarkers.expression.matrix import Matrix, Whole
 from biomarkers.expression.scale import NANOSTRING, base_of_totals, undone
-from biomarkers.expression.scan import NO_GENE, Seen, add_block, places
+from biomarkers.expression.scan import NO_GENE, MatrixSummary, add_block, places
 from biomarkers.expression.sides import Side, orient
 
 _MISSING: Final = ("", "NA", "N/A", "nan", "NaN", "None", "null")
@@ -69,7 +69,7 @@ def read_text_matrix(path: Path, *, genes: Sequence[str], annotations: Sequence[
     )
     slot = places(found, len(side.genes), no_gene)
     values, totals = np.zeros((len(side.samples), int(slot.max(initial=-1)) + 1)), np.zeros(len(side.samples))
-    seen, obs, logs = Seen(), [], np.zeros((3, len(side.samples)))
+    seen, obs, logs = MatrixSummary(), [], np.zeros((3, len(side.samples)))
     for start, block, beside in _blocks(layout, side, path):
         if side.turned:
             here = slice(start, start + len(block))
@@ -97,7 +97,7 @@ def _undo(block: np.ndarray, genes: np.ndarray, logs: np.ndarray) -> None:
         logs += undone(block[:, genes])
 
 
-def _told(logs: np.ndarray, seen: Seen) -> str:
+def _told(logs: np.ndarray, seen: MatrixSummary) -> str:
     return "" if seen.whole or seen.low < 0 or seen.high > 30 else base_of_totals(logs)
 
 

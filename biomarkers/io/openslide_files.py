@@ -9,7 +9,7 @@ import openslide
 
 from biomarkers.core.errors import SlideError
 from biomarkers.io.pixel_size import PixelSize
-from biomarkers.io.reader import RGB, Level, Scene, on_glass
+from biomarkers.io.reader import RGB, Level, Scene, composite_on_white
 
 
 class OpenSlideReader:
@@ -34,7 +34,7 @@ class OpenSlideReader:
         self.scenes: tuple[Scene, ...] = (Scene(name="", levels=levels, pixel_size=size, left_out=left_out),)
 
     def read(
-        self, scene: int, level: int, x: int, y: int, width: int, height: int, *, again_from: int | None = None
+        self, scene: int, level: int, x: int, y: int, width: int, height: int, *, reuse_from_row: int | None = None
     ) -> RGB:
         """Return a region as uint8 (height, width, 3); see :class:`biomarkers.io.reader.Reader`."""
         down = self.scenes[scene].levels[level].downsample
@@ -42,7 +42,7 @@ class OpenSlideReader:
             region = self._slide.read_region((round(x * down), round(y * down)), level, (width, height))
         except openslide.OpenSlideError as error:
             raise SlideError(f"its pixels cannot be decoded: {error}", where=self._path) from error
-        return on_glass(np.asarray(region))
+        return composite_on_white(np.asarray(region))
 
     def close(self) -> None:
         """Let go of the file."""

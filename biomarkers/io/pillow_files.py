@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 
 from biomarkers.core.errors import SlideError
 from biomarkers.io.pixel_size import PixelSize, from_resolution
-from biomarkers.io.reader import RGB, Level, Scene, check_sizes, on_glass
+from biomarkers.io.reader import RGB, Level, Scene, check_sizes, composite_on_white
 
 LIMIT_PIXELS = 200_000_000
 _WITH_ALPHA = {"RGBA", "LA", "PA", "RGBa", "La"}
@@ -38,7 +38,7 @@ class PlainReader:
             raise SlideError(f"the image is damaged: {error}", where=path) from error
 
     def read(
-        self, scene: int, level: int, x: int, y: int, width: int, height: int, *, again_from: int | None = None
+        self, scene: int, level: int, x: int, y: int, width: int, height: int, *, reuse_from_row: int | None = None
     ) -> RGB:
         """Return a region as uint8 (height, width, 3); see :class:`biomarkers.io.reader.Reader`."""
         del scene, level  # there is one of each
@@ -55,7 +55,7 @@ class PlainReader:
             with Image.open(self._path) as image:
                 image.load()
                 if image.mode in _WITH_ALPHA or "transparency" in image.info:
-                    return on_glass(np.asarray(image.convert("RGBA")))
+                    return composite_on_white(np.asarray(image.convert("RGBA")))
                 return np.asarray(image.convert("RGB"))
         except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
             message = f"the image is damaged or cut short: {error}"

@@ -54,7 +54,7 @@ class Reader(Protocol):
     scenes: tuple[Scene, ...]
 
     def read(
-        self, scene: int, level: int, x: int, y: int, width: int, height: int, *, again_from: int | None = None
+        self, scene: int, level: int, x: int, y: int, width: int, height: int, *, reuse_from_row: int | None = None
     ) -> RGB:
         """Return the region (in that level's pixels, inside the image) as uint8 (height, width, 3).
 
@@ -106,7 +106,7 @@ def check_sizes(width: int, height: int, *, limit_pixels: int, where: object) ->
         )
 
 
-def on_glass(rgba: NDArray[np.uint8], *, multiplied: bool = False) -> RGB:
+def composite_on_white(rgba: NDArray[np.uint8], *, multiplied: bool = False) -> RGB:
     """Lay pixels with transparency over empty glass: what is transparent becomes 255, not black.
 
     Parameters

@@ -104,7 +104,7 @@ class Slide:
         return choose_mpp(self.stated_mpp, self.pixel_size, where=self.path)[1]
 
     def read_region(
-        self, x: int, y: int, width: int, height: int, *, level: int = 0, again_from: int | None = None
+        self, x: int, y: int, width: int, height: int, *, level: int = 0, reuse_from_row: int | None = None
     ) -> RGB:
         """Read a region as interleaved RGB.
 
@@ -139,14 +139,16 @@ class Slide:
             raise UsageError("the region lies outside the image", where=self.path, seen=region, allowed=allowed)
         check_sizes(width, height, limit_pixels=REGION_LIMIT_PIXELS, where=self.path)
         if not self.padding.colours:
-            return self._reader.read(self.scene, level, x, y, width, height, again_from=again_from)
+            return self._reader.read(self.scene, level, x, y, width, height, reuse_from_row=reuse_from_row)
         left, top = (max(0, at // BLOCK_PX - 1) * BLOCK_PX for at in (x, y))  # what lies beside tells padding
         right, bottom = min(wide, x + width + 2 * BLOCK_PX), min(tall, y + height + 2 * BLOCK_PX)
         right, bottom = (
             right - right % BLOCK_PX if right < wide else wide,
             bottom - bottom % BLOCK_PX if bottom < tall else tall,
         )
-        read = self._reader.read(self.scene, level, left, top, right - left, bottom - top, again_from=again_from)
+        read = self._reader.read(
+            self.scene, level, left, top, right - left, bottom - top, reuse_from_row=reuse_from_row
+        )
         found = self.padding.mask(read)
         rows, columns = slice(y - top, y - top + height), slice(x - left, x - left + width)
         part = np.array(read[rows, columns])

@@ -12,13 +12,13 @@ import numpy as np
 import tifffile
 
 from biomarkers.core.errors import SlideError
-from biomarkers.io.reader import DECODE_ERRORS, GLASS, RGB, Scene, on_glass
+from biomarkers.io.reader import DECODE_ERRORS, GLASS, RGB, Scene, composite_on_white
 from biomarkers.io.tiff_images import images_of
 from biomarkers.io.tiff_layout import Layout
 from biomarkers.io.tiff_open import open_tiff
 from biomarkers.io.tiff_pixel_size import vendor_of, ventana_overlaps
 from biomarkers.io.tiff_scene import check_layout, describe, has_alpha, needs_openslide
-from biomarkers.io.tile_cache import Held
+from biomarkers.io.tile_cache import TileCache
 
 _Segment = tuple[Any, tuple[int, ...], tuple[int, ...]]  # pixels, place and shape, as tifffile gives them
 _MINISWHITE, _PALETTE = 0, 3
@@ -34,7 +34,7 @@ class TiffReader:
         self.name = "tifffile"
         self._path, self._stream = path, stream
         self._lock = threading.Lock()
-        self._held = Held()
+        self._held = TileCache()
         self._layouts: dict[int, Layout] = {}
         self._descriptor: int | None = None
         try:
@@ -62,24 +62,24 @@ class TiffReader:
             raise SlideError("the TIFF holds no image", where=path)
 
     def read(
-        self, scene: int, level: int, x: int, y: int, width: int, height: int, *, again_from: int | None = None
+        self, scene: int, level: int, x: int, y: int, width: int, height: int, *, reuse_from_row: int | None = None
     ) -> RGB:
         """Return a region as uint8 (height, width, 3); see :class:`biomarkers.io.reader.Reader`."""
         image = self._images[scene]
         box = x, y, width, height
-        first = self._read_page(image.levels[level], *box, again_from=again_from)
+        first = self._read_page(image.levels[level], *box, reuse_from_row=reuse_from_row)
         if not image.others:
             return first
-        more = [self._read_page(page, *box, again_from=again_from) for page in image.others[level]]
+        more = [self._read_page(page, *box, reuse_from_row=reuse_from_row) for page in image.others[level]]
         return np.ascontiguousarray(np.stack([plane[..., 0] for plane in (first, *more)], axis=-1))
 
-    def _read_page(self, page: Any, x: int, y: int, width: int, height: int, *, again_from: int | None) -> RGB:
+    def _read_page(self, page: Any, x: int, y: int, width: int, height: int, *, reuse_from_row: int | None) -> RGB:
         layout = self._layout(page)
         samples = layout.page.samplesperpixel
         out = np.empty((height, width, samples), np.uint8)  # the segments cover it, absent ones too
         missing: list[tuple[slice, slice]] = []
         for index in layout.touched(x, y, width, height):
-            data, (sample, _, top, left, _), shape = self._segment(layout, index, again_from)
+            data, (sample, _, top, left, _), shape = self._segment(layout, index, reuse_from_row)
             _paste(out, missing, data, top - y, left - x, sample if layout.planes > 1 else None, shape)
         return _to_rgb(out, missing, layout.page)
 
@@ -89,7 +89,7 @@ class TiffReader:
             check_layout(page, where=self._path)
             if page.dtype != np.uint8 or page.imagewidth * page.imagelength > _LOOKED_AT_PIXELS:
                 return None
-            return self._read_page(page, 0, 0, page.imagewidth, page.imagelength, again_from=None)
+            return self._read_page(page, 0, 0, page.imagewidth, page.imagelength, reuse_from_row=None)
         except (SlideError, tifffile.TiffFileError, *DECODE_ERRORS):
             return None
         finally:
@@ -122,15 +122,15 @@ class TiffReader:
             self._layouts[page.offset] = Layout.of(page)
         return self._layouts[page.offset]
 
-    def _segment(self, layout: Layout, index: int, again_from: int | None) -> _Segment:
+    def _segment(self, layout: Layout, index: int, reuse_from_row: int | None) -> _Segment:
         """Read and decode one strip or tile; an absent one comes back as None. Some are held."""
 
         def make() -> tuple[Any, int]:
             made = self._decoded(layout, index)
             return made, 0 if made[0] is None else made[0].nbytes
 
-        promised = again_from if again_from is not None and layout.bottom(index) > again_from else None
-        found: _Segment = self._held.get((layout.page.offset, index), make, promised=promised)
+        pinned = reuse_from_row if reuse_from_row is not None and layout.bottom(index) > reuse_from_row else None
+        found: _Segment = self._held.get((layout.page.offset, index), make, pinned=pinned)
         return found
 
     def _decoded(self, layout: Layout, index: int) -> _Segment:
@@ -195,7 +195,7 @@ def _to_rgb(out: Any, missing: Any, page: Any) -> RGB:
         grey = 255 - out if photometric == _MINISWHITE else out
         rgb = np.repeat(grey, 3, axis=-1)
     elif out.shape[-1] == 4 and has_alpha(page):
-        rgb = on_glass(out, multiplied=int(page.extrasamples[0]) == _ASSOCIATED)
+        rgb = composite_on_white(out, multiplied=int(page.extrasamples[0]) == _ASSOCIATED)
     else:
         rgb = out[..., :3]
     for part in missing:

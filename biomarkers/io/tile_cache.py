@@ -10,7 +10,7 @@ from typing import Any
 HELD_BYTES, PROMISED_BYTES = 10_000_000, 20_000_000
 
 
-class Held:
+class TileCache:
     """What was decoded last, up to a number of bytes (but always the last one); many threads may ask.
 
     What the next row of regions will ask for is held apart, up to a number of bytes too: by then so much else was
@@ -25,7 +25,7 @@ class Held:
         self._promised: dict[Hashable, tuple[Any, int, int]] = {}
         self._rows = (-1, -1)  # the last two rows of regions that something was promised to
 
-    def get(self, key: Hashable, make: Callable[[], tuple[Any, int]], *, promised: int | None = None) -> Any:
+    def get(self, key: Hashable, make: Callable[[], tuple[Any, int]], *, pinned: int | None = None) -> Any:
         """Return what is held under a key; otherwise make it (with its bytes) outside the lock, and hold it.
 
         ``promised`` says that a later row of regions will ask again, and which: a number that grows.
@@ -35,7 +35,7 @@ class Held:
         if found is None:
             found = make()
         with self._lock:
-            if promised is None or not self._promise(key, found, promised):
+            if pinned is None or not self._promise(key, found, pinned):
                 self._hold(key, found)
         return found[0]
 

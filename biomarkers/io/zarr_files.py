@@ -32,7 +32,7 @@ class ZarrReader:
         self.scenes: tuple[Scene, ...] = tuple(image.scene for image in images)
 
     def read(
-        self, scene: int, level: int, x: int, y: int, width: int, height: int, *, again_from: int | None = None
+        self, scene: int, level: int, x: int, y: int, width: int, height: int, *, reuse_from_row: int | None = None
     ) -> RGB:
         """Return a region as uint8 (height, width, 3); see :class:`biomarkers.io.reader.Reader`."""
         try:

@@ -33,7 +33,7 @@ def estimate_white(tile: xr.DataArray | PlainTile) -> White:
     Returns
     -------
     The 99th percentile of each channel after averaging 2 x 2 pixels (which halves the camera's noise). Where a field
-    holds no glass at all this is the palest tissue: amounts are then relative to that, and :func:`doubt_about_white`
+    holds no glass at all this is the palest tissue: amounts are then relative to that, and :func:`check_background`
     says whether it can be glass. Pure 255 in all channels is what files are padded with; it counts only where
     nothing else is bright.
 
@@ -85,7 +85,7 @@ def _quantile(counts: NDArray[np.int64], total: int) -> int:
     return int(np.searchsorted(np.cumsum(counts), rank, side="right"))
 
 
-def doubt_about_white(white: White) -> str | None:
+def check_background(white: White) -> str | None:
     """Say why a level can hardly be that of glass lit for a photograph, or None."""
     if min(white) >= _LEAST_CREDIBLE:
         return None
@@ -98,7 +98,7 @@ def doubt_about_white(white: White) -> str | None:
 def doubt_about_glass(samples: NDArray[np.uint8] | NDArray[np.uint16], white: White) -> str | None:
     """Say so when hardly any pixel comes near a level that was estimated from them, or None.
 
-    ``samples`` are as for :func:`white_of_samples`. A level that :func:`doubt_about_white` doubts is left to it.
+    ``samples`` are as for :func:`white_of_samples`. A level that :func:`check_background` doubts is left to it.
     """
     from biomarkers.pp.kernels.colours import count_near, histograms
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from biomarkers.core.errors import SlideError, UsageError
 from biomarkers.io.slide import open_slide
-from biomarkers.pp.background_light import block_pairs, doubt_about_glass, doubt_about_white, white_of_samples
+from biomarkers.pp.background_light import block_pairs, check_background, doubt_about_glass, white_of_samples
 from biomarkers.pp.density import White, optical_density
 from biomarkers.pp.evidence import evidence_of_colours
 from biomarkers.pp.immunostain_check import plausibility
@@ -103,7 +103,7 @@ def _look_at(path: Path) -> tuple[SlideStain, NDArray[np.float32]]:
     refusal = plausibility(patches, white=white, mpp=None).reason if evidence.scorable else evidence.reason
     if refusal:
         raise SlideError(refusal, where=path)
-    doubt = doubt_about_white(white) or doubt_about_glass(pairs, white)
+    doubt = check_background(white) or doubt_about_glass(pairs, white)
     return SlideStain(path.stem, white, evidence.kind, doubt), optical_density(colours[None], white=white)[0]
 
 

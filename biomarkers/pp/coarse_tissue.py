@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.core.threads import ALONE, Crew
+from biomarkers.core.threads import SERIAL, ThreadPool
 from biomarkers.io.slide import Slide
 from biomarkers.pp.tissue import block_means
 
@@ -40,7 +40,7 @@ def coarse_level(slide: Slide, step: int) -> tuple[int, int]:
 
 
 def coarse_bands(
-    slide: Slide, look: Callable[[int, NDArray[np.float64]], _Out], *, step: int, crew: Crew = ALONE
+    slide: Slide, look: Callable[[int, NDArray[np.float64]], _Out], *, step: int, pool: ThreadPool = SERIAL
 ) -> Iterator[_Out]:
     """Look at the slide's mean colours in squares of ``step`` x ``step`` level-0 pixels, band by band.
 
@@ -53,7 +53,7 @@ def coarse_bands(
         ``ceil(height / step)`` rows and ``ceil(width / step)`` columns, whatever the level's own rounding.
     step
         Level-0 pixels on a side of a square.
-    crew
+    pool
         Who reads and looks.
 
     Yields
@@ -75,7 +75,7 @@ def coarse_bands(
             means = np.pad(means, short, mode="edge")
         return look(top, means[:count, :columns])
 
-    return crew.in_order(band, range(0, rows, tall))
+    return pool.imap(band, range(0, rows, tall))
 
 
 def thumbnail(slide: Slide, *, longest: int = 1024) -> tuple[NDArray[np.uint8], int]:

@@ -27,7 +27,7 @@ _FEW_LEVELS = 32  # steps of the stored scale between background and the brighte
 
 
 @dataclass(frozen=True)
-class Steps:
+class UnmixingModel:
     """What is done to every pixel: ``weights @ (raw - dark)``; ``names`` are the raw channels, ``kept`` the cleaned."""
 
     names: tuple[str, ...]
@@ -72,7 +72,7 @@ class Cleaned:
     raw: xr.DataArray
     channels: pd.DataFrame
     bleed: pd.DataFrame
-    steps: Steps
+    steps: UnmixingModel
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -143,7 +143,7 @@ def clean_channels(
     declared = list(bleed_through)
     weights = _weights(names, factor, shares, declared, glow=autofluorescence)
     keep = [number for number, name in enumerate(names) if name != autofluorescence]
-    steps = Steps(tuple(names), tuple(names[number] for number in keep), dark, weights[keep])
+    steps = UnmixingModel(tuple(names), tuple(names[number] for number in keep), dark, weights[keep])
     clean, saturated = steps.apply(tile)
     bleed = _bleed_table(
         (weights @ (sample - dark[:, None])).astype(np.float32), names, declared, leave_out=autofluorescence

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.core.threads import ALONE, Crew
+from biomarkers.core.threads import SERIAL, ThreadPool
 from biomarkers.io.reader import RGB
 from biomarkers.io.slide import Slide
 from biomarkers.pp.tissue_map import TissueMap
@@ -27,11 +27,11 @@ def sample_patches(slide: Slide) -> Iterator[RGB]:
         yield from patches
 
 
-def sample_rows(slide: Slide, look: Callable[[list[RGB]], _Out], *, crew: Crew = ALONE) -> Iterator[_Out]:
-    """Look at these patches a row at a time; the crew reads and looks."""
+def sample_rows(slide: Slide, look: Callable[[list[RGB]], _Out], *, pool: ThreadPool = SERIAL) -> Iterator[_Out]:
+    """Look at these patches a row at a time; the pool reads and looks."""
     across, down = (_starts(length).tolist() for length in slide.size)
     width, height = (min(_PATCH_PX, length) for length in slide.size)
-    return crew.in_order(lambda y: look([slide.read_region(x, y, width, height) for x in across]), down)
+    return pool.imap(lambda y: look([slide.read_region(x, y, width, height) for x in across]), down)
 
 
 def pick_windows(tissue: TissueMap, *, side: int, count: int) -> list[tuple[slice, slice]]:

@@ -121,7 +121,7 @@ def measure_quality(tile: xr.DataArray | PlainTile, *, white: White, vectors: St
     rgb, mpp = tile_rgb(tile), float(tile.attrs[keys.MPP])
     vectors = vectors or StainVectors()
     step = max(1, round(_SOLID_GRAIN_UM / mpp))
-    solid = solid_shares(block_means(rgb, step), white=white, vectors=vectors, grain_um=step * mpp)
+    solid = artefact_fractions(block_means(rgb, step), white=white, vectors=vectors, grain_um=step * mpp)
     meter = QualityMeter.of(white, vectors, mpp)
     return meter.quality([meter.counts(window) for window in _windows(rgb)], solid=solid)
 
@@ -147,7 +147,7 @@ def _spans(length: int, side: int, count: int) -> list[slice]:
     return [slice(one, one + side) for one in (*first, *middle, *(length - side - one for one in reversed(first)))]
 
 
-class Counts(NamedTuple):
+class QualityCounts(NamedTuple):
     """What was counted in a window: pixels of each kind, grains, and the squares of fine and of coarse detail."""
 
     pixels: int
@@ -173,9 +173,9 @@ class QualityMeter:
         """Make the tables for the glass, stains and pixel size of a slide."""
         return cls(whole_densities(check_white(white)), stain_weights(vectors)[1:], mpp)
 
-    def quality(self, windows: Iterable[Counts], *, solid: tuple[float, float]) -> Quality:
+    def quality(self, windows: Iterable[QualityCounts], *, solid: tuple[float, float]) -> Quality:
         """Put together what was counted in the windows of a slide; ``solid`` is that of the whole."""
-        all_of = Counts(*(sum(one) for one in zip(*windows, strict=True)))
+        all_of = QualityCounts(*(sum(one) for one in zip(*windows, strict=True)))
         return Quality(
             black_share=_share(all_of.black, all_of.brown),
             residual_share=_share(all_of.residual, all_of.stained),
@@ -186,7 +186,7 @@ class QualityMeter:
             n_grains=all_of.grains,
         )
 
-    def counts(self, rgb: NDArray[np.uint8]) -> Counts:
+    def counts(self, rgb: NDArray[np.uint8]) -> QualityCounts:
         """Count in a window, uint8 (height, width, 3)."""
         from biomarkers.pp.kernels.field import count_grains, soft_dab
 
@@ -205,7 +205,7 @@ class QualityMeter:
             brown_spot = (dab > parts(_GRAIN_OD)) & (red <= parts(_BLACK_RED_OD))
             grains = count_grains(np.where(brown_spot, np.int16(parts(_GRAIN_OD)), dab), **shape)
         brown, black = (int(np.count_nonzero(dab > parts(od))) for od in (_BROWN_OD, _BLACK_OD))
-        return Counts(dab.size, stained, brown, black, residual, grains, *self._detail(rgb))
+        return QualityCounts(dab.size, stained, brown, black, residual, grains, *self._detail(rgb))
 
     def _detail(self, rgb: NDArray[np.uint8]) -> tuple[int, int]:
         """Sum the squares of fine and of coarse detail, in squares with their surroundings."""
@@ -236,7 +236,7 @@ def _widened(part: slice, by: int) -> tuple[slice, slice]:
     return slice(start, part.stop + by), slice(part.start - start, part.stop - start)
 
 
-def solid_shares(
+def artefact_fractions(
     means: NDArray[np.float64], *, white: White, vectors: StainVectors, grain_um: float
 ) -> tuple[float, float]:
     """Return the shares (0-1) of an image in solid areas of foreign colour (pen, ink) and in solid dark ones.

@@ -54,14 +54,14 @@ def tissue_mask(
     rgb = tile_rgb(tile)
     mpp = float(tile.attrs[keys.MPP])
     step = max(1, round(grain_um / mpp))
-    dense = mostly_dense(dense_grains(block_means(rgb, step), white=white))
-    mask = clean_grains(dense, grain_um2=(step * mpp) ** 2)
+    dense = majority_filter(dark_blocks(block_means(rgb, step), white=white))
+    mask = remove_small_objects(dense, grain_um2=(step * mpp) ** 2)
     height, width = rgb.shape[:2]
     # along rows first: whole rows are then copied as they are
     return np.repeat(np.repeat(mask, step, axis=1), step, axis=0)[:height, :width]
 
 
-def dense_grains(means: NDArray[np.float64], *, white: tuple[float, float, float]) -> NDArray[np.bool_]:
+def dark_blocks(means: NDArray[np.float64], *, white: tuple[float, float, float]) -> NDArray[np.bool_]:
     """Tell which mean colours (rows, columns, 3) are darker than glass."""
     from biomarkers.pp.kernels.dark_blocks import darker as fast  # numba: only when tissue is sought
 
@@ -79,7 +79,7 @@ def darker(means: NDArray[np.float64], densities: NDArray[np.int32], *, least: i
     return dark
 
 
-def mostly_dense(dense: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def majority_filter(dense: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Judge each grain with its eight neighbours: at least five of the nine must be dense, the border repeating."""
     padded = np.pad(dense, 1, mode="edge").view(np.uint8)
     three = padded[:-2] + padded[1:-1] + padded[2:]
@@ -95,7 +95,7 @@ def _absorbed(white: tuple[float, float, float]) -> NDArray[np.int32]:
     return np.rint(density * _OD_SCALE).astype(np.int32)
 
 
-def clean_grains(dense: NDArray[np.bool_], *, grain_um2: float) -> NDArray[np.bool_]:
+def remove_small_objects(dense: NDArray[np.bool_], *, grain_um2: float) -> NDArray[np.bool_]:
     """Drop islands below 150 um2, then fill holes below 2000 um2; pieces that touch the border may be part of more."""
     from biomarkers.pp.kernels.components import without_small as fast  # numba: only when tissue is sought
 
@@ -104,7 +104,7 @@ def clean_grains(dense: NDArray[np.bool_], *, grain_um2: float) -> NDArray[np.bo
 
 
 def reach_grains(grain_um2: float) -> int:
-    """How many grains away :func:`clean_grains` may look: the length of the largest island upon the largest hole."""
+    """How many grains away :func:`remove_small_objects` may look: length of the largest island and hole."""
     return round(_MIN_ISLAND_UM2 / grain_um2) + round(_MAX_HOLE_UM2 / grain_um2) + 2
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.core.threads import ALONE, Crew
+from biomarkers.core.threads import SERIAL, ThreadPool
 from biomarkers.io.slide import Slide
 from biomarkers.pp.coarse_tissue import coarse_bands
-from biomarkers.pp.tissue import GRAIN_UM, clean_grains, dense_grains, mostly_dense, reach_grains
+from biomarkers.pp.tissue import GRAIN_UM, dark_blocks, majority_filter, reach_grains, remove_small_objects
 
 _BAND_GRAINS = 512
 
@@ -74,7 +74,7 @@ def map_tissue(
     white: tuple[float, float, float],
     grain_um: float = GRAIN_UM,
     also: Callable[[int, NDArray[np.float64], float], None] | None = None,
-    crew: Crew = ALONE,
+    pool: ThreadPool = SERIAL,
 ) -> TissueMap:
     """Find tissue on a whole slide.
 
@@ -92,7 +92,7 @@ def map_tissue(
     also
         Is shown the mean colours of the squares too, which are read once: the first row of a band, its means, and the
         side of a square in um; by the threads that read, so in any order.
-    crew
+    pool
         Who reads.
 
     Returns
@@ -107,10 +107,10 @@ def map_tissue(
     def look(top: int, means: NDArray[np.float64]) -> NDArray[np.bool_]:
         if also is not None:
             also(top, means, step * mpp)
-        return dense_grains(means, white=white)
+        return dark_blocks(means, white=white)
 
     done = 0
-    for dense in _judged_in_turn(coarse_bands(slide, look, step=step, crew=crew)):
+    for dense in _judged_in_turn(coarse_bands(slide, look, step=step, pool=pool)):
         raw[done : done + dense.shape[0]] = np.packbits(dense, axis=1)
         done += dense.shape[0]
     grain_um2 = (step * mpp) ** 2
@@ -120,9 +120,9 @@ def map_tissue(
         stop = min(top + _BAND_GRAINS, rows)
         first, last = max(0, top - halo), min(rows, stop + halo)
         mask = np.unpackbits(raw[first:last], axis=1, count=columns).astype(bool)
-        return np.packbits(clean_grains(mask, grain_um2=grain_um2)[top - first : stop - first], axis=1)
+        return np.packbits(remove_small_objects(mask, grain_um2=grain_um2)[top - first : stop - first], axis=1)
 
-    clean = np.concatenate(list(crew.in_order(cleaned, range(0, rows, _BAND_GRAINS))))
+    clean = np.concatenate(list(pool.imap(cleaned, range(0, rows, _BAND_GRAINS))))
     return TissueMap(step, (rows, columns), slide.size, clean)
 
 
@@ -132,7 +132,7 @@ def _judged_in_turn(bands: Iterable[NDArray[np.bool_]]) -> Iterator[NDArray[np.b
     above = 0
     for band in bands:
         held = band if held is None else np.concatenate([held, band])
-        yield mostly_dense(held)[above:-1]
+        yield majority_filter(held)[above:-1]
         held, above = held[-2:], min(held.shape[0] - 1, 1)
     if held is not None:
-        yield mostly_dense(held)[above:]
+        yield majority_filter(held)[above:]

@@ -18,9 +18,9 @@ from biomarkers.relate.binary import (
     searched_cut_rows,
     two_groups,
 )
-from biomarkers.relate.counts import Counts, count_rows, stratified_count_rows
+from biomarkers.relate.counts import TwoByTwo, count_rows, stratified_count_rows
 from biomarkers.relate.endpoints import EndPoint
-from biomarkers.relate.inputs import GEHAN, Patients, at_cut, ranked_levels
+from biomarkers.relate.inputs import GEHAN, AnalysedPatients, at_cut, ranked_levels
 from biomarkers.relate.judgement import could_have_shown, judge
 from biomarkers.relate.missing import Missing, missing_rows
 from biomarkers.relate.outcomes import (
@@ -80,7 +80,7 @@ class Answer:
     notes: list[str] = field(default_factory=list)
 
 
-def answer(patients: Patients, endpoint: EndPoint, rules: Rules, *, progress: bool) -> Answer:
+def answer(patients: AnalysedPatients, endpoint: EndPoint, rules: Rules, *, progress: bool) -> Answer:
     """Answer one end point for every biomarker."""
     return (
         _binary(patients, endpoint, rules, progress=progress)
@@ -89,7 +89,7 @@ def answer(patients: Patients, endpoint: EndPoint, rules: Rules, *, progress: bo
     )
 
 
-def _binary(patients: Patients, endpoint: EndPoint, rules: Rules, *, progress: bool) -> Answer:
+def _binary(patients: AnalysedPatients, endpoint: EndPoint, rules: Rules, *, progress: bool) -> Answer:
     made = Answer()
     responder = endpoint.value == 1
     strata = strata_of(patients, endpoint) if rules.stratified else None
@@ -114,7 +114,7 @@ def _binary(patients: Patients, endpoint: EndPoint, rules: Rules, *, progress: b
 
 def _one_binary(
     made: Answer,
-    patients: Patients,
+    patients: AnalysedPatients,
     endpoint: EndPoint,
     rules: Rules,
     name: str,
@@ -175,7 +175,7 @@ def _one_binary(
     })  # fmt: skip
 
 
-def _why(problem: str, patients: Patients, endpoint: EndPoint, name: str, known: np.ndarray) -> str:
+def _why(problem: str, patients: AnalysedPatients, endpoint: EndPoint, name: str, known: np.ndarray) -> str:
     """Say of levels that are equal because all of them stand at their limit that they do."""
     limited = patients.censored[name].to_numpy(dtype=bool)[endpoint.rows][known]
     return ALL_LIMITED if SAME_LEVEL in problem and limited.all() else problem
@@ -188,7 +188,7 @@ def _unless(strata: np.ndarray | None, rows: list[Row]) -> list[Row]:
     return [{**one, "note": "; ".join(text for text in (STRATA_IGNORED, one["note"]) if text)} for one in rows]
 
 
-def _graded(patients: Patients, endpoint: EndPoint, rules: Rules, *, progress: bool) -> Answer:
+def _graded(patients: AnalysedPatients, endpoint: EndPoint, rules: Rules, *, progress: bool) -> Answer:
     """Ordered, continuous and time end points: dependence can be shown, no margin is fixed for them."""
     made = Answer()
     strata = strata_of(patients, endpoint) if rules.stratified else None
@@ -222,7 +222,7 @@ def _graded(patients: Patients, endpoint: EndPoint, rules: Rules, *, progress: b
 
 def _one_graded(
     made: Answer,
-    patients: Patients,
+    patients: AnalysedPatients,
     endpoint: EndPoint,
     rules: Rules,
     name: str,
@@ -292,7 +292,7 @@ def _association(
     return method(name, endpoint.name, level, outcome, **settings)
 
 
-def ranked(patients: Patients, endpoint: EndPoint) -> tuple[np.ndarray, dict[str, str]]:
+def ranked(patients: AnalysedPatients, endpoint: EndPoint) -> tuple[np.ndarray, dict[str, str]]:
     """Levels of the patients that count, with what stood at a limit tied at the bottom: (n, m), and notes."""
     columns, notes = [], {}
     for name in patients.levels.columns:
@@ -305,7 +305,7 @@ def ranked(patients: Patients, endpoint: EndPoint) -> tuple[np.ndarray, dict[str
     return np.stack(columns, axis=1), notes
 
 
-def strata_of(patients: Patients, endpoint: EndPoint) -> np.ndarray:
+def strata_of(patients: AnalysedPatients, endpoint: EndPoint) -> np.ndarray:
     """Labels of the patients that count, (n,)."""
     labels: np.ndarray = patients.frame["stratum"].to_numpy(dtype=object)[endpoint.rows].astype(str)
     return labels
@@ -319,7 +319,7 @@ def _test_rows(name: str, endpoint: str, tests: BinaryTests, n: int) -> list[Row
 
 
 def _at_cuts(
-    patients: Patients,
+    patients: AnalysedPatients,
     endpoint: EndPoint,
     name: str,
     responder: np.ndarray,
@@ -336,7 +336,7 @@ def _at_cuts(
         told = positive | below
         if not told.any():
             continue
-        counts = Counts(int((positive & responder).sum()), int(positive.sum()), int((below & responder).sum()),
+        counts = TwoByTwo(int((positive & responder).sum()), int(positive.sum()), int((below & responder).sum()),
                         int(below.sum()))  # fmt: skip
         note = f"positive at or above {cut:g}, fixed beforehand"
         if unknown := int((~np.isnan(level) & ~told).sum()):

@@ -13,7 +13,7 @@ from biomarkers.stats import bayes, differences, proportions, ratios, tables, un
 
 
 @dataclass(frozen=True)
-class Counts:
+class TwoByTwo:
     """Responders among marker-positive and marker-negative patients."""
 
     positive_responders: int
@@ -48,7 +48,7 @@ class Counts:
         return np.repeat([1.0, 0.0], [a, c]), np.repeat([1.0, 0.0], [b, d])
 
 
-def count_rows(biomarker: str, endpoint: str, counts: Counts, *, note: str = "") -> list[Row]:
+def count_rows(biomarker: str, endpoint: str, counts: TwoByTwo, *, note: str = "") -> list[Row]:
     """Every statistic of the 2 x 2 table, as tidy rows; one that the table leaves undefined says why."""
     table, n = counts.table, counts.positive + counts.negative
     k1, n1, k2, n2 = counts.positive_responders, counts.positive, counts.negative_responders, counts.negative

@@ -13,7 +13,7 @@ from biomarkers.cohort.columns import MONTHS_PER
 from biomarkers.cohort.tables import numeric_column, require_columns
 from biomarkers.core import keys
 from biomarkers.core.errors import UsageError, did_you_mean
-from biomarkers.relate.inputs import Patients
+from biomarkers.relate.inputs import AnalysedPatients
 from biomarkers.relate.times import events, times
 from biomarkers.stats._checks import without_noise
 
@@ -161,7 +161,7 @@ def _by_endpoint(time: Any, event: Any, wanted: Sequence[str]) -> dict[str, tupl
     return {name: (time[name], event[name]) for name in time}
 
 
-def make_endpoint(name: str, patients: Patients, *, options: Mapping[str, Any]) -> EndPoint:
+def make_endpoint(name: str, patients: AnalysedPatients, *, options: Mapping[str, Any]) -> EndPoint:
     """Make an end point from the patients' columns.
 
     Parameters
@@ -169,7 +169,7 @@ def make_endpoint(name: str, patients: Patients, *, options: Mapping[str, Any]) 
     name
         One of ``KINDS``, or a numeric column (larger is better).
     patients
-        See :class:`biomarkers.relate.inputs.Patients`.
+        See :class:`biomarkers.relate.inputs.AnalysedPatients`.
     options
         ``responders``, ``non_responders``, ``not_evaluable``, ``benefit_months``; ``times``, end point -> columns of
         time and event, else ``<name>_months`` and ``<name>_event`` (see :func:`time_columns`); ``units``, end point ->
@@ -195,13 +195,13 @@ def make_endpoint(name: str, patients: Patients, *, options: Mapping[str, Any]) 
     return _ordered(patients) if name == "recist" else _binary(name, patients, options)
 
 
-def _binary(name: str, patients: Patients, options: Mapping[str, Any]) -> EndPoint:
-    from biomarkers.cohort.response import respond
+def _binary(name: str, patients: AnalysedPatients, options: Mapping[str, Any]) -> EndPoint:
+    from biomarkers.cohort.response import classify_response
 
     words = (keys.CR, keys.PR, keys.SD) if name != "orr" else tuple(options["responders"])
     if name != "orr" and options["non_responders"] is not None:
         raise UsageError(f"the end point {name!r} needs CR, PR, SD and PD", seen="a column that is already yes/no")
-    found = respond(
+    found = classify_response(
         patients.frame["response"],
         responders=words,
         not_evaluable=options["not_evaluable"],
@@ -226,7 +226,9 @@ def _binary(name: str, patients: Patients, options: Mapping[str, Any]) -> EndPoi
     return EndPoint(name, "binary", rows, value, none, none, definition, left)
 
 
-def _durable(responder: pd.Series, patients: Patients, options: Mapping[str, Any]) -> tuple[pd.Series, int, int]:
+def _durable(
+    responder: pd.Series, patients: AnalysedPatients, options: Mapping[str, Any]
+) -> tuple[pd.Series, int, int]:
     """Stable disease is a benefit only when it lasted; unknown when censored before."""
     from biomarkers.cohort.response import normalise_responses
 
@@ -241,7 +243,7 @@ def _durable(responder: pd.Series, patients: Patients, options: Mapping[str, Any
     return (responder & ~short)[~unknown], int(short.sum()), int(unknown.sum())
 
 
-def _in_months(time: pd.Series, unit: str, patients: Patients, options: Mapping[str, Any]) -> pd.Series:
+def _in_months(time: pd.Series, unit: str, patients: AnalysedPatients, options: Mapping[str, Any]) -> pd.Series:
     """Months of a time whose unit decides who had benefit: it has to be known."""
     column = options["times"].get("pfs", ("pfs_months", ""))[0]
     if unit in MONTHS_PER:
@@ -255,7 +257,7 @@ def _in_months(time: pd.Series, unit: str, patients: Patients, options: Mapping[
     )
 
 
-def _ordered(patients: Patients) -> EndPoint:
+def _ordered(patients: AnalysedPatients) -> EndPoint:
     from biomarkers.cohort.response import normalise_responses
 
     words = normalise_responses(patients.frame["response"], where=f"{patients.where} column {patients.response!r}")
@@ -269,7 +271,7 @@ def _ordered(patients: Patients) -> EndPoint:
     return EndPoint("recist", "ordered", rows, value[rows], none, none, definition, left)
 
 
-def _change(patients: Patients) -> EndPoint:
+def _change(patients: AnalysedPatients) -> EndPoint:
     _need(patients, "change", "best_change")
     value = -patients.frame["change"].to_numpy(dtype=float)
     words = "best change from baseline in percent, turned so that shrinkage counts up"
@@ -284,7 +286,7 @@ def _continuous(name: str, value: np.ndarray, definition: str, absent: str) -> E
     return EndPoint(name, "continuous", rows, value[rows], none, none, definition, left)
 
 
-def _time(name: str, patients: Patients, options: Mapping[str, Any]) -> EndPoint:
+def _time(name: str, patients: AnalysedPatients, options: Mapping[str, Any]) -> EndPoint:
     times, events, _ = _columns(name, patients, options, wanted_by=name)
     time, event = times.to_numpy(dtype=float), events.to_numpy(dtype=float)
     unknown = np.isnan(time) | np.isnan(event)
@@ -308,7 +310,7 @@ def _time(name: str, patients: Patients, options: Mapping[str, Any]) -> EndPoint
 
 
 def _columns(
-    name: str, patients: Patients, options: Mapping[str, Any], *, wanted_by: str
+    name: str, patients: AnalysedPatients, options: Mapping[str, Any], *, wanted_by: str
 ) -> tuple[pd.Series, pd.Series, str]:
     """Return times, events and the unit of an end point: the columns named, else the package's own names for them."""
     time, event = options["times"].get(name, (f"{name}_months", f"{name}_event"))
@@ -333,7 +335,7 @@ def _columns(
     return found, events(patients, event, polarity=polarity, endpoint=name), unit
 
 
-def _need(patients: Patients, column: str, endpoint: str) -> None:
+def _need(patients: AnalysedPatients, column: str, endpoint: str) -> None:
     if column not in patients.frame:
         option = {"response": "response", "change": "best_change"}[column]
         raise UsageError(

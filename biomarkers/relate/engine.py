@@ -22,9 +22,9 @@ from biomarkers.core.keys import (
 )
 from biomarkers.io.columns.model import load_column_map
 from biomarkers.relate.answers import Answer, Rules, answer
-from biomarkers.relate.counts import Counts
+from biomarkers.relate.counts import TwoByTwo
 from biomarkers.relate.endpoints import EndPoint, check_names, make_endpoint, time_columns
-from biomarkers.relate.inputs import Columns, Patients, from_cohort, from_table
+from biomarkers.relate.inputs import AnalysedPatients, InputColumns, from_cohort, from_table
 from biomarkers.relate.meaning import stated_events, stated_units, with_contract
 from biomarkers.relate.measured import Measurement
 from biomarkers.relate.measured_rows import recorded, with_measurement
@@ -105,7 +105,7 @@ def relate(
         is a family of its own.
     responders, non_responders, not_evaluable
         Who counts as a responder, CR and PR when None, and what NE is, left out (``"exclude"``) when None; see
-        :func:`biomarkers.respond`. The definition is part of the result.
+        :func:`biomarkers.classify_response`. The definition is part of the result.
     strata
         Columns (site, batch, tumor type): ranks are taken and patients change places within a stratum only.
     time, event
@@ -233,7 +233,7 @@ def relate_counts(
     >>> relate_counts(5, 9, 1, 8, biomarker="PD-1").verdicts["verdict"].item()
     'inconclusive'
     """
-    counts = Counts(positive_responders, positive, negative_responders, negative)
+    counts = TwoByTwo(positive_responders, positive, negative_responders, negative)
     yes, no = counts.levels()
     frame = pd.DataFrame({
         biomarker: np.concatenate([yes, no]), "response": np.repeat(["responder", "other"], [len(yes), len(no)]),
@@ -260,7 +260,7 @@ def relate_counts(
 class Question:
     """What is asked of whom: patients, end points, what is fixed beforehand, and how a call departs from its plan."""
 
-    patients: Patients
+    patients: AnalysedPatients
     points: Sequence[EndPoint]
     rules: Rules
     settings: Mapping[str, Any]
@@ -290,7 +290,7 @@ def question(table: pd.DataFrame | AnnData, options: Mapping[str, Any]) -> Quest
     check_margin(rule["margin"])
     if not 0 < rule["alpha"] < 0.5:
         raise UsageError("alpha is out of range", seen=rule["alpha"], allowed="above 0 and below 0.5")
-    columns = Columns(
+    columns = InputColumns(
         levels=tuple(levels) if levels else None,
         response=given["response"],
         patient=given["patient"],
@@ -369,7 +369,7 @@ def _relation(asked: Question, answers: Sequence[Answer]) -> Relation:
     )
 
 
-def _within_known_strata(point: EndPoint, patients: Patients) -> EndPoint:
+def _within_known_strata(point: EndPoint, patients: AnalysedPatients) -> EndPoint:
     """Leave out, and count, patients whose stratum is unknown."""
     unknown = patients.frame["stratum"].isna().to_numpy()[point.rows]
     if not unknown.any():
@@ -379,7 +379,7 @@ def _within_known_strata(point: EndPoint, patients: Patients) -> EndPoint:
     return replace(point, **cut, left_out={**point.left_out, "stratum unknown": int(unknown.sum())})
 
 
-def _cuts(cutoffs: Mapping[str, Any] | None, patients: Patients) -> dict[str, tuple[float, ...]]:
+def _cuts(cutoffs: Mapping[str, Any] | None, patients: AnalysedPatients) -> dict[str, tuple[float, ...]]:
     found = {}
     for name, value in (cutoffs or {}).items():
         if name not in patients.levels.columns:
@@ -402,7 +402,7 @@ def _family_sizes(levels: Sequence[str], fixed: Plan | None) -> list[tuple[int, 
     return [(planned, "planned"), (len(levels) - planned, "exploratory")]
 
 
-def _families(points: Sequence[EndPoint], patients: Patients, fixed: Plan | None) -> list[str]:
+def _families(points: Sequence[EndPoint], patients: AnalysedPatients, fixed: Plan | None) -> list[str]:
     m = len(patients.levels.columns)
     binary = [point.name for point in points if point.kind == "binary"]
     told = []
@@ -436,7 +436,7 @@ def _together(verdicts: pd.DataFrame, margin: float) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _flow(patients: Patients, points: Sequence[EndPoint], shown: Sequence[str]) -> pd.DataFrame:
+def _flow(patients: AnalysedPatients, points: Sequence[EndPoint], shown: Sequence[str]) -> pd.DataFrame:
     """Count how many rows became how many patients, and why others were left out."""
     steps: list[tuple[str, int, str]] = [("rows", len(patients.frame), "")]
     for point in points:
@@ -451,7 +451,9 @@ def _flow(patients: Patients, points: Sequence[EndPoint], shown: Sequence[str]) 
     return pd.DataFrame(steps, columns=["step", "n", "reason"])
 
 
-def _data(patients: Patients, points: Sequence[EndPoint], shown: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _data(
+    patients: AnalysedPatients, points: Sequence[EndPoint], shown: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One row a patient with what the figures need, and the limits; patients that no end point counts are left out."""
     data = patients.levels[list(shown)].copy()
     data.insert(0, PATIENT, patients.frame[PATIENT])

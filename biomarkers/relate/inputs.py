@@ -30,7 +30,7 @@ GEHAN = "Gehan scores"  # how levels with several lower limits are ranked
 
 
 @dataclass(frozen=True, eq=False)
-class Patients:
+class AnalysedPatients:
     """One row a patient; all frames share one index, which names rows in messages.
 
     Attributes
@@ -79,7 +79,7 @@ class Patients:
 
 
 @dataclass(frozen=True)
-class Columns:
+class InputColumns:
     """Which column plays which role; None where it plays none."""
 
     levels: tuple[str, ...] | None
@@ -94,7 +94,7 @@ class Columns:
     cut: tuple[str, ...] = ()
 
 
-def from_table(table: pd.DataFrame, columns: Columns, *, where: str) -> Patients:
+def from_table(table: pd.DataFrame, columns: InputColumns, *, where: str) -> AnalysedPatients:
     """Take patients from any table with a row a patient.
 
     Raises
@@ -149,13 +149,13 @@ def from_table(table: pd.DataFrame, columns: Columns, *, where: str) -> Patients
     covariates = pd.DataFrame(
         {name: numeric_column(table, name, where=where) for name in columns.covariates}, index=table.index
     )
-    return Patients(
+    return AnalysedPatients(
         table, frame, levels, censored, covariates, columns.response, where=where, notes=notes,
         lloq=dict(columns.lloq), contract=contract, orders=orders, reading=reading,
     )  # fmt: skip
 
 
-def from_cohort(cohort: AnnData, columns: Columns, *, timepoint: str, where: str) -> Patients:
+def from_cohort(cohort: AnnData, columns: InputColumns, *, timepoint: str, where: str) -> AnalysedPatients:
     """Take the patients of a cohort at one time point; those without a sample there have no level.
 
     Raises
@@ -204,7 +204,7 @@ def from_cohort(cohort: AnnData, columns: Columns, *, timepoint: str, where: str
     roles["contract"] = columns.contract.model_copy(
         update={"look_alikes": "distinct", "levels": known_units, "words": {}}
     )
-    made = from_table(table, Columns(**roles), where=where)
+    made = from_table(table, InputColumns(**roles), where=where)
     below = made.censored.to_numpy().copy()
     below[known] |= flags[position[known]]
     made.censored.loc[:, :] = below
@@ -225,7 +225,7 @@ def flat_cohort(
     """
     rest = dict(options)
     lloq = rest.pop("lloq", None) or {}
-    columns = Columns(tuple(levels) if levels else None, None, None, None, (), (), lloq, {})
+    columns = InputColumns(tuple(levels) if levels else None, None, None, None, (), (), lloq, {})
     made = from_cohort(
         cohort, columns, timepoint=rest.pop("timepoint", keys.BASELINE), where=rest.get("where", "cohort")
     )
@@ -331,7 +331,7 @@ def _strata(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
 
 
 def _censored(
-    table: pd.DataFrame, levels: pd.DataFrame, columns: Columns, where: str, orders: Mapping[str, Order]
+    table: pd.DataFrame, levels: pd.DataFrame, columns: InputColumns, where: str, orders: Mapping[str, Order]
 ) -> pd.DataFrame:
     """Levels at or below their lower limit, by a limit or by a column of flags."""
     made = pd.DataFrame(data=False, index=levels.index, columns=levels.columns)

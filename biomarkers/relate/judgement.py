@@ -22,7 +22,7 @@ from biomarkers.relate.precision import (
     tie_factor,
 )
 from biomarkers.relate.strata import Pooled, pool_strata
-from biomarkers.relate.verdict import Verdict, decide, leaves_margin
+from biomarkers.relate.verdict import Verdict, decide, margin_is_testable
 from biomarkers.stats.results import Estimate, Test
 from biomarkers.stats.roc import auc_logit_delong
 from biomarkers.stats.spread import spread_test
@@ -125,7 +125,7 @@ def could_have_shown(
     yes, no, ties, folded = (np.array(column, dtype=float) for column in zip(*_telling(sizes), strict=True))
     found = min_detectable_auc(yes, no, alpha=alpha, ties=ties)
     row: Row = {"min_detectable_auc": found if found <= span[1] else math.nan}
-    if not leaves_margin(span, margin=margin):
+    if not margin_is_testable(span, margin=margin):
         return {**row, "n_needed": math.nan, "smallest_margin": math.nan}
     counted = yes + no
     needed: Any = patients_needed(

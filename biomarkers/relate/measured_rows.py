@@ -14,7 +14,7 @@ from biomarkers.core.keys import NOT_TESTABLE, RELIABILITY_COLUMNS
 from biomarkers.relate.answers import Rules, ranked, strata_of
 from biomarkers.relate.binary import Row, row
 from biomarkers.relate.endpoints import EndPoint
-from biomarkers.relate.inputs import Patients, at_cut
+from biomarkers.relate.inputs import AnalysedPatients, at_cut
 from biomarkers.relate.measured import Measurement, Source, in_tumor, normal_scores
 from biomarkers.stats.misclassification import correct_misclassification
 from biomarkers.stats.one_covariate import log_hazard, log_odds
@@ -28,7 +28,7 @@ _PER_SD: Final = "per standard deviation of the measured level (normal scores)"
 
 def with_measurement(
     verdicts: pd.DataFrame,
-    patients: Patients,
+    patients: AnalysedPatients,
     points: Sequence[EndPoint],
     rules: Rules,
     measurement: Measurement,
@@ -66,7 +66,9 @@ def with_measurement(
     return table, rows, notes, used
 
 
-def _sources(patients: Patients, point: EndPoint, name: str, rules: Rules, measurement: Measurement) -> list[Source]:
+def _sources(
+    patients: AnalysedPatients, point: EndPoint, name: str, rules: Rules, measurement: Measurement
+) -> list[Source]:
     groups: np.ndarray | None = None
     if point.kind == "binary":
         groups = point.value.astype(int).astype(str)
@@ -84,7 +86,7 @@ def _recorded(source: Source) -> dict[str, Any]:
 
 
 def _corrected_rows(
-    patients: Patients, point: EndPoint, name: str, rules: Rules, sources: Sequence[Source]
+    patients: AnalysedPatients, point: EndPoint, name: str, rules: Rules, sources: Sequence[Source]
 ) -> list[Row]:
     """Odds or hazard ratio and AUC by simulation-extrapolation, with the first reliability that can be used."""
     used = next((source for source in sources if source.estimate is not None), None)
@@ -146,7 +148,7 @@ def _probit_auc(yes: np.ndarray) -> Callable[[np.ndarray], tuple[float, float]]:
 
 
 def _table_rows(
-    patients: Patients,
+    patients: AnalysedPatients,
     point: EndPoint,
     name: str,
     rules: Rules,

@@ -19,7 +19,7 @@ from biomarkers.relate.precision import (
     min_detectable_auc,
     patients_needed,
 )
-from biomarkers.relate.verdict import leaves_margin
+from biomarkers.relate.verdict import margin_is_testable
 from biomarkers.stats.spread import folded_ranks, spread_p
 
 _NULL: Final = 60_000  # cohorts that give the critical value
@@ -188,7 +188,7 @@ def out_of_reach(family: Family, share: float, *, margin: float) -> bool:
     """Whether ties keep the AUC within the margin on one side at least, whoever responds and however many patients."""
     n = 20_000
     levels = family.draw(np.random.default_rng(0), n_yes=round(n * share), n_no=n - round(n * share), size=1, shift=0.0)
-    return not leaves_margin(attainable_auc(levels[:, 0], round(n * share)), margin=margin)
+    return not margin_is_testable(attainable_auc(levels[:, 0], round(n * share)), margin=margin)
 
 
 def smallest_margin(

@@ -11,12 +11,14 @@ from biomarkers.cohort.tables import numeric_column, row_names
 from biomarkers.core.errors import DataError
 from biomarkers.io.columns.events import check_not_negative, read_events
 from biomarkers.io.columns.units import check_times, unit_of_time
-from biomarkers.relate.inputs import Patients
+from biomarkers.relate.inputs import AnalysedPatients
 
 _SECONDS_PER_DAY = 86_400
 
 
-def times(patients: Patients, column: str, *, unit: str | None = None, endpoint: str = "") -> tuple[pd.Series, str]:
+def times(
+    patients: AnalysedPatients, column: str, *, unit: str | None = None, endpoint: str = ""
+) -> tuple[pd.Series, str]:
     """Return times of a column, each 0 or more or missing, and their unit; empty where nobody says it.
 
     Durations, and times whose ``unit`` is stated, are in months; a unit that the column's name says is kept as it is.
@@ -57,7 +59,11 @@ def times(patients: Patients, column: str, *, unit: str | None = None, endpoint:
 
 
 def events(
-    patients: Patients, column: str, *, polarity: tuple[Sequence[str], Sequence[str]] = ((), ()), endpoint: str = ""
+    patients: AnalysedPatients,
+    column: str,
+    *,
+    polarity: tuple[Sequence[str], Sequence[str]] = ((), ()),
+    endpoint: str = "",
 ) -> pd.Series:
     """Return events of a column, each 1, 0 or missing (see :func:`biomarkers.io.columns.events.read_events`)."""
     happened, censored = polarity

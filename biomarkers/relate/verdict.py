@@ -84,7 +84,7 @@ def decide(
     if p_dependence <= alpha:
         alone = f"p {_p(p_dependence)} alone, but {_p(family)} over all biomarkers tested"
         return Verdict(INCONCLUSIVE, f"{alone}: {interval}")
-    if not leaves_margin(attainable, margin=margin):
+    if not margin_is_testable(attainable, margin=margin):
         span = f"{_two(attainable[0])} to {_two(attainable[1])}"
         return Verdict(
             INCONCLUSIVE,
@@ -159,7 +159,7 @@ def decide_without_margin(
     )
 
 
-def leaves_margin(attainable: tuple[float, float], *, margin: float) -> bool:
+def margin_is_testable(attainable: tuple[float, float], *, margin: float) -> bool:
     """Tell whether the levels could have left the margin on both sides, had others responded."""
     return attainable[0] < 0.5 - margin and attainable[1] > 0.5 + margin
 

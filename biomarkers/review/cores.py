@@ -18,7 +18,7 @@ from biomarkers.io import annotations as drawn
 from biomarkers.review.core_grid import Core, cores_on_grid
 from biomarkers.review.run_cells import RunSlide, read_slide, records_of
 from biomarkers.score.compute import score_frame, score_row
-from biomarkers.score.plain_cells import Columns, PlainCells
+from biomarkers.score.plain_cells import CellColumns, PlainCells
 from biomarkers.score.pool import pool_scores
 from biomarkers.score.tally import class_names, count_cells, make_tally
 
@@ -202,7 +202,7 @@ def _taken(cells: PlainCells, which: np.ndarray) -> PlainCells:
     return PlainCells(
         X=cells.X[which],
         layers={name: values[which] for name, values in cells.layers.items()},
-        obs=Columns({name: cells.obs[name].to_numpy()[which] for name in cells.obs.columns}),
+        obs=CellColumns({name: cells.obs[name].to_numpy()[which] for name in cells.obs.columns}),
         uns=dict(cells.uns),
         var_names=cells.var_names,
         n_obs=int(which.sum()),

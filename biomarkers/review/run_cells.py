@@ -15,7 +15,7 @@ from biomarkers.core.errors import DataError, UsageError
 from biomarkers.core.files import file_name
 from biomarkers.core.finished import read_record
 from biomarkers.score.outputs import cell_uuid
-from biomarkers.score.plain_cells import Columns, PlainCells
+from biomarkers.score.plain_cells import CellColumns, PlainCells
 from biomarkers.score.tally import CLASS_SOURCE
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def cells_to_show(run: Path, *, slide: str, marker: str) -> PlainCells:
     classes = np.array([str(name) for name in codes.dictionary.to_pylist()] or [keys.UNKNOWN])
     obs[keys.CELL_CLASS] = classes[codes.indices.to_numpy(zero_copy_only=False)]
     nothing = np.zeros((table.num_rows, 0))
-    return PlainCells(nothing, {}, Columns(obs), {}, [], table.num_rows)
+    return PlainCells(nothing, {}, CellColumns(obs), {}, [], table.num_rows)
 
 
 def plain_cells(table: pd.DataFrame, *, marker: str) -> PlainCells:
@@ -170,7 +170,7 @@ def plain_cells(table: pd.DataFrame, *, marker: str) -> PlainCells:
     return PlainCells(
         X=numbers("mean"),
         layers={layer: numbers(layer) for layer in layers if layer != "mean"},
-        obs=Columns(obs),
+        obs=CellColumns(obs),
         uns={},
         var_names=channels,
         n_obs=len(table),

@@ -22,7 +22,7 @@ from biomarkers.core.panel import load_panel
 from biomarkers.core.provenance import run_record, versions, write_run_json
 from biomarkers.core.result import Overview, Result
 from biomarkers.core.sources import is_url, name_of, size_of
-from biomarkers.run.plan import Task, label_file, plan_inputs, plan_tasks, with_scenes
+from biomarkers.run.plan import SlideTask, label_file, plan_inputs, plan_tasks, with_scenes
 from biomarkers.run.pool import Worker, default_memory_bytes, look_at_all, score_jobs
 from biomarkers.run.settings import PER_IMAGE, ScoreSettings, WorkSettings, canonical, split_settings
 from biomarkers.run.shared_gates import score_with_shared_gates
@@ -189,7 +189,7 @@ def _checked(settings: Mapping[str, Any]) -> tuple[ScoreSettings, WorkSettings]:
     return score, work
 
 
-def _with_annotations(tasks: Sequence[Task], annotations: str | None) -> tuple[Task, ...]:
+def _with_annotations(tasks: Sequence[SlideTask], annotations: str | None) -> tuple[SlideTask, ...]:
     """Give each slide its annotation file: its manifest's, or ``<slide>.geojson`` of a folder, or the one named."""
     if annotations is None:
         return tuple(tasks)
@@ -216,7 +216,7 @@ def _with_annotations(tasks: Sequence[Task], annotations: str | None) -> tuple[T
     )
 
 
-def _check_assays(tasks: Iterable[Task], score: ScoreSettings) -> None:
+def _check_assays(tasks: Iterable[SlideTask], score: ScoreSettings) -> None:
     if score.panel is not None:
         from biomarkers.score.multiplex_slide import check_rules
 
@@ -249,7 +249,7 @@ def _check_assays(tasks: Iterable[Task], score: ScoreSettings) -> None:
 
 
 def _job(
-    task: Task,
+    task: SlideTask,
     score: ScoreSettings,
     work: WorkSettings,
     meaning: Mapping[str, Any],

@@ -17,7 +17,7 @@ from biomarkers.run.walk import Found, LeftOut, images_in, images_matching, is_i
 
 
 @dataclass(frozen=True)
-class Task:
+class SlideTask:
     """One image to score. ``slide`` is its unique name in every table; ``None`` means "as the run says".
 
     ``path`` is a local path, or the address of an object (``s3://bucket/a.svs``).
@@ -52,13 +52,13 @@ class Task:
 class Plan:
     """The images to score, and what among the inputs is none or is not read, with the reason."""
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[SlideTask, ...]
     left_out: tuple[LeftOut, ...]
 
 
 def plan_tasks(
     inputs: Sequence[str | Path], *, exclude: Path | None = None, channels: bool = False
-) -> tuple[Task, ...]:
+) -> tuple[SlideTask, ...]:
     """List the images behind ``inputs``; see :func:`plan_inputs`."""
     return plan_inputs(inputs, exclude=exclude, channels=channels).tasks
 
@@ -87,7 +87,7 @@ def plan_inputs(inputs: Sequence[str | Path], *, exclude: Path | None = None, ch
     """
     if not inputs:
         raise UsageError("no input given", hint="Name image files, folders, globs or a CSV manifest.")
-    found: dict[Path | str, Task] = {}
+    found: dict[Path | str, SlideTask] = {}
     left_out: dict[str, LeftOut] = {}
     for item in inputs:
         tasks, others = _tasks_of(str(item), exclude, channels=channels)
@@ -112,7 +112,7 @@ def plan_inputs(inputs: Sequence[str | Path], *, exclude: Path | None = None, ch
     return Plan(_with_unique_names(kept), tuple(sorted(told, key=lambda one: one.path)))
 
 
-def with_scenes(tasks: Iterable[Task], pixels: Mapping[str, Sequence[int]]) -> tuple[Task, ...]:
+def with_scenes(tasks: Iterable[SlideTask], pixels: Mapping[str, Sequence[int]]) -> tuple[SlideTask, ...]:
     """Make a task of each image of a file that holds several (``name~image1``, ``name~image2`` ...).
 
     Parameters
@@ -122,7 +122,7 @@ def with_scenes(tasks: Iterable[Task], pixels: Mapping[str, Sequence[int]]) -> t
     pixels
         By location, the number of pixels of each image that the file holds.
     """
-    expanded: list[Task] = []
+    expanded: list[SlideTask] = []
     for task in tasks:
         count = len(pixels.get(task.location, ()))
         if count < 2:
@@ -134,10 +134,10 @@ def with_scenes(tasks: Iterable[Task], pixels: Mapping[str, Sequence[int]]) -> t
     return tuple(sorted(expanded, key=lambda task: task.slide))
 
 
-def _one_a_series(tasks: Iterable[Task]) -> tuple[list[Task], list[LeftOut]]:
+def _one_a_series(tasks: Iterable[SlideTask]) -> tuple[list[SlideTask], list[LeftOut]]:
     """Keep one file of each DICOM series: a slide's levels, label and overview are files of one series."""
-    kept: dict[object, Task] = {}
-    members: dict[object, list[Task]] = {}
+    kept: dict[object, SlideTask] = {}
+    members: dict[object, list[SlideTask]] = {}
     series: dict[str, tuple[str, bool]] = {}
     for task in sorted(tasks, key=lambda task: task.location):
         found = series_of(task.path) if isinstance(task.path, Path) and task.path.is_file() else None
@@ -157,7 +157,7 @@ def _one_a_series(tasks: Iterable[Task]) -> tuple[list[Task], list[LeftOut]]:
     return list(kept.values()), left_out
 
 
-def label_file(folder: Path, task: Task) -> Path:
+def label_file(folder: Path, task: SlideTask) -> Path:
     """Find a slide's label map: ``<slide>.tif`` or ``<slide>_labels.tif``, or inForm's maps beside its component data.
 
     Raises
@@ -177,23 +177,23 @@ def label_file(folder: Path, task: Task) -> Path:
     return found
 
 
-def _tasks_of(item: str, exclude: Path | None, *, channels: bool) -> tuple[list[Task], Sequence[LeftOut]]:
+def _tasks_of(item: str, exclude: Path | None, *, channels: bool) -> tuple[list[SlideTask], Sequence[LeftOut]]:
     if is_url(item):
         images, others = _images_at(item)
-        return [Task(slide=PurePosixPath(name_of(one)).stem, path=one) for one in images], others
+        return [SlideTask(slide=PurePosixPath(name_of(one)).stem, path=one) for one in images], others
     path = Path(item)
     if is_image_folder(path, channels=channels):
-        return [Task(slide=_name(path), path=path)], ()
+        return [SlideTask(slide=_name(path), path=path)], ()
     if path.is_file():
         if path.suffix.lower() in (".csv", ".tsv"):
             return _manifest(path, channels=channels), ()
-        return [Task(slide=path.stem, path=path)], ()
+        return [SlideTask(slide=path.stem, path=path)], ()
     found: Found
     if path.is_dir():
         found = images_in(path, exclude=exclude, channels=channels)
     else:
         found = images_matching(item, channels=channels)
-    return [Task(slide=_name(image), path=image) for image in found.images], found.left_out
+    return [SlideTask(slide=_name(image), path=image) for image in found.images], found.left_out
 
 
 def _name(path: Path) -> str:
@@ -211,7 +211,7 @@ def _images_at(location: str) -> tuple[list[str], list[LeftOut]]:
     return images, others
 
 
-def _manifest(path: Path, *, channels: bool) -> list[Task]:
+def _manifest(path: Path, *, channels: bool) -> list[SlideTask]:
     rows = read_manifest(path)
     tasks = [_manifest_row(path, where, row, channels=channels) for where, row in rows]
     if not any(isinstance(task.path, str) or task.path.exists() for task in tasks):
@@ -220,7 +220,7 @@ def _manifest(path: Path, *, channels: bool) -> list[Task]:
     return tasks  # one that is absent fails as a slide, so that it has its row
 
 
-def _manifest_row(manifest: Path, where: str, row: Mapping[str, str], *, channels: bool) -> Task:
+def _manifest_row(manifest: Path, where: str, row: Mapping[str, str], *, channels: bool) -> SlideTask:
     if not row["path"]:
         raise DataError("the row names no image", where=where, allowed="a path in the column 'path'")
     image = path_in(manifest, row["path"])
@@ -229,7 +229,7 @@ def _manifest_row(manifest: Path, where: str, row: Mapping[str, str], *, channel
     annotations = path_in(manifest, row["annotations"]) if row.get("annotations") else None
     if annotations is not None and not (isinstance(annotations, Path) and annotations.is_file()):
         raise DataError("no such annotation file", where=where, seen=row["annotations"])
-    return Task(
+    return SlideTask(
         slide=PurePosixPath(name_of(image)).stem if isinstance(image, str) else _name(image),
         path=image,
         patient=row.get("patient") or None,
@@ -240,7 +240,7 @@ def _manifest_row(manifest: Path, where: str, row: Mapping[str, str], *, channel
     )
 
 
-def _with_unique_names(tasks: Iterable[Task]) -> tuple[Task, ...]:
+def _with_unique_names(tasks: Iterable[SlideTask]) -> tuple[SlideTask, ...]:
     """Name each slide by its stem without OME's suffix; where two share one, by as many folders as needed."""
     plain = [replace(task, slide=task.slide.removesuffix(".ome")) for task in tasks]
     named = plain
@@ -255,13 +255,13 @@ def _with_unique_names(tasks: Iterable[Task]) -> tuple[Task, ...]:
     return tuple(sorted(_numbered(named), key=lambda task: task.slide))
 
 
-def _longer_name(task: Task, depth: int) -> str:
+def _longer_name(task: SlideTask, depth: int) -> str:
     path = PurePosixPath(task.path) if isinstance(task.path, str) else task.path.resolve()
     # x.png and x.tif in one folder differ in their last part only
     return "/".join((*path.parts[-1 - depth : -1], path.name))
 
 
-def _numbered(tasks: Iterable[Task]) -> list[Task]:
+def _numbered(tasks: Iterable[SlideTask]) -> list[SlideTask]:
     """Last resort, for names that differ only in characters a file name cannot hold."""
     seen: Counter[str] = Counter()
     result = []

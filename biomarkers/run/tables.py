@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from biomarkers.core.files import write_csv
 from biomarkers.core.keys import OK, OK_WITH_WARNINGS, PATIENT, SCORE_COLUMNS, SLIDE_COLUMNS, TIMEPOINT
-from biomarkers.run.plan import Task
+from biomarkers.run.plan import SlideTask
 from biomarkers.run.walk import LeftOut
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def slides_table(tasks: Sequence[Task], parts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def slides_table(tasks: Sequence[SlideTask], parts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """One row an input, sorted by slide: the columns of the contract, then the quality flags, then the manifest's."""
     rows = []
     twins = _twins(tasks, parts)
@@ -28,7 +28,7 @@ def slides_table(tasks: Sequence[Task], parts: Mapping[str, Mapping[str, Any]]) 
     return _frame(rows, (*SLIDE_COLUMNS, *flags, *last))
 
 
-def _twins(tasks: Sequence[Task], parts: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+def _twins(tasks: Sequence[SlideTask], parts: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
     """Slides that are the same picture under other names, byte for byte."""
     same: dict[tuple[str, int | None], list[str]] = {}
     for task in tasks:
@@ -54,7 +54,7 @@ def scores_table(parts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     return _frame(rows, (*SCORE_COLUMNS, *extra))
 
 
-def write_tables(tasks: Sequence[Task], parts: Mapping[str, Mapping[str, Any]], out: Path) -> None:
+def write_tables(tasks: Sequence[SlideTask], parts: Mapping[str, Mapping[str, Any]], out: Path) -> None:
     """Write ``slides.csv`` and ``scores.csv``."""
     write_csv(slides_table(tasks, parts), out / "slides.csv")
     write_csv(scores_table(parts), out / "scores.csv")

@@ -18,7 +18,7 @@ _PUBLIC = {
     "cells_table": "outputs",
     "compute_scores": "compute",
     "overlay_image": "overlay",
-    "own_cuts": "own_cut",
+    "adaptive_thresholds": "own_cut",
     "pool_scores": "pool",
     "read_thresholds": "anchor",
     "score_slide": "pipeline",

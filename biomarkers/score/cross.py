@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from biomarkers.core.errors import UsageError
 from biomarkers.pheno.phenotype import select_cells
-from biomarkers.score.regions import Regions
+from biomarkers.score.regions import TissueRegions
 from biomarkers.score.space import against_chance, checked_radius, doubts, one_image, positions, region_codes
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Rng = np.random.Generator | int
 
-Window = Regions | tuple[float, float, float, float]
+Window = TissueRegions | tuple[float, float, float, float]
 Bools = NDArray[np.bool_]
 COLUMNS = (
     "region", "from", "to", "radius_um", "n_from", "n_to", "n_inner", "k_um2", "l_um", "g", "k_random", "g_random",
@@ -148,7 +148,7 @@ def _nobody(start: Bools, end: Bools, inner: Bools, source: str, target: str) ->
 
 
 def _place(cells: AnnData, xy: NDArray[np.float64], window: Window | None, region: str) -> _Place:
-    if isinstance(window, Regions):
+    if isinstance(window, TissueRegions):
         return _in_regions(cells, xy, window, region)
     if region != "all":
         raise UsageError(
@@ -166,7 +166,7 @@ def _place(cells: AnnData, xy: NDArray[np.float64], window: Window | None, regio
     return _Place(float((high - low).prod()), to_border >= 0, to_border)
 
 
-def _in_regions(cells: AnnData, xy: NDArray[np.float64], regions: Regions, region: str) -> _Place:
+def _in_regions(cells: AnnData, xy: NDArray[np.float64], regions: TissueRegions, region: str) -> _Place:
     """Distances to a region's border, to the nearest half of a square of its grid; the image's edge is a border."""
     from scipy import ndimage
 

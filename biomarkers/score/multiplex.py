@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from biomarkers.score.regions import Regions
+    from biomarkers.score.regions import TissueRegions
 
 POSITIVE, NEGATIVE, UNKNOWN = "positive", "negative", "not evaluable"
 COMPONENT_COLUMNS: Final = (
@@ -59,7 +59,7 @@ def score_multiplex_cells(
     *,
     panel: Panel,
     slide: str,
-    regions: Regions | None = None,
+    regions: TissueRegions | None = None,
     tissue_mm2: float | Mapping[str, float] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score phenotyped cells of one slide.
@@ -118,7 +118,7 @@ def score_multiplex_cells(
 
 
 def _absent(
-    cells: AnnData, score: PanelScore, panel: Panel, regions: Regions, *, slide: str, region: str
+    cells: AnnData, score: PanelScore, panel: Panel, regions: TissueRegions, *, slide: str, region: str
 ) -> dict[str, Any]:
     """Make the row of a region that an image does not have, with the reason."""
     hung = [marker for marker in cells.uns.get(NO_GATES, {}) if marker in panel.classes["tumor"]]
@@ -274,7 +274,7 @@ def _rule(cells: AnnData, rule: str) -> np.ndarray:
     return select_cells(cells, f'"{name}"' if named else rule)
 
 
-def _where(cells: AnnData, regions: Regions | None, region: str) -> np.ndarray | None:
+def _where(cells: AnnData, regions: TissueRegions | None, region: str) -> np.ndarray | None:
     if regions is not None:
         return regions.members(cells, region) if region in regions.masks else None
     if region == "all":

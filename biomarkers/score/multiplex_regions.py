@@ -12,7 +12,7 @@ from biomarkers.io.annotations import Annotations
 from biomarkers.io.annotations_classes import EXCLUDING
 from biomarkers.io.label_maps import LabelMaps
 from biomarkers.pheno.annotations_apply import OUTSIDE, region_masks
-from biomarkers.score.regions import Regions, regions_from_cells, regions_from_masks
+from biomarkers.score.regions import TissueRegions, regions_from_cells, regions_from_masks
 from biomarkers.score.tissue import tissue_in_picture
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def image_regions(
     labels: LabelMaps,
     annotations: Annotations | None,
     origin_um: tuple[float, float],
-) -> Regions:
+) -> TissueRegions:
     """Find tissue, tumour, stroma and margin: as drawn, by a tissue map, or from the picture and its cells."""
     mpp, shape, margin_um = float(tile.attrs[keys.MPP]), (tile.sizes["y"], tile.sizes["x"]), panel.margin_um
     kept, tumor = _drawn(tile, annotations)

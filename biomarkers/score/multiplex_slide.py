@@ -41,7 +41,7 @@ from biomarkers.score.multiplex import (
     slide_status,
 )
 from biomarkers.score.multiplex_regions import image_regions
-from biomarkers.score.regions import Regions, implausible_densities
+from biomarkers.score.regions import TissueRegions, implausible_densities
 from biomarkers.score.slide_score import SlideScore
 from biomarkers.score.tally import CLASS_SOURCE
 
@@ -68,13 +68,13 @@ class MultiplexScore(SlideScore):
     regions
         Tissue, tumour, stroma and margin.
     panel, labels, annotations
-        What the scores were made from, so that other gates need no second reading (:func:`regate`).
+        What the scores were made from, so that other gates need no second reading (:func:`reapply_gates`).
     """
 
     gates: pd.DataFrame = field(repr=False)
     components: pd.DataFrame = field(repr=False)
     cleaned: Cleaned = field(repr=False)
-    regions: Regions = field(repr=False)
+    regions: TissueRegions = field(repr=False)
     panel: Panel = field(repr=False)
     labels: LabelMaps = field(repr=False)
     annotations: Annotations | None = field(repr=False)
@@ -219,7 +219,7 @@ def check_rules(panel: Panel) -> None:
     score_multiplex_cells(named, panel=panel, slide="check", tissue_mm2=1.0)
 
 
-def regate(result: MultiplexScore, *, gates: pd.DataFrame) -> MultiplexScore:
+def reapply_gates(result: MultiplexScore, *, gates: pd.DataFrame) -> MultiplexScore:
     r"""Score the same cells with other gates: a table that was changed by hand, or fitted to a whole batch.
 
     Parameters
@@ -255,7 +255,7 @@ def regate(result: MultiplexScore, *, gates: pd.DataFrame) -> MultiplexScore:
     ...     },
     ... )
     >>> result = bm.score_multiplex("a.ome.tif", panel="panel.toml")
-    >>> moved = bm.regate(result, gates=result.gates.assign(gate=500.0, gate_2=1000.0, gate_3=2000.0))
+    >>> moved = bm.reapply_gates(result, gates=result.gates.assign(gate=500.0, gate_2=1000.0, gate_3=2000.0))
     >>> int(moved.cells.obs["CD8_positive"].sum())
     0
     """
@@ -449,7 +449,7 @@ def _size(tile: xr.DataArray) -> tuple[int, int]:
     return tile.sizes["y"], tile.sizes["x"]
 
 
-def _names(cells: AnnData, regions: Regions) -> np.ndarray:
+def _names(cells: AnnData, regions: TissueRegions) -> np.ndarray:
     names = np.full(cells.n_obs, "", dtype=object)
     for region in (keys.STROMA, keys.TUMOR):
         if region in regions.masks and cells.n_obs:
@@ -458,7 +458,7 @@ def _names(cells: AnnData, regions: Regions) -> np.ndarray:
 
 
 def _slide_row(
-    cells: AnnData, slide: str, panel: Panel, *, tile: xr.DataArray, regions: Regions, notes: list[str],
+    cells: AnnData, slide: str, panel: Panel, *, tile: xr.DataArray, regions: TissueRegions, notes: list[str],
     components: pd.DataFrame, scores: pd.DataFrame,
 ) -> dict[str, Any]:  # fmt: skip
     marker = panel_assay(panel).marker
@@ -488,7 +488,7 @@ def _slide_row(
     }
 
 
-def _record(panel: Panel, cells: AnnData, cleaned: Cleaned, regions: Regions) -> dict[str, Any]:
+def _record(panel: Panel, cells: AnnData, cleaned: Cleaned, regions: TissueRegions) -> dict[str, Any]:
     """Return what made the numbers of this slide, as plain JSON values."""
     gates = cells.uns["gates"]
     return {

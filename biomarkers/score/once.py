@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 
-def told_once(cells: Any, key: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
+def memoise(cells: Any, key: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
     """Return what plain cells keep under a key (made the first time), or make it for cells that keep nothing.
 
     One value a cell, not to be written to.

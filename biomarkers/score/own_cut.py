@@ -39,7 +39,7 @@ def counterstain_od(cells: AnnData, *, column: int) -> float:
     return round(min(max(float(np.quantile(red, 0.75)), low), high), 3)
 
 
-def own_cuts(
+def adaptive_thresholds(
     cells: AnnData, *, assay: Assay | str, thresholds: Thresholds | None = None, marker: str | None = None
 ) -> Thresholds:
     """Return the cuts that hold on this slide.

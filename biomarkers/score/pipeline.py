@@ -22,10 +22,10 @@ from biomarkers.score.classes import Classes, analysed_masks, classified, status
 from biomarkers.score.compute import WHOLE, compute_scores
 from biomarkers.score.contradictions import contradictions, staining_pattern
 from biomarkers.score.in_doubt import in_doubt
-from biomarkers.score.own_cut import own_cuts
+from biomarkers.score.own_cut import adaptive_thresholds
 from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.positivity import call_positivity
-from biomarkers.score.sensitivity import scores_of_cells, sensitivity_curve, swing
+from biomarkers.score.sensitivity import scores_of_cells, sensitivity_curve, sensitivity_range
 from biomarkers.score.setup import cell_settings, read_setup
 from biomarkers.score.slide_score import NO_CELLS, SlideScore
 from biomarkers.score.tally import CLASS_SOURCE, Counts, analysed, count_cells
@@ -162,12 +162,12 @@ def score_tile(
 ) -> SlideScore:
     """Score a tile that was read already; see :func:`score_slide`."""
     from biomarkers.pp import StainVectors
-    from biomarkers.seg.find import find_in_light, look_at_tile
+    from biomarkers.seg.find import calibrate, segment_and_measure
 
     check_pixel_size(thresholds, mpp=float(tile.attrs[keys.MPP]))
     level, doubt = (white, None) if white is not None else _glass_of(tile)
     task = _Task(tile, assay, slide, marker, thresholds, classes)
-    light = look_at_tile(tile, white=level, vectors=vectors)
+    light = calibrate(tile, white=level, vectors=vectors)
     evidence, tissue = light.evidence, light.tissue
     if light.refusal:
         return _without_cells(task, keys.NOT_EVALUABLE, light.refusal, white=level, tissue_mm2=None)
@@ -177,7 +177,7 @@ def score_tile(
     if not tissue.any():
         return _without_cells(task, keys.NO_TISSUE, "no tissue was found", white=level, tissue_mm2=0.0)
     settings = cell_settings(assay, thresholds)
-    found = find_in_light(
+    found = segment_and_measure(
         tile,
         light,
         vectors=vectors or StainVectors(),
@@ -190,7 +190,7 @@ def score_tile(
         return _without_cells(task, keys.NOT_EVALUABLE, found.refusal, white=found.white, tissue_mm2=areas[WHOLE])
     cells: Any = PlainCells.of_rows(found.rows, mpp=mpp, marker=marker, origin=found.origin)
     cells, notes = classified(cells, classes=classes, mpp=mpp)
-    thresholds = own_cuts(cells, assay=assay, thresholds=thresholds, marker=marker)
+    thresholds = adaptive_thresholds(cells, assay=assay, thresholds=thresholds, marker=marker)
     task = replace(task, thresholds=thresholds)
     cells = call_positivity(cells, assay=assay, thresholds=thresholds, marker=marker)
     stained = _stained(tile, white=found.white, vectors=found.vectors, cut=light.area_cut_od)
@@ -343,7 +343,7 @@ def _row(
 def _flags(
     task: _Task, cells: AnnData, counts: Counts, curve: pd.DataFrame, stain: str, white: White
 ) -> dict[str, Any]:
-    low, high = swing(curve)
+    low, high = sensitivity_range(curve)
     return {
         "assay": task.assay.name,
         "marker": task.marker,

@@ -44,7 +44,7 @@ class Column:
         return self._values if dtype is None else self._values.astype(dtype, copy=False)
 
 
-class Columns:
+class CellColumns:
     """Columns by name."""
 
     def __init__(self, values: Mapping[str, np.ndarray]) -> None:
@@ -64,9 +64,9 @@ class Columns:
     def __setitem__(self, name: str, values: np.ndarray) -> None:
         self._values[name] = np.asarray(values)
 
-    def copy(self) -> Columns:
+    def copy(self) -> CellColumns:
         """Copy the names, not the arrays."""
-        return Columns(self._values)
+        return CellColumns(self._values)
 
     def frame(self) -> pd.DataFrame:
         """Return the columns as a table."""
@@ -74,9 +74,9 @@ class Columns:
 
         return pd.DataFrame(self._values)
 
-    def taken(self, which: slice) -> Columns:
+    def subset(self, which: slice) -> CellColumns:
         """Return the columns of some cells."""
-        return Columns({name: values[which] for name, values in self._values.items()})
+        return CellColumns({name: values[which] for name, values in self._values.items()})
 
 
 @dataclass
@@ -88,7 +88,7 @@ class PlainCells:
 
     X: np.ndarray
     layers: Mapping[str, np.ndarray]
-    obs: Columns
+    obs: CellColumns
     uns: dict[str, Any]
     var_names: Sequence[str]
     n_obs: int
@@ -103,12 +103,12 @@ class PlainCells:
         held = {name: table[name].to_numpy() for name in _NUMBERS if name in table}
         held |= {name: _names(table[name]) for name in _NAMES if name in table}
         layers = {name: _dense(values) for name, values in cells.layers.items() if name is not None}
-        return cls(_dense(cells.X), layers, Columns(held), dict(cells.uns), list(cells.var_names), len(table))
+        return cls(_dense(cells.X), layers, CellColumns(held), dict(cells.uns), list(cells.var_names), len(table))
 
     @classmethod
     def of_rows(cls, rows: Rows, *, mpp: float, marker: str, origin: tuple[int, int] = (0, 0)) -> PlainCells:
         """Lay out measured cells, with the columns and the precision of :func:`biomarkers.seg.table.cell_table`."""
-        obs = Columns(cell_columns(rows, mpp=mpp, origin=origin))
+        obs = CellColumns(cell_columns(rows, mpp=mpp, origin=origin))
         rounded = rows.rounded()
         return cls(rounded.mean, rounded.layers, obs, {}, [marker, keys.HEMATOXYLIN], rows.count)
 
@@ -124,12 +124,12 @@ class PlainCells:
         cells.uns.update(self.uns)
         return cells
 
-    def taken(self, which: slice) -> PlainCells:
+    def subset(self, which: slice) -> PlainCells:
         """Return cells that lie behind each other; what was told of each with the others around it stays with it."""
         layers = {name: values[which] for name, values in self.layers.items()}
         once = {key: values[which] for key, values in self.once.items()}
         count = len(range(*which.indices(self.n_obs)))
-        return PlainCells(self.X[which], layers, self.obs.taken(which), dict(self.uns), self.var_names, count, once)
+        return PlainCells(self.X[which], layers, self.obs.subset(which), dict(self.uns), self.var_names, count, once)
 
     def copy(self) -> PlainCells:
         """Copy what a call writes to."""

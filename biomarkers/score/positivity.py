@@ -9,7 +9,7 @@ import numpy as np
 from biomarkers.core import keys
 from biomarkers.core.config import Assay, Thresholds, load_assay
 from biomarkers.score.membrane import membrane_evidence, staining_of
-from biomarkers.score.own_cut import own_cuts
+from biomarkers.score.own_cut import adaptive_thresholds
 from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.readings import (
     dark_share,
@@ -74,7 +74,7 @@ def call_positivity(
     name = assay.marker if marker is None else marker
     given, cells = cells, PlainCells.of(cells)
     column = marker_index(cells, name)
-    cuts = own_cuts(cells, assay=assay, thresholds=thresholds, marker=name)
+    cuts = adaptive_thresholds(cells, assay=assay, thresholds=thresholds, marker=name)
     complete = is_complete(cells, cuts=cuts, column=column)
     value, membrane_rule = readings(cells, assay=assay, column=column, complete=complete)
     bins = bin_values(value, cuts)

@@ -9,7 +9,7 @@ import numpy as np
 from biomarkers.core import keys
 from biomarkers.core.config import Assay, Compartment, Thresholds
 from biomarkers.core.errors import DataError, did_you_mean
-from biomarkers.score.once import told_once
+from biomarkers.score.once import memoise
 from biomarkers.seg.outline_stain import PARTIAL_SHARE
 from biomarkers.seg.table import DARK_SHARE, MEMBRANE_HALF
 from biomarkers.seg.table import MEMBRANE_STAINED_MEAN as STAINED_MEAN
@@ -46,7 +46,7 @@ def readings(
     value = compartment_values(cells, assay.compartment, column=column, complete=complete)
     membrane_rule = np.full(cells.n_obs, assay.compartment == "membrane")
     if assay.immune_compartment is not None and keys.CELL_CLASS in cells.obs:
-        immune = told_once(cells, "immune", lambda: _is_immune(cells))
+        immune = memoise(cells, "immune", lambda: _is_immune(cells))
         theirs = compartment_values(cells, assay.immune_compartment, column=column, complete=complete)
         value[immune] = theirs[immune]
         membrane_rule[immune] = assay.immune_compartment == "membrane"
@@ -93,7 +93,7 @@ def membrane_level(cells: AnnData, column: int) -> np.ndarray:
         stained = layer(cells, STAINED_MEAN, column)
         return np.where(np.isnan(stained), whole, stained)
 
-    return told_once(cells, ("membrane", column), membrane)
+    return memoise(cells, ("membrane", column), membrane)
 
 
 def is_complete(cells: AnnData, *, cuts: Thresholds, column: int) -> np.ndarray:
@@ -118,7 +118,7 @@ def partial_level(cells: AnnData, column: int) -> np.ndarray:
     """Level that two fifths of each outline reach, (n,); 0 where it was not measured."""
     if PARTIAL not in cells.layers:
         return np.zeros(cells.n_obs)
-    return told_once(cells, ("partial level", column), lambda: np.nan_to_num(layer(cells, PARTIAL, column)))
+    return memoise(cells, ("partial level", column), lambda: np.nan_to_num(layer(cells, PARTIAL, column)))
 
 
 def dark_share(cells: AnnData, column: int) -> np.ndarray:

@@ -30,7 +30,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Regions:
+class TissueRegions:
     """Masks on a grid of ``grid_um``: ``all`` (tissue), ``tumor``, ``stroma``, and ``margin``, which overlaps both.
 
     ``origin_um`` is the place of the grid's first corner. ``source`` says what the tumour was told by, ``area_source``
@@ -86,7 +86,7 @@ def regions_from_cells(
     tissue: Mask | None = None,
     kept: Mask | None = None,
     mpp: float | None = None,
-) -> Regions:
+) -> TissueRegions:
     """Draw tissue around all cells, and tumour where tumour cells make up half of the cell area.
 
     Parameters
@@ -147,7 +147,7 @@ def regions_from_cells(
         nests = None if nests is None else _at_pixels(nests, kept.shape, mpp)
         grid_um, source = mpp, f"{source}, within annotations"
     if nests is None:
-        return Regions({ALL: tissue}, grid_um, origin_um, "no tumor cells", source, error, notes)
+        return TissueRegions({ALL: tissue}, grid_um, origin_um, "no tumor cells", source, error, notes)
     parted = _parted(tissue, tissue & nests, origin_um, margin_um, "tumor cells", grid_um=grid_um, area_source=source)
     return replace(parted, area_error=error, notes=notes)
 
@@ -179,12 +179,12 @@ def _area_notes(error: float) -> tuple[str, ...]:
 
 def regions_from_masks(
     tissue: Mask, tumor: Mask, *, mpp: float, origin_um: tuple[float, float], margin_um: float, source: str
-) -> Regions:
+) -> TissueRegions:
     """Take regions that were drawn, to the pixel: tissue and tumour as masks of the image's own size."""
     return _parted(tissue, tumor & tissue, origin_um, margin_um, source, grid_um=mpp, area_source=source)
 
 
-def implausible_densities(cells: AnnData, regions: Regions) -> list[str]:
+def implausible_densities(cells: AnnData, regions: TissueRegions) -> list[str]:
     """Say which regions hold more or fewer cells per mm2 than tissue does: area or pixel size may be wrong."""
     counted = ~cells.obs["excluded"].to_numpy(dtype=bool) if "excluded" in cells.obs else np.ones(cells.n_obs, bool)
     counts = {name: int((regions.members(cells, name) & counted).sum()) for name in regions.masks if cells.n_obs}
@@ -223,7 +223,7 @@ def _parted(
     *,
     grid_um: float = GRID_UM,
     area_source: str = "",
-) -> Regions:
+) -> TissueRegions:
     stroma = tissue & ~tumor
     masks = {ALL: tissue, keys.TUMOR: tumor, keys.STROMA: stroma}
     margin = np.zeros_like(tissue)
@@ -233,7 +233,7 @@ def _parted(
         to_stroma, to_tumor = (_distance(mask, step) * grid_um for mask in (stroma, tumor))
         margin = tissue & (np.where(tumor, to_stroma, to_tumor) <= margin_um)
     masks[MARGIN] = margin
-    return Regions(masks, grid_um, origin_um, source, area_source)
+    return TissueRegions(masks, grid_um, origin_um, source, area_source)
 
 
 def _distance(mask: Mask, step: int) -> NDArray[np.float64]:

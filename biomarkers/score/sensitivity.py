@@ -10,7 +10,7 @@ from biomarkers.core import keys
 from biomarkers.core.config import Assay, Thresholds, load_assay
 from biomarkers.core.errors import UsageError
 from biomarkers.score.compute import find_score, score_row
-from biomarkers.score.own_cut import own_cuts
+from biomarkers.score.own_cut import adaptive_thresholds
 from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.positivity import call_positivity
 from biomarkers.score.tally import tally
@@ -82,7 +82,7 @@ def sensitivity_curve(
         if find_score(one).name in _NOT_A_FUNCTION_OF_CELLS:
             raise UsageError("this score is made of pixels, not of cells", seen=one)
     name = assay.marker if marker is None else marker
-    cuts = own_cuts(cells, assay=assay, thresholds=thresholds, marker=name)
+    cuts = adaptive_thresholds(cells, assay=assay, thresholds=thresholds, marker=name)
     light: Any = PlainCells.of(cells)
     rows: list[dict[str, Any]] = []
     for cut in cuts_to_try(cuts, dab_od):
@@ -110,7 +110,7 @@ def curve_frame(rows: Sequence[Mapping[Any, Any]], *, order: Sequence[str]) -> p
     return pd.DataFrame(sorted_rows, columns=columns).astype(dict.fromkeys(numbers, "float64"))
 
 
-def swing(curve: pd.DataFrame, *, factor: float = 1.25) -> tuple[float, float]:
+def sensitivity_range(curve: pd.DataFrame, *, factor: float = 1.25) -> tuple[float, float]:
     """Return the lowest and highest value of the first score while the cut moves within ``factor``, either way.
 
     NaN where the score is not evaluable.

@@ -12,7 +12,7 @@ import numpy as np
 from biomarkers.core import keys
 from biomarkers.core.config import Assay
 from biomarkers.core.errors import DataError
-from biomarkers.score.once import told_once
+from biomarkers.score.once import memoise
 from biomarkers.score.reach import within_reach_of
 from biomarkers.score.stainings import NONE, STAININGS
 from biomarkers.score.sums import exact_sum
@@ -223,7 +223,7 @@ def _stainings(
 def _classes_of(cells: AnnData) -> tuple[np.ndarray, np.ndarray]:
     """Return a code for each cell, and the classes that the codes stand for, sorted."""
     found = np.asarray(cells.obs[keys.CELL_CLASS].astype(str).to_numpy(), dtype=str)
-    codes = told_once(cells, "class", lambda: np.unique(found, return_inverse=True)[1])
+    codes = memoise(cells, "class", lambda: np.unique(found, return_inverse=True)[1])
     # of some of the cells the codes are those of all, so a class may be absent
     classes = np.full(codes.max(initial=-1) + 1, "", dtype=found.dtype)
     classes[codes] = found
@@ -324,7 +324,7 @@ def within_reach(cells: AnnData, *, assay: Assay) -> np.ndarray:
     if assay.immune_reach_um is None or cells.n_obs == 0:
         return np.ones(cells.n_obs, dtype=bool)
     reach_um = assay.immune_reach_um
-    return told_once(cells, ("within reach", reach_um), lambda: _within(cells, reach_um))
+    return memoise(cells, ("within reach", reach_um), lambda: _within(cells, reach_um))
 
 
 def tell_reach(cells: AnnData, *, assay: Assay) -> None:

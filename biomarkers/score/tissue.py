@@ -64,8 +64,8 @@ def tissue_in_picture(tile: xr.DataArray, cells: AnnData, *, labels: NDArray[Any
     place = cells.obs[[keys.X_UM, keys.Y_UM]].to_numpy(dtype=float) - np.asarray(origin) * mpp / step_um
     row, column = (np.clip((place[:, axis] / GRID_UM).astype(int), 0, shape[1 - axis] - 1) for axis in (1, 0))
     dark = ~tissue & (ndimage.distance_transform_edt(~tissue) * GRID_UM > _CLEAR_UM)
-    on_glass, glass_mm2 = int(dark[row, column].sum()), float(dark.sum()) * GRID_UM**2 / 1e6
-    if on_glass > _GLASS_SHARE * max(cells.n_obs, 1) or on_glass > _GLASS_PER_MM2 * glass_mm2:
+    composite_on_white, glass_mm2 = int(dark[row, column].sum()), float(dark.sum()) * GRID_UM**2 / 1e6
+    if composite_on_white > _GLASS_SHARE * max(cells.n_obs, 1) or composite_on_white > _GLASS_PER_MM2 * glass_mm2:
         return None  # the darker part holds cells: sparse tissue, not glass
     return np.asarray(tissue)
 

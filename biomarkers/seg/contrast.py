@@ -96,8 +96,8 @@ def nuclear_contrast(work: WorkingImage, *, settings: CellSettings, tools: Tools
     else:
         brown = tools.means(dab, factor=factor)
         compact, sheet = _compact_and_sheet(blue, brown, mpp=work.mpp * factor, tools=tools)
-    soft = tools.softened(work.hematoxylin, dab, compact, sheet, factor=factor)
-    return Contrast(soft, tools.mixed(blue, brown, compact, sheet), tools.means(soft, factor=factor), factor)
+    soft = tools.smoothed_nuclear_signal(work.hematoxylin, dab, compact, sheet, factor=factor)
+    return Contrast(soft, tools.nuclear_signal(blue, brown, compact, sheet), tools.means(soft, factor=factor), factor)
 
 
 def _compact_and_sheet(
@@ -106,7 +106,7 @@ def _compact_and_sheet(
     """DAB as far as it is compact, and the level of both stains over squares wider than any nucleus."""
     inner = max(1, round(_COMPACT_UM / mpp))
     compact = tools.dilate(tools.erode(dab, steps=inner), steps=inner + round(_REGAIN_UM / mpp))
-    return compact, tools.opened(tools.together(hematoxylin, dab), half=round(_SHEET_UM / mpp))
+    return compact, tools.grey_opening(tools.total_stain(hematoxylin, dab), half=round(_SHEET_UM / mpp))
 
 
 def means(image: NDArray[np.int16], *, factor: int) -> NDArray[np.int16]:
@@ -123,7 +123,7 @@ def repeated(image: NDArray, *, factor: int, shape: tuple[int, ...]) -> NDArray:
     return np.repeat(np.repeat(image, factor, axis=0), factor, axis=1)[: shape[0], : shape[1]]
 
 
-def together(hematoxylin: NDArray[np.int16], dab: NDArray[np.int16]) -> NDArray[np.int16]:
+def total_stain(hematoxylin: NDArray[np.int16], dab: NDArray[np.int16]) -> NDArray[np.int16]:
     """Both stains in one, smoothed by 1-2-1 both ways; what is below 0 counts as none."""
     return binomial(np.maximum(hematoxylin, 0) + np.maximum(dab, 0))
 
@@ -135,7 +135,7 @@ def binomial(image: NDArray[np.int16]) -> NDArray[np.int16]:
     return ((across[:-2] + 2 * across[1:-1] + across[2:] + 8) // 16).astype(np.int16)
 
 
-def mixed(
+def nuclear_signal(
     hematoxylin: NDArray[np.int16], dab: NDArray[np.int16], compact: NDArray[np.int16], sheet: NDArray[np.int16]
 ) -> NDArray[np.int16]:
     """Weigh both stains, take the sheet off, cap softly; whole numbers, so that no rounding depends on a library."""
@@ -146,7 +146,7 @@ def mixed(
     return (np.minimum(both, CAP) + above).astype(np.int16)
 
 
-def softened(
+def smoothed_nuclear_signal(
     hematoxylin: NDArray[np.int16],
     dab: NDArray[np.int16],
     compact: NDArray[np.int16],
@@ -156,7 +156,7 @@ def softened(
 ) -> NDArray[np.int16]:
     """Contrast of working pixels, smoothed by 1-2-1 both ways; ``compact`` and ``sheet`` come from the seeking grid."""
     large = (repeated(one, factor=factor, shape=dab.shape) for one in (compact, sheet))
-    return binomial(mixed(hematoxylin, dab, *large))
+    return binomial(nuclear_signal(hematoxylin, dab, *large))
 
 
 def amounts(

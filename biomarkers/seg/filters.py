@@ -28,7 +28,7 @@ def smooth(image: NDArray[np.int16], *, sigma_px: float) -> NDArray[np.int16]:
     return _rounded(_along(_along(image.astype(np.int64), weights, 0), weights, 1))
 
 
-def blobness(image: NDArray[np.int16], *, sigma_px: float) -> NDArray[np.int16]:
+def negative_log(image: NDArray[np.int16], *, sigma_px: float) -> NDArray[np.int16]:
     """Scale-normalised negative Laplacian of Gaussian: positive inside what is higher than its surroundings.
 
     Parameters
@@ -47,7 +47,7 @@ def blobness(image: NDArray[np.int16], *, sigma_px: float) -> NDArray[np.int16]:
     return _rounded(-_along(_along(values, gauss, 0), bend, 1) - _along(_along(values, bend, 0), gauss, 1))
 
 
-def opened(image: NDArray[np.int16], *, half: int) -> NDArray[np.int16]:
+def grey_opening(image: NDArray[np.int16], *, half: int) -> NDArray[np.int16]:
     """Level that is kept over a whole square of side ``2 half + 1``; beyond the border nothing counts."""
     from scipy import ndimage
 

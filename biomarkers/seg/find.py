@@ -16,7 +16,7 @@ from biomarkers.core.collector import loads_when_first_called
 from biomarkers.io.pixel_size import choose_mpp
 from biomarkers.io.tile import PlainTile, tile_rgb
 from biomarkers.pp.area_cut import area_cut_od
-from biomarkers.pp.background_light import doubt_about_white, estimate_white
+from biomarkers.pp.background_light import check_background, estimate_white
 from biomarkers.pp.density import White, check_white
 from biomarkers.pp.evidence import DabEvidence, NotImmunostainError, dab_evidence
 from biomarkers.pp.immunostain_check import Plausibility, look_at_patches
@@ -27,7 +27,7 @@ from biomarkers.pp.squares import across_of, patches_of
 from biomarkers.pp.tissue import tissue_mask
 from biomarkers.pp.vectors import StainVectors
 from biomarkers.seg.grow import Labels
-from biomarkers.seg.pipeline import Plan, find_rows
+from biomarkers.seg.pipeline import SegmentationConfig, find_rows
 from biomarkers.seg.plugin import SegmenterPlugin, load_segmenter
 from biomarkers.seg.settings import CellSettings
 from biomarkers.seg.table import Rows, cell_table
@@ -52,7 +52,7 @@ class ScaleDoubts(NamedTuple):
     @classmethod
     def of(cls, rows: Rows, mpp: float, *, detail: str) -> ScaleDoubts:
         """Judge by the size of nuclei; ``detail`` is what the size of detail says, or nothing."""
-        by_nuclei = doubt_about_mpp(rows, mpp)
+        by_nuclei = check_pixel_size(rows, mpp)
         also = (detail,) if detail else ()
         if by_nuclei is None:
             return cls((), also)
@@ -118,7 +118,7 @@ class CellMap:
 
 
 @dataclass(frozen=True)
-class Light:
+class StainCalibration:
     """What the light of a tile says before cells are looked for: glass, stains, where there is tissue.
 
     ``scale`` says why the pixel size cannot be right, and why it is doubted; either may be empty.
@@ -197,15 +197,15 @@ def find_cells(
     stated = mpp if mpp is not None else tile.attrs.get(keys.MPP)
     um, _ = choose_mpp(stated, None, where=tile.attrs.get("slide") or "tile")
     tile = tile.assign_attrs({keys.MPP: um})
-    light = look_at_tile(tile, white=white, vectors=vectors)
+    light = calibrate(tile, white=white, vectors=vectors)
     if settings.check_stain and light.refusal:
         raise NotImmunostainError(light.refusal, where=tile.attrs.get("slide") or None)
-    return find_in_light(
+    return segment_and_measure(
         tile, light, vectors=vectors, settings=settings, marker=marker, segmenter=segmenter, progress=progress
     )
 
 
-def look_at_tile(tile: xr.DataArray | PlainTile, *, white: White | None, vectors: StainVectors | None) -> Light:
+def calibrate(tile: xr.DataArray | PlainTile, *, white: White | None, vectors: StainVectors | None) -> StainCalibration:
     """Estimate glass (unless it is given), judge the stains and find tissue; ``tile`` knows its pixel size."""
     white = check_white(white) if white is not None else estimate_white(tile)
     evidence = dab_evidence(tile, white=white, vectors=vectors)
@@ -214,12 +214,14 @@ def look_at_tile(tile: xr.DataArray | PlainTile, *, white: White | None, vectors
     lit = field_light(patches, across=across_of(rgb), size=(rgb.shape[1], rgb.shape[0]), white=white, mpp=mpp)
     look = look_at_patches(patches, white=white, mpp=mpp, vectors=vectors)
     scale = doubt_about_scale(look.detail_um, mpp=mpp)
-    return Light(white, evidence, look.plausible, look.background_od, scale, tissue_mask(tile, white=white), lit)
+    return StainCalibration(
+        white, evidence, look.plausible, look.background_od, scale, tissue_mask(tile, white=white), lit
+    )
 
 
-def find_in_light(
+def segment_and_measure(
     tile: xr.DataArray | PlainTile,
-    light: Light,
+    light: StainCalibration,
     *,
     vectors: StainVectors,
     settings: CellSettings,
@@ -231,7 +233,7 @@ def find_in_light(
     rgb, um, white, evidence = tile_rgb(tile), float(tile.attrs[keys.MPP]), light.white, light.evidence
     quality = measure_quality(tile, white=white, vectors=vectors)
     plugin = load_segmenter(segmenter) if isinstance(segmenter, str) else segmenter
-    plan = Plan(mpp=um, white=white, vectors=vectors, settings=settings, plugin=plugin)
+    plan = SegmentationConfig(mpp=um, white=white, vectors=vectors, settings=settings, plugin=plugin)
     rows, nuclei, cells = find_rows(rgb, light.tissue, plan=plan, progress=progress)
     qc = {
         "stain": evidence.kind,
@@ -244,7 +246,7 @@ def find_in_light(
         **light.lit.qc(),
     }
     scale = ScaleDoubts.of(rows, um, detail=light.scale[1])
-    of_white, of_light = doubt_about_white(white), light.lit.doubts()
+    of_white, of_light = check_background(white), light.lit.doubts()
     of_scale = (*scale.ruled_out, *scale.doubted)
     doubts = [*([of_white] if of_white else []), *of_scale, *of_light, *light.plausible.doubts]
     for doubt in doubts:
@@ -267,7 +269,7 @@ def find_in_light(
     )
 
 
-def doubt_about_mpp(rows: Rows, mpp: float) -> str | None:
+def check_pixel_size(rows: Rows, mpp: float) -> str | None:
     """Say so when the nuclei are too large or too small for tissue: the sign of a wrong pixel size."""
     if rows.count < _ENOUGH_NUCLEI:
         return None

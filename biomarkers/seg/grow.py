@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Labels = NDArray[np.int32]
-NUCLEUS, AROUND = 1, 2  # parts of a cell
+NUCLEUS, CYTOPLASM = 1, 2  # parts of a cell
 FEW = 2**15 - 1  # labels below it are held in 16 bits by kernels: half as many bytes are twice as fast
 
 
-class Bodies(NamedTuple):
+class CellLabels(NamedTuple):
     """Cells that grew around nuclei.
 
     ``cells`` are labels (rows, columns), nuclei included, 0 = none; kernels make them int16 where that holds them.
@@ -86,15 +86,15 @@ def expand(labels: Labels, *, steps: int) -> Labels:
     return out
 
 
-def bodies(labels: Labels, *, steps: int) -> Bodies:
+def bodies(labels: Labels, *, steps: int) -> CellLabels:
     """Grow labels as :func:`expand` does, and tell what was there from what grew."""
     return told_parts(labels, expand(labels, steps=steps))
 
 
-def told_parts(nuclei: Labels, cells: Labels) -> Bodies:
+def told_parts(nuclei: Labels, cells: Labels) -> CellLabels:
     """Tell nuclei from what grew around them."""
-    parts = np.where(nuclei > 0, NUCLEUS, np.where(cells > 0, AROUND, 0))
-    return Bodies(cells, parts.astype(np.uint8))
+    parts = np.where(nuclei > 0, NUCLEUS, np.where(cells > 0, CYTOPLASM, 0))
+    return CellLabels(cells, parts.astype(np.uint8))
 
 
 def dilate(image: NDArray, *, steps: int) -> NDArray:
@@ -107,7 +107,7 @@ def erode(image: NDArray, *, steps: int) -> NDArray:
     return _octagon(image, steps, np.minimum)
 
 
-def outermost(labels: Labels) -> NDArray[np.bool_]:
+def inner_boundary(labels: Labels) -> NDArray[np.bool_]:
     """Pixels of each label that have something else among their four neighbours."""
     padded = np.pad(labels, 1, mode="edge")
     middle = padded[1:-1, 1:-1]
@@ -117,7 +117,7 @@ def outermost(labels: Labels) -> NDArray[np.bool_]:
     return other & (labels > 0)
 
 
-def painted(bodies: Bodies, number: NDArray[np.int32]) -> tuple[Labels, Labels]:
+def relabel(bodies: CellLabels, number: NDArray[np.int32]) -> tuple[Labels, Labels]:
     """Make maps of nuclei and of cells in which each label 0..n has its new number."""
     return number[bodies.nuclei], number[bodies.cells]
 

@@ -84,7 +84,7 @@ def find_nuclei_by_hue(work: WorkingImage, *, settings: CellSettings, tools: Too
     Contrasts are those of hue, in the same unit.
     """
     contrast = hue_contrast(work, settings=settings, tools=tools)
-    stain = tools.means(tools.together(work.hematoxylin, _dab(work)), factor=contrast.factor)
+    stain = tools.means(tools.total_stain(work.hematoxylin, _dab(work)), factor=contrast.factor)
     objects = _sought(contrast.sought, stain, mpp=work.mpp * contrast.factor, tools=tools)
     return outlined(objects, objects > 0, contrast, mpp=work.mpp, settings=settings, tools=tools)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomarkers.core import keys
-from biomarkers.seg.grow import Bodies, Labels, outermost
+from biomarkers.seg.grow import CellLabels, Labels, inner_boundary
 from biomarkers.seg.moments import axes, label_moments, middles
 from biomarkers.seg.outline_stain import MILLI, Band, OutlineStain
 from biomarkers.seg.settings import CellSettings
@@ -45,7 +45,7 @@ class Sums(NamedTuple):
 def measure_cells(
     amounts: tuple[NDArray[np.int16], NDArray[np.int16]],
     *,
-    bodies: Bodies,
+    bodies: CellLabels,
     contrast: NDArray[np.int64],
     tissue: NDArray[np.bool_],
     block: Block,
@@ -103,7 +103,7 @@ def measure_cells(
         settings=settings,
         line=line,
     )
-    return tools.numbers(sums, ring, contrast).taken(owned), owned + 1
+    return tools.numbers(sums, ring, contrast).subset(owned), owned + 1
 
 
 def smooth_dab(dab: NDArray[np.int16], *, mpp: float, tools: Tools) -> NDArray[np.int16]:
@@ -179,7 +179,7 @@ def nuclear_shape(sums: Sums) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def sums(amounts: tuple[NDArray[np.int16], NDArray[np.int16]], *, bodies: Bodies, count: int) -> Sums:
+def sums(amounts: tuple[NDArray[np.int16], NDArray[np.int16]], *, bodies: CellLabels, count: int) -> Sums:
     """Sum whole numbers over nuclei 1..count."""
     hematoxylin, dab = (one.astype(np.int64) for one in amounts)
     nuclei = bodies.nuclei
@@ -199,7 +199,7 @@ def sums(amounts: tuple[NDArray[np.int16], NDArray[np.int16]], *, bodies: Bodies
         dab=over(nuclei, dab),
         hematoxylin=over(nuclei, hematoxylin),
         squares=over(nuclei, hematoxylin * hematoxylin),
-        edge=over(np.where(outermost(nuclei), nuclei, 0), None),
+        edge=over(np.where(inner_boundary(nuclei), nuclei, 0), None),
         highest=np.stack([highest(dab), highest(hematoxylin)], axis=1),
     )
 

@@ -54,15 +54,15 @@ def find_nuclei(work: WorkingImage, *, settings: CellSettings, tools: Tools) -> 
 def _sought(contrast: Contrast, *, mpp: float, settings: CellSettings, tools: Tools) -> tuple[Labels, Mask]:
     """Return labels of what may be nuclei on the seeking grid, int32 (rows, columns), 0 none, and the strict mask."""
     soft = contrast.softly_sought
-    bend, wide = (tools.blobness(contrast.sought, sigma_px=um / mpp) for um in (FINE_SIGMA_UM, COARSE_SIGMA_UM))
+    bend, wide = (tools.negative_log(contrast.sought, sigma_px=um / mpp) for um in (FINE_SIGMA_UM, COARSE_SIGMA_UM))
     core, mask = masks(bend, wide, soft, mpp=mpp, settings=settings, tools=tools)
     reach = round(DEEPEST_UM / mpp)
-    fine, coarse = (tools.near_squares(one, reach=reach) for one in (core, mask))
+    fine, coarse = (tools.squared_edt(one, reach=reach) for one in (core, mask))
     height = tools.surface(fine, coarse, soft, bend, weights=WEIGHTS)
     labels, tops = tools.basins(height)
     regions = tools.describe(labels, height, core, tops=tops)
     into = tools.merge(regions, rule=merge_rule(mpp, settings))
-    return tools.renumbered(labels[1:-1, 1:-1], in_order(into)), core
+    return tools.renumbered(labels[1:-1, 1:-1], imap(into)), core
 
 
 def masks(
@@ -79,12 +79,12 @@ def masks(
     ``fine`` and ``coarse``: how far a pixel exceeds its surroundings.
     """
     levels = (round(settings.min_od * 1000), SOLID, COARSE_LEAST)
-    core, mask = tools.masks_of(fine, coarse, soft, levels=levels)
+    core, mask = tools.threshold_masks(fine, coarse, soft, levels=levels)
     steps = max(1, round(CLOSE_UM / mpp))
     return core, tools.erode(tools.dilate(mask, steps=steps), steps=steps)
 
 
-def masks_of(
+def threshold_masks(
     fine: NDArray[np.int16], coarse: NDArray[np.int16], soft: NDArray[np.int16], *, levels: tuple[int, int, int]
 ) -> tuple[Mask, Mask]:
     """Compare with the least density, the density that is always nucleus, and the least coarse answer."""
@@ -107,7 +107,7 @@ def merge_rule(mpp: float, settings: CellSettings) -> MergeRule:
     )
 
 
-def in_order(into: NDArray[np.int32]) -> NDArray[np.int32]:
+def imap(into: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return new numbers 1..m of objects that go by one of their basins' numbers."""
     first = into == np.arange(into.size)
     first[0] = False

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.seg.grow import AROUND, NUCLEUS, Bodies, Labels, outermost
-from biomarkers.seg.pieces import near_squares
+from biomarkers.seg.grow import CYTOPLASM, NUCLEUS, CellLabels, Labels, inner_boundary
+from biomarkers.seg.pieces import squared_edt
 from biomarkers.seg.settings import CellSettings
 
 SECTORS = 16  # the outline is judged in stretches of 22.5 degrees around the nucleus's centroid
@@ -18,7 +18,7 @@ PARTS = 64  # of a pixel: how exactly the centroid is told, in whole numbers
 # a direction belongs to the next stretch beyond these slopes: tan(11.25) and tan(33.75 degrees) in whole 2048ths
 SLOPE_UNIT, FIRST_SLOPE, SECOND_SLOPE = 2048, 407, 1368
 MILLI = 1000.0
-SIXTEENTH = 16  # distances from the nucleus are told in whole sixteenths of a pixel
+SUBPIXEL = 16  # distances from the nucleus are told in whole sixteenths of a pixel
 PARTIAL_FIFTHS = 2  # of the outline's stretches: what they all reach
 PARTIAL_SHARE = PARTIAL_FIFTHS / 5  # from here on staining is partial rather than a neighbour's or a dot
 _SHARED_UM = 0.5  # so far the blur of the optics carries a neighbour's membrane into a cell
@@ -47,7 +47,7 @@ class Bands(NamedTuple):
     body: Band
 
 
-class Stretches(NamedTuple):
+class Sectors(NamedTuple):
     """Stretches of the outline of cells 1..n: how many there are, how many are stained, their levels (thousandths).
 
     ``level`` is summed over all, ``stained_level`` over the stained ones; ``partial`` is the level of the weakest of
@@ -81,7 +81,7 @@ class OutlineStain:
     were given.
     """
 
-    stretches: Stretches
+    stretches: Sectors
     bands: Bands
     highest: Whole
     rim: Rim | None = None
@@ -91,7 +91,7 @@ def outline_stain(
     soft: NDArray[np.int16],
     amounts: tuple[NDArray[np.int16], NDArray[np.int16]],
     *,
-    bodies: Bodies,
+    bodies: CellLabels,
     wanted: NDArray[np.bool_],
     middle: NDArray[np.float64],
     highest: Whole,
@@ -134,13 +134,13 @@ def outline_stain(
     between nucleus and membrane.
     """
     count = middle.shape[0]
-    rows, columns = np.nonzero(bodies.parts == AROUND)
+    rows, columns = np.nonzero(bodies.parts == CYTOPLASM)
     owner = bodies.cells[rows, columns].astype(np.int64)
-    bins = owner * SECTORS + _sector(rows, columns, whole_middle(middle)[owner])
+    bins = owner * SECTORS + _sector(rows, columns, fixed_point_centroid(middle)[owner])
     deep = _deep(bodies.cells, mpp)[rows, columns]
     value = np.where(deep, soft[rows, columns], ABSENT)
-    squares = near_squares(bodies.parts != NUCLEUS, reach=reach_px(grown_px))[rows, columns]
-    away = np.floor(np.sqrt(squares.astype(np.float64)) * SIXTEENTH).astype(np.int64)
+    squares = squared_edt(bodies.parts != NUCLEUS, reach=reach_px(grown_px))[rows, columns]
+    away = np.floor(np.sqrt(squares.astype(np.float64)) * SUBPIXEL).astype(np.int64)
     size = (count + 1) * SECTORS
     top = _maxima(value, bins, size)
     edge = _maxima(away, bins, size)
@@ -181,7 +181,7 @@ def reach_px(grown_px: int) -> int:
 
 def half_band(mpp: float, settings: CellSettings) -> int:
     """Half the membrane's width in sixteenths of a pixel."""
-    return round(SIXTEENTH / 2 * settings.membrane_um / mpp)
+    return round(SUBPIXEL / 2 * settings.membrane_um / mpp)
 
 
 def least_stained(settings: CellSettings) -> int:
@@ -189,7 +189,7 @@ def least_stained(settings: CellSettings) -> int:
     return round(settings.membrane_od * MILLI)
 
 
-def whole_middle(middle: NDArray[np.float64]) -> NDArray[np.int32]:
+def fixed_point_centroid(middle: NDArray[np.float64]) -> NDArray[np.int32]:
     """Centroids in whole parts of a pixel, int32 (n + 1, 2), with a place for label 0 before them.
 
     Halves go to the even side, so that pictures turned or cut in another place agree.
@@ -199,7 +199,7 @@ def whole_middle(middle: NDArray[np.float64]) -> NDArray[np.int32]:
     return out
 
 
-def stretches(top: Whole, stained: NDArray[np.bool_]) -> Stretches:
+def stretches(top: Whole, stained: NDArray[np.bool_]) -> Sectors:
     """Sum stretches up: their highest values (``ABSENT`` where there is none) and whether they are stained.
 
     Those of cells 0..n stand one after the other; nothing is told of cell 0.
@@ -207,7 +207,7 @@ def stretches(top: Whole, stained: NDArray[np.bool_]) -> Stretches:
     top, stained = top.reshape(-1, SECTORS)[1:], stained.reshape(-1, SECTORS)[1:]
     there = top > ABSENT
     levels, present = np.where(there, top, 0), there.sum(axis=1)
-    return Stretches(
+    return Sectors(
         present, levels.sum(axis=1), stained.sum(axis=1), (levels * stained).sum(axis=1), _partial(top, present)
     )
 
@@ -220,7 +220,7 @@ def _partial(top: Whole, present: Whole) -> Whole:
     return np.where(present > 0, level, 0)
 
 
-def is_deep(square_px: NDArray[np.integer], mpp: float) -> NDArray[np.bool_]:
+def away_from_border(square_px: NDArray[np.integer], mpp: float) -> NDArray[np.bool_]:
     """Tell whether a squared distance from a cell's outermost pixels, px^2, is out of reach of a neighbour's stain."""
     deep: NDArray[np.bool_] = np.sqrt(square_px) * mpp > _SHARED_UM - 1e-6
     return deep
@@ -229,10 +229,10 @@ def is_deep(square_px: NDArray[np.integer], mpp: float) -> NDArray[np.bool_]:
 def _deep(cells: Labels, mpp: float) -> NDArray[np.bool_]:
     from scipy import ndimage
 
-    edge = outermost(cells)
+    edge = inner_boundary(cells)
     if not edge.any():  # one cell everywhere: no neighbour
         return np.ones(cells.shape, bool)
-    return is_deep(np.rint(ndimage.distance_transform_edt(~edge) ** 2).astype(np.int64), mpp)
+    return away_from_border(np.rint(ndimage.distance_transform_edt(~edge) ** 2).astype(np.int64), mpp)
 
 
 def _sector(rows: NDArray[np.intp], columns: NDArray[np.intp], middle: NDArray[np.int32]) -> Whole:

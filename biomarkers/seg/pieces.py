@@ -18,7 +18,7 @@ class Limits(NamedTuple):
     most_um2: float
 
 
-def near_squares(mask: NDArray[np.bool_], *, reach: int) -> NDArray[np.int16]:
+def squared_edt(mask: NDArray[np.bool_], *, reach: int) -> NDArray[np.int16]:
     """Squared distance of each pixel of a mask to the nearest pixel outside it, px^2.
 
     Parameters

@@ -21,7 +21,7 @@ from biomarkers.seg.contrast import (
     working_factor,
     working_image,
 )
-from biomarkers.seg.grow import Bodies, Labels
+from biomarkers.seg.grow import CellLabels, Labels
 from biomarkers.seg.hue import (
     LEAST_NUCLEUS_OD,
     LINE_UM,
@@ -44,7 +44,7 @@ _SHOW_PROGRESS_FROM = 4  # blocks
 
 
 @dataclass(frozen=True)
-class Plan:
+class SegmentationConfig:
     """What was decided once for the whole slide; ``tools`` are the steps that nuclei are found with."""
 
     mpp: float
@@ -55,13 +55,13 @@ class Plan:
     tools: Callable[[], Tools] = fast
 
     @property
-    def sought_with(self) -> CellSettings:
+    def effective_settings(self) -> CellSettings:
         """The settings; a plug-in's nuclei are taken as they are, so that its pixels are the window's own."""
         return self.settings if self.plugin is None else self.settings.model_copy(update={"working_mpp": self.mpp})
 
 
 @dataclass(frozen=True)
-class Seen:
+class StainChannels:
     """What a window's cells are sought in and measured by; its light is not needed any more.
 
     ``work`` is the working image, ``amounts`` both stains in the window's own pixels, ``nuclei`` the labels that a
@@ -77,14 +77,14 @@ class Seen:
 class _Found:
     """Cells of one window and how far they grew, and their contrast (thousandths, 0..n)."""
 
-    bodies: Bodies
+    bodies: CellLabels
     grown_px: int
     contrast: NDArray[np.int64]
     lines: tuple[Levels, Levels] | None = None  # DAB smoothed, and its thin lines: for membranes alone
 
 
 def find_rows(
-    rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], *, plan: Plan, progress: bool
+    rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], *, plan: SegmentationConfig, progress: bool
 ) -> tuple[Rows, Labels, Labels]:
     """Find and measure the cells of an image, numbered in reading order of their nuclei.
 
@@ -108,7 +108,7 @@ def find_rows(
     blocks = _blocks(height, width, plan)
     for block in _shown(blocks, progress=progress):
         if tissue[block.core].any():
-            rows, found, labels = _one_block(see(rgb[block.window], plan=plan), tissue[block.window], block, plan)
+            rows, found, labels = _one_block(unmix(rgb[block.window], plan=plan), tissue[block.window], block, plan)
             parts.append(_Part(rows, block.window, found.bodies, found.contrast.size, labels))
     rows = join_rows([part.rows for part in parts])
     rows, order = in_reading_order(rows, keep=_stands_out(rows.contrast_od, plan))
@@ -130,7 +130,7 @@ class _Part:
 
     rows: Rows
     window: tuple[slice, slice]
-    bodies: Bodies
+    bodies: CellLabels
     size: int
     labels: NDArray[np.intp]
 
@@ -146,18 +146,18 @@ def _painted(
 ) -> tuple[Labels, Labels]:
     """Bring all windows into maps of nuclei and cells; ``order`` tells the number of each row, from 1 on, or 0."""
     if len(parts) == 1 and parts[0].bodies.cells.shape == shape:
-        return tools.painted(parts[0].bodies, parts[0].number(order[1:]))
+        return tools.relabel(parts[0].bodies, parts[0].number(order[1:]))
     maps = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
     first = 1
     for part in parts:
-        for whole, own in zip(maps, tools.painted(part.bodies, part.number(order[first:])), strict=True):
+        for whole, own in zip(maps, tools.relabel(part.bodies, part.number(order[first:])), strict=True):
             # no two windows give a pixel to two cells
             np.maximum(whole[part.window], own, out=whole[part.window])
         first += part.rows.count
     return maps
 
 
-def see(rgb: NDArray[np.uint8], *, plan: Plan) -> Seen:
+def unmix(rgb: NDArray[np.uint8], *, plan: SegmentationConfig) -> StainChannels:
     """Separate the stains of a window.
 
     Parameters
@@ -167,21 +167,21 @@ def see(rgb: NDArray[np.uint8], *, plan: Plan) -> Seen:
     plan
         What was decided for the slide.
     """
-    tools, settings = plan.tools(), plan.sought_with
+    tools, settings = plan.tools(), plan.effective_settings
     nuclei = None if plan.plugin is None else segment_with(plan.plugin, rgb, mpp=plan.mpp)
     work = working_image(rgb, white=plan.white, vectors=plan.vectors, mpp=plan.mpp, settings=settings, tools=tools)
     if work.factor == 1 and work.dab is not None:
-        return Seen(work, (work.hematoxylin, work.dab), nuclei)
-    return Seen(work, amounts(rgb, white=plan.white, vectors=plan.vectors, tools=tools), nuclei)
+        return StainChannels(work, (work.hematoxylin, work.dab), nuclei)
+    return StainChannels(work, amounts(rgb, white=plan.white, vectors=plan.vectors, tools=tools), nuclei)
 
 
-def window_rows(seen: Seen, tissue: NDArray[np.bool_], *, block: Block, plan: Plan) -> Rows:
+def window_rows(seen: StainChannels, tissue: NDArray[np.bool_], *, block: Block, plan: SegmentationConfig) -> Rows:
     """Measure the cells that a block of a slide owns, in slide pixels and in no particular order.
 
     Parameters
     ----------
     seen
-        The stains of the block's window; see :func:`see`.
+        The stains of the block's window; see :func:`unmix`.
     tissue
         Where the window is tissue, bool (height, width).
     block
@@ -192,24 +192,24 @@ def window_rows(seen: Seen, tissue: NDArray[np.bool_], *, block: Block, plan: Pl
     return _one_block(seen, tissue, block, plan)[0]
 
 
-def halo_px(plan: Plan) -> int:
+def halo_px(plan: SegmentationConfig) -> int:
     """How far a window must reach beyond its core, px."""
     return round(HALO_UM / plan.mpp)
 
 
-def grain_px(plan: Plan) -> int:
+def grain_px(plan: SegmentationConfig) -> int:
     """Side of the squares that light and contrast are averaged over, px: windows begin at multiples of it."""
-    factor = working_factor(plan.mpp, plan.sought_with)
+    factor = working_factor(plan.mpp, plan.effective_settings)
     return factor * seeking_factor(plan.mpp * factor, plan.settings)
 
 
-def _blocks(height: int, width: int, plan: Plan) -> list[Block]:
+def _blocks(height: int, width: int, plan: SegmentationConfig) -> list[Block]:
     side, halo = plan.settings.block_px, halo_px(plan)
     return list(make_blocks(height, width, side=side, halo=halo, step=grain_px(plan)))
 
 
 def _one_block(
-    seen: Seen, tissue: NDArray[np.bool_], block: Block, plan: Plan
+    seen: StainChannels, tissue: NDArray[np.bool_], block: Block, plan: SegmentationConfig
 ) -> tuple[Rows, _Found, NDArray[np.intp]]:
     """Find and measure what is in a window; return the rows that the block owns, all cells, and the rows' labels."""
     tools = plan.tools()
@@ -228,11 +228,11 @@ def _one_block(
     )
     if plan.settings.nuclei_by == "hue" and seen.nuclei is None:
         stained = np.flatnonzero(rows.layers[keys.NUCLEUS_MEAN].sum(axis=1) >= LEAST_NUCLEUS_OD)
-        rows, labels = rows.taken(stained), labels[stained]
+        rows, labels = rows.subset(stained), labels[stained]
     return rows.shifted(x=block.window[1].start, y=block.window[0].start), found, labels
 
 
-def _by_recipe(seen: Seen, plan: Plan) -> _Found:
+def _by_recipe(seen: StainChannels, plan: SegmentationConfig) -> _Found:
     """Find nuclei at the working size and bring them to the window's."""
     tools, work = plan.tools(), seen.work
     if plan.settings.nuclei_by == "hue":
@@ -243,18 +243,20 @@ def _by_recipe(seen: Seen, plan: Plan) -> _Found:
     return _Found(bodies, steps * work.factor, contrast)
 
 
-def _by_plugin(work: WorkingImage, nuclei: Labels, seen: Seen, plan: Plan) -> _Found:
+def _by_plugin(work: WorkingImage, nuclei: Labels, seen: StainChannels, plan: SegmentationConfig) -> _Found:
     """Take another's nuclei as they are, at the window's own size."""
     tools = plan.tools()
     if plan.settings.nuclei_by == "hue":
-        soft = hue_contrast(work, settings=plan.sought_with, tools=tools).soft
+        soft = hue_contrast(work, settings=plan.effective_settings, tools=tools).soft
         return _grown_to_membranes(nuclei, contrast_of(nuclei, soft, mpp=plan.mpp, tools=tools), seen, plan)
-    soft = nuclear_contrast(work, settings=plan.sought_with, tools=tools).soft
+    soft = nuclear_contrast(work, settings=plan.effective_settings, tools=tools).soft
     steps = _steps(plan, plan.mpp)
     return _Found(tools.bodies(nuclei, steps=steps), steps, contrast_of(nuclei, soft, mpp=plan.mpp, tools=tools))
 
 
-def _grown_to_membranes(nuclei: Labels, contrast: NDArray[np.int64], seen: Seen, plan: Plan) -> _Found:
+def _grown_to_membranes(
+    nuclei: Labels, contrast: NDArray[np.int64], seen: StainChannels, plan: SegmentationConfig
+) -> _Found:
     """Let cells grow until they meet, and wait at stained membranes; keep what membranes are measured by."""
     tools, work = plan.tools(), seen.work
     dab = np.zeros_like(work.hematoxylin) if work.dab is None else work.dab
@@ -269,12 +271,12 @@ def _grown_to_membranes(nuclei: Labels, contrast: NDArray[np.int64], seen: Seen,
     return _Found(bodies, steps * work.factor, contrast, (lines[0], lines[1]))
 
 
-def _steps(plan: Plan, mpp: float) -> int:
+def _steps(plan: SegmentationConfig, mpp: float) -> int:
     """How many pixels of this size cells grow by."""
     return max(1, round(plan.settings.expansion_um / mpp))
 
 
-def least_contrast(contrast: NDArray[np.float64], plan: Plan) -> float:
+def least_contrast(contrast: NDArray[np.float64], plan: SegmentationConfig) -> float:
     """Return the contrast that tells nuclei from haze: it follows the slide's own, so pale stains are not lost."""
     least = plan.settings.min_contrast
     # by hue, a nucleus's middle was asked to stand out before it was outlined
@@ -284,14 +286,14 @@ def least_contrast(contrast: NDArray[np.float64], plan: Plan) -> float:
     return max(least, plan.settings.least_of_median * float(np.median(clear))) if clear.size else np.inf
 
 
-def _stands_out(contrast: NDArray[np.float64], plan: Plan) -> NDArray[np.bool_]:
+def _stands_out(contrast: NDArray[np.float64], plan: SegmentationConfig) -> NDArray[np.bool_]:
     return contrast >= least_contrast(contrast, plan)
 
 
-def _at_full_size(bodies: Bodies, factor: int, shape: tuple[int, ...]) -> Bodies:
+def _at_full_size(bodies: CellLabels, factor: int, shape: tuple[int, ...]) -> CellLabels:
     if factor == 1:
         return bodies
-    return Bodies(_repeated(bodies.cells, factor, shape), _repeated(bodies.parts, factor, shape))
+    return CellLabels(_repeated(bodies.cells, factor, shape), _repeated(bodies.parts, factor, shape))
 
 
 def _repeated(labels: NDArray[Any], factor: int, shape: tuple[int, ...]) -> NDArray[Any]:

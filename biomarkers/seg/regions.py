@@ -23,7 +23,7 @@ class Borders(NamedTuple):
     passes: NDArray[np.int32]  # (m,)
 
 
-class Regions(NamedTuple):
+class BasinRegions(NamedTuple):
     """Basins 0..n (0 is nothing).
 
     ``whole`` and ``core`` are pixels and sums of x, y, x^2, y^2, x*y over the basin and over the part of it that lies
@@ -69,7 +69,9 @@ class MergeRule:
         )
 
 
-def describe(labels: Labels, height: NDArray[np.int32], core: NDArray[np.bool_], *, tops: NDArray[np.int32]) -> Regions:
+def describe(
+    labels: Labels, height: NDArray[np.int32], core: NDArray[np.bool_], *, tops: NDArray[np.int32]
+) -> BasinRegions:
     """Sum up basins and find their borders.
 
     Parameters
@@ -102,10 +104,10 @@ def describe(labels: Labels, height: NDArray[np.int32], core: NDArray[np.bool_],
     pairs = np.stack([name >> 32, name & 0xFFFFFFFF], axis=1).astype(np.int32)
     count = tops.size - 1
     whole, strict = (label_moments(one, count).T for one in (inner, inner * core))
-    return Regions(whole, strict, level.ravel()[tops], Borders(pairs, highest))
+    return BasinRegions(whole, strict, level.ravel()[tops], Borders(pairs, highest))
 
 
-def merge(regions: Regions, *, rule: MergeRule) -> NDArray[np.int32]:
+def merge(regions: BasinRegions, *, rule: MergeRule) -> NDArray[np.int32]:
     """Merge neighbours, the pair with the largest gain first, until no pair gains.
 
     Returns

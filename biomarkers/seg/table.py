@@ -128,7 +128,7 @@ class Rows:
         values[:, :2] = (np.rint(self.middle * area) + area * np.array([x, y], float)) / area
         return Rows(values)
 
-    def taken(self, order: NDArray[np.intp] | slice) -> Rows:
+    def subset(self, order: NDArray[np.intp] | slice) -> Rows:
         """Return the cells in another order, or some of them; a slice copies nothing."""
         return Rows(self.numbers[order])
 
@@ -153,7 +153,7 @@ def in_reading_order(rows: Rows, *, keep: NDArray[np.bool_]) -> tuple[Rows, NDAr
     order = order[keep[order]]
     new = np.zeros(rows.count + 1, np.int32)
     new[order + 1] = np.arange(1, order.size + 1)
-    return rows.taken(order), new
+    return rows.subset(order), new
 
 
 def cell_table(rows: Rows, *, mpp: float, origin: tuple[int, int], marker: str) -> ad.AnnData:

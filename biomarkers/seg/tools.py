@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.seg.grow import Bodies, Labels
+from biomarkers.seg.grow import CellLabels, Labels
 
 if TYPE_CHECKING:
     from biomarkers.seg.blocks import Block
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from biomarkers.seg.outline import Histograms
     from biomarkers.seg.outline_stain import OutlineStain
     from biomarkers.seg.pieces import Limits
-    from biomarkers.seg.regions import MergeRule, Regions
+    from biomarkers.seg.regions import BasinRegions, MergeRule
     from biomarkers.seg.settings import CellSettings
     from biomarkers.seg.table import Rows
 
@@ -83,11 +83,11 @@ class _GrowToMembranes(Protocol):
 class _Describe(Protocol):
     def __call__(
         self, labels: Labels, height: NDArray[np.int32], core: Mask, *, tops: NDArray[np.int32]
-    ) -> Regions: ...
+    ) -> BasinRegions: ...
 
 
 class _Merge(Protocol):
-    def __call__(self, regions: Regions, *, rule: MergeRule) -> NDArray[np.int32]: ...
+    def __call__(self, regions: BasinRegions, *, rule: MergeRule) -> NDArray[np.int32]: ...
 
 
 class _Expand(Protocol):
@@ -95,7 +95,7 @@ class _Expand(Protocol):
 
 
 class _Bodies(Protocol):
-    def __call__(self, labels: Labels, *, steps: int) -> Bodies: ...
+    def __call__(self, labels: Labels, *, steps: int) -> CellLabels: ...
 
 
 class _Histograms(Protocol):
@@ -113,7 +113,7 @@ class _Outlines(Protocol):
 
 
 class _Sums(Protocol):
-    def __call__(self, amounts: Amounts, *, bodies: Bodies, count: int) -> Sums: ...
+    def __call__(self, amounts: Amounts, *, bodies: CellLabels, count: int) -> Sums: ...
 
 
 class _Ring(Protocol):
@@ -122,7 +122,7 @@ class _Ring(Protocol):
         soft: Levels,
         amounts: Amounts,
         *,
-        bodies: Bodies,
+        bodies: CellLabels,
         wanted: Mask,
         middle: NDArray[np.float64],
         highest: NDArray[np.int64],
@@ -140,21 +140,21 @@ class Tools:
     block_sums: _LightSums
     separated: Callable[[NDArray[np.uint8] | NDArray[np.int32], NDArray[np.int32]], Amounts]
     means: _Means
-    together: Callable[[Levels, Levels], Levels]
-    mixed: Callable[[Levels, Levels, Levels, Levels], Levels]
-    softened: _Softened
+    total_stain: Callable[[Levels, Levels], Levels]
+    nuclear_signal: Callable[[Levels, Levels, Levels, Levels], Levels]
+    smoothed_nuclear_signal: _Softened
     smooth: _Filter
-    blobness: _Filter
-    opened: _Opened
+    negative_log: _Filter
+    grey_opening: _Opened
     erode: _Octagon
     dilate: _Octagon
-    masks_of: _MasksOf
-    near_squares: _Squares
+    threshold_masks: _MasksOf
+    squared_edt: _Squares
     hue: _Hue
     hue_heights: Callable[[Levels, Levels, Levels], NDArray[np.int32]]
     waits: _Waits
     grow_to_membranes: _GrowToMembranes
-    told_parts: Callable[[Labels, Labels], Bodies]
+    told_parts: Callable[[Labels, Labels], CellLabels]
     surface: _Surface
     basins: Callable[[NDArray[np.int32]], tuple[Labels, NDArray[np.int32]]]
     describe: _Describe
@@ -168,7 +168,7 @@ class Tools:
     outline_stain: _Ring
     numbers: Callable[[Sums, OutlineStain, NDArray[np.int64]], Rows]
     owned: Callable[[NDArray[np.float64], Mask, Block], NDArray[np.intp]]
-    painted: Callable[[Bodies, NDArray[np.int32]], tuple[Labels, Labels]]
+    relabel: Callable[[CellLabels, NDArray[np.int32]], tuple[Labels, Labels]]
     renumbered: Callable[[Labels, NDArray[np.int32]], Labels]
 
 
@@ -194,16 +194,16 @@ def plain() -> Tools:
         block_sums=contrast.block_sums,
         separated=contrast.separated,
         means=contrast.means,
-        together=contrast.together,
-        mixed=contrast.mixed,
-        softened=contrast.softened,
+        total_stain=contrast.total_stain,
+        nuclear_signal=contrast.nuclear_signal,
+        smoothed_nuclear_signal=contrast.smoothed_nuclear_signal,
         smooth=filters.smooth,
-        blobness=filters.blobness,
-        opened=filters.opened,
+        negative_log=filters.negative_log,
+        grey_opening=filters.grey_opening,
         erode=grow.erode,
         dilate=grow.dilate,
-        masks_of=nuclei.masks_of,
-        near_squares=pieces.near_squares,
+        threshold_masks=nuclei.threshold_masks,
+        squared_edt=pieces.squared_edt,
         hue=hue.signal,
         hue_heights=hue.heights,
         waits=hue.waits,
@@ -215,7 +215,7 @@ def plain() -> Tools:
         merge=regions_.merge,
         expand=grow.expand,
         bodies=grow.bodies,
-        painted=grow.painted,
+        relabel=grow.relabel,
         renumbered=grow.renumbered,
         histograms=outline.histograms,
         cuts=outline.cuts,
@@ -256,16 +256,16 @@ def fast() -> Tools:
         block_sums=light.block_sums,
         separated=light.separated,
         means=contrast.means,
-        together=contrast.together,
-        mixed=contrast.mixed,
-        softened=contrast.softened,
+        total_stain=contrast.total_stain,
+        nuclear_signal=contrast.nuclear_signal,
+        smoothed_nuclear_signal=contrast.smoothed_nuclear_signal,
         smooth=filters.smooth,
-        blobness=filters.blobness,
-        opened=filters.opened,
+        negative_log=filters.negative_log,
+        grey_opening=filters.grey_opening,
         erode=octagon.erode,
         dilate=octagon.dilate,
-        masks_of=contrast.masks_of,
-        near_squares=distance.near_squares,
+        threshold_masks=contrast.threshold_masks,
+        squared_edt=distance.squared_edt,
         hue=hue.signal,
         hue_heights=hue.heights,
         waits=hue.waits,
@@ -277,7 +277,7 @@ def fast() -> Tools:
         merge=regions.merge,
         expand=rings.expand,
         bodies=rings.bodies,
-        painted=rings.painted,
+        relabel=rings.relabel,
         renumbered=rings.renumbered,
         histograms=outline.histograms,
         cuts=outline.cuts,

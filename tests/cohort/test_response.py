@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biomarkers.cohort.response import normalise_responses, respond
+from biomarkers.cohort.response import classify_response, normalise_responses
 from biomarkers.core.errors import DataError, UsageError
 from biomarkers.core.keys import RESPONSES
 
@@ -74,7 +74,7 @@ def test_near_words_say_what_to_do(word: str, hint: str) -> None:
 
 def test_definition_counts_everybody() -> None:
     words = pd.Series(["CR", "PR ", "sd", "PD", "NE", None], index=list("abcdef"))
-    found = respond(words)
+    found = classify_response(words)
     assert found.definition == "response = CR 1 + PR 1; no response = SD 1 + PD 1; left out: NE 1, missing 1"
     assert found.responder.to_dict() == {"a": True, "b": True, "c": False, "d": False}
     assert found.responder.dtype == bool
@@ -83,39 +83,39 @@ def test_definition_counts_everybody() -> None:
 
 
 def test_not_evaluable_may_count_as_no_response() -> None:
-    found = respond(["CR", "NE", "SD"], not_evaluable="nonresponder")
+    found = classify_response(["CR", "NE", "SD"], not_evaluable="nonresponder")
     assert found.responder.tolist() == [True, False, False]
     assert found.definition == "response = CR 1 + PR 0; no response = SD 1 + PD 0 + NE 1; nobody left out"
 
 
 def test_disease_control() -> None:
-    found = respond(["CR", "PR", "SD", "PD"], responders=("CR", "PR", "SD"))
+    found = classify_response(["CR", "PR", "SD", "PD"], responders=("CR", "PR", "SD"))
     assert found.n_responders == 3
     assert found.definition.startswith("response = CR 1 + PR 1 + SD 1; no response = PD 1")
 
 
 def test_binary_words_must_be_named() -> None:
-    found = respond(["R", "nr", "NR ", None], responders=["R"], non_responders=["NR"])
+    found = classify_response(["R", "nr", "NR ", None], responders=["R"], non_responders=["NR"])
     assert found.responder.tolist() == [True, False, False]
     assert found.definition == "response = R 1; no response = NR 2; left out: missing 1"
-    numbers = respond(pd.Series([1.0, 0.0, 1.0]), responders=["1"], non_responders=["0"])
+    numbers = classify_response(pd.Series([1.0, 0.0, 1.0]), responders=["1"], non_responders=["0"])
     assert numbers.responder.tolist() == [True, False, True]
     with pytest.raises(DataError, match="row 1"):
-        respond(["R", "maybe"], responders=["R"], non_responders=["NR"])
+        classify_response(["R", "maybe"], responders=["R"], non_responders=["NR"])
     with pytest.raises(UsageError, match="both"):
-        respond(["R"], responders=["R"], non_responders=["r"])
+        classify_response(["R"], responders=["R"], non_responders=["r"])
 
 
 def test_bad_options() -> None:
     with pytest.raises(UsageError, match="responders"):
-        respond(["CR"], responders=("CR", "NE"))
+        classify_response(["CR"], responders=("CR", "NE"))
     with pytest.raises(UsageError, match="not_evaluable"):
-        respond(["CR"], not_evaluable="drop")  # type: ignore[arg-type]
+        classify_response(["CR"], not_evaluable="drop")  # type: ignore[arg-type]
 
 
 @given(st.lists(st.sampled_from([*RESPONSES, "pr ", "Stable disease", None]), max_size=30))
 def test_normalising_is_idempotent_and_nobody_is_lost(words: list[str | None]) -> None:
     once = normalise_responses(words)
     pd.testing.assert_series_equal(normalise_responses(once), once)
-    found = respond(words)
+    found = classify_response(words)
     assert found.n + len(found.left_out) == len(words) == sum(found.counts.values())

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from biomarkers.core.threads import ALONE, Crew
+from biomarkers.core.threads import SERIAL, ThreadPool
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -21,8 +21,8 @@ def test_results_come_in_order_and_few_wait(threads: int) -> None:
         time.sleep(0.002 * (item % 3))
         return item * item
 
-    with Crew(threads) as crew:
-        results = crew.in_order(work, range(60))
+    with ThreadPool(threads) as pool:
+        results = pool.imap(work, range(60))
         assert next(results) == 0
         time.sleep(0.1)
         assert len(begun) <= 8 * threads + 1
@@ -36,8 +36,8 @@ def test_an_error_stands_where_its_result_would(threads: int) -> None:
             raise ValueError(item)
         return item
 
-    with Crew(threads) as crew:
-        results = crew.in_order(work, range(9))
+    with ThreadPool(threads) as pool:
+        results = pool.imap(work, range(9))
         assert [next(results) for _ in range(3)] == [0, 1, 2]
         with pytest.raises(ValueError, match="3"):
             next(results)
@@ -52,8 +52,8 @@ def test_work_is_begun_beside_the_caller_where_there_is_a_thread_for_it(threads:
         started.set()
         return "done"
 
-    with Crew(threads) as crew:
-        result = crew.begun(work)
+    with ThreadPool(threads) as pool:
+        result = pool.submit(work)
         assert started.wait(5 if beside else 0.05) == beside
         assert result() == "done"
     assert (by[0] != threading.get_ident()) == beside
@@ -63,19 +63,19 @@ def test_what_fails_beside_is_told_where_its_result_is_asked_for() -> None:
     def work() -> None:
         raise ValueError("beside")
 
-    with Crew(2) as crew:
-        result = crew.begun(work)
+    with ThreadPool(2) as pool:
+        result = pool.submit(work)
         with pytest.raises(ValueError, match="beside"):
             result()
-        assert crew.begun(lambda: "alive")() == "alive"  # the thread goes on
+        assert pool.submit(lambda: "alive")() == "alive"  # the thread goes on
 
 
 def test_urgent_work_is_done_first_and_in_its_own_order() -> None:
     go, done = threading.Event(), []
-    with Crew(2) as crew:
-        held = [crew.begun(lambda: go.wait(5)) for _ in range(2)]
-        plain = crew.in_order(done.append, ["a", "b"])
-        urgent = crew.in_order(done.append, [1, 2], urgent=True)
+    with ThreadPool(2) as pool:
+        held = [pool.submit(lambda: go.wait(5)) for _ in range(2)]
+        plain = pool.imap(done.append, ["a", "b"])
+        urgent = pool.imap(done.append, [1, 2], urgent=True)
         go.set()
         assert all(result() for result in held)
         assert len([*plain, *urgent]) == 4
@@ -91,8 +91,8 @@ def test_leaving_drops_what_waits_and_waits_for_what_is_at_work() -> None:
         done.append(item)
 
     def leave() -> None:
-        with Crew(2) as crew:
-            crew.in_order(work, range(100))
+        with ThreadPool(2) as pool:
+            pool.imap(work, range(100))
             started.wait(5)
             raise KeyError("left")
 
@@ -105,4 +105,4 @@ def test_leaving_drops_what_waits_and_waits_for_what_is_at_work() -> None:
 
 def test_one_thread_is_the_callers_own() -> None:
     me = threading.get_ident()
-    assert list(ALONE.in_order(lambda _: threading.get_ident(), range(3))) == [me] * 3
+    assert list(SERIAL.imap(lambda _: threading.get_ident(), range(3))) == [me] * 3

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biomarkers.cohort.response import normalise_responses, respond
+from biomarkers.cohort.response import classify_response, normalise_responses
 from biomarkers.core.errors import BiomarkersError, DataError, UsageError
 from biomarkers.io.columns import ColumnMap, LevelColumn, load_column_map, profile_names
 from biomarkers.io.columns.cells import choose_rows, require_columns
@@ -198,10 +198,10 @@ def test_blanks_are_missing(word: object) -> None:
 
 @pytest.mark.parametrize("word", ["NE", "not evaluable", "Non-evaluable"])
 def test_not_evaluable_stands_beside_yes_and_no(word: str) -> None:
-    found = respond(["R", "NR", word], responders=["R"], non_responders=["NR"])
+    found = classify_response(["R", "NR", word], responders=["R"], non_responders=["NR"])
     assert (found.n, found.n_responders, found.counts["NE"]) == (2, 1, 1)
     with pytest.raises(DataError, match="neither response"):
-        respond(["R", "NR", "maybe"], responders=["R"], non_responders=["NR"])
+        classify_response(["R", "NR", "maybe"], responders=["R"], non_responders=["NR"])
 
 
 @pytest.mark.parametrize("rule", ["coh=1", "coh=1.0", 'coh == "1"'])

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biomarkers.io import open_slide
-from biomarkers.io.tile_cache import Held
+from biomarkers.io.tile_cache import TileCache
 
 RGB = np.random.default_rng(2).integers(0, 255, (600, 700, 3), dtype=np.uint8)
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 60)), max_size=60))
 def test_the_bytes_held_stay_below_the_limit_and_values_are_right(asked: list[tuple[int, int]]) -> None:
-    held, sizes = Held(limit_bytes=100), {}
+    held, sizes = TileCache(limit_bytes=100), {}
     for key, size in asked:
         sizes.setdefault(key, size)
         assert held.get(key, lambda key=key, size=sizes[key]: (f"value {key}", size)) == f"value {key}"
@@ -60,10 +60,10 @@ def test_one_large_strip_is_decoded_once(tmp_path: Path, monkeypatch) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 60), st.none() | st.integers(0, 4)), max_size=60))
 def test_what_is_promised_stays_below_its_limit_too(asked: list[tuple[int, int, int | None]]) -> None:
-    held, sizes = Held(limit_bytes=100, promised_bytes=150), {}
+    held, sizes = TileCache(limit_bytes=100, promised_bytes=150), {}
     for key, size, row in asked:
         sizes.setdefault(key, size)
-        assert held.get(key, lambda key=key, size=sizes[key]: (f"value {key}", size), promised=row) == f"value {key}"
+        assert held.get(key, lambda key=key, size=sizes[key]: (f"value {key}", size), pinned=row) == f"value {key}"
         assert held._bytes == sum(size for _, size in held._items.values())
         assert held._promised_bytes == sum(size for _, size, _ in held._promised.values())
         assert held._bytes <= 100
@@ -87,6 +87,6 @@ def test_what_the_next_row_asks_for_outlives_what_was_decoded_since(tmp_path: Pa
             first, last = max(0, top - 20), min(512, top + 148)
             for left in range(0, 1024, 128):
                 start, stop = max(0, left - 20), min(1024, left + 148)
-                found = slide.read_region(start, first, stop - start, last - first, again_from=top + 108)
+                found = slide.read_region(start, first, stop - start, last - first, reuse_from_row=top + 108)
                 np.testing.assert_array_equal(found, rgb[first:last, start:stop])
     assert sorted(decoded) == list(range(128))

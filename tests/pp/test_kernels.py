@@ -189,7 +189,9 @@ def test_tissue_by_majority_is_the_median_of_nine() -> None:
     density = np.log10(np.array(white) / means).clip(min=0).sum(axis=-1)
     expected = ndimage.median_filter(density, size=3, mode="nearest")
     absorbed, least = tissue._absorbed(white), round(tissue.MIN_OD_SUM * tissue._OD_SCALE)
-    assert (tissue.dense_grains(means, white=white) == tissue.darker(means, absorbed, least=least)).all()
+    assert (tissue.dark_blocks(means, white=white) == tissue.darker(means, absorbed, least=least)).all()
     sure = np.abs(expected - tissue.MIN_OD_SUM) > 1e-3  # the steps are in sixteenths of a grey level
-    assert (tissue.mostly_dense(tissue.dense_grains(means, white=white)) == (expected > tissue.MIN_OD_SUM))[sure].all()
+    assert (tissue.majority_filter(tissue.dark_blocks(means, white=white)) == (expected > tissue.MIN_OD_SUM))[
+        sure
+    ].all()
     assert sure.mean() > 0.9

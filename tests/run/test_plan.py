@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biomarkers.core.errors import DataError, UsageError
-from biomarkers.run.plan import Task, plan_tasks
+from biomarkers.run.plan import SlideTask, plan_tasks
 
 
 def touch(*paths):
@@ -66,7 +66,7 @@ def test_ome_tiff_loses_its_double_suffix(tmp_path):
 def test_a_file_stem_is_always_a_plain_file_name(name):
     from pathlib import Path
 
-    stem = Task(slide=name, path=Path("x")).file_stem
+    stem = SlideTask(slide=name, path=Path("x")).file_stem
     assert stem
     assert stem[0] not in ".-"
     assert not set(stem) & set("/\\\n\"'<>=: ")

@@ -13,7 +13,7 @@ from biomarkers.core.errors import DataError, SlideError, UsageError
 from biomarkers.io import open_slide
 from biomarkers.io.formats import FORMATS, format_of
 from biomarkers.run.manifest import read_manifest
-from biomarkers.run.plan import Task, plan_inputs
+from biomarkers.run.plan import SlideTask, plan_inputs
 from biomarkers.run.tables import slides_table
 
 RGB = np.random.default_rng(0).integers(120, 250, (64, 96, 3), dtype=np.uint8)
@@ -144,7 +144,7 @@ def test_rows_keep_the_numbers_that_a_spreadsheet_shows(tmp_path: Path) -> None:
 
 
 def test_one_picture_under_two_names_is_told() -> None:
-    tasks = [Task(name, Path(f"{name}.png")) for name in ("a", "b", "c")]
+    tasks = [SlideTask(name, Path(f"{name}.png")) for name in ("a", "b", "c")]
     parts = {
         name: {"row": {"slide": name, "status": "ok", "reason": ""}, "sha256": digest}
         for name, digest in (("a", "1"), ("b", "2"), ("c", "1"))

@@ -14,7 +14,7 @@ from biomarkers.core.errors import UsageError
 from biomarkers.core.panel import Panel, PanelScore
 from biomarkers.score.gate_page import gate_page
 from biomarkers.score.multiplex import panel_scores, ratio_interval, score_multiplex_cells
-from biomarkers.score.multiplex_slide import phenotyped, regate, score_multiplex
+from biomarkers.score.multiplex_slide import phenotyped, reapply_gates, score_multiplex
 from biomarkers.score.regions import regions_from_cells
 from biomarkers.simulate import plant_multiplex, render_if, scene_truth, simulate_scene, write_if
 
@@ -105,7 +105,7 @@ def test_a_page_shows_the_cells_beside_each_gate(made):
     assert f"PD-L1: {100 * gate['fraction']:.1f}% positive" in page
     hostile = result.gates.assign(flags="<script>alert(1)</script>", gate_low=np.nan, gate_high=np.nan)
     lifted = hostile.assign(gate=1e6, gate_2=2e6, gate_3=3e6)  # nobody is positive
-    page = gate_page(regate(result, gates=lifted))
+    page = gate_page(reapply_gates(result, gates=lifted))
     assert "<script>" not in page
     assert page.count("data:image/png;base64,") == len(MARKERS)
 
@@ -217,9 +217,9 @@ def test_other_gates_need_no_second_reading(made):
     _, path, panel, result = made
     gates = result.gates.copy()
     gates.loc[gates["marker"] == "CD8", ["gate", "gate_2", "gate_3"]] *= 3
-    pd.testing.assert_frame_equal(regate(result, gates=result.gates).scores, result.scores)
+    pd.testing.assert_frame_equal(reapply_gates(result, gates=result.gates).scores, result.scores)
     read_again = score_multiplex(path, panel=panel, gates=gates)
-    pd.testing.assert_frame_equal(regate(result, gates=gates).scores, read_again.scores)
+    pd.testing.assert_frame_equal(reapply_gates(result, gates=gates).scores, read_again.scores)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from biomarkers.core.config import load_assay
-from biomarkers.score import call_positivity, own_cuts, sensitivity_curve
+from biomarkers.score import adaptive_thresholds, call_positivity, sensitivity_curve
 from tests.score.cells_by_hand import make_cells
 
 NUCLEAR = load_assay("h-dab-nuclear")
@@ -20,7 +20,7 @@ def slide(*, middle=0.0, sd=0.016, stained=0.5, n=400, n_stained=100, seed=1):
 
 
 def first_cut(cells):
-    return own_cuts(cells, assay=NUCLEAR).dab_od[0]
+    return adaptive_thresholds(cells, assay=NUCLEAR).dab_od[0]
 
 
 def test_the_cut_lies_above_the_unstained_nuclei_wherever_they_lie():
@@ -29,7 +29,7 @@ def test_the_cut_lies_above_the_unstained_nuclei_wherever_they_lie():
 
 
 def test_two_and_three_plus_move_by_the_same_density():
-    found = own_cuts(slide(middle=-0.03), assay=NUCLEAR)
+    found = adaptive_thresholds(slide(middle=-0.03), assay=NUCLEAR)
     assert np.diff(found.dab_od) == pytest.approx(np.diff(NUCLEAR.thresholds.dab_od))
     assert found.follow_sd == 0
     assert "400 unstained cells" in found.source
@@ -55,23 +55,23 @@ def test_it_stays_within_its_range():
 
 
 def test_too_few_unstained_nuclei_leave_the_assays_cut():
-    found = own_cuts(slide(n=29, n_stained=500), assay=NUCLEAR)
+    found = adaptive_thresholds(slide(n=29, n_stained=500), assay=NUCLEAR)
     assert found.dab_od == NUCLEAR.thresholds.dab_od
     assert "29 unstained cells" in found.source
 
 
 def test_no_cells():
-    assert own_cuts(make_cells([], marker="DAB"), assay=NUCLEAR).dab_od == NUCLEAR.thresholds.dab_od
+    assert adaptive_thresholds(make_cells([], marker="DAB"), assay=NUCLEAR).dab_od == NUCLEAR.thresholds.dab_od
 
 
 def test_membrane_assays_and_given_cuts_do_not_move():
     membrane = load_assay("22c3")
     cells = make_cells(["tumor"] * 100, 0.02)
-    moved = own_cuts(cells, assay=membrane)
+    moved = adaptive_thresholds(cells, assay=membrane)
     assert moved.model_copy(update={"counterstain_od": 0.0}) == membrane.thresholds
-    assert own_cuts(cells, assay=membrane, thresholds=moved) is moved
+    assert adaptive_thresholds(cells, assay=membrane, thresholds=moved) is moved
     fixed = NUCLEAR.thresholds.model_copy(update={"follow_sd": 0.0})
-    assert own_cuts(slide(), assay=NUCLEAR, thresholds=fixed) is fixed
+    assert adaptive_thresholds(slide(), assay=NUCLEAR, thresholds=fixed) is fixed
 
 
 def test_the_curve_turns_around_the_cut_that_scored_the_slide():

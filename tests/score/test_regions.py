@@ -50,5 +50,5 @@ def test_a_strip_that_was_kept_is_what_is_used(tmp_path: Path, monkeypatch: pyte
     strip = kept.load(int(path.stem.partition("-to")[2]), tile_px=96)
     assert strip is not None
     assert strip.rows.count
-    kept.save(type(strip)(strip.rows.taken(np.arange(0)), strip.stained_px, strip.end), tile_px=96)
+    kept.save(type(strip)(strip.rows.subset(np.arange(0)), strip.stained_px, strip.end), tile_px=96)
     assert _scored(image, tmp_path / "b.parquet", kept=kept)[0] != alone

@@ -8,7 +8,7 @@ import pytest
 from biomarkers.core.config import load_assay
 from biomarkers.core.errors import DataError, UsageError
 from biomarkers.score import anchor_thresholds, read_thresholds, sensitivity_curve, write_anchor
-from biomarkers.score.sensitivity import swing
+from biomarkers.score.sensitivity import sensitivity_range
 from tests.score.cells_by_hand import make_cells
 
 
@@ -23,7 +23,7 @@ def test_score_falls_as_the_cut_rises_and_holds_the_scored_value():
     assert curve["in_force"].sum() == 1
     own = load_assay("22c3").thresholds.dab_od[0]
     assert curve.loc[curve["in_force"], "value"].item() == pytest.approx(100 * np.mean(np.linspace(0, 0.6, 400) >= own))
-    low, high = swing(curve)
+    low, high = sensitivity_range(curve)
     assert low < curve.loc[curve["in_force"], "value"].item() < high
 
 

@@ -14,7 +14,7 @@ from biomarkers.io.annotations import Annotations, Region
 from biomarkers.io.channels import make_channels
 from biomarkers.score.multiplex import score_multiplex_cells
 from biomarkers.score.multiplex_slide import score_multiplex
-from biomarkers.score.regions import Regions, density_notes, regions_from_cells, regions_from_masks
+from biomarkers.score.regions import TissueRegions, density_notes, regions_from_cells, regions_from_masks
 from biomarkers.score.tissue import tissue_in_picture
 from biomarkers.score.tissue_cells import tissue_around_cells
 from biomarkers.seg.dapi import nuclear_levels
@@ -250,7 +250,7 @@ def test_a_marker_that_no_cell_bears(shared_data):
     row = result.scores.iloc[0]
     assert (row["status"], row["reason"] != "") == ("not_evaluable", True)
     assert result.row["status"] == "not_evaluable"
-    assert isinstance(result.regions, Regions)
+    assert isinstance(result.regions, TissueRegions)
 
 
 @pytest.mark.slow

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from biomarkers.seg.contrast import mixed
+from biomarkers.seg.contrast import nuclear_signal
 
 
 def signal(hematoxylin, dab, compact, sheet):
-    return int(mixed(*(np.array([[value]], dtype=np.int16) for value in (hematoxylin, dab, compact, sheet)))[0, 0])
+    return int(
+        nuclear_signal(*(np.array([[value]], dtype=np.int16) for value in (hematoxylin, dab, compact, sheet)))[0, 0]
+    )
 
 
 def test_the_nuclear_signal_weighs_both_stains():

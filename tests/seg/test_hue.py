@@ -8,17 +8,17 @@ import skimage.data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from tests.score.relabel import paint
 
 from biomarkers.io import make_tile
 from biomarkers.pp import StainVectors, estimate_white
 from biomarkers.seg import hue
 from biomarkers.seg.kernels import hue as fast
-from biomarkers.seg.pipeline import Plan, find_rows
+from biomarkers.seg.pipeline import SegmentationConfig, find_rows
 from biomarkers.seg.settings import CellSettings
 from biomarkers.seg.tools import fast as fast_tools
 from biomarkers.seg.tools import plain as plain_tools
 from biomarkers.simulate import render_hdab, simulate_scene
-from tests.score.painted import paint
 
 LEVELS = hnp.arrays(
     np.int16, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=20), elements=st.integers(-300, 3000)
@@ -69,7 +69,7 @@ def test_kernels_say_what_the_plain_steps_say(hematoxylin, seed, finer):
 
 def _cells(rgb, *, mpp, tools, **given):
     white = estimate_white(make_tile(rgb, mpp=mpp))
-    plan = Plan(
+    plan = SegmentationConfig(
         mpp=mpp, white=white, vectors=StainVectors(), settings=CellSettings(nuclei_by="hue", **given), tools=tools
     )
     return find_rows(rgb, np.ones(rgb.shape[:2], bool), plan=plan, progress=False)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from biomarkers.pp.vectors import StainVectors
-from biomarkers.seg.pipeline import Plan, _repeated, find_rows
+from biomarkers.seg.pipeline import SegmentationConfig, _repeated, find_rows
 from biomarkers.seg.settings import CellSettings
 from biomarkers.seg.table import Rows
 from biomarkers.simulate import render_hdab, simulate_scene
@@ -31,7 +31,7 @@ def simulated() -> np.ndarray:
 
 
 def find(rgb: np.ndarray, side: int, *, mpp: float = 0.5) -> tuple[Rows, np.ndarray, np.ndarray]:
-    plan = Plan(mpp=mpp, white=WHITE, vectors=StainVectors(), settings=CellSettings(block_px=side))
+    plan = SegmentationConfig(mpp=mpp, white=WHITE, vectors=StainVectors(), settings=CellSettings(block_px=side))
     return find_rows(rgb, np.ones(rgb.shape[:2], bool), plan=plan, progress=False)
 
 
@@ -72,6 +72,6 @@ def test_labels_at_a_finer_grain(kind, factor: int) -> None:
 def test_tools_are_part_of_the_plan() -> None:
     from biomarkers.seg import tools
 
-    plan = Plan(mpp=0.5, white=WHITE, vectors=StainVectors(), settings=CellSettings())
+    plan = SegmentationConfig(mpp=0.5, white=WHITE, vectors=StainVectors(), settings=CellSettings())
     assert plan.tools() is tools.fast()
     assert replace(plan, tools=tools.plain).tools() is tools.plain()

@@ -16,12 +16,12 @@ from biomarkers.pp.vectors import StainVectors
 from biomarkers.seg import tools
 from biomarkers.seg.blocks import Block
 from biomarkers.seg.contrast import CAP, MOST_ABOVE, _weighted_densities, amounts
-from biomarkers.seg.grow import AROUND, FEW
+from biomarkers.seg.grow import CYTOPLASM, FEW
 from biomarkers.seg.kernels.wanted import bounds_of
 from biomarkers.seg.moments import centroids, middles
 from biomarkers.seg.outline import BINS, NOWHERE, STEP
 from biomarkers.seg.pieces import Limits
-from biomarkers.seg.pipeline import Plan, find_rows
+from biomarkers.seg.pipeline import SegmentationConfig, find_rows
 from biomarkers.seg.regions import MergeRule
 from biomarkers.seg.settings import CellSettings
 
@@ -66,8 +66,8 @@ def _all_equal(ones: Iterable[Any], others: Iterable[Any]) -> None:
 @given(LEVELS, st.sampled_from([0.7, 1.0, 2.25, 3.0, 5.0]), st.integers(0, 40))
 def test_filters(image: np.ndarray, sigma: float, half: int) -> None:
     _equal(FAST.smooth(image, sigma_px=sigma), PLAIN.smooth(image, sigma_px=sigma))
-    _equal(FAST.blobness(image, sigma_px=sigma), PLAIN.blobness(image, sigma_px=sigma))
-    _equal(FAST.opened(image, half=half), PLAIN.opened(image, half=half))
+    _equal(FAST.negative_log(image, sigma_px=sigma), PLAIN.negative_log(image, sigma_px=sigma))
+    _equal(FAST.grey_opening(image, half=half), PLAIN.grey_opening(image, half=half))
 
 
 @check
@@ -95,7 +95,7 @@ def test_octagons_and_growth_in_bands() -> None:
 @check
 @given(MASKS, st.integers(1, 9))
 def test_distances(mask: np.ndarray, reach: int) -> None:
-    _equal(FAST.near_squares(mask, reach=reach), PLAIN.near_squares(mask, reach=reach))
+    _equal(FAST.squared_edt(mask, reach=reach), PLAIN.squared_edt(mask, reach=reach))
 
 
 @check
@@ -111,11 +111,14 @@ def test_contrast_and_masks(planes: np.ndarray, factor: int) -> None:
     blue, brown, compact, soft = planes
     _equal(FAST.means(blue, factor=factor), PLAIN.means(blue, factor=factor))
     large = [PLAIN.means(one, factor=factor) for one in (compact, soft)]
-    _equal(FAST.softened(blue, brown, *large, factor=factor), PLAIN.softened(blue, brown, *large, factor=factor))
-    both = PLAIN.together(blue, brown)
-    _equal(FAST.together(blue, brown), both)
-    _equal(FAST.mixed(blue, brown, compact, both), PLAIN.mixed(blue, brown, compact, both))
-    masks = (one.masks_of(blue, brown, soft, levels=(50, 250, 100)) for one in (FAST, PLAIN))
+    _equal(
+        FAST.smoothed_nuclear_signal(blue, brown, *large, factor=factor),
+        PLAIN.smoothed_nuclear_signal(blue, brown, *large, factor=factor),
+    )
+    both = PLAIN.total_stain(blue, brown)
+    _equal(FAST.total_stain(blue, brown), both)
+    _equal(FAST.nuclear_signal(blue, brown, compact, both), PLAIN.nuclear_signal(blue, brown, compact, both))
+    masks = (one.threshold_masks(blue, brown, soft, levels=(50, 250, 100)) for one in (FAST, PLAIN))
     for fast, plain in zip(*masks, strict=True):
         _equal(fast, plain)
 
@@ -126,7 +129,7 @@ def test_basins_and_their_merging(both: tuple[np.ndarray, np.ndarray], seed: int
     labels, soft = both
     mask = labels > 0
     core = mask & (np.random.default_rng(seed).random(mask.shape) < 0.9)
-    fine, coarse = (PLAIN.near_squares(one, reach=7) for one in (core, mask))
+    fine, coarse = (PLAIN.squared_edt(one, reach=7) for one in (core, mask))
     bend = np.random.default_rng(seed).integers(-200, 200, mask.shape).astype(np.int16)
     height = PLAIN.surface(fine, coarse, soft, bend, weights=weights)
     _equal(FAST.surface(fine, coarse, soft, bend, weights=weights), height)
@@ -157,7 +160,7 @@ def test_growth_and_numbers(labels: np.ndarray, steps: int) -> None:
     _all_equal(FAST.bodies(labels, steps=steps), bodies)
     _all_equal(FAST.bodies(labels.astype(np.int16), steps=steps), bodies)
     _equal(bodies.cells, PLAIN.expand(labels, steps=steps))
-    _all_equal(FAST.painted(FAST.bodies(labels, steps=steps), number), PLAIN.painted(bodies, number))
+    _all_equal(FAST.relabel(FAST.bodies(labels, steps=steps), number), PLAIN.relabel(bodies, number))
 
 
 def test_pieces_of_a_chequered_image() -> None:
@@ -212,8 +215,8 @@ def test_outlines_of_nuclei(both: tuple[np.ndarray, np.ndarray], steps: int, lea
     fast, plain = (one.histograms(reach, objects, core, soft, count=count) for one in (FAST, PLAIN))
     _equal(fast.inside, plain.inside)
     _equal(fast.around, plain.around)
-    (cuts, contrast), (own_cuts, own_contrast) = (one.cuts(plain, least_px=least) for one in (PLAIN, FAST))
-    _equal(own_cuts, cuts)
+    (cuts, contrast), (adaptive_thresholds, own_contrast) = (one.cuts(plain, least_px=least) for one in (PLAIN, FAST))
+    _equal(adaptive_thresholds, cuts)
     _equal(own_contrast, contrast)
 
 
@@ -280,7 +283,7 @@ def test_wanted_cells_are_bounded(labels: np.ndarray, some: list[bool]) -> None:
         return
     rows, columns = (np.flatnonzero(there.any(axis=axis)) for axis in (1, 0))
     assert (top, bottom, left, right) == (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1)
-    assert size == np.count_nonzero(bodies.parts[top:bottom, left:right] == AROUND)
+    assert size == np.count_nonzero(bodies.parts[top:bottom, left:right] == CYTOPLASM)
 
 
 @pytest.mark.parametrize("seed", [12, 127])
@@ -306,7 +309,7 @@ def test_outlines_of_one_cell_at_a_time(seed: int) -> None:
 
 def test_every_level_of_contrast_has_a_bin_of_its_own() -> None:
     most = np.full((9, 9), 30_000, np.int16)
-    soft = PLAIN.softened(most, most, most, 0 * most, factor=1)
+    soft = PLAIN.smoothed_nuclear_signal(most, most, most, 0 * most, factor=1)
     assert soft.max() == CAP + MOST_ABOVE < BINS * STEP
 
 
@@ -316,7 +319,7 @@ def test_whole_recipe_on_a_photograph() -> None:
 
     rgb = immunohistochemistry()[:220, :260]
     tissue = np.ones(rgb.shape[:2], bool)
-    plan = Plan(mpp=0.5, white=(230.0, 228.0, 232.0), vectors=StainVectors(), settings=CellSettings())
+    plan = SegmentationConfig(mpp=0.5, white=(230.0, 228.0, 232.0), vectors=StainVectors(), settings=CellSettings())
     plain, *plain_labels = find_rows(rgb, tissue, plan=replace(plan, tools=tools.plain), progress=False)
     fast, *fast_labels = find_rows(rgb, tissue, plan=plan, progress=False)
     assert plain.count > 40

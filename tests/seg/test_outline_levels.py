@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biomarkers.seg.outline_stain import ABSENT, PARTIAL_SHARE, SECTORS, is_deep, stretches
+from biomarkers.seg.outline_stain import ABSENT, PARTIAL_SHARE, SECTORS, away_from_border, stretches
 
 LEVEL = st.one_of(st.just(ABSENT), st.integers(-200, 2500))
 
@@ -29,5 +29,5 @@ def test_no_cells_and_a_cell_without_an_outline():
 
 def test_a_neighbours_membrane_reaches_half_a_micrometre():
     # squared distances in pixels: at 0.25 um/px one pixel is 0.25 um, two are 0.5 um and clear of it
-    assert is_deep(np.array([0, 1, 2, 3, 4, 5]), 0.25).tolist() == [False, False, False, False, True, True]
-    assert is_deep(np.array([0, 1]), 0.5).tolist() == [False, True]
+    assert away_from_border(np.array([0, 1, 2, 3, 4, 5]), 0.25).tolist() == [False, False, False, False, True, True]
+    assert away_from_border(np.array([0, 1]), 0.5).tolist() == [False, True]

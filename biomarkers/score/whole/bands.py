@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from biomarkers.score.whole.stream import Strip
+from biomarkers.score.whole.stream import TileRow
 from biomarkers.seg.table import Rows, join_rows
 
 BAND_UM = 512.0  # bands lie at the same place whatever the tiles were, so classes and sums do not depend on tiles
@@ -21,7 +21,7 @@ class Band:
     own: slice
 
 
-def in_bands(strips: Iterable[Strip], *, mpp: float, reach_um: float) -> Iterator[Band]:
+def in_bands(strips: Iterable[TileRow], *, mpp: float, reach_um: float) -> Iterator[Band]:
     """Yield the bands that hold cells, from top to bottom, as soon as what lies ``reach_um`` below them is known."""
     held: list[Rows] = []
     number = 0
@@ -47,9 +47,9 @@ def _cut(held: list[Rows], number: int, mpp: float, reach_um: float) -> tuple[Ba
     edges = [high - reach_um, low - reach_um, low, high, high + reach_um]
     again, first, start, stop, last = np.searchsorted(_y_um(rows, mpp), edges).tolist()
     if start == stop:
-        return None, [rows.taken(slice(again, None))]
-    own = rows.taken(slice(first, last)).copied()  # a band that waits holds no more than its own cells
-    return Band(own, slice(start - first, stop - first)), [rows.taken(slice(again, None))]
+        return None, [rows.subset(slice(again, None))]
+    own = rows.subset(slice(first, last)).copied()  # a band that waits holds no more than its own cells
+    return Band(own, slice(start - first, stop - first)), [rows.subset(slice(again, None))]
 
 
 def _y_um(rows: Rows, mpp: float) -> np.ndarray:

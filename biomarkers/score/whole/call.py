@@ -14,8 +14,8 @@ from biomarkers.score.plain_cells import PlainCells
 from biomarkers.score.positivity import call_positivity
 from biomarkers.score.tally import Counts, add_counts, class_names, count_cells, tell_reach
 from biomarkers.score.whole.bands import Band, in_bands
-from biomarkers.score.whole.decide import Decided, Task
-from biomarkers.score.whole.stream import Strip
+from biomarkers.score.whole.decide import ScoringTask, SlideParameters
+from biomarkers.score.whole.stream import TileRow
 
 REACH_UM = 200.0  # how far around itself a band looks, where classes are told by what lies there
 
@@ -46,7 +46,7 @@ class Caller:
         What the annotations or the assumption have to say.
     """
 
-    def __init__(self, task: Task, decided: Decided) -> None:
+    def __init__(self, task: ScoringTask, decided: SlideParameters) -> None:
         self.n_cells, self.n_excluded = 0, 0
         self.stained_px: dict[str, int] = {}
         self.notes: dict[str, None] = {}
@@ -57,7 +57,7 @@ class Caller:
         self._cuts = task.cuts()
         self._counts: dict[_Of, Counts] = {}
 
-    def bands(self, strips: Iterable[Strip]) -> Iterator[Band]:
+    def bands(self, strips: Iterable[TileRow]) -> Iterator[Band]:
         """Lay strips out in bands, and add up their stained pixels."""
         classes = self._task.classes
         told_around = classes.classifier is not None or classes.annotations is not None
@@ -70,7 +70,7 @@ class Caller:
         around: Any = PlainCells.of_rows(band.rows, mpp=mpp, marker=task.marker)
         around, notes = classified(around, classes=task.classes, mpp=mpp)
         tell_reach(around, assay=task.assay)
-        cells = around.taken(band.own)
+        cells = around.subset(band.own)
         in_force = task.thresholds.dab_od[0]
         counts: dict[_Of, Counts] = {}
         given: Any = cells
@@ -99,7 +99,7 @@ class Caller:
         """Return the counts at a 1+ cut of the sensitivity curve, of the whole (None) or of an annotated tissue."""
         return self._counts.get((cut, region), add_counts([]))
 
-    def _noted(self, strip: Strip) -> Strip:
+    def _noted(self, strip: TileRow) -> TileRow:
         for region, count in strip.stained_px.items():
             self.stained_px[region] = self.stained_px.get(region, 0) + count
         return strip

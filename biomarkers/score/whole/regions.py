@@ -15,10 +15,10 @@ import numpy as np
 
 from biomarkers.core.files import atomic_path
 from biomarkers.core.memory import keep_freed_memory
-from biomarkers.core.threads import Crew
+from biomarkers.core.threads import ThreadPool
 from biomarkers.score.whole import slide as whole
 from biomarkers.score.whole.decide import look_at
-from biomarkers.score.whole.stream import Strip, stream_strips
+from biomarkers.score.whole.stream import TileRow, stream_strips
 from biomarkers.seg.table import Rows
 
 _STAINED = "stained/"
@@ -34,12 +34,12 @@ class KeptStrips:
         """Whether a strip was kept."""
         return self._path(end, tile_px).is_file()
 
-    def load(self, end: int, *, tile_px: int) -> Strip:
+    def load(self, end: int, *, tile_px: int) -> TileRow:
         """Return a strip that was kept."""
         with np.load(self._path(end, tile_px), allow_pickle=False) as held:
             return _strip(dict(held))
 
-    def save(self, strip: Strip, *, tile_px: int) -> None:
+    def save(self, strip: TileRow, *, tile_px: int) -> None:
         """Keep a strip, complete or not at all."""
         arrays: dict[str, Any] = {
             "rows": strip.rows.numbers,
@@ -77,17 +77,17 @@ def keep_region(
     """
     keep_freed_memory()
     count = 0
-    with whole.prepared(path, **settings) as (slide, task, setup), Crew(threads) as crew:
-        light = look_at(slide, white=setup.white, vectors=setup.vectors, crew=crew)
+    with whole.prepared(path, **settings) as (slide, task, setup), ThreadPool(threads) as pool:
+        light = look_at(slide, white=setup.white, vectors=setup.vectors, pool=pool)
         if not light.tissue.any or light.refusal:
             return 0
-        _, found = stream_strips(slide, task, light, tile_px=whole.TILE_PX, crew=crew, region=region)
+        _, found = stream_strips(slide, task, light, tile_px=whole.TILE_PX, pool=pool, region=region)
         for strip in found:
             kept.save(strip, tile_px=whole.TILE_PX)
             count += 1
     return count
 
 
-def _strip(held: dict[str, np.ndarray]) -> Strip:
+def _strip(held: dict[str, np.ndarray]) -> TileRow:
     stained = {name.removeprefix(_STAINED): int(held[name]) for name in held if name.startswith(_STAINED)}
-    return Strip(Rows(held["rows"]), stained, int(held["end"]))
+    return TileRow(Rows(held["rows"]), stained, int(held["end"]))

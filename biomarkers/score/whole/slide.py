@@ -19,7 +19,7 @@ from biomarkers.core.config import Assay, Thresholds
 from biomarkers.core.errors import SlideError
 from biomarkers.core.memory import give_back_memory, keep_freed_memory
 from biomarkers.core.result import Overview, Result
-from biomarkers.core.threads import Crew
+from biomarkers.core.threads import ThreadPool
 from biomarkers.io.annotations import Annotations, check_inside
 from biomarkers.io.slide import Slide, open_slide
 from biomarkers.pheno.classify import CellClassifier
@@ -28,14 +28,14 @@ from biomarkers.score.classes import analysed_at, status_of
 from biomarkers.score.compute import WHOLE, score_frame, score_row
 from biomarkers.score.contradictions import contradictions, staining_pattern
 from biomarkers.score.in_doubt import in_doubt
-from biomarkers.score.sensitivity import curve_frame, scores_of_cells, swing
+from biomarkers.score.sensitivity import curve_frame, scores_of_cells, sensitivity_range
 from biomarkers.score.setup import Setup, White, read_setup
 from biomarkers.score.slide_score import NO_CELLS
 from biomarkers.score.tally import Tally, add_counts, make_tally
 from biomarkers.score.whole.call import Caller
-from biomarkers.score.whole.decide import Decided, Light, Task, look_at
+from biomarkers.score.whole.decide import ScoringTask, SlideCalibration, SlideParameters, look_at
 from biomarkers.score.whole.files import CellFile, DotPicture
-from biomarkers.score.whole.stream import Kept, stream_strips
+from biomarkers.score.whole.stream import StripCache, stream_strips
 from biomarkers.seg.plugin import SegmenterPlugin, load_segmenter
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def score_whole_slide(
     tile_px: int | None = None,
     threads: int = 1,
     picture: bool = True,
-    kept: Kept | None = None,
+    kept: StripCache | None = None,
 ) -> WholeSlideScore:
     """Score a whole slide tile by tile; results do not depend on ``tile_px`` or ``threads``.
 
@@ -182,12 +182,12 @@ def score_whole_slide(
     }
     keep_freed_memory()
     try:
-        with prepared(path, **settings) as what, Crew(threads) as crew:
+        with prepared(path, **settings) as what, ThreadPool(threads) as pool:
             return _score(
                 *what,
                 cells_to=Path(cells_to),
                 tile_px=tile_px or TILE_PX,
-                crew=crew,
+                pool=pool,
                 picture=picture,
                 kept=kept,
             )
@@ -204,7 +204,7 @@ def prepared(
     slide: str | None = None,
     segmenter: SegmenterPlugin | str | None = None,
     **settings: Any,
-) -> Iterator[tuple[Slide, Task, Setup]]:
+) -> Iterator[tuple[Slide, ScoringTask, Setup]]:
     """Open a slide and read what it is scored by; arguments as for :func:`score_whole_slide`.
 
     Raises
@@ -223,37 +223,37 @@ def prepared(
             check_inside(setup.classes.annotations, width=opened.size[0], height=opened.size[1])
         name = opened.path.stem.removesuffix(".ome") if slide is None else slide
         finder = load_segmenter(segmenter) if isinstance(segmenter, str) else segmenter
-        task = Task(name, setup.assay, setup.marker, setup.thresholds, setup.classes, finder)
+        task = ScoringTask(name, setup.assay, setup.marker, setup.thresholds, setup.classes, finder)
         yield opened.with_checked_levels().without_padding(), task, setup
 
 
 def _score(
     slide: Slide,
-    task: Task,
+    task: ScoringTask,
     setup: Setup,
     *,
     cells_to: Path,
     tile_px: int,
-    crew: Crew,
+    pool: ThreadPool,
     picture: bool,
-    kept: Kept | None,
+    kept: StripCache | None,
 ) -> WholeSlideScore:
-    light = look_at(slide, white=setup.white, vectors=setup.vectors, crew=crew)
+    light = look_at(slide, white=setup.white, vectors=setup.vectors, pool=pool)
     if not light.tissue.any:
         return _without_cells(slide, task, light, keys.NO_TISSUE, "no tissue was found")
     if light.refusal:
         return _without_cells(slide, task, light, keys.NOT_EVALUABLE, light.refusal)
-    decided, strips = stream_strips(slide, task, light, tile_px=tile_px, crew=crew, kept=kept)
+    decided, strips = stream_strips(slide, task, light, tile_px=tile_px, pool=pool, kept=kept)
     if decided.quality.refusal:
         return _without_cells(slide, task, light, keys.NOT_EVALUABLE, decided.quality.refusal)
-    pale = crew.begun(functools.partial(DotPicture, slide, marker=task.marker), urgent=True) if picture else None
+    pale = pool.submit(functools.partial(DotPicture, slide, marker=task.marker), urgent=True) if picture else None
     task = decided.task
     areas = _areas_mm2(slide, task, light)
     dots = None if pale is None else pale()
     caller = Caller(task, decided)
     with CellFile(cells_to, slide=task.slide) as file:
         # bands go before tiles: each is the sooner written and let go of
-        for called in crew.in_order(caller.call, caller.bands(strips), ahead=1, urgent=True):
+        for called in pool.imap(caller.call, caller.bands(strips), ahead=1, urgent=True):
             cells = caller.add(called)
             file.add(cells)
             if dots is not None:
@@ -280,7 +280,7 @@ class _Told:
     """Scores from counts and areas."""
 
     def __init__(
-        self, task: Task, caller: Caller, areas: Mapping[str, float], stained_mm2: Mapping[str, float]
+        self, task: ScoringTask, caller: Caller, areas: Mapping[str, float], stained_mm2: Mapping[str, float]
     ) -> None:
         self._task, self._caller, self.areas, self._stained = task, caller, areas, stained_mm2
         self._own = task.thresholds.dab_od[0]
@@ -330,7 +330,7 @@ class _Told:
         return self.areas[WHOLE] if here else None
 
 
-def _areas_mm2(slide: Slide, task: Task, light: Light) -> dict[str, float]:
+def _areas_mm2(slide: Slide, task: ScoringTask, light: SlideCalibration) -> dict[str, float]:
     """Area of the analysed tissue and of each annotated one, at the grain of the tissue map when annotated."""
     unit = slide.mpp**2 / _UM2_PER_MM2
     tissue = light.tissue
@@ -348,11 +348,11 @@ def _areas_mm2(slide: Slide, task: Task, light: Light) -> dict[str, float]:
 
 
 def _row(
-    slide: Slide, task: Task, decided: Decided, caller: Caller, told: _Told, curve: pd.DataFrame
+    slide: Slide, task: ScoringTask, decided: SlideParameters, caller: Caller, told: _Told, curve: pd.DataFrame
 ) -> dict[str, Any]:
     counts = caller.counts(cut=task.thresholds.dab_od[0], region=None)
     bins = counts.of()
-    low, high = swing(curve)
+    low, high = sensitivity_range(curve)
     evidence, quality, white = decided.light.evidence, decided.quality, decided.light.white
     doubts = contradictions(
         counts,
@@ -395,14 +395,16 @@ def _row(
     }
 
 
-def _head(slide: Slide, task: Task, status: str, reason: str) -> dict[str, Any]:
+def _head(slide: Slide, task: ScoringTask, status: str, reason: str) -> dict[str, Any]:
     told = [*slide.problems, *([reason] if reason else [])]  # what is odd about the file is never plainly ok
     status = keys.OK_WITH_WARNINGS if status == keys.OK and slide.problems else status
     head = {"slide": task.slide, "status": status, "reason": "; ".join(told)}
     return {**head, "mpp": slide.mpp, "mpp_source": slide.mpp_source}
 
 
-def _record(task: Task, light: Light, decided: Decided | None, caller: Caller | None) -> dict[str, Any]:
+def _record(
+    task: ScoringTask, light: SlideCalibration, decided: SlideParameters | None, caller: Caller | None
+) -> dict[str, Any]:
     """Return what made the numbers of this slide, as plain JSON values."""
     vectors = light.vectors
     return {
@@ -420,7 +422,9 @@ def _record(task: Task, light: Light, decided: Decided | None, caller: Caller | 
     }
 
 
-def _without_cells(slide: Slide, task: Task, light: Light, status: str, reason: str) -> WholeSlideScore:
+def _without_cells(
+    slide: Slide, task: ScoringTask, light: SlideCalibration, status: str, reason: str
+) -> WholeSlideScore:
     """Return the result of a slide that holds nothing to score: every score with the reason."""
     area = light.tissue.area_px() * slide.mpp**2 / _UM2_PER_MM2
     nothing = make_tally(

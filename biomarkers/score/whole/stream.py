@@ -10,22 +10,29 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.core.threads import ALONE, Crew
+from biomarkers.core.threads import SERIAL, ThreadPool
 from biomarkers.io.reader import RGB
 from biomarkers.io.slide import Slide
 from biomarkers.pp.separate import dab_at_least_in
 from biomarkers.score.classes import analysed_at
-from biomarkers.score.whole.decide import Decided, Light, Sample, Task, decide, look_into_sample
+from biomarkers.score.whole.decide import (
+    Sample,
+    ScoringTask,
+    SlideCalibration,
+    SlideParameters,
+    analyse_pilot_fields,
+    decide,
+)
 from biomarkers.score.whole.windows import Core, around, cut_strip, inside, read_window
 from biomarkers.seg.blocks import Block
-from biomarkers.seg.pipeline import Seen, grain_px, halo_px, see, window_rows
+from biomarkers.seg.pipeline import StainChannels, grain_px, halo_px, unmix, window_rows
 from biomarkers.seg.table import Rows, in_reading_order, join_rows
 
 _Part = tuple[Rows, dict[str, int]]  # of one tile: cells, and stained pixels by region
 
 
 @dataclass(frozen=True)
-class Strip:
+class TileRow:
     """One row of tiles: its cells in reading order, stained pixels by region, and the row of pixels it ends at."""
 
     rows: Rows
@@ -33,38 +40,38 @@ class Strip:
     end: int
 
 
-class Kept(Protocol):
+class StripCache(Protocol):
     """Strips that were found elsewhere; see :mod:`biomarkers.score.whole.regions`."""
 
     def has(self, end: int, *, tile_px: int) -> bool:
         """Whether the strip that ends at a row of pixels was kept."""
 
-    def load(self, end: int, *, tile_px: int) -> Strip:
+    def load(self, end: int, *, tile_px: int) -> TileRow:
         """Return a strip that was kept."""
 
 
 def stream_strips(
     slide: Slide,
-    task: Task,
-    light: Light,
+    task: ScoringTask,
+    light: SlideCalibration,
     *,
     tile_px: int,
-    crew: Crew = ALONE,
+    pool: ThreadPool = SERIAL,
     region: tuple[int, int] = (0, 1),
-    kept: Kept | None = None,
-) -> tuple[Decided, Iterator[Strip]]:
-    """Find the cells of a slide; with a crew, tiles are begun while it is still being decided on the sample.
+    kept: StripCache | None = None,
+) -> tuple[SlideParameters, Iterator[TileRow]]:
+    """Find the cells of a slide; with a pool, tiles are begun while it is still being decided on the sample.
 
     Parameters
     ----------
     slide
-        An open slide; all threads of the crew read it.
+        An open slide; all threads of the pool read it.
     task, light
         What it is scored by.
     tile_px
         Side of a tile, level-0 px. Cells do not depend on it: a tile owns the cells whose centroid's pixel it holds,
         and looks 50 um beyond itself.
-    crew
+    pool
         Who works on tiles.
     region
         ``(k, n)``: only the k-th of n bands of whole strips, from 0.
@@ -75,10 +82,10 @@ def stream_strips(
     -------
     What was decided, and strips from top to bottom, those without tissue too.
     """
-    sample = look_into_sample(slide, task, light, crew=crew)
-    decision: Future[Decided] = Future()
+    sample = analyse_pilot_fields(slide, task, light, pool=pool)
+    decision: Future[SlideParameters] = Future()
     try:
-        strips = _strips(slide, sample, decision, tile_px=tile_px, crew=crew, region=region, kept=kept)
+        strips = _strips(slide, sample, decision, tile_px=tile_px, pool=pool, region=region, kept=kept)
         decision.set_result(decide(sample))
     except BaseException as error:  # tiles that are at work wait for it
         decision.set_exception(error)
@@ -89,13 +96,13 @@ def stream_strips(
 def _strips(
     slide: Slide,
     sample: Sample,
-    decision: Future[Decided],
+    decision: Future[SlideParameters],
     *,
     tile_px: int,
-    crew: Crew,
+    pool: ThreadPool,
     region: tuple[int, int],
-    kept: Kept | None,
-) -> Iterator[Strip]:
+    kept: StripCache | None,
+) -> Iterator[TileRow]:
     """Begin tiles: cells are found by the sample's plan, and only counts of stained pixels wait for the decision."""
     height, plan = slide.size[1], sample.plan
     step = grain_px(plan)
@@ -114,9 +121,9 @@ def _strips(
 
     def work(of: tuple[slice, Core | None]) -> tuple[slice, _Part | None]:
         rows, core = of
-        return rows, None if core is None else _one_tile(slide, sample, decision, core, again_from=rows.stop - halo)
+        return rows, None if core is None else _one_tile(slide, sample, decision, core, reuse_from_row=rows.stop - halo)
 
-    def put_together(found: Iterable[tuple[slice, _Part | None]]) -> Iterator[Strip]:
+    def put_together(found: Iterable[tuple[slice, _Part | None]]) -> Iterator[TileRow]:
         parts: list[_Part] = []
         for rows, part in found:
             if part is not None:
@@ -128,15 +135,15 @@ def _strips(
                 yield _strip(parts, decision.result(), end=rows.stop)
             parts = []
 
-    return put_together(crew.in_order(work, cores()))
+    return put_together(pool.imap(work, cores()))
 
 
-def _strip(parts: Sequence[_Part], decided: Decided, *, end: int) -> Strip:
+def _strip(parts: Sequence[_Part], decided: SlideParameters, *, end: int) -> TileRow:
     """Put the tiles of a strip together."""
     rows = join_rows([part for part, _ in parts])
     rows, _ = in_reading_order(rows, keep=rows.contrast_od >= decided.least_contrast)
     names = sorted({name for _, stained in parts for name in stained})
-    return Strip(rows, {name: sum(part.get(name, 0) for _, part in parts) for name in names}, end)
+    return TileRow(rows, {name: sum(part.get(name, 0) for _, part in parts) for name in names}, end)
 
 
 def _share(count: int, region: tuple[int, int]) -> slice:
@@ -144,12 +151,14 @@ def _share(count: int, region: tuple[int, int]) -> slice:
     return slice(part * count // parts, (part + 1) * count // parts)
 
 
-def _one_tile(slide: Slide, sample: Sample, decision: Future[Decided], core: Core, *, again_from: int) -> _Part:
+def _one_tile(
+    slide: Slide, sample: Sample, decision: Future[SlideParameters], core: Core, *, reuse_from_row: int
+) -> _Part:
     plan = sample.plan
     block = around(core, slide.size, halo=halo_px(plan), step=grain_px(plan))
-    light = read_window(slide, block.window, again_from=again_from)
+    light = read_window(slide, block.window, reuse_from_row=reuse_from_row)
     tissue = sample.light.tissue.window(*block.window)
-    seen = see(light, plan=plan)
+    seen = unmix(light, plan=plan)
     if not decision.done():
         rows = window_rows(seen, tissue, block=block, plan=plan)
         return rows, _stained_px(light, seen, tissue, block, decision.result())
@@ -158,7 +167,9 @@ def _one_tile(slide: Slide, sample: Sample, decision: Future[Decided], core: Cor
     return window_rows(seen, tissue, block=block, plan=plan), counted
 
 
-def _stained_px(light: RGB, seen: Seen, tissue: NDArray[np.bool_], block: Block, decided: Decided) -> dict[str, int]:
+def _stained_px(
+    light: RGB, seen: StainChannels, tissue: NDArray[np.bool_], block: Block, decided: SlideParameters
+) -> dict[str, int]:
     """Count the stained pixels of a window's core, by region."""
     task, plan, own = decided.task, decided.plan, inside(block)
     cut, dab = decided.light.area_cut_od, seen.amounts[1]

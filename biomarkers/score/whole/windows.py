@@ -65,11 +65,11 @@ def around(core: Core, size: tuple[int, int], *, halo: int, step: int) -> Block:
     return Block(core=core, window=(grown(core[0], height), grown(core[1], width)))
 
 
-def read_window(slide: Slide, window: Core, *, again_from: int | None = None) -> RGB:
+def read_window(slide: Slide, window: Core, *, reuse_from_row: int | None = None) -> RGB:
     """Read rows x columns of level 0; those from ``again_from`` on belong to windows of the next strip too."""
     rows, columns = window
     wide, tall = columns.stop - columns.start, rows.stop - rows.start
-    return slide.read_region(columns.start, rows.start, wide, tall, again_from=again_from)
+    return slide.read_region(columns.start, rows.start, wide, tall, reuse_from_row=reuse_from_row)
 
 
 def inside(block: Block) -> Core:

@@ -25,23 +25,23 @@ def means(image: NDArray[np.int16], *, factor: int) -> NDArray[np.int16]:
     return out
 
 
-def together(hematoxylin: NDArray[np.int16], dab: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Both stains in one, smoothed; see :func:`biomarkers.seg.contrast.together`."""
+def total_stain(hematoxylin: NDArray[np.int16], dab: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Both stains in one, smoothed; see :func:`biomarkers.seg.contrast.total_stain`."""
     out = np.empty(dab.shape, np.int16)
     _together(hematoxylin, dab, np.empty((3, dab.shape[1] + 2), np.int16), out)
     return out
 
 
-def mixed(
+def nuclear_signal(
     hematoxylin: NDArray[np.int16], dab: NDArray[np.int16], compact: NDArray[np.int16], sheet: NDArray[np.int16]
 ) -> NDArray[np.int16]:
-    """Weigh both stains; see :func:`biomarkers.seg.contrast.mixed`."""
+    """Weigh both stains; see :func:`biomarkers.seg.contrast.nuclear_signal`."""
     out = np.empty(dab.shape, np.int16)
     _mix(hematoxylin, dab, compact, sheet, out)
     return out
 
 
-def softened(
+def smoothed_nuclear_signal(
     hematoxylin: NDArray[np.int16],
     dab: NDArray[np.int16],
     compact: NDArray[np.int16],
@@ -49,7 +49,7 @@ def softened(
     *,
     factor: int,
 ) -> NDArray[np.int16]:
-    """Weigh both stains and smooth; see :func:`biomarkers.seg.contrast.softened`."""
+    """Weigh both stains and smooth; see :func:`biomarkers.seg.contrast.smoothed_nuclear_signal`."""
     out = np.empty(dab.shape, np.int16)
     lines = np.empty((3, dab.shape[1] + 2), np.int16)
     wide = np.empty((2, compact.shape[1] * factor), np.int16)
@@ -57,10 +57,10 @@ def softened(
     return out
 
 
-def masks_of(
+def threshold_masks(
     fine: NDArray[np.int16], coarse: NDArray[np.int16], soft: NDArray[np.int16], *, levels: tuple[int, int, int]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Compare with three levels; see :func:`biomarkers.seg.nuclei.masks_of`."""
+    """Compare with three levels; see :func:`biomarkers.seg.nuclei.threshold_masks`."""
     core, mask = (np.empty(fine.shape, np.uint8) for _ in range(2))
     _compare(fine, coarse, soft, *(np.int16(one) for one in levels), core, mask)
     return core.view(np.bool_), mask.view(np.bool_)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def near_squares(mask: NDArray[np.bool_], *, reach: int) -> NDArray[np.int16]:
-    """Squared distances, px^2; see :func:`biomarkers.seg.pieces.near_squares`."""
+def squared_edt(mask: NDArray[np.bool_], *, reach: int) -> NDArray[np.int16]:
+    """Squared distances, px^2; see :func:`biomarkers.seg.pieces.squared_edt`."""
     out = np.empty(mask.shape, np.int16)
     squares_within(mask, reach, out)
     return out

@@ -23,8 +23,8 @@ def smooth(image: NDArray[np.int16], *, sigma_px: float) -> NDArray[np.int16]:
     return out
 
 
-def blobness(image: NDArray[np.int16], *, sigma_px: float) -> NDArray[np.int16]:
-    """Negative Laplacian of Gaussian; see :func:`biomarkers.seg.filters.blobness`."""
+def negative_log(image: NDArray[np.int16], *, sigma_px: float) -> NDArray[np.int16]:
+    """Negative Laplacian of Gaussian; see :func:`biomarkers.seg.filters.negative_log`."""
     gauss, bend = _half_weights(sigma_px)
     lines = np.empty((2, image.shape[1] + 2 * gauss.size - 2), np.int32)
     out = np.empty(image.shape, np.int16)
@@ -32,8 +32,8 @@ def blobness(image: NDArray[np.int16], *, sigma_px: float) -> NDArray[np.int16]:
     return out
 
 
-def opened(image: NDArray[np.int16], *, half: int) -> NDArray[np.int16]:
-    """Lowest, then highest values over squares; see :func:`biomarkers.seg.filters.opened`."""
+def grey_opening(image: NDArray[np.int16], *, half: int) -> NDArray[np.int16]:
+    """Lowest, then highest values over squares; see :func:`biomarkers.seg.filters.grey_opening`."""
     rows, columns = image.shape
     lines, strips = np.empty((2, columns + 2 * half), np.int16), np.empty((2, (rows + 2 * half) * _STRIP), np.int16)
     out = np.empty(image.shape, np.int16)

@@ -6,11 +6,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.seg.grow import NUCLEUS, Bodies
+from biomarkers.seg.grow import NUCLEUS, CellLabels
 from biomarkers.seg.measure import LOWEST, Sums
 
 
-def sums(amounts: tuple[NDArray[np.int16], NDArray[np.int16]], *, bodies: Bodies, count: int) -> Sums:
+def sums(amounts: tuple[NDArray[np.int16], NDArray[np.int16]], *, bodies: CellLabels, count: int) -> Sums:
     """Sum over nuclei 1..count; see :func:`biomarkers.seg.measure.sums`."""
     table = np.zeros((count + 1, 12), np.int64)
     table[:, 10:] = LOWEST

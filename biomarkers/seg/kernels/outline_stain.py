@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.seg.grow import AROUND, NUCLEUS, Bodies, Labels
+from biomarkers.seg.grow import CYTOPLASM, NUCLEUS, CellLabels, Labels
 from biomarkers.seg.kernels.distance import squares_type, squares_within
 from biomarkers.seg.kernels.wanted import bounds_of
 from biomarkers.seg.outline_stain import (
@@ -19,15 +19,15 @@ from biomarkers.seg.outline_stain import (
     PARTS,
     SECOND_SLOPE,
     SECTORS,
-    SIXTEENTH,
     SLOPE_UNIT,
+    SUBPIXEL,
     Band,
     Bands,
     OutlineStain,
     Rim,
-    Stretches,
+    Sectors,
+    away_from_border,
     half_band,
-    is_deep,
     least_stained,
     reach_px,
 )
@@ -43,7 +43,7 @@ def outline_stain(
     soft: NDArray[np.int16],
     amounts: tuple[NDArray[np.int16], NDArray[np.int16]],
     *,
-    bodies: Bodies,
+    bodies: CellLabels,
     wanted: NDArray[np.bool_],
     middle: NDArray[np.float64],
     highest: NDArray[np.int64],
@@ -70,7 +70,7 @@ def outline_stain(
     bands, highest = np.empty((3, 3, count - 1), np.int64), np.empty((count - 1, 2), np.int64)
     _take_apart(*sums, most, bands, highest)
     rim = None if line is None else _rim(around[0], around[1], soft, line, bodies.cells, count)
-    return OutlineStain(Stretches(*levels[:, 1:]), Bands(*(Band(*band) for band in bands)), highest, rim)
+    return OutlineStain(Sectors(*levels[:, 1:]), Bands(*(Band(*band) for band in bands)), highest, rim)
 
 
 def _rim(
@@ -127,15 +127,15 @@ def _half(top, out):  # type: ignore[no-untyped-def]
 def _neighbourhood(mpp: float) -> NDArray[np.intp]:
     """Rows and columns, from the window's corner, of the pixels from which a neighbour's stain reaches the middle."""
     reach = 0
-    while not is_deep(np.array([(reach + 1) ** 2]), mpp)[0]:
+    while not away_from_border(np.array([(reach + 1) ** 2]), mpp)[0]:
         reach += 1
     down, right = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    return np.argwhere(~is_deep(down * down + right * right, mpp))
+    return np.argwhere(~away_from_border(down * down + right * right, mpp))
 
 
 @numba.njit(cache=True, nogil=True)
 def _prepare(middle, highest, within, most, best, far):  # type: ignore[no-untyped-def]
-    """Begin with nothing; tell middles in whole parts of a pixel, as :func:`whole_middle` does, label 0 before them."""
+    """Begin with nothing; middles are in parts of a pixel as :func:`fixed_point_centroid` gives them, label 0 first."""
     within[0, 0], within[0, 1] = 0, 0
     most[0, 0], most[1, 0] = ABSENT, ABSENT
     for k in range(middle.shape[0]):
@@ -174,7 +174,7 @@ def _read(soft, cells, parts, squares, middle, fixed, around, best, far):  # typ
         part = parts[y, left:right]
         for x in range(part.size):  # pixels around nuclei, without a branch that none could guess
             slots[n] = left + x
-            n += part[x] == AROUND
+            n += part[x] == CYTOPLASM
         down = np.int32(y << _SHIFT)
         for i in range(n):
             at = np.uint32(slots[i])
@@ -292,13 +292,13 @@ def _sum_up(best, far, least, half, levels, first, beyond):  # type: ignore[no-u
 @numba.njit(cache=True, nogil=True)
 def _root(square):  # type: ignore[no-untyped-def]
     """Distance in whole sixteenths of a pixel."""
-    return np.int32(np.sqrt(np.float64(square)) * SIXTEENTH)
+    return np.int32(np.sqrt(np.float64(square)) * SUBPIXEL)
 
 
 @numba.njit(cache=True, nogil=True)
 def _square(distance):  # type: ignore[no-untyped-def]
     """Return the least squared distance, px^2, that lies as far."""
-    unit = SIXTEENTH * SIXTEENTH
+    unit = SUBPIXEL * SUBPIXEL
     return np.int32((distance * distance + unit - 1) // unit) if distance > 0 else np.int32(0)
 
 

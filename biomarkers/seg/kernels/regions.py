@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from biomarkers.seg.basins import ROOM_BITS
 from biomarkers.seg.grow import Labels
-from biomarkers.seg.regions import LEVELS, Borders, MergeRule, Regions
+from biomarkers.seg.regions import LEVELS, BasinRegions, Borders, MergeRule
 
 _SPREAD = np.int64(-7046029254386353131)  # scatters keys over the table
 
 
-def describe(labels: Labels, height: NDArray[np.int32], core: NDArray[np.bool_], *, tops: NDArray[np.int32]) -> Regions:
+def describe(
+    labels: Labels, height: NDArray[np.int32], core: NDArray[np.bool_], *, tops: NDArray[np.int32]
+) -> BasinRegions:
     """Moments and borders of basins; see :func:`biomarkers.seg.regions.describe`."""
     columns = core.shape[1]
     moments, start = np.zeros((tops.size, 2, 6), np.int64), np.empty(columns + 1, np.int64)
@@ -34,7 +36,7 @@ def describe(labels: Labels, height: NDArray[np.int32], core: NDArray[np.bool_],
     whole, strict = (np.empty((tops.size, 6), np.int64) for _ in range(2))
     highest = np.empty(tops.size, np.int32)
     _tell(moments, height.reshape(-1), tops, whole, strict, highest)
-    return Regions(whole, strict, highest, borders)
+    return BasinRegions(whole, strict, highest, borders)
 
 
 @lru_cache(maxsize=64)
@@ -44,7 +46,7 @@ def _powers(columns: int) -> NDArray[np.int64]:
     return np.stack([x * (x - 1) // 2, (x - 1) * x * (2 * x - 1) // 6])
 
 
-def merge(regions: Regions, *, rule: MergeRule) -> NDArray[np.int32]:
+def merge(regions: BasinRegions, *, rule: MergeRule) -> NDArray[np.int32]:
     """Which object each basin belongs to; see :func:`biomarkers.seg.regions.merge`."""
     into = np.empty(regions.tops.size, np.int32)
     numbers = np.array(rule.numbers(), np.float64)

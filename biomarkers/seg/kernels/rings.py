@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.seg.grow import AROUND, FEW, NUCLEUS, Bodies, Labels
+from biomarkers.seg.grow import CYTOPLASM, FEW, NUCLEUS, CellLabels, Labels
 
 _BAND = 128  # rows worked on at once
 
@@ -20,19 +20,19 @@ def expand(labels: Labels, *, steps: int) -> Labels:
     return out
 
 
-def bodies(labels: Labels, *, steps: int) -> Bodies:
+def bodies(labels: Labels, *, steps: int) -> CellLabels:
     """Grow labels by rings and tell the parts; see :func:`biomarkers.seg.grow.bodies`."""
     types = _least_type(labels)
     out, parts = np.empty(labels.shape, types[0]), np.empty(labels.shape, np.uint8)
     _in_bands(labels, steps, types, out, parts)
-    return Bodies(out, parts)
+    return CellLabels(out, parts)
 
 
-def told_parts(nuclei: Labels, cells: Labels) -> Bodies:
+def told_parts(nuclei: Labels, cells: Labels) -> CellLabels:
     """Tell nuclei from what grew around them; see :func:`biomarkers.seg.grow.told_parts`."""
     parts = np.empty(cells.shape, np.uint8)
     _tell(nuclei, cells, parts)
-    return Bodies(cells, parts)
+    return CellLabels(cells, parts)
 
 
 def renumbered(labels: Labels, number: NDArray[np.int32]) -> Labels:
@@ -42,8 +42,8 @@ def renumbered(labels: Labels, number: NDArray[np.int32]) -> Labels:
     return out
 
 
-def painted(bodies: Bodies, number: NDArray[np.int32]) -> tuple[Labels, Labels]:
-    """Make maps with new numbers; see :func:`biomarkers.seg.grow.painted`."""
+def relabel(bodies: CellLabels, number: NDArray[np.int32]) -> tuple[Labels, Labels]:
+    """Make maps with new numbers; see :func:`biomarkers.seg.grow.relabel`."""
     nuclei, cells = (np.empty(bodies.cells.shape, np.int32) for _ in range(2))
     _paint(*bodies, number, nuclei, cells)
     return nuclei, cells
@@ -90,7 +90,7 @@ def _keep_nuclei(cells, parts, nothing, out):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _tell(labels, cells, parts):  # type: ignore[no-untyped-def]
-    nothing, nucleus, around = np.uint8(0), np.uint8(NUCLEUS), np.uint8(AROUND)
+    nothing, nucleus, around = np.uint8(0), np.uint8(NUCLEUS), np.uint8(CYTOPLASM)
     for y in range(cells.shape[0]):
         for x in range(cells.shape[1]):
             part = nucleus if labels[y, x] > 0 else around

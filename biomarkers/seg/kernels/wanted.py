@@ -6,10 +6,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from biomarkers.seg.grow import AROUND, Bodies
+from biomarkers.seg.grow import CYTOPLASM, CellLabels
 
 
-def bounds_of(bodies: Bodies, wanted: NDArray[np.bool_]) -> tuple[int, int, int, int, int]:
+def bounds_of(bodies: CellLabels, wanted: NDArray[np.bool_]) -> tuple[int, int, int, int, int]:
     """Bound the cells that are wanted.
 
     Parameters
@@ -73,5 +73,5 @@ def _any_wanted(line, wanted, lowest, highest):  # type: ignore[no-untyped-def]
 def _count_around(parts):  # type: ignore[no-untyped-def]
     count = np.int32(0)
     for x in range(parts.size):
-        count += np.int32(parts[x] == AROUND)
+        count += np.int32(parts[x] == CYTOPLASM)
     return count
