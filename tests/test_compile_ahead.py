@@ -91,20 +91,10 @@ def test_nothing_is_compiled_later(ahead: dict[str, str], tmp_path: Path) -> Non
         assert "compiling" not in done.stderr
     subprocess.run([sys.executable, "-c", MULTIPLEX], env=ahead, check=True, cwd=ROOT)
     assert _compiled(ahead) == before
-
-
-@pytest.mark.slow
-def test_a_worker_that_compiles_says_so(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "biomarkers", "score", str(_pictures(tmp_path)[0]), "--mpp", "0.5"]
-    done = subprocess.run(
-        [*command, "--assay", "pd-1", "--out", str(tmp_path / "out")],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")},
-        check=True,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.stderr.count("compiling kernels, once on this machine") == 1
+    _forget_one_kernel(ahead)
+    command = [sys.executable, "-m", "biomarkers", *map(str, score), "--mpp", "0.5", "--out", str(tmp_path / "again")]
+    done = subprocess.run(command, env=ahead, check=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr.count("compiling kernels, once on this machine") == 1  # a worker that compiles says so
 
 
 def _pictures(folder: Path) -> list[Path]:
@@ -120,6 +110,14 @@ def _pictures(folder: Path) -> list[Path]:
     Image.fromarray(np.ascontiguousarray(field[:, :201])).save(files[0])
     Image.fromarray(blank).save(files[1])
     return files
+
+
+def _forget_one_kernel(environment: dict[str, str]) -> None:
+    """Remove what was compiled of one kernel that every score needs."""
+    gone = list(Path(environment["NUMBA_CACHE_DIR"]).rglob("hue._signal*"))
+    assert gone
+    for path in gone:
+        path.unlink()
 
 
 def _compiled(environment: dict[str, str]) -> set[tuple[str, int]]:

@@ -100,7 +100,7 @@ def plot_cell_types(expression: Expression, *, marker: str, ax: Axes | None = No
     >>> found = bm.express(cells, genes=["CD274"], scale="counts", sample="sample", cell_type="type", min_cells=5)
     >>> ax = bm.plot_cell_types(found, marker="CD274")
     >>> sorted(label.get_text() for label in ax.get_xticklabels())
-    ['B', 'T']
+    ['a', 'b']
     """
     rows = expression.levels[expression.levels["marker"] == marker]
     if "cell_type" not in rows or (rows["cell_type"].fillna("") == "").all():

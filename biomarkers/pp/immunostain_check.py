@@ -29,7 +29,7 @@ _PINK, _GREEN = 0.12, 0.08  # share by which green exceeds, or stays below, both
 _LITTLE_RED = 0.28  # share of red absorbance below which a square holds next to no hematoxylin
 _LEAST_POWER = 16.0  # grey levels squared: glass with the noise of a camera has nothing that could correlate
 _SMOOTH_PX, _PADDING = 8, 0.4  # of the white level: what is darker and without any grain was filled in
-_BOTH_STAND, _BROWN_SEEN = 0.03, 0.02  # shares of the stain
+_BOTH_STAND = 0.03  # share of the stain
 
 
 class Limit(NamedTuple):
@@ -245,7 +245,7 @@ def _colour(squares: Squares) -> dict[str, float]:
     both = [float(weight[one].sum()) for one in (brown, bluish)]
     if both[0] > _BOTH_STAND and (purest := _purest(shares, total, brown, by=blue - red)) is not None:
         found["brown_balance"] = float((purest[2] - purest[1]) / (purest[2] - purest[0]))
-    if both[0] > _BROWN_SEEN and both[1] > _BOTH_STAND and min(map(np.count_nonzero, (brown, bluish))) > 0:
+    if min(both) > _BOTH_STAND and min(map(np.count_nonzero, (brown, bluish))) > 0:
         found["blue_over_brown"] = float(np.quantile(total[bluish], 0.9) / np.quantile(total[brown], 0.9))
     if np.count_nonzero(bluish) >= _LEAST_ON_A_SIDE:
         found["blue_od"] = float(np.quantile((density[0] - density[2])[bluish], 0.95))

@@ -99,5 +99,6 @@ def test_what_is_large_and_an_image_without_cells(tmp_path, monkeypatch):
     assert not is_large(tmp_path / "empty.ome.tif", panel=PANEL, most=5 * 90 * 80)
     monkeypatch.setattr(multiplex_blocks, "WHOLE_PIXELS", 1000)
     result = score_multiplex(tmp_path / "empty.ome.tif", panel=PANEL)
-    assert result.row["status"] == "no_tissue"
+    assert result.row["status"] == "not_evaluable"  # nothing but one number in every channel
+    assert "constant" in result.row["reason"]
     assert result.cells.n_obs == 0

@@ -118,7 +118,7 @@ def spelled(name: str) -> str:
     ('Centroid X \u00b5m', 'Nucleus: Area (\u00b5m\u00b2)', 'Centroid Y \u00b5m')
     """
     text = name.replace("\ufeff", "").replace("\u00ef\u00bb\u00bf", "").replace("\u00c2\u00b2", "\u00b2")
-    text = re.sub(r"(?<![a-z])um\b", "\u00b5m", plain_micro(text)) if plain_micro(text) != text else text
+    text = re.sub(r"(?<![A-Za-z])um(?![A-Za-z])", "\u00b5m", plain_micro(text)) if plain_micro(text) != text else text
     text = re.sub(r"(?<=[\s(\[])\?m(?=$|[\s)\]^\u00b2])", "\u00b5m", text)
     return re.sub(r"\s+", " ", text).strip()
 

@@ -46,6 +46,7 @@ _PERCENT = re.compile(
     re.IGNORECASE,
 )
 _HSCORE = re.compile(r"(?<![a-z])h[ _.-]*score|histo[ _.-]*score", re.IGNORECASE)
+_UNCAPPED = re.compile(r"uncapped", re.IGNORECASE)  # more stained immune cells than tumor cells: above 100
 _CPS = re.compile(r"(?<![a-z])cps(?![a-z])|combined[ _.-]*positive[ _.-]*score", re.IGNORECASE)
 _FRACTION = re.compile(r"fraction(?![a-z])|(?<![a-z])frac(?![a-z])", re.IGNORECASE)
 _DENSITY = re.compile(r"(cells)?[ _.-]*(/|per)[ _.-]*mm(2|²|\^2)", re.IGNORECASE)
@@ -63,10 +64,10 @@ def unit_of_level(name: str) -> str | None:
 
     Examples
     --------
-    >>> unit_of_level("PD-L1 TPS"), unit_of_level("H-score"), unit_of_level("CD274")
-    ('percent', 'score_0_300', None)
+    >>> unit_of_level("PD-L1 TPS"), unit_of_level("H-score"), unit_of_level("CD274"), unit_of_level("cps_uncapped")
+    ('percent', 'score_0_300', None, None)
     """
-    if _LOG.search(name):
+    if _LOG.search(name) or _UNCAPPED.search(name):
         return None
     for pattern, unit in (
         (_HSCORE, "score_0_300"),
