@@ -92,7 +92,8 @@ class Relation(Result):
         return "\n\n".join(parts)
 
     def _overview(self) -> Overview:
-        return Overview(f"{self.heading}: {self.definition}", self.verdicts[list(_SHOWN)], self.notes)
+        shown = self.verdicts[list(_SHOWN)].dropna(axis="columns", how="all")
+        return Overview(f"{self.heading}: {self.definition}", shown, self.notes)
 
 
 def _paragraph(row: Mapping[Any, Any]) -> str:
