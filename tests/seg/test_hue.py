@@ -8,7 +8,7 @@ import skimage.data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tests.score.relabel import paint
+from tests.score.painted import paint
 
 from biomarkers.io import make_tile
 from biomarkers.pp import StainVectors, estimate_white

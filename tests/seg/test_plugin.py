@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
-from tests.score.relabel import paint, save
+from tests.score.painted import paint, save
 
 from biomarkers.core.config import load_assay
 from biomarkers.core.errors import UsageError
