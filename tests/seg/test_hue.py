@@ -8,7 +8,6 @@ import skimage.data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tests.score.painted import paint
 
 from biomarkers.io import make_tile
 from biomarkers.pp import StainVectors, estimate_white
@@ -19,6 +18,7 @@ from biomarkers.seg.settings import CellSettings
 from biomarkers.seg.tools import fast as fast_tools
 from biomarkers.seg.tools import plain as plain_tools
 from biomarkers.simulate import render_hdab, simulate_scene
+from tests.score.painted import paint
 
 LEVELS = hnp.arrays(
     np.int16, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=20), elements=st.integers(-300, 3000)

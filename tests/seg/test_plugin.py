@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
-from tests.score.painted import paint, save
 
 from biomarkers.core.config import load_assay
 from biomarkers.core.errors import UsageError
@@ -17,6 +16,7 @@ from biomarkers.score import score_slide
 from biomarkers.seg import find_cells
 from biomarkers.seg import plugin as plugins
 from biomarkers.seg.plugin import load_segmenter, segment_with, segmenter_names
+from tests.score.painted import paint, save
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
