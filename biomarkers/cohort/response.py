@@ -327,7 +327,7 @@ def _refuse_marks(words: pd.Series, doubtful: list[int], where: object) -> None:
         seen=seen,
         allowed=RESPONSES,
         hint="Write the word alone, or say under [words] in the file of --columns what it means: "
-        f'"{seen.strip()}" = "PR".',
+        f'"{seen.strip()}" = "...", with CR, PR, SD, PD, NE or nothing between the quotes.',
     )
 
 
@@ -364,7 +364,10 @@ def _refuse_words(words: pd.Series, keys: list[str], unknown: list[int], where: 
         did_you_mean(first, [w for w in _WORDS if len(w) >= _LONG]) if len(first) >= _LONG else None
     )
     also = f"Also unknown: {', '.join(others[:5])}." if others else None
-    line = f'Say what it means under [words] in the file of --columns (columns=): "{words.iloc[unknown[0]]}" = "PR".'
+    line = (
+        f'Say what it means under [words] in the file of --columns (columns=): "{words.iloc[unknown[0]]}" = "...", '
+        "with CR, PR, SD, PD, NE or nothing between the quotes."
+    )
     raise DataError(
         "not a response word",
         where=f"{where} {row_names(words, same)}",

@@ -18,7 +18,8 @@ from biomarkers.expression.genes import known_gene
 _FEATURE_COUNTS: Final = ("Chr", "Start", "End", "Strand", "Length")
 _DESCRIPTIVE: Final = (
     "description", "gene_name", "gene_symbol", "symbol", "gene_id", "gene_type", "biotype", "length", "entrez_gene_id",
-    "hugo_symbol", "gene_biotype", "class name", "code.class", "accession",
+    "hugo_symbol", "gene_biotype", "class name", "code.class", "accession", "entrez", "entrezid", "entrez_id",
+    "ncbi_gene_id", "ensembl_id", "chr", "chrom", "chromosome", "start", "end", "strand", "gene_length",
 )  # fmt: skip
 # words that stand above the column of names; a first line without one and with numbers only is data
 _HEADS: Final = ("gene", "symbol", "name", "id", "probe", "feature", "sample", "barcode", "hugo", "hgnc", "ens",

@@ -315,6 +315,11 @@ def question(table: pd.DataFrame | AnnData, options: Mapping[str, Any]) -> Quest
         "not_evaluable": rule["not_evaluable"], "benefit_months": rule["benefit_months"],
     }  # fmt: skip
     shown = list(patients.levels.columns) if asked is None else asked
+    if 1 / (given["n_permutations"] + 1) > rule["alpha"]:
+        raise UsageError(
+            "so few relabellings cannot reach alpha: the smallest p is 1 / (n_permutations + 1)",
+            where="n_permutations", seen=given["n_permutations"], allowed=f"{int(1 / rule['alpha'])} or more",
+        )  # fmt: skip
     rules = Rules(
         margin=rule["margin"], alpha=rule["alpha"], n_permutations=given["n_permutations"], seed=given["rng"],
         cutoffs=_cuts(cutoffs, patients), stratified=bool(columns.strata), search_cuts=given["search_cuts"],

@@ -161,7 +161,12 @@ def _binary_sentences(row: Mapping[Any, Any]) -> str:
         occur = (
             f"Responses occur in the negative stratum, {k} of {n}" if k else f"None of {n} negative patients responded"
         )
-        text += f" {occur}; that by itself is no evidence of {'independence' if k else 'dependence'}."
+        text += f" {occur}"
+        text += (
+            "; that by itself is no evidence of independence."
+            if k
+            else "; Fisher's test of this table stands in the statistics."
+        )
     return text
 
 
@@ -179,7 +184,7 @@ def _p_sentence(row: Mapping[Any, Any]) -> str:
     text = f"permutation p {_p(alone)}"
     if not _gone(family) and family != alone:
         text += f", {_p(family)} adjusted for all levels tested"
-    return text + ("; no relabelling lies closer to one half" if alone == 1 else "")
+    return text
 
 
 def could_have_shown(row: Mapping[Any, Any]) -> str:
@@ -194,7 +199,7 @@ def could_have_shown(row: Mapping[Any, Any]) -> str:
     if not _gone(excluded) and excluded < _EVERYTHING:
         parts.append(f"An AUC of {excluded:.2f} or more, in either direction, is excluded.")
     elif not _gone(excluded):
-        parts.append("No AUC is excluded.")
+        parts.append("No AUC is excluded on both sides of one half.")
     if not _gone(margin) and margin < _EVERYTHING - 0.5:
         least = math.ceil(row["smallest_margin"] * 100) / 100  # upwards: 0.151 is not within 0.15
         whose = (

@@ -50,7 +50,10 @@ def jzs(t: float, n1: int, n2: int, *, scale: float = math.sqrt(0.5)) -> float:
         spread = 1 + weight * g
         log_value = -0.5 * math.log(spread) - (df + 1) / 2 * math.log1p(t * t / (spread * df))
         log_prior = -0.5 * math.log(2 * math.pi) - 1.5 * u - 1 / (2 * g)
-        return math.exp(log_value - against + log_prior + u)
+        try:
+            return math.exp(log_value - against + log_prior + u)
+        except OverflowError:  # groups apart without any spread: no number holds it
+            return math.inf
 
     pieces = [quad(integrand, low, high, epsabs=0, epsrel=1e-11, limit=400)[0] for low, high in _PIECES]
     return float(sum(pieces))
@@ -108,7 +111,8 @@ def contingency(table: Any, *, scheme: str = "independent-multinomial", prior: f
     y = counts_table(table).astype(np.float64)
     if scheme == "hypergeometric":
         return _hypergeometric(counts_table(table, shape=(2, 2)), prior)
-    return math.exp(_LOG_BF[scheme](y, prior))
+    log_bf = _LOG_BF[scheme](y, prior)
+    return math.exp(log_bf) if log_bf < _MOST_LOG else math.inf
 
 
 def two_rates(table: Any) -> float:
@@ -173,5 +177,6 @@ def _hypergeometric(table: np.ndarray, a: float) -> float:
     return float(free[seen] / free.sum() / (null[seen] / null.sum()))
 
 
+_MOST_LOG = 709.0  # of a number that a float holds
 _PIECES = ((-60.0, -6.0), (-6.0, -2.0), (-2.0, 2.0), (2.0, 10.0), (10.0, 60.0), (60.0, 600.0))
 _LOG_BF = {"joint-multinomial": _joint, "independent-multinomial": _independent, "poisson": _poisson}

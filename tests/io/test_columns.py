@@ -251,7 +251,7 @@ def test_a_draft_is_a_map_that_can_be_read() -> None:
     assert (made.patient, made.response) == ("ID", "BOR")
     assert made.levels["TPS"].unit == "percent"
     assert made.levels["IC"].order == ("IC0", "IC2")
-    assert '# "vgpr" = "PR"' in draft(table)
+    assert '# "vgpr" = ""' in draft(table)
     assert 'which means response, "no" or "yes"?' in draft(table.assign(BOR=["yes", "no"]))
 
 
@@ -406,3 +406,21 @@ def test_one_sample_on_another_scale_stops(odd: str) -> None:
     with pytest.raises(DataError, match=r"sample c.*another scale"):
         express(data, genes=["CD274"], signatures=[])
     assert express(data, genes=["CD274"], signatures=[], scale="linear").scale == "linear"
+
+
+@pytest.mark.parametrize(
+    "name", ["Zensiert", "lebt", "ereignisfrei", "vivant", "sans_progression", "PFSfree", "non_event"]
+)
+def test_names_that_deny_the_event_in_any_language_say_the_opposite(name):
+    from biomarkers.io.columns.events import says_opposite
+
+    assert says_opposite(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["event", "os_event", "Progress", "PFS_status", "death", "freedom", "note", "recurrence"]
+)
+def test_names_of_the_event_do_not(name):
+    from biomarkers.io.columns.events import says_opposite
+
+    assert not says_opposite(name)

@@ -83,7 +83,7 @@ def test_refused_naming_row_or_column(changed: dict[str, object], options: dict[
         ({"cutoffs": {"other": 1}}, "names no level"),
         ({"cutoffs": {"level": float("nan")}}, "no number"),
         ({"lloq": {"other": 1}}, "no level"),
-        ({"n_permutations": 0}, "below 1"),
+        ({"n_permutations": 0}, "cannot reach alpha"),
         ({"response": None}, "needs the column of the response"),
         ({"endpoint": "pfs"}, "needs times"),
         ({"responders": ["good"]}, "responders"),
@@ -196,3 +196,17 @@ def test_one_responder_or_event_left_concludes_nothing(route: str) -> None:
     assert found["verdict"] in ("not_testable", "inconclusive")
     assert "1 responder" in found["reason"] or "no stratum" in found["reason"] or "are needed" in found["reason"]
     assert found[["auc_low95", "concordance_low95"]].isna().all(), "no interval without width"
+
+
+@pytest.mark.parametrize(("positive", "negative"), [(15, 35), (12, 20), (25, 25), (30, 30), (10, 10)])
+def test_a_marker_that_equals_response_is_dependent_and_stops_nothing(positive, negative):
+    table = pd.DataFrame({"bor": ["PR"] * positive + ["PD"] * negative, "x": [1.0] * positive + [0.0] * negative})
+    row = relate(table, levels=["x"], response="bor", n_permutations=999).verdicts.iloc[0]
+    assert row["verdict"] == "dependent"
+    assert row["bf01"] < 1e-3
+
+
+def test_relabellings_that_cannot_reach_alpha_are_refused():
+    table = pd.DataFrame({"bor": ["PR"] * 10 + ["PD"] * 10, "x": np.arange(20.0)})
+    with pytest.raises(UsageError, match="200 or more"):
+        relate(table, levels=["x"], response="bor", n_permutations=99, alpha=0.005)

@@ -89,7 +89,7 @@ def _words(values: pd.Series, name: str) -> list[str]:
     strange = [word for word in dict.fromkeys(cell_words(values).dropna()) if word not in known]
     if not strange:
         return []
-    shown = [f'# "{word}" = "PR"' for word in strange[:_SHOWN]]
+    shown = [f'# "{word}" = ""' for word in strange[:_SHOWN]]
     return ["", "[words]", f"# of {name}: CR, PR, SD, PD, NE, or an empty text where nothing was recorded", *shown]
 
 
@@ -106,7 +106,9 @@ def _endpoints(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
         lines.append(f'unit = "{unit}"' if unit else '# unit = "days"  # days, weeks, months or years?')
         for other in events[:1]:
             seen = ", ".join(sorted(cell_words(table[other]).dropna().unique())[:_SHOWN])
-            lines += [f'event = "{other}"', f"event_when = []  # which of {seen} means that it happened?"]
+            plain = seen in ("0, 1", "1") and not says_opposite(other)
+            when = 'event_when = ["1"]' if plain else f"event_when = []  # which of {seen} means that it happened?"
+            lines += [f'event = "{other}"', when]
         if not events:
             lines.append('# event = "COLUMN"')
     return lines

@@ -14,7 +14,11 @@ from biomarkers.io.columns.cells import cell_word, cell_words, refuse_rows, row_
 
 # names that say the opposite of an event, or say it in one data set and the opposite in the next
 _OPPOSITE = re.compile(
-    r"cnsr|cens|alive|living|surviv|(event|progression|disease|relapse)[ _.-]?free|no[ _.-]?event", re.IGNORECASE
+    r"cnsr|cens|zensier|alive|living|surviv|lebt|lebend|berleb|vivant|en[ _.-]?vie|free(?!dom)|frei(?![a-z])|"
+    r"sans[ _.-]?(progress|r.cidive|.v.nement)|"
+    r"(?<![a-z])(no|not|non|nicht|kein)[ _.-]?(event|progress|relapse|recur|death|dead|died|verstorben|tot|rezidiv)|"
+    r"ltfu|lost[ _.-]?to",
+    re.IGNORECASE,
 )
 _PLAIN: Final = frozenset({"0", "1", "true", "false"})
 _CODES: Final[tuple[tuple[frozenset[str], str], ...]] = (
@@ -29,8 +33,8 @@ def says_opposite(name: str) -> bool:
 
     Examples
     --------
-    >>> says_opposite("CNSR"), says_opposite("os_event")
-    (True, False)
+    >>> says_opposite("CNSR"), says_opposite("ereignisfrei"), says_opposite("not_progressed"), says_opposite("os_event")
+    (True, True, True, False)
     """
     return bool(_OPPOSITE.search(name))
 
