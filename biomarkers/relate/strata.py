@@ -111,6 +111,8 @@ def _interval(theta: float, sd: float, level: float, n: int) -> Estimate:
 
     z = float(ndtri(0.5 + level / 2))
     method = f"AUC within strata, van Elteren weights, logit {100 * level:g}%"
+    if theta in (0.0, 1.0):  # complete separation in every stratum has no logit; its error is that under the null
+        return Estimate(theta, max(theta - z * sd, 0.0), min(theta + z * sd, 1.0), level, n, method)
     inside = min(max(theta, 1e-6), 1 - 1e-6)
     centre, half = math.log(inside / (1 - inside)), z * sd / (inside * (1 - inside))
     low, high = (1 / (1 + math.exp(-max(min(at, 700), -700))) for at in (centre - half, centre + half))

@@ -208,3 +208,15 @@ def test_a_fixed_cut_has_its_common_odds_ratio_within_strata() -> None:
     assert (row["value"], row["ci_low"], row["ci_high"]) == (ratio.value, ratio.low, ratio.high)
     assert "2 of 3 strata tell" in row["note"]
     assert found.loc["Fisher exact within strata, two-sided", "p"] == fisher_stratified(blocks).p
+
+
+def test_complete_separation_within_strata_has_an_interval_that_fits_its_test() -> None:
+    # two strata of 6 and 8: variance under the null (6 + 8 + 1) / (12 * 48) = .026 each, half of it pooled
+    table = pd.DataFrame({
+        "bor": (["PR"] * 6 + ["PD"] * 8) * 2, "site": ["a"] * 14 + ["b"] * 14,
+        "x": [*np.arange(8.0, 14), *np.arange(8.0), *np.arange(108.0, 114), *np.arange(100.0, 108)],
+    })  # fmt: skip
+    row = relate(table, levels=["x"], response="bor", strata="site", n_permutations=999).verdicts.iloc[0]
+    assert row["verdict"] == "dependent"
+    assert row["auc"] == 1
+    assert row["auc_low95"] == pytest.approx(1 - 1.959964 * (15 / 576 / 2) ** 0.5, abs=1e-4)
