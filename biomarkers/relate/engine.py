@@ -356,7 +356,7 @@ def _relation(asked: Question, answers: Sequence[Answer]) -> Relation:
     notes = [*patients.notes, *(note for made in answers for note in made.notes), *_families(points, patients, fixed)]
     verdicts, rows, told, used = with_measurement(verdicts, patients, points, asked.rules, asked.measurement)
     table = pd.concat([table, pd.DataFrame(rows, columns=table.columns)], ignore_index=True) if rows else table
-    notes += told
+    notes += [*told, *_absent(patients, points, settings["levels"])]
     settings = {**settings, **recorded(used, asked.measurement)}
     if fixed is not None:
         verdicts["reason"] = fixed.marked(verdicts, asked.departures)
@@ -439,6 +439,20 @@ def _together(verdicts: pd.DataFrame, margin: float) -> tuple[str, ...]:
             both = " and of ".join(names)
             told.append(f"{endpoint}: independence of {both} together is not shown, of {alone} alone it is ({rule})")
     return tuple(told)
+
+
+def _absent(patients: AnalysedPatients, points: Sequence[EndPoint], shown: Sequence[str]) -> list[str]:
+    """Say how many patients each figure stands without: those without a level, and without the outcome."""
+    told = []
+    for point in points:
+        if point.kind != "binary":  # the definition of a yes/no end point says who was left out
+            told += [
+                f"{point.name}: {n} of {len(patients.frame)} left out ({why})" for why, n in point.left_out.items()
+            ]
+        absent = {name: int(patients.levels[name].isna().to_numpy()[point.rows].sum()) for name in shown}
+        if few := [f"{name} {n}" for name, n in absent.items() if n]:
+            told.append(f"{point.name}: patients without a level, of {len(point.rows)}: {', '.join(few)}")
+    return told
 
 
 def _flow(patients: AnalysedPatients, points: Sequence[EndPoint], shown: Sequence[str]) -> pd.DataFrame:
